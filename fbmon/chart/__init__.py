@@ -1,0 +1,7 @@
+"""Numbers to pictures: a `Plot` says what is wanted, `draw` answers with rows of text; no Textual here."""
+
+from fbmon.chart.canvas import Drawing, Run
+from fbmon.chart.picture import draw
+from fbmon.chart.plot import Curve, Plot, Reference
+
+__all__ = ["Curve", "Drawing", "Plot", "Reference", "Run", "draw"]

@@ -1,0 +1,79 @@
+"""A sheet of character cells: written anywhere, each cell with its role, and read back as rows of runs."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+from unicodedata import category, combining, east_asian_width
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.uint32]
+Cells = NDArray[np.bool_]
+
+BLANK = ""
+
+
+class Run(NamedTuple):
+    """Neighbouring cells of one role; `text` has one character per cell."""
+
+    text: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A finished picture: as many rows as were asked for, each exactly as wide as was asked for."""
+
+    rows: tuple[tuple[Run, ...], ...]
+
+    def __str__(self) -> str:
+        return "\n".join("".join(run.text for run in row) for row in self.rows)
+
+
+class Canvas:
+    """Cells of one Unicode character and one role; what is written beyond the border is cut off."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._codes: Codes = np.full((height, width), ord(" "), np.uint32)
+        self._roles = np.zeros((height, width), np.intp)
+        self._names = [BLANK]
+
+    def write(self, row: int, column: int, text: str, role: str) -> None:
+        codes = np.array([ord(character) for character in one_cell_each(text)], np.uint32)
+        room = self._codes[row, column : column + len(codes)]
+        room[:] = codes[: len(room)]
+        self._roles[row, column : column + len(codes)] = self._number(role)
+
+    def stamp(self, row: int, column: int, codes: Codes, role: str, where: Cells) -> None:
+        """Write a block of codes, its upper left corner at (row, column), in the cells `where` is true."""
+        block = (slice(row, row + codes.shape[0]), slice(column, column + codes.shape[1]))
+        self._codes[block][where] = codes[where]
+        self._roles[block][where] = self._number(role)
+
+    def drawing(self) -> Drawing:
+        return Drawing(tuple(self._runs(row) for row in range(len(self._codes))))
+
+    def _number(self, role: str) -> int:
+        if role not in self._names:
+            self._names.append(role)
+        return self._names.index(role)
+
+    def _runs(self, row: int) -> tuple[Run, ...]:
+        roles = self._roles[row]
+        text = self._codes[row].astype("<u4").tobytes().decode("utf-32-le")
+        changes = (np.flatnonzero(np.diff(roles)) + 1).tolist()
+        stretches = zip([0, *changes], [*changes, len(text)], strict=True)
+        return tuple(Run(text[start:stop], self._names[roles[start]]) for start, stop in stretches if stop)
+
+
+def one_cell_each(text: str) -> str:
+    """`text` with `?` for every character that a terminal does not draw in exactly one cell."""
+    return text if text.isascii() and text.isprintable() else "".join(map(_one_cell, text))
+
+
+def _one_cell(character: str) -> str:
+    if character == " ":
+        return character
+    wide = east_asian_width(character) in "WF"
+    unseen = category(character)[0] in "CZM" or combining(character)
+    return "?" if wide or unseen else character

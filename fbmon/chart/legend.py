@@ -1,0 +1,48 @@
+"""The first row of a chart: its title, and each curve's name and latest value as far as there is room."""
+
+from fbmon.chart.canvas import Run
+from fbmon.chart.columns import last_known
+from fbmon.chart.plot import Curve, Plot
+
+TITLE = "title"
+GAP = 2
+
+
+def legend(plot: Plot, width: int) -> list[Run]:
+    """The entries in the fullest wording that fits beside the title; else those that fit in the shortest."""
+    room = width - len(plot.title)
+    wordings = [_entries(plot, wording) for wording in ("━ {label} {value}", "{label} {value}")]
+    if len(plot.curves) == 1:
+        wordings.append(_entries(plot, "{value}"))
+    return next((entries for entries in wordings if _width(entries) <= room), _fitting(wordings[-1], room))
+
+
+def title(plot: Plot, width: int) -> Run:
+    fits = len(plot.title) <= width
+    return Run(plot.title if fits else plot.title[: max(width - 1, 0)] + "…", TITLE)
+
+
+def _entries(plot: Plot, wording: str) -> list[Run]:
+    return [_entry(curve, wording, plot.y_format) for curve in plot.curves]
+
+
+def _entry(curve: Curve, wording: str, y_format: str) -> Run:
+    return Run(wording.format(label=curve.label, value=_value(curve, y_format)), curve.role)
+
+
+def _value(curve: Curve, y_format: str) -> str:
+    value = last_known(curve.series)
+    return "–" if value is None else format(value, y_format)
+
+
+def _width(entries: list[Run]) -> int:
+    """Cells for the entries and the gap before each."""
+    return sum(GAP + len(entry.text) for entry in entries)
+
+
+def _fitting(entries: list[Run], room: int) -> list[Run]:
+    kept: list[Run] = []
+    for entry in entries:
+        if _width([*kept, entry]) <= room:
+            kept.append(entry)
+    return kept

@@ -1,0 +1,35 @@
+"""Which axes a plot needs: those it asks for, or those on which all that is in sight has its place."""
+
+import numpy as np
+
+from fbmon.chart.axes import Axis, exactly, fit, to_units
+from fbmon.chart.columns import reach
+from fbmon.chart.plot import Plot
+from fbmon.metrics import Scale
+
+
+def horizontal_axis(plot: Plot) -> Axis | None:
+    """The x-axis; None where there is neither a range nor a point."""
+    ends = [float(curve.x[end]) for curve in plot.curves if len(curve.x) for end in (0, -1)]
+    return _asked(plot.x_range, "linear") or (_asked((min(ends), max(ends)), "linear") if ends else None)
+
+
+def vertical_axis(plot: Plot, horizontal: Axis) -> Axis | None:
+    """The y-axis for all curves in sight and all references; None where no number is known."""
+    return _asked(plot.y_range, plot.scale) or _fitted(plot, horizontal)
+
+
+def _asked(ends: tuple[float, float] | None, scale: Scale) -> Axis | None:
+    """The axis with exactly these ends; None where none are given, or such as the scale cannot show."""
+    if ends is None:
+        return None
+    low, high = to_units(np.array(ends, float), scale).tolist()
+    return exactly(low, high, scale) if low <= high else None
+
+
+def _fitted(plot: Plot, horizontal: Axis) -> Axis | None:
+    levels = to_units(np.array([reference.value for reference in plot.references], float), plot.scale)
+    reaches = [reach(curve.x, curve.series, horizontal, plot.scale) for curve in plot.curves]
+    units = np.array([*levels, *(end for ends in reaches for end in ends)])
+    known = units[np.isfinite(units)]
+    return fit(float(known.min()), float(known.max()), plot.scale) if len(known) else None

@@ -1,0 +1,57 @@
+"""Dots to braille: a character cell is two dots wide and four dots high."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fbmon.chart.axes import Axis
+from fbmon.chart.canvas import Codes
+from fbmon.chart.columns import borders, crossings, extent
+from fbmon.series import Floats, Series
+
+Dots = NDArray[np.bool_]  # (rows of dots, columns of dots); row 0 is the uppermost
+
+BRAILLE = 0x2800
+WEIGHTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.uint32)
+DASH, PERIOD = 4, 6  # of every six dots the first four
+
+
+def curve_dots(x: Floats, series: Series, edges: Floats, vertical: Axis, rows: int) -> Dots:
+    """Each column filled from its lowest to its highest point, and along the line that joins the points."""
+    index = borders(x, edges)
+    low, high = extent(series, index[:-1], index[1:], vertical.scale)
+    line = crossings(x, series, edges, vertical.scale)
+    low, high, line = (vertical.place(units) * (rows - 1) for units in (low, high, line))
+    return fill(low, high, line, rows)
+
+
+def fill(low: Floats, high: Floats, line: Floats, rows: int) -> Dots:
+    """Dots from the heights, in dots from the bottom, of the points in each column and the line at each edge.
+
+    A point lights the row nearest to it. The line lights the rows whose centre it passes, or the nearest where
+    it passes none: so a slope is one dot thick, and neighbouring columns always touch.
+    """
+    lowest = np.fmin(low, np.fmin(line[:-1], line[1:]))
+    highest = np.fmax(high, np.fmax(line[:-1], line[1:]))
+    first, last = np.ceil(lowest), np.ceil(highest) - 1
+    level = last < first
+    first[level] = last[level] = _nearest((lowest[level] + highest[level]) / 2)
+    first, last = np.fmin(first, _nearest(low)), np.fmax(last, _nearest(high))
+    row = np.arange(rows)[::-1, np.newaxis]
+    return np.asarray((row >= first) & (row <= last))
+
+
+def dashed_dots(height: float, rows: int, columns: int) -> Dots:
+    """A horizontal dashed line through the row nearest to `height`, in dots from the bottom."""
+    row = np.arange(rows)[::-1, np.newaxis] == _nearest(np.array(height))
+    return np.asarray(row & (np.arange(columns) % PERIOD < DASH))
+
+
+def cells(dots: Dots) -> Codes:
+    """What each cell adds to the blank braille character: (rows / 4, columns / 2) numbers from 0 to 255."""
+    rows, columns = dots.shape
+    blocks = dots.reshape(rows // 4, 4, columns // 2, 2)
+    return np.asarray(np.einsum("rics,is->rc", blocks, WEIGHTS), np.uint32)
+
+
+def _nearest(height: Floats) -> Floats:
+    return np.floor(height + 0.5)

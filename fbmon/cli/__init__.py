@@ -1,0 +1,53 @@
+"""The command line: one file per command, thin: parse, call, print."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from fbmon.cli.compare import compare
+from fbmon.cli.output import report
+from fbmon.cli.recipe import recipe_commands
+from fbmon.cli.run import run
+from fbmon.cli.runs import runs
+from fbmon.cli.stop import stop
+from fbmon.cli.watch import watch
+from fbmon.errors import FbmonError
+
+app = typer.Typer(
+    help="Train a network without stochasticity, and watch it live in a terminal.",
+    epilog="Exit codes: 0 finished, 1 failed, 2 wrong usage or recipe, 3 not finite, 4 trainer lost, "
+    "75 preempted and saved, 130 stopped and saved.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+for command in (run, watch, stop, runs, compare):
+    app.command(no_args_is_help=command is run)(command)
+app.add_typer(recipe_commands, name="recipe")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import fbmon
+
+        typer.echo(f"fbmon {fbmon.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Train a network without stochasticity, and watch it live in a terminal."""
+
+
+def main() -> None:
+    """Run the command line; an FbmonError becomes one sentence on stderr and its exit code."""
+    try:
+        app(prog_name="fbmon")
+    except FbmonError as error:
+        report(error)
+        sys.exit(error.exit_code)

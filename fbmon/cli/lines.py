@@ -1,0 +1,56 @@
+"""What a run says in one line: its plan, a step, its end."""
+
+from fbmon import metrics
+from fbmon.events import StepTaken, TrainingStarted
+from fbmon.folder import RunFolder
+from fbmon.store import Store
+from fbmon.text import duration
+
+
+def plan_line(event: TrainingStarted) -> str:
+    """What is about to be trained."""
+    clip = f", clipped at norm {event.clip_norm:g}" if event.clip_norm is not None else ""
+    return (
+        f"{event.steps} steps of {event.images:,} images in {event.blocks} blocks{clip}; "
+        f"{event.parameters:,} parameters on {event.device}"
+    )
+
+
+def step_line(store: Store, event: StepTaken) -> str:
+    """One step: its losses, accuracies, gradient norm, learning rate and speed, and when the run will be done."""
+    latest = store.latest
+
+    def value(name: str) -> str:
+        return metrics.show(name, latest.get(name))
+
+    clipped = len(store.clipped) > 0 and store.clipped.steps[-1] == event.step
+    parts = [
+        f"step {event.step:>{len(str(store.steps))}}/{store.steps}",
+        f"loss {value('loss')}",
+        f"full {value('full_loss')}",
+        f"acc {value('accuracy')}",
+        f"val {value('val_accuracy')}",
+        f"norm {value('grad_norm')}{' clipped' if clipped else '        '}",
+        f"lr {value('learning_rate')}",
+        f"{value('step_seconds')} s",
+        f"{value('images_per_second')} img/s",
+        f"eta {duration(store.seconds_left())}",
+    ]
+    return "  ".join(parts)
+
+
+def last_line(store: Store, folder: RunFolder) -> str:
+    """How the run ended: state, steps, time, accuracy; where it failed, why and where the log is."""
+    ended = store.ended
+    if ended is None:
+        return f"the run is gone without a last word; its log: {folder.log}"
+    taken = f"{ended.state} after step {store.step} of {store.steps} in {duration(store.elapsed)}"
+    final = store.latest.get("val_accuracy")
+    if ended.state == "finished" and final is not None and store.best:
+        best = metrics.show("val_accuracy", store.best.value)
+        accuracy = metrics.show("val_accuracy", final)
+        return f"{taken}: validation accuracy {accuracy} (best {best} at step {store.best.step})"
+    if ended.exit_code in (75, 130):
+        return f"{taken}: {ended.reason}"
+    hint = f" ({ended.hint})" if ended.hint else ""
+    return f"{taken}: {ended.reason}{hint}; log: {folder.log}"

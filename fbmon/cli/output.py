@@ -1,0 +1,24 @@
+"""Where the command line prints: tables and lines by Rich, one error in one place."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from fbmon.errors import FbmonError
+from fbmon.text import clean, clean_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def make_console() -> "Console":
+    """Standard output: colours only in a terminal, nothing read as markup, long lines left whole."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def report(error: FbmonError) -> None:
+    """One error on stderr: what is wrong, and what to do."""
+    sys.stderr.write(f"fbmon: {clean_lines(error.message)}\n")
+    if error.hint:
+        sys.stderr.write(f"       {clean(error.hint, 400)}\n")

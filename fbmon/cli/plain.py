@@ -1,0 +1,84 @@
+"""A run as plain lines: one per step and at most one a second, fit for a log file."""
+
+import time
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from fbmon.cli.lines import last_line, plan_line, step_line
+from fbmon.cli.output import make_console
+from fbmon.events import (
+    Event,
+    NonFiniteFound,
+    PhaseEntered,
+    ProgressMade,
+    RunEnded,
+    RunStarted,
+    StepTaken,
+    TrainingStarted,
+)
+from fbmon.folder import RunFolder
+from fbmon.store import Store
+from fbmon.text import clean
+
+_LINE_SECONDS = 1.0
+_DOWNLOAD_SECONDS = 10.0  # between two lines about a download, outside a terminal
+
+
+class PlainScreen:
+    """Prints what the store has become by each event."""
+
+    def __init__(self, store: Store, folder: RunFolder) -> None:
+        self._store = store
+        self._folder = folder
+        self._console = make_console()
+        self._line_due = 0.0
+        self._download: Progress | None = None
+        self._download_due = 0.0
+
+    def show(self, event: Event) -> None:
+        """Print a line if this event deserves one."""
+        match event:
+            case RunStarted(run=run, recipe=recipe):
+                self._print(f"run {run}: recipe {recipe}, folder {self._folder.path}")
+            case PhaseEntered(phase=phase):
+                self.close()
+                self._print(phase)
+            case TrainingStarted():
+                self._print(plan_line(event))
+            case ProgressMade(task="downloading", done=done, total=total):
+                self._show_download(done, total)
+            case StepTaken(step=step):
+                now = time.monotonic()
+                if now >= self._line_due or step == self._store.steps:
+                    self._line_due = now + _LINE_SECONDS
+                    self._print(step_line(self._store, event))
+            case NonFiniteFound():
+                self._print(self._store.notes[-1].text)
+            case RunEnded():
+                self._print(last_line(self._store, self._folder))
+
+    def close(self) -> None:
+        """Take the progress bar away, if there is one; say so if the run is gone without a word."""
+        if self._download:
+            self._download.stop()
+            self._download = None
+
+    def _print(self, line: str) -> None:
+        self._console.print(clean(line, 500))
+
+    def _show_download(self, done: int, total: int) -> None:
+        if self._console.is_terminal:
+            if not self._download:
+                columns = (
+                    TextColumn("{task.description}"),
+                    BarColumn(),
+                    DownloadColumn(),
+                    TransferSpeedColumn(),
+                )
+                self._download = Progress(*columns, console=self._console)
+                self._download.add_task("downloading", total=total)
+                self._download.start()
+            self._download.update(self._download.task_ids[0], completed=done)
+        elif time.monotonic() >= self._download_due:
+            self._download_due = time.monotonic() + _DOWNLOAD_SECONDS
+            self._print(f"downloaded {done / 1e6:.0f} of {total / 1e6:.0f} MB")

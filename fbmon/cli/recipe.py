@@ -1,0 +1,55 @@
+"""`fbmon recipe`: list, show and check recipes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fbmon.cli.options import Json
+
+recipe_commands = typer.Typer(help="List, show and check recipes.", no_args_is_help=True)
+
+
+@recipe_commands.command("list")
+def list_recipes(json: Json = False) -> None:
+    """List the recipes that come with fbmon."""
+    from fbmon import recipe as recipes
+
+    loaded = {name: recipes.load(path) for name, path in recipes.shipped().items()}
+    if json:
+        import json as jsons
+
+        typer.echo(jsons.dumps([recipe.model_dump(exclude_none=True) for recipe in loaded.values()], indent=2))
+        return
+    from rich.table import Table
+
+    from fbmon.cli.output import make_console
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("recipe", "data", "model", "steps", "block", "about"):
+        table.add_column(heading, justify="right" if heading in ("steps", "block") else "left")
+    for name, path in recipes.shipped().items():
+        recipe = loaded[name]
+        about = path.read_text().partition("\n")[0].lstrip("# ")
+        table.add_row(
+            name, recipe.data.dataset, recipe.model.name, str(recipe.steps), str(recipe.gradient.block), about
+        )
+    make_console().print(table)
+
+
+@recipe_commands.command("show")
+def show_recipe(name: Annotated[str, typer.Argument(help="A shipped recipe's name, or a file.")]) -> None:
+    """Print a recipe, comments and all."""
+    from fbmon import recipe as recipes
+    from fbmon.text import clean_lines
+
+    typer.echo(clean_lines(recipes.find(name).read_text(errors="replace"), limit=4096), nl=False)
+
+
+@recipe_commands.command("check")
+def check_recipe(file: Annotated[Path, typer.Argument(help="The recipe file.")]) -> None:
+    """Check a recipe: every fault with its line, key and value; exit code 2 if there is one."""
+    from fbmon import recipe as recipes
+
+    recipe = recipes.load(recipes.find(str(file)))
+    typer.echo(f"{file}: good: {recipe.steps} steps of {recipe.model.name} on {recipe.data.dataset}")

@@ -1,0 +1,84 @@
+"""`fbmon run`: start a training in the background and show it."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fbmon.cli.options import DEFAULT_RUNS_DIR, NoUi, RunsDir, Ui, UiOption, choose_ui
+from fbmon.errors import UsageError
+from fbmon.text import clean
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one (`fbmon recipe list`).")],
+    ui: UiOption = Ui.AUTO,
+    no_ui: NoUi = False,
+    steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many steps; the schedule stays.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The seed of weights and augmentation.")] = None,
+    devices: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or N.")] = "auto",
+    name: Annotated[str | None, typer.Option(help="The name of the run; default: the recipe's.")] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="FBMON_DATA",
+            help="The folder that holds cifar-10-batches-py; default: fbmon's cache folder.",
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Start in the background, print the run's name, and leave.")
+    ] = False,
+) -> None:
+    """Start a training in the background and show it live.
+
+    The training goes on when this screen is left, closed or killed; `fbmon watch` shows it again.
+
+    Examples: fbmon run quickstart · fbmon run recipes/fb_strong_reg.toml --no-ui --set optimizer.lr=0.4
+    """
+    from fbmon import folder as folders
+    from fbmon import launch
+    from fbmon import recipe as recipes
+
+    shown = Ui.NONE if detach else choose_ui(ui, no_ui)
+    asked = list(overrides or [])
+    asked += [f"steps={steps}"] if steps is not None else []
+    asked += [f"seed={seed}"] if seed is not None else []
+    file = recipes.find(recipe)
+    wanted = recipes.load(file, asked)
+    folder = folders.create(
+        runs_dir, name or wanted.name, file, recipes.dump(wanted), _device(devices), _data_folder(data_dir)
+    )
+    handle = launch.start(folder, queue=shown is not Ui.NONE)
+    if detach:
+        typer.echo(f"{folder.path}\nwatch it with: fbmon watch {folder.name}")
+        return
+    from fbmon.cli.show import show
+
+    raise typer.Exit(show(handle, shown, started_here=True))
+
+
+def _device(devices: str) -> str:
+    if devices in ("auto", "cpu") or re.fullmatch(r"cuda:\d+", devices, re.ASCII):
+        return devices
+    if devices == "cuda":
+        return "cuda:0"
+    if re.fullmatch(r"\d+", devices, re.ASCII):
+        return f"cuda:{devices}"
+    if "," in devices or re.fullmatch(r"cpu:\d+", devices, re.ASCII):
+        raise UsageError(f"--devices {clean(devices)}: training on several devices is not there yet", "name one device")
+    raise UsageError(f"--devices {clean(devices)}: must be auto, cpu, cuda, cuda:N or N")
+
+
+def _data_folder(given: Path | None) -> Path:
+    if given is not None:
+        return given
+    import platformdirs
+
+    return Path(os.path.abspath(platformdirs.user_cache_dir("fbmon")))  # noqa: PTH100 - may not exist yet

@@ -1,0 +1,79 @@
+"""Shows a run in the way that was asked for, to its end, and returns the exit code for the shell."""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from fbmon.cli.lines import last_line
+from fbmon.cli.options import Ui
+from fbmon.errors import Exit
+from fbmon.events import DeviceSampled, ProgressMade
+from fbmon.journal import seal
+from fbmon.launch import RunHandle
+from fbmon.store import Store
+from fbmon.text import clean
+
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def show(handle: RunHandle, ui: Ui, *, started_here: bool) -> int:
+    """Show the run until it ends or the viewer leaves; with `started_here`, signals are passed on to the training."""
+    if ui is Ui.FULL:
+        return _full(handle)
+    if started_here:
+        _forward_signals(handle)
+    try:
+        store = _plain(handle) if ui is Ui.PLAIN else _lines(handle, quiet=ui is Ui.NONE)
+    except BrokenPipeError:  # `| head`: the reader has seen enough, the training goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it leaves
+        return Exit.FINISHED
+    return store.ended.exit_code if store.ended else Exit.LOST
+
+
+def _full(handle: RunHandle) -> int:
+    from fbmon.ui.app import MonitorApp
+
+    app = MonitorApp(handle)
+    app.run()
+    if app.return_code:  # the screen itself has failed, and has said why
+        return app.return_code
+    if handle.alive:
+        name = handle.folder.name
+        sys.stdout.write(f"{name} goes on in the background; see it again with: fbmon watch {name}\n")
+        return Exit.FINISHED
+    sys.stdout.write(clean(last_line(app.store, handle.folder), 500) + "\n")
+    return app.store.ended.exit_code if app.store.ended else Exit.LOST
+
+
+def _plain(handle: RunHandle) -> Store:
+    from fbmon.cli.plain import PlainScreen
+
+    store = Store()
+    screen = PlainScreen(store, handle.folder)
+    for events in handle.follow():
+        for event in events:
+            store.apply(event)
+            screen.show(event)
+    screen.close()
+    return store
+
+
+def _lines(handle: RunHandle, *, quiet: bool) -> Store:
+    """Every event as the JSON line it has in the journal; `quiet` prints nothing."""
+    store = Store()
+    for events in handle.follow():
+        for event in events:
+            store.apply(event)
+            if not quiet and not isinstance(event, ProgressMade | DeviceSampled):
+                sys.stdout.buffer.write(seal(event))
+        sys.stdout.flush()
+    return store
+
+
+def _forward_signals(handle: RunHandle) -> None:
+    def forward(number: int, _frame: FrameType | None) -> None:
+        handle.send_signal(signal.Signals(number))
+
+    for number in _FORWARDED:
+        signal.signal(number, forward)

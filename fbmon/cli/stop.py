@@ -1,0 +1,31 @@
+"""`fbmon stop`: end a running run; it saves first."""
+
+import time
+
+import typer
+
+from fbmon.cli.options import DEFAULT_RUNS_DIR, RunArgument, RunsDir
+from fbmon.errors import UsageError
+
+
+def stop(run: RunArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
+    """Stop a running run at its next block; it saves its state first. Default: the newest one that is running.
+
+    Examples: fbmon stop · fbmon stop quickstart
+    """
+    from fbmon import folder as folders
+
+    if run is None:
+        running = [folder for folder in folders.every(runs_dir) if folder.is_alive()]
+        if not running:
+            raise UsageError(f"no run is running in {runs_dir}", "`fbmon runs` lists them all")
+        found = running[0]
+    else:
+        found = folders.find(runs_dir, run)
+    if not found.is_alive():
+        raise UsageError(f"{found.name} is not running", "`fbmon runs` lists them all")
+    found.put("stop", "fbmon stop")
+    typer.echo(f"asked {found.name} to stop; waiting until its state is saved")
+    while found.is_alive():
+        time.sleep(0.1)
+    typer.echo("stopped")

@@ -1,0 +1,20 @@
+"""`fbmon watch`: show a running or ended run."""
+
+import typer
+
+from fbmon.cli.options import DEFAULT_RUNS_DIR, NoUi, RunArgument, RunsDir, Ui, UiOption, choose_ui
+
+
+def watch(
+    run: RunArgument = None, ui: UiOption = Ui.AUTO, no_ui: NoUi = False, runs_dir: RunsDir = DEFAULT_RUNS_DIR
+) -> None:
+    """Show a running or ended run, from its first step on.
+
+    Examples: fbmon watch · fbmon watch quickstart --no-ui · fbmon watch runs/quickstart-20260101-120000
+    """
+    from fbmon import folder as folders
+    from fbmon import launch
+    from fbmon.cli.show import show
+
+    handle = launch.attach(folders.find(runs_dir, run))
+    raise typer.Exit(show(handle, choose_ui(ui, no_ui), started_here=False))

@@ -1,0 +1,53 @@
+"""The errors fbmon can explain; the command line prints them, and nothing else does.
+
+FbmonError            something went wrong that the user can read about (exit code 1)
+├── UsageError        a wrong option, run or device (2)
+│   └── RecipeError   a faulty recipe; one line per fault (2)
+├── DataError         a data set is missing or damaged (1)
+└── NonFiniteError    a loss or gradient that is not a number (3)
+"""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What a finished `fbmon` tells the shell, Slurm and scripts."""
+
+    FINISHED = 0
+    FAILED = 1
+    USAGE = 2
+    DIVERGED = 3
+    LOST = 4
+    PREEMPTED = 75
+    STOPPED = 130
+
+
+class FbmonError(Exception):
+    """One sentence about what is wrong, and where possible one about what to do."""
+
+    exit_code = Exit.FAILED
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(FbmonError):
+    """The command cannot be carried out as it was given."""
+
+    exit_code = Exit.USAGE
+
+
+class RecipeError(UsageError):
+    """A recipe that cannot be run; the message holds one line per fault."""
+
+
+class DataError(FbmonError):
+    """A data set that is not there, or not what it should be."""
+
+
+class NonFiniteError(FbmonError):
+    """A loss or a gradient that is infinite or not a number; the weights are those of the last good step."""
+
+    exit_code = Exit.DIVERGED

@@ -1,0 +1,144 @@
+"""What a run tells: frozen facts, few of them; their union is `Event`.
+
+The trainer makes them, the journal stamps and keeps them, the store folds them, the screen shows the store.
+A number that is unknown or not finite is None, never a guess.
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True, omit_defaults=True):
+    """What every event carries; the journal fills it in as it writes the event down."""
+
+    seq: int = 0  # 1, 2, 3, ... over the whole run
+    time: float = 0.0  # seconds since 1970, for display
+    elapsed: float = 0.0  # seconds since the run began, by a clock that never jumps
+
+
+Phase = Literal["loading torch", "loading data", "downloading data", "building the model", "training"]
+Task = Literal["training", "validating", "downloading"]
+Command = Literal["stop", "preempt"]
+State = Literal["finished", "stopped", "preempted", "diverged", "failed", "killed"]
+
+
+class RunStarted(Fact, frozen=True):
+    """The first line of a journal, written before torch is imported."""
+
+    run: str
+    recipe: str
+    steps: int
+    version: str
+    pid: int
+
+
+class PhaseEntered(Fact, frozen=True):
+    """What the trainer is doing now."""
+
+    phase: Phase
+
+
+class TrainingStarted(Fact, frozen=True):
+    """What is about to be trained, once the data are loaded and the model is built."""
+
+    steps: int
+    blocks: int  # per step
+    images: int  # per step
+    val_images: int
+    parameters: int
+    device: str
+    precision: str
+    clip_norm: float | None = None
+    target_val_accuracy: float | None = None
+    target_source: str = ""
+
+
+class ProgressMade(Fact, frozen=True):
+    """How far the task in hand is: blocks of a step or a validation, bytes of a download. Not for the journal."""
+
+    task: Task
+    step: int
+    done: int
+    total: int
+
+
+class StepTaken(Fact, frozen=True):
+    """One update of the weights; `step` counts from 1, `values` has the names of `metrics.STEP`."""
+
+    step: int
+    values: dict[str, float | None]
+
+
+class GradientClipped(Fact, frozen=True):
+    """The gradient of this step was longer than the threshold and was scaled down to it."""
+
+    step: int
+    norm: float
+    threshold: float
+
+
+class Validated(Fact, frozen=True):
+    """The validation after this step; `values` has the names of `metrics.VALIDATION`."""
+
+    step: int
+    values: dict[str, float | None]
+
+
+class CheckpointSaved(Fact, frozen=True):
+    """The state after this step is on disk, in the run folder under `path`."""
+
+    step: int
+    path: str
+
+
+class NonFiniteFound(Fact, frozen=True):
+    """These measures of the step were infinite or not a number; the update was not made."""
+
+    step: int
+    names: list[str]
+
+
+class CommandTaken(Fact, frozen=True):
+    """A command from a screen, a shell or a signal has reached the trainer."""
+
+    command: Command
+    source: str
+
+
+class DeviceSampled(Fact, frozen=True):
+    """One look at one device, once a second. Kept in telemetry.jsonl."""
+
+    device: str  # "cpu", or "cuda:0 (gpu 3)"
+    utilization: float | None = None  # percent
+    memory_mib: float | None = None
+    memory_total_mib: float | None = None
+    power_watts: float | None = None
+    temperature_celsius: float | None = None
+    clock_mhz: float | None = None
+
+
+class RunEnded(Fact, frozen=True):
+    """The last word."""
+
+    state: State
+    exit_code: int
+    step: int = 0
+    reason: str = ""
+    hint: str = ""
+
+
+Event = (
+    RunStarted
+    | PhaseEntered
+    | TrainingStarted
+    | ProgressMade
+    | StepTaken
+    | GradientClipped
+    | Validated
+    | CheckpointSaved
+    | NonFiniteFound
+    | CommandTaken
+    | DeviceSampled
+    | RunEnded
+)

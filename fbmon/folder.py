@@ -1,0 +1,237 @@
+"""A run's folder: what lies where, how a run is created, found and spoken to, and whether it is alive."""
+
+import fcntl
+import getpass
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+
+import fbmon
+from fbmon.errors import FbmonError, UsageError
+from fbmon.events import Command
+from fbmon.recipe import NAME_PATTERN
+from fbmon.text import clean
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """meta.json: where, when, by what and on what a run was started."""
+
+    name: str
+    created: str  # ISO 8601, UTC
+    host: str
+    user: str
+    command: list[str]
+    directory: str
+    recipe_file: str
+    devices: str  # as asked: "auto", "cpu", "cuda:0"
+    data_dir: str | None
+    versions: dict[str, str]
+    git: str  # commit of the directory, with "+" when it had changes; empty outside a repository
+
+
+class RunFolder:
+    """The files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recipe = path / "recipe.toml"
+        self.resolved = path / "resolved.toml"
+        self.meta = path / "meta.json"
+        self.journal = path / "journal.jsonl"
+        self.telemetry = path / "telemetry.jsonl"
+        self.progress = path / "progress.json"
+        self.log = path / "trainer.log"
+        self.lock = path / "lock"
+        self.inbox = path / "inbox"
+        self.checkpoints = path / "checkpoints"
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def is_alive(self) -> bool:
+        """Whether a supervisor holds the lock; the kernel frees it whatever way the supervisor dies."""
+        try:
+            with self.lock.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def read_meta(self) -> Meta | None:
+        """What was noted at the start; None where it is missing or damaged."""
+        try:
+            return msgspec.json.decode(self.meta.read_bytes(), type=Meta)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def put(self, command: Command, source: str) -> None:
+        """Lay a command into the inbox; the trainer reads it at its next block, also over a shared file system."""
+        name = f"{time.time_ns()}-{os.getpid()}.json"
+        replace(self.inbox / name, msgspec.json.encode(Asked(command, source)))
+
+    def take(self) -> "Asked | None":
+        """The oldest command in the inbox, removed from it."""
+        for path in sorted(self.inbox.glob("*.json")):
+            with suppress(OSError, msgspec.MsgspecError):
+                asked = msgspec.json.decode(path.read_bytes(), type=Asked)
+                path.unlink()
+                return asked
+        return None
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A command in the inbox, and who laid it there."""
+
+    command: Command
+    source: str
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a whole file so that a reader sees the old content or the new, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def create(
+    runs_dir: Path, name: str, recipe_file: Path, resolved: str, devices: str, data_dir: Path | None
+) -> RunFolder:
+    """A new folder NAME-DATE-TIME in `runs_dir` with the recipe as given, the resolved one and meta.json.
+
+    Never touches an existing run. Raises UsageError for a name that is none, FbmonError where nothing can be written.
+    """
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise UsageError(
+            f"--name {clean(name)}: must be 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
+        )
+    given = recipe_file.read_bytes()
+    now = datetime.now(UTC)
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        folder = RunFolder(_make_new(runs_dir, f"{name}-{now:%Y%m%d-%H%M%S}"))
+        folder.inbox.mkdir(mode=0o700)
+        meta = _meta(folder.name, now, recipe_file, devices, data_dir)
+        _write_new(folder.recipe, given)
+        _write_new(folder.resolved, resolved.encode())
+        _write_new(folder.meta, msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+    except OSError as error:
+        raise FbmonError(
+            f"{clean(str(runs_dir))}: no run can be made here: {error.strerror}", "try --runs-dir"
+        ) from None
+    return folder
+
+
+def every(runs_dir: Path) -> list[RunFolder]:
+    """All runs in `runs_dir`, newest first."""
+    if not runs_dir.is_dir():
+        return []
+    found = [RunFolder(path) for path in runs_dir.iterdir() if _is_run(path)]
+    return sorted(found, key=_created, reverse=True)
+
+
+def find(runs_dir: Path, given: str | None) -> RunFolder:
+    """The run meant by `given`: a path, a folder name, or the beginning of one (the newest such); None: the newest.
+
+    Raises UsageError when there is none.
+    """
+    if given is not None and _is_run(Path(given)):
+        return RunFolder(Path(given))
+    runs = every(runs_dir)
+    for folder in runs:
+        if given is None or folder.name.startswith(given):
+            return folder
+    where = clean(str(runs_dir))
+    if given is None:
+        raise UsageError(
+            f"no run in {where}", "start one with `fbmon run quickstart`, or name the folder with --runs-dir"
+        )
+    raise UsageError(f"{clean(given)}: no such run in {where}", "`fbmon runs` lists them")
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+
+
+def _make_new(runs_dir: Path, name: str) -> Path:
+    for candidate in _candidates(name):
+        with suppress(FileExistsError):
+            (runs_dir / candidate).mkdir(mode=0o700)
+            return runs_dir / candidate
+    raise AssertionError
+
+
+def _candidates(name: str) -> Iterator[str]:
+    yield name
+    number = 2
+    while True:
+        yield f"{name}-{number}"
+        number += 1
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "meta.json").is_file()
+
+
+def _created(folder: RunFolder) -> tuple[float, str]:
+    try:
+        return folder.meta.stat().st_mtime, folder.name
+    except OSError:
+        return 0.0, folder.name
+
+
+def _meta(name: str, now: datetime, recipe_file: Path, devices: str, data_dir: Path | None) -> Meta:
+    return Meta(
+        name=name,
+        created=now.isoformat(timespec="seconds"),
+        host=socket.gethostname(),
+        user=_user(),
+        command=sys.argv,
+        directory=str(Path.cwd()),
+        recipe_file=str(recipe_file.resolve()),
+        devices=devices,
+        data_dir=str(data_dir.resolve()) if data_dir else None,
+        versions={"fbmon": fbmon.__version__, "python": sys.version.split()[0]} | _installed("torch", "torchvision"),
+        git=_git_state(),
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user database
+        return str(os.getuid())
+
+
+def _installed(*packages: str) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _git_state() -> str:
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return commit + ("+" if commit and _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _git(*arguments: str) -> str:
+    result = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=2, check=False)
+    return result.stdout.strip() if result.returncode == 0 else ""

@@ -1,0 +1,138 @@
+"""Starts the background trainer and attaches to running ones; both give a RunHandle: poll, alive, ask."""
+
+import fcntl
+import heapq
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import msgspec
+
+from fbmon.events import Command, Event, ProgressMade
+from fbmon.folder import RunFolder
+from fbmon.journal import Tail, unseal
+
+_JOURNAL_SECONDS = 0.5  # how often the journal is read although the queue says nothing
+
+
+class RunHandle:
+    """A screen's view of a run: its events, each once and in order, whether they come by queue or by journal."""
+
+    def __init__(
+        self, folder: RunFolder, supervisor: "subprocess.Popen[bytes] | None" = None, queue: int | None = None
+    ) -> None:
+        self.folder = folder
+        self._supervisor = supervisor
+        self._queue = queue
+        self._unfinished = b""
+        self._journal = Tail(folder.journal)
+        self._telemetry = Tail(folder.telemetry)
+        self._journal_due = 0.0
+        self._progress_stamp = 0
+        self._seq = 0  # of the last event handed out
+
+    @property
+    def alive(self) -> bool:
+        """Whether the run still has its supervisor."""
+        if self._supervisor is not None:
+            self._supervisor.poll()  # collects the exit status, so that no zombie stays
+        return self.folder.is_alive()
+
+    @property
+    def damaged(self) -> int:
+        """Lines of the journal that were unreadable and left out."""
+        return self._journal.damaged
+
+    def ask(self, command: Command, source: str) -> None:
+        """Lay a command into the run's inbox."""
+        self.folder.put(command, source)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Pass a signal to the supervisor; only for the process that started it."""
+        if self._supervisor is not None and self._supervisor.poll() is None:
+            self._supervisor.send_signal(number)
+
+    def follow(self, interval: float = 0.1) -> Iterator[list[Event]]:
+        """Batches of events, possibly empty, about every `interval` seconds until the run is gone and all is told."""
+        while True:
+            alive = self.alive  # asked before reading, so that what it wrote last is still read
+            events = self.poll(interval if alive else 0.0)
+            yield events
+            if not alive and not events:
+                return
+
+    def poll(self, timeout: float) -> list[Event]:
+        """The events since the last call; waits up to `timeout` seconds for the first."""
+        lines = self._wait(timeout)
+        now = time.monotonic()
+        told = self._take(unseal(line) for line in lines)
+        missing = len(told) < len(lines)
+        if missing or self._queue is None or now >= self._journal_due:
+            self._journal_due = now + _JOURNAL_SECONDS
+            told += self._take(iter(self._journal.read()), gaps=True)
+        merged = heapq.merge(told, self._telemetry.read(), key=lambda event: event.elapsed)
+        return list(merged) + self._read_progress()
+
+    def _take(self, events: Iterator[Event | None], *, gaps: bool = False) -> list[Event]:
+        """Those that come next; with `gaps`, also those behind lines that the journal lost."""
+        taken = []
+        for event in events:
+            if event is not None and (event.seq == self._seq + 1 or (gaps and event.seq > self._seq)):
+                self._seq = event.seq
+                taken.append(event)
+        return taken
+
+    def _wait(self, timeout: float) -> list[bytes]:
+        if self._queue is None:
+            time.sleep(timeout)
+            return []
+        ready, _, _ = select.select([self._queue], [], [], timeout)
+        if not ready:
+            return []
+        received = os.read(self._queue, 1 << 20)
+        if not received:  # the trainer is gone
+            os.close(self._queue)
+            self._queue = None
+        *lines, self._unfinished = (self._unfinished + received).split(b"\n")
+        return [line for line in lines if line]
+
+    def _read_progress(self) -> list[Event]:
+        with suppress(OSError, msgspec.MsgspecError):
+            stamp = self.folder.progress.stat().st_mtime_ns
+            if stamp != self._progress_stamp:
+                self._progress_stamp = stamp
+                return [msgspec.json.decode(self.folder.progress.read_bytes(), type=ProgressMade)]
+        return []
+
+
+def start(folder: RunFolder, *, queue: bool = True) -> RunHandle:
+    """Start the supervisor of a new run in a session of its own, so that it outlives this process and its terminal."""
+    lock = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the supervisor inherits the lock, so that it is never free
+    receiving, sending = os.pipe() if queue else (None, None)
+    command = [sys.executable, "-m", "fbmon.supervisor", str(folder.path)]
+    if sending is not None:
+        command += ["--queue", str(sending)]
+    with folder.log.open("ab") as log:
+        supervisor = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=[lock] if sending is None else [lock, sending],
+        )
+    os.close(lock)
+    if sending is not None:
+        os.close(sending)
+    return RunHandle(folder, supervisor, receiving)
+
+
+def attach(folder: RunFolder) -> RunHandle:
+    """A handle on a run that someone else started, running or ended."""
+    return RunHandle(folder)

@@ -1,0 +1,61 @@
+"""One line per metric: its name, how it is labelled, on which chart it is drawn and how it is printed."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Scale = Literal["linear", "log"]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture that shows one or more metrics on a common vertical axis."""
+
+    name: str
+    title: str
+    scale: Scale = "linear"
+    format: str = ".4g"  # of the latest values beside the title
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that a run tells at steps; `format` is a Python format specification."""
+
+    name: str
+    label: str
+    chart: Chart
+    format: str = ".4f"
+
+
+LOSS = Chart("loss", "loss", "log", ".3g")  # three of them have to fit
+ACCURACY = Chart("accuracy", "accuracy")
+GRADIENT = Chart("gradient", "gradient norm", "log")
+LEARNING_RATE = Chart("learning_rate", "learning rate")
+BLOCK_GRADIENT = Chart("block_gradient", "block gradient norm", "log")
+WEIGHTS = Chart("weights", "weight norm")
+SPEED = Chart("speed", "images per second", format=",.0f")
+STEP_TIME = Chart("step_time", "seconds per step")
+
+STEP = (
+    Metric("loss", "train", LOSS),
+    Metric("full_loss", "full", LOSS),
+    Metric("accuracy", "train", ACCURACY),
+    Metric("grad_norm", "before clipping", GRADIENT),
+    Metric("block_grad_norm", "rms over blocks", BLOCK_GRADIENT),
+    Metric("learning_rate", "lr", LEARNING_RATE, ".4g"),
+    Metric("param_norm", "norm", WEIGHTS, ".3f"),
+    Metric("step_seconds", "step", STEP_TIME, ".3g"),
+    Metric("images_per_second", "images/s", SPEED, ",.0f"),
+)
+VALIDATION = (
+    Metric("val_loss", "val", LOSS),
+    Metric("val_accuracy", "val", ACCURACY),
+)
+METRICS = STEP + VALIDATION
+BY_NAME = {metric.name: metric for metric in METRICS}
+
+
+def show(name: str, value: float | None) -> str:
+    """`value` as the metric's format has it; an unknown number is `–`."""
+    if value is None:
+        return "–"
+    return format(value, BY_NAME[name].format if name in BY_NAME else ".4g")

@@ -1,0 +1,123 @@
+"""The background process of a run: its own session; starts the trainer, samples telemetry, has the last word."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from fbmon.errors import Exit
+from fbmon.events import Event, RunEnded, State
+from fbmon.folder import RunFolder
+from fbmon.journal import Journal, last_event
+from fbmon.telemetry import Sampler
+
+_SAMPLE_SECONDS = 1.0
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="fbmon.supervisor")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--queue", type=int, default=None, help="descriptor of the pipe to the screen")
+    arguments = parser.parse_args()
+    os.umask(0o077)
+    sys.exit(supervise(RunFolder(arguments.folder), arguments.queue))
+
+
+def supervise(folder: RunFolder, queue: int | None) -> int:
+    """Run the trainer of `folder` to its end and return its exit code; the caller already holds the lock."""
+    meta = folder.read_meta()
+    devices = meta.devices if meta else "auto"
+    environment = _environment()
+    trainer = _start_trainer(folder, queue, environment)
+    hurried = _forward_signals(trainer)
+    _watch(trainer, folder, Sampler(devices, environment))
+    last = last_event(folder.journal)
+    if isinstance(last, RunEnded):
+        return last.exit_code
+    journal = Journal(folder.journal)
+    ended = _last_word(trainer.returncode, last, hurried=bool(hurried))
+    journal.append(ended)
+    journal.close()
+    return ended.exit_code
+
+
+def _environment() -> dict[str, str]:
+    environment = dict(os.environ)
+    # CUDA counts fastest first, the driver in PCI order: one order, so that telemetry looks at the GPU that trains.
+    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
+    # How long a thread of libgomp spins before it sleeps. Its own choice is as fast on a quiet machine (12 and 13 s for
+    # 30 steps of quickstart), but two runs on two cores then starve each other (57 s for 15 steps; with this, 36 s).
+    environment.setdefault("GOMP_SPINCOUNT", "10000")
+    environment["PYTHONUNBUFFERED"] = "1"
+    return environment
+
+
+def _start_trainer(folder: RunFolder, queue: int | None, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    # The trainer's standard input is its lifeline: when the supervisor dies, however it dies, the kernel closes the
+    # pipe, and the trainer sees the end of the file and leaves.
+    command = [sys.executable, "-m", "fbmon.worker", str(folder.path)]
+    if queue is None:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
+    trainer = subprocess.Popen(
+        [*command, "--queue", str(queue)], stdin=subprocess.PIPE, env=environment, pass_fds=(queue,)
+    )
+    os.close(queue)  # the screen's end of the file is the trainer's death
+    return trainer
+
+
+def _forward_signals(trainer: "subprocess.Popen[bytes]") -> list[int]:
+    """Pass signals on; a second SIGINT ends the trainer at once and is noted in the list returned."""
+    hurried: list[int] = []
+    interrupts: list[int] = []
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            interrupts.append(number)
+        if len(interrupts) > 1:
+            hurried.append(number)
+            trainer.kill()
+        else:
+            trainer.send_signal(number)
+
+    for number in _FORWARDED:
+        signal.signal(number, forward)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    return hurried
+
+
+def _watch(trainer: "subprocess.Popen[bytes]", folder: RunFolder, sampler: Sampler) -> None:
+    telemetry = Journal(folder.telemetry)
+    began = time.monotonic()
+    samples = 0
+    while trainer.poll() is None:
+        for sampled in sampler.sample():
+            telemetry.append(sampled)
+        samples += 1
+        pause = began + samples * _SAMPLE_SECONDS - time.monotonic()
+        try:
+            trainer.wait(timeout=max(0.01, pause))
+        except subprocess.TimeoutExpired:
+            continue
+    telemetry.close()
+
+
+def _last_word(code: int, last: Event | None, *, hurried: bool) -> RunEnded:
+    step = getattr(last, "step", 0)
+    state: State = "killed"
+    if hurried:
+        return RunEnded("stopped", Exit.STOPPED, step, "stopped at once, on a second Ctrl-C")
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = "often this is the system running out of memory" if -code == signal.SIGKILL else ""
+        return RunEnded(state, Exit.LOST, step, f"the trainer was killed by {name}", hint)
+    return RunEnded("failed", Exit.LOST, step, f"the trainer left with exit code {code} and no word")
+
+
+if __name__ == "__main__":
+    main()

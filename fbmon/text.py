@@ -1,0 +1,39 @@
+"""The one door through which foreign text (recipes, logs, exceptions) reaches a terminal."""
+
+import re
+
+# C0 and C1 controls, soft hyphen, zero-width and bidirectional marks, line separators, byte-order mark, interlinear
+# and variation marks, surrogates, tag characters: whatever steers a terminal or hides text instead of being text.
+_STEERING = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+
+
+def clean(text: str, limit: int = 200) -> str:
+    """`text` as harmless printable characters on one line, at most `limit` of them.
+
+    Every steering character becomes U+FFFD, so that a terminal can neither be controlled nor deceived. Idempotent.
+    """
+    harmless = _STEERING.sub("\ufffd", text)
+    return harmless if len(harmless) <= limit else harmless[: limit - 1] + "…"
+
+
+def clean_lines(text: str, limit: int = 4000) -> str:
+    """`text` cleaned line by line: newlines stay, everything else is as in `clean`."""
+    return "\n".join(clean(line, limit) for line in text.split("\n"))
+
+
+def duration(seconds: float | None) -> str:
+    """A time span for people: `9.4 s`, `2:07`, `1:02:07`, `3 d 04:05`; an unknown one is `–`."""
+    if seconds is None or seconds < 0:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 1:
+        return f"{minutes}:{rest:02d}"
+    if hours < 72:
+        return f"{hours}:{minutes:02d}:{rest:02d}"
+    return f"{hours // 24} d {hours % 24:02d}:{minutes:02d}"

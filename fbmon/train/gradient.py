@@ -1,0 +1,96 @@
+"""The full-batch gradient: the mean over all blocks, each with its own batch-norm statistics and penalty."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from fbmon.recipe import Penalty
+from fbmon.train.regularize import penalize
+
+Batch = tuple[Tensor, Tensor]  # network input (B, C, H, W), labels int64 (B,)
+
+
+@dataclass(frozen=True)
+class FullGradient:
+    """The mean over all images at the present weights; all numbers are float64 scalars on the device."""
+
+    gradient: list[Tensor]  # like the parameters, in their dtype
+    loss: Tensor  # mean cross-entropy
+    accuracy: Tensor
+    block_square: Tensor  # mean over blocks of the squared norm of the unpenalized block gradient
+
+
+def full_gradient(
+    model: nn.Module,
+    batches: Sequence[Tensor],
+    batch: Callable[[Tensor], Batch],
+    penalty: Penalty | None,
+    learning_rate: float,
+    on_block: Callable[[int], None],
+) -> FullGradient:
+    """One pass over all blocks (paper, section 2, steps 1 to 3); the parameters are as before when it returns.
+
+    `batches` holds the image numbers of each block, `batch` makes them network input. A block counts by its images, so
+    a short last block weighs what it should. Sums are float64. `on_block(k)` is called before block k and may raise.
+    """
+    parameters = list(model.parameters())
+    images = sum(len(numbers) for numbers in batches)
+    total = [torch.zeros_like(parameter, dtype=torch.float64) for parameter in parameters]
+    measures = torch.zeros(3, dtype=torch.float64, device=parameters[0].device)
+    in_flight = _InFlight(parameters[0].device)
+    model.train()
+    for k, numbers in enumerate(batches):
+        on_block(k)
+        in_flight.wait()
+        share = len(numbers) / images
+        gradient, told = _block(model, parameters, batch(numbers), penalty, learning_rate)
+        torch._foreach_add_(total, [part.double() for part in gradient], alpha=share)
+        measures += share * told
+        in_flight.add()
+    mean = [sum_.to(parameter.dtype) for sum_, parameter in zip(total, parameters, strict=True)]
+    return FullGradient(mean, *measures.unbind())
+
+
+def _block(
+    model: nn.Module,
+    parameters: list[nn.Parameter],
+    batch: Batch,
+    penalty: Penalty | None,
+    learning_rate: float,
+) -> tuple[list[Tensor], Tensor]:
+    """A block's penalized gradient, and its (loss, accuracy, squared norm of the plain gradient) as float64 (3,)."""
+    inputs, labels = batch
+
+    def forward_backward() -> tuple[list[Tensor], Tensor, Tensor]:
+        logits = model(inputs)
+        loss = cross_entropy(logits, labels)
+        return list(torch.autograd.grad(loss, parameters)), loss, logits
+
+    gradient, loss, logits = forward_backward()
+    with torch.no_grad():
+        accuracy = (logits.argmax(1) == labels).double().mean()
+        square = torch.stack(torch._foreach_norm(gradient)).double().square().sum()
+        told = torch.stack([loss.double(), accuracy, square])
+    if penalty:
+        gradient = penalize(gradient, lambda: forward_backward()[0], parameters, learning_rate, penalty)
+    return gradient, told
+
+
+class _InFlight:
+    """Lets the host run at most two blocks ahead of a GPU, so that progress and stopping are per block."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._events: list[torch.cuda.Event] | None = [] if device.type == "cuda" else None
+
+    def wait(self) -> None:
+        if self._events is not None and len(self._events) >= 2:
+            self._events.pop(0).synchronize()
+
+    def add(self) -> None:
+        if self._events is not None:
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            event.record()
+            self._events.append(event)

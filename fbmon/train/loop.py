@@ -1,0 +1,224 @@
+"""The run, first step to last.
+
+prepare     device, data, model, optimizer
+each step   gradient over all blocks -> norm and clipping -> one look from the host -> update -> tell
+sometimes   validate; a stop is looked for at every block
+at the end  save
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fbmon.errors import NonFiniteError, UsageError
+from fbmon.events import (
+    CheckpointSaved,
+    CommandTaken,
+    Event,
+    GradientClipped,
+    NonFiniteFound,
+    PhaseEntered,
+    ProgressMade,
+    State,
+    StepTaken,
+    Task,
+    TrainingStarted,
+    Validated,
+)
+from fbmon.recipe import Recipe
+from fbmon.schedule import learning_rate
+from fbmon.train import checkpoint
+from fbmon.train.augment import augment
+from fbmon.train.clip import clip_
+from fbmon.train.data import DataSet, blocks, load
+from fbmon.train.evaluate import evaluate
+from fbmon.train.gradient import Batch, FullGradient, full_gradient
+from fbmon.train.models import make_model
+from fbmon.train.optimize import make_optimizer
+
+Emit = Callable[[Event], None]
+NextCommand = Callable[[], CommandTaken | None]
+
+
+class Interrupted(Exception):  # noqa: N818 - a wish, not an error
+    """The user wants the run to end here."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+def train(
+    recipe: Recipe,
+    devices: str,
+    data_dir: Path | None,
+    checkpoints: Path,
+    emit: Emit,
+    next_command: NextCommand,
+) -> State:
+    """Train as the recipe says and tell everything to `emit`; return how it ended.
+
+    Raises DataError, UsageError (no such device) and NonFiniteError, whose weights are those of the last good step.
+    """
+    device = choose_device(devices)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False  # it may choose another algorithm, and other bits, each time
+    emit(PhaseEntered("loading data"))
+    data = load(recipe.data, data_dir, device, emit)
+    emit(PhaseEntered("building the model"))
+    torch.manual_seed(recipe.seed)
+    model = make_model(recipe.model, data.train.pictures.shape[1], data.classes).to(device)
+    optimizer = make_optimizer(model, recipe.optimizer)
+    emit(_plan(recipe, data, model, device))
+    emit(PhaseEntered("training"))
+    loop = Loop(recipe, data, model, optimizer, emit, next_command)
+    state: State = "finished"
+    try:
+        for step in range(1, recipe.steps + 1):
+            loop.take_step(step)
+            if (step - 1) % recipe.validation.every == 0 or step == recipe.steps:
+                loop.validate(step)
+    except Interrupted as interrupted:
+        state = interrupted.state
+    except NonFiniteError:
+        loop.save(checkpoints)  # the last finite weights
+        raise
+    loop.save(checkpoints)
+    return state
+
+
+@dataclass
+class Loop:
+    """What the steps share; `step` is the number of updates that the weights have behind them."""
+
+    recipe: Recipe
+    data: DataSet
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    emit: Emit
+    next_command: NextCommand
+    step: int = 0
+
+    def take_step(self, step: int) -> None:
+        """Update the weights once. Raises Interrupted or NonFiniteError, the state then being that before the step."""
+        began = time.perf_counter()
+        rate = learning_rate(step - 1, self.recipe.schedule, self.recipe.optimizer.lr)
+        numbers = blocks(
+            len(self.data.train), self.recipe.gradient, self.recipe.seed, step, self.data.train.labels.device
+        )
+        buffers = [buffer.clone() for buffer in self.model.buffers()]
+        try:
+            full = full_gradient(
+                self.model,
+                numbers,
+                lambda some: self._batch(some, step),
+                self.recipe.penalty,
+                rate,
+                lambda k: self._on_block("training", step, k, len(numbers)),
+            )
+            norm = clip_(full.gradient, self.recipe.clip)
+            values = self._look(step, full, norm, rate)
+        except (Interrupted, NonFiniteError):
+            # A pass changes nothing but the batch-norm statistics: with them back, the step has not happened.
+            torch._foreach_copy_(list(self.model.buffers()), buffers)
+            raise
+        self._update(full.gradient, rate)
+        self.step = step
+        self.emit(ProgressMade("training", step, len(numbers), len(numbers)))
+        seconds = time.perf_counter() - began
+        images = sum(len(some) for some in numbers)
+        values |= {"learning_rate": rate, "step_seconds": seconds, "images_per_second": images / seconds}
+        clip = self.recipe.clip
+        if clip and values["grad_norm"] > clip.norm:
+            self.emit(GradientClipped(step, values["grad_norm"], clip.norm))
+        self.emit(StepTaken(step, dict(values)))
+
+    def validate(self, step: int) -> None:
+        """Tell the loss and accuracy over the validation images."""
+        values = evaluate(self.model, self.data, lambda done, total: self._on_block("validating", step, done, total))
+        self.emit(Validated(step, values))
+
+    def save(self, checkpoints: Path) -> None:
+        """Write a checkpoint of the present state."""
+        saved = checkpoint.save(checkpoints, self.model, self.optimizer, self.step)
+        self.emit(CheckpointSaved(self.step, f"{checkpoints.name}/{saved.name}"))
+
+    def _batch(self, numbers: Tensor, step: int) -> Batch:
+        pictures = self.data.train.pictures[numbers]
+        moved = augment(pictures, numbers, self.recipe.data.augment, self.recipe.seed, step)
+        dtype = next(self.model.parameters()).dtype
+        return self.data.normalize(moved, dtype), self.data.train.labels[numbers]
+
+    def _look(self, step: int, full: FullGradient, norm: Tensor, rate: float) -> dict[str, float]:
+        """The measures of the step, brought to the host in one copy: the one full sync of the step."""
+        weights = torch.stack(torch._foreach_norm(list(self.model.parameters()))).double().norm()
+        decay, penalty = self.recipe.optimizer.weight_decay, self.recipe.penalty
+        full_loss = full.loss + decay / 2 * weights.square()
+        if penalty:
+            full_loss = full_loss + rate * penalty.strength / 4 * full.block_square
+        measures = {
+            "loss": full.loss,
+            "full_loss": full_loss,
+            "accuracy": full.accuracy,
+            "grad_norm": norm.double(),
+            "block_grad_norm": full.block_square.sqrt(),
+            "param_norm": weights,
+        }
+        values = dict(zip(measures, torch.stack(list(measures.values())).tolist(), strict=True))
+        wrong = [name for name, value in values.items() if not math.isfinite(value)]
+        if wrong:
+            self.emit(NonFiniteFound(step, wrong))
+            raise NonFiniteError(
+                f"step {step} was not finite ({', '.join(wrong)}); the weights of step {self.step} are saved",
+                "a lower learning rate, a longer warm-up or a smaller clip norm may help",
+            )
+        return values
+
+    def _update(self, gradient: list[Tensor], rate: float) -> None:
+        for parameter, part in zip(self.model.parameters(), gradient, strict=True):
+            parameter.grad = part
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+
+    def _on_block(self, task: Task, step: int, done: int, total: int) -> None:
+        self.emit(ProgressMade(task, step, done, total))
+        command = self.next_command()
+        if command:
+            self.emit(command)
+            raise Interrupted("preempted" if command.command == "preempt" else "stopped")
+
+
+def choose_device(devices: str) -> torch.device:
+    """The device meant by "auto", "cpu" or "cuda:N". Raises UsageError if the machine has none such."""
+    if devices == "cpu" or (devices == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    device = torch.device("cuda:0" if devices == "auto" else devices)
+    if not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"--devices {devices}: this machine has {torch.cuda.device_count()} CUDA devices",
+            "try --devices cpu",
+        )
+    return device
+
+
+def _plan(recipe: Recipe, data: DataSet, model: nn.Module, device: torch.device) -> TrainingStarted:
+    cut = blocks(len(data.train), recipe.gradient, recipe.seed, 1, torch.device("cpu"))
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    return TrainingStarted(
+        steps=recipe.steps,
+        blocks=len(cut),
+        images=sum(len(numbers) for numbers in cut),
+        val_images=len(data.val),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        device=f"{device} ({name})" if device.type == "cuda" else name,
+        precision="float32",
+        clip_norm=recipe.clip.norm if recipe.clip else None,
+        target_val_accuracy=recipe.target.val_accuracy if recipe.target else None,
+        target_source=recipe.target.source if recipe.target else "",
+    )

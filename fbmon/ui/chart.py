@@ -1,0 +1,75 @@
+"""The widget that shows a Plot; drawn line by line, anew only when the plot or the size has changed."""
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from fbmon.chart import Drawing, Plot, draw
+
+
+class ChartView(Widget):
+    """One chart. `show` gives it what to draw; it asks nobody for anything."""
+
+    # Colours by Okabe and Ito, told apart also by colour-blind eyes.
+    DEFAULT_CSS = """
+    ChartView {
+        & > .chart--title { color: $foreground; text-style: bold; }
+        & > .chart--axis { color: $text-muted; }
+        & > .chart--mark, & > .chart--threshold { color: #d55e00; }
+        & > .chart--target { color: #009e73; }
+        & > .chart--validation { color: #e69f00; }
+        & > .chart--secondary { color: #cc79a7; }
+        & > .chart--primary { color: #56b4e9; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "chart--title", "chart--axis", "chart--mark", "chart--threshold", "chart--target",
+        "chart--validation", "chart--secondary", "chart--primary",
+    }  # fmt: skip
+    _STYLES: ClassVar[dict[str, str]] = {
+        "title": "title",
+        "axis": "axis",
+        "mark": "mark",
+        "threshold": "threshold",
+        "target": "target",
+        "val_loss": "validation",
+        "val_accuracy": "validation",
+        "full_loss": "secondary",
+        "memory_0": "secondary",
+        "memory_1": "target",
+        "busy_1": "validation",
+    }  # every other role is drawn as primary
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self._plot: Plot | None = None
+        self._drawing: Drawing | None = None
+
+    def show(self, plot: Plot) -> None:
+        """Draw this from now on."""
+        self._plot = plot
+        self._drawing = None
+        self.refresh()
+
+    def on_resize(self) -> None:
+        self._drawing = None
+
+    def notify_style_update(self) -> None:
+        self._drawing = None
+        super().notify_style_update()
+
+    def render_line(self, y: int) -> Strip:
+        if self._drawing is None and self._plot is not None and self.size.width and self.size.height:
+            self._drawing = draw(self._plot, self.size.width, self.size.height)
+        if self._drawing is None or y >= len(self._drawing.rows):
+            return Strip.blank(self.size.width, self.rich_style)
+        segments = [Segment(run.text, self._style(run.role)) for run in self._drawing.rows[y]]
+        return Strip(segments, self.size.width)
+
+    def _style(self, role: str) -> Style:
+        if not role:
+            return self.rich_style
+        return self.get_component_rich_style(f"chart--{self._STYLES.get(role, 'primary')}")

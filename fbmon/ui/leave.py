@@ -1,0 +1,55 @@
+"""The question that `q` asks while a run is running."""
+
+from typing import ClassVar, Literal
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+Answer = Literal["leave", "stop"]
+
+
+class LeaveScreen(ModalScreen[Answer | None]):
+    """Leave the run running, stop it, or stay."""
+
+    DEFAULT_CSS = """
+    LeaveScreen { align: center middle; }
+    LeaveScreen > Vertical {
+        width: 64; max-width: 100%; height: auto; padding: 1 2;
+        background: $surface; border: round $primary;
+    }
+    LeaveScreen Horizontal { height: auto; margin-top: 1; }
+    LeaveScreen Button { width: 1fr; min-width: 12; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l,enter", "answer('leave')", "Leave it running"),
+        Binding("s", "answer('stop')", "Stop it"),
+        Binding("escape,q", "dismiss(None)", "Stay"),
+        Binding("left", "app.focus_previous", show=False),
+        Binding("right", "app.focus_next", show=False),
+    ]
+
+    def __init__(self, run: str) -> None:
+        super().__init__()
+        self._run = run
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(Content(f"{self._run} is running. It goes on without this screen."))
+            with Horizontal():
+                yield Button("[u]L[/u]eave it running", id="leave", variant="primary")
+                yield Button("[u]S[/u]top it (saves)", id="stop", variant="warning")
+                yield Button("Stay (esc)", id="stay")
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        match event.button.id:
+            case "leave" | "stop" as answer:
+                self.dismiss(answer)
+            case _:
+                self.dismiss(None)
+
+    def action_answer(self, answer: Answer) -> None:
+        self.dismiss(answer)

@@ -1,0 +1,82 @@
+"""The two lines on top: what the run is doing, how far it is, how long it will take, how busy the machine is."""
+
+from rich.text import Text
+
+from fbmon import metrics
+from fbmon.store import Store
+from fbmon.text import clean, duration
+
+_SILENCE_SECONDS = 60.0  # without any sign of life
+
+
+def state_line(store: Store, name: str, *, alive: bool, silent: float, width: int) -> Text:
+    """Name, state and progress in `width` cells; `silent` is the number of seconds since the last sign of life."""
+    state, style = _state(store, alive=alive, silent=silent)
+    right = Text()
+    if store.steps:
+        right.append(f"step {store.step}/{store.steps} ")
+        right.append_text(_bar(store.step / store.steps, max(8, width // 5)))
+        right.append(f" {100 * store.step // store.steps:>3}%")
+    left = Text.assemble((f"● {state}", style), "  ", (clean(name), "bold"))
+    left.truncate(max(0, width - right.cell_len - 1), overflow="ellipsis")
+    gap = max(1, width - left.cell_len - right.cell_len)
+    return Text.assemble(left, " " * gap, right, no_wrap=True, overflow="crop")
+
+
+def detail_line(store: Store, elapsed: float, width: int) -> Text:
+    """As much as fits in `width` cells of: block, time, pace, best accuracy, clipping, devices."""
+    parts = [part for part in _details(store, elapsed) if part]
+    line = ""
+    for part in parts:
+        longer = f"{line} · {part}" if line else part
+        if len(longer) > width:
+            break
+        line = longer
+    return Text(line, no_wrap=True, overflow="crop")
+
+
+def _state(store: Store, *, alive: bool, silent: float) -> tuple[str, str]:
+    if store.ended:
+        good = store.ended.state == "finished"
+        return store.ended.state, "bold green" if good else "bold red" if store.ended.exit_code < 75 else "bold yellow"
+    if not alive:
+        return "gone without a last word", "bold red"
+    if store.phase != "training":
+        return store.phase, "bold yellow"
+    if silent > _SILENCE_SECONDS:
+        return f"silent for {duration(silent)}", "bold yellow"
+    validating = store.progress is not None and store.progress.task == "validating"
+    return "validating" if validating else "training", "bold green"
+
+
+def _details(store: Store, elapsed: float) -> list[str]:
+    progress = store.progress
+    details = [f"elapsed {duration(elapsed)}"]
+    if store.ended is None:
+        details.append(f"ETA {duration(store.seconds_left())}")
+        if progress and progress.task == "downloading":
+            details.insert(0, f"{progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB")
+        elif progress:
+            details.insert(0, f"block {progress.done}/{progress.total}")
+    speed = store.latest.get("images_per_second")
+    if speed is not None:
+        details.append(f"{metrics.show('images_per_second', speed)} images/s")
+    details += [_device(store, name) for name in store.devices]
+    if store.best:
+        details.append(f"best {metrics.show('val_accuracy', store.best.value)} at {store.best.step}")
+    if store.plan and store.plan.clip_norm is not None and store.step:
+        details.append(f"clipped {store.clipped_share():.0%}")
+    return details
+
+
+def _device(store: Store, name: str) -> str:
+    sample = store.devices[name]
+    busy = "–" if sample.utilization is None else f"{sample.utilization:.0f}%"
+    if sample.memory_mib is None or sample.memory_total_mib is None:
+        return f"{clean(name)} {busy}"
+    return f"{clean(name)} {busy} {sample.memory_mib / 1024:.1f}/{sample.memory_total_mib / 1024:.0f} GiB"
+
+
+def _bar(share: float, width: int) -> Text:
+    done = round(width * min(share, 1.0))
+    return Text.assemble(("━" * done, "green"), ("─" * (width - done), "dim"))

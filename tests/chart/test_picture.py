@@ -1,0 +1,206 @@
+"""What a reader sees: whole drawings, drawn here in full."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from fbmon.chart import Curve, Plot, Reference, draw
+from fbmon.series import Series
+from tests.chart.make import curve, dots, long_curve, picture
+
+FULL = """
+    |loss            ━ train 1.00  ━ val 2.00|
+    |    2┤⠒⠲⢖⣒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠂                |
+    |     │    ⠉⠒⠤⢄⡀                         |
+    |     │        ⠈⠉⠒⠤⣀⡀                    |
+    |    1┤             ⠈⠑⠒⠤⠄                |
+    |      0               10              20|
+"""
+
+
+def two_losses() -> Plot:
+    falling = curve([2, 1], [0, 10], "train", "train")
+    level = curve([2, 2], [0, 10], "val", "validation")
+    return Plot("loss", (falling, level), x_range=(0, 20), y_format=".2f")
+
+
+def test_two_curves_under_a_title_and_a_legend() -> None:
+    assert str(draw(two_losses(), 40, 6)) == picture(FULL)
+
+
+def test_each_run_of_cells_has_its_role_and_the_later_curve_wins_a_shared_cell() -> None:
+    rows = draw(two_losses(), 40, 6).rows
+    assert rows[0] == (
+        ("loss", "title"),
+        (" " * 12, ""),
+        ("━ train 1.00", "train"),
+        ("  ", ""),
+        ("━ val 2.00", "validation"),
+    )
+    assert rows[1] == (("    2┤", "axis"), ("⠒⠲⢖⣒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠒⠂", "validation"), (" " * 16, ""))
+    assert rows[2] == ((" " * 5, ""), ("│", "axis"), (" " * 4, ""), ("⠉⠒⠤⢄⡀", "train"), (" " * 25, ""))
+
+
+def test_few_points_are_joined_by_a_line_one_dot_thick() -> None:
+    assert str(draw(Plot("rise", (curve([0, 1, 2, 3]),)), 30, 6)) == picture("""
+        |rise                     ━ a 3|
+        | │                      ⣀⣀⠤⠤⠒⠒|
+        |2┤              ⢀⣀⡠⠤⠔⠒⠊⠉      |
+        | │       ⣀⣀⠤⠔⠒⠊⠉⠁             |
+        |0┤⣀⠤⠤⠒⠒⠉⠉                     |
+        |  0                 2         |
+    """)
+
+
+def test_an_unknown_value_is_a_gap_and_a_point_between_two_gaps_is_a_dot() -> None:
+    plot = Plot("gap", (curve([1, 1, 1, 1, None, 2, 2, None, 3]),))
+    assert str(draw(plot, 30, 6)) == picture("""
+        |gap                      ━ a 3|
+        | │                           ⠐|
+        |2┤                 ⣀⣀⣀⣀       |
+        | │                            |
+        | │⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤                 |
+        |  0                5          |
+    """)
+
+
+def test_a_log_axis_with_values_it_cannot_show_a_reference_and_marks() -> None:
+    limit = Reference(10, "limit 10", "threshold")
+    plot = Plot("norm", (curve([1, -1, 0, 10, 100]),), "log", references=(limit,), marks=np.array([0.0, 3, 3]))
+    drawing = draw(plot, 34, 8)
+    assert str(drawing) == picture("""
+        |norm                       ━ a 100|
+        |100┤                           ⢀⠤⠒|
+        |   │                        ⣀⠔⠊⠁  |
+        | 10┤limit 10 ⠒⠒ ⠒⠒ ⠒⠒ ⠒⠒ ⠒⠒⠉⠒⠒ ⠒⠒ |
+        |   │                              |
+        |  1┤⠄                             |
+        |    ⠇                     ⠇       |
+        |    0              2             4|
+    """)
+    assert drawing.rows[6][1] == ("⠇", "mark")
+    assert drawing.rows[3][1] == ("limit 10 ⠒⠒", "threshold")
+
+
+def test_marks_to_come_have_their_row_already() -> None:
+    plot = Plot("norm", (curve([1, 2]),), marks=np.empty(0))
+    later = Plot("norm", (curve([1, 2]),), marks=np.array([1.0]))
+    before, after = str(draw(plot, 20, 6)).split("\n"), str(draw(later, 20, 6)).split("\n")
+    assert before[4] == " " * 20
+    assert after[4] == " " * 19 + "⠸"
+    assert before[:4] + before[5:] == after[:4] + after[5:]
+
+
+def test_without_data_there_are_axes_but_no_invented_numbers() -> None:
+    assert str(draw(Plot("loss", (curve([]),), x_range=(0, 100)), 40, 5)) == picture("""
+        |loss                               ━ a –|
+        |     │                                  |
+        |     │                                  |
+        |     │                                  |
+        |      0               50             100|
+    """)
+
+
+def test_the_legend_gives_way_to_the_title_entry_by_entry() -> None:
+    curves = tuple(curve([0.5], label=label, role=label) for label in ("train", "full", "validation"))
+    plot = Plot("loss", curves, y_format=".4f")
+
+    def header(width: int) -> str:
+        return str(draw(plot, width, 3)).split("\n")[0]
+
+    assert header(60) == "loss      ━ train 0.5000  ━ full 0.5000  ━ validation 0.5000"
+    assert header(54) == "loss      train 0.5000  full 0.5000  validation 0.5000"
+    assert header(40) == "loss           train 0.5000  full 0.5000"
+    assert header(20) == "loss    train 0.5000"
+    assert header(10) == "loss      "
+    assert header(3) == "lo…"
+
+
+def test_the_legend_shows_the_latest_known_value() -> None:
+    plot = Plot("loss", (curve([1, 7, *[None] * 5000]),))
+    assert str(draw(plot, 30, 3)).split("\n")[0] == "loss                     ━ a 7"
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (1, 1, ["⢣"]),
+        (5, 2, ["loss ", "⠉⠒⠢⠤⣀"]),
+    ],
+)
+def test_a_tiny_drawing_is_the_curve_alone(width: int, height: int, expected: list[str]) -> None:
+    assert str(draw(Plot("loss", (curve([2, 1]),)), width, height)).split("\n") == expected
+
+
+def test_an_accuracy_ends_at_one() -> None:
+    rows = str(draw(Plot("accuracy", (curve([0.1, 1, 1]),)), 40, 12)).split("\n")
+    assert rows[1].startswith("  1.0┤")
+    assert rows[1].endswith("⠉⠉⠉")
+
+
+def test_a_reference_out_of_reach_of_the_data_is_in_sight() -> None:
+    goal = Reference(0.9568, "paper 0.9568", "reference")
+    rows = str(draw(Plot("accuracy", (curve([0.1, 0.2]),), x_range=(0, 3), references=(goal,)), 40, 8)).split("\n")
+    assert rows[1].endswith(" paper 0.9568")
+
+
+def test_one_spike_among_a_million_points_is_seen() -> None:
+    values = np.full(1_000_000, 0.25)
+    values[700_001] = 48.0
+    lit = dots(draw(Plot("", (long_curve(values),), "log"), 5, 1))
+    assert np.flatnonzero(lit[0]).tolist() == [6]  # of the ten columns 0 to 9
+
+
+SIZES = st.integers(-1, 130)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.lists(st.none() | NUMBERS | st.sampled_from([0.0, 1.0, -1.0, 0.25]), max_size=30)
+STEPS = st.floats(0, 1e6)
+
+
+@st.composite
+def curves(pick: st.DrawFn) -> Curve:
+    values = pick(VALUES)
+    x = sorted(pick(st.lists(STEPS, min_size=len(values), max_size=len(values))))
+    return curve(values, x, pick(st.text(max_size=12)), pick(st.sampled_from(["train", "full"])))
+
+
+PLOTS = st.builds(
+    Plot,
+    title=st.text(max_size=30),
+    curves=st.lists(curves(), max_size=3).map(tuple),
+    scale=st.sampled_from(["linear", "log"]),
+    x_range=st.none() | st.tuples(STEPS, STEPS),
+    y_range=st.none() | st.tuples(NUMBERS, NUMBERS),
+    references=st.lists(st.builds(Reference, NUMBERS, st.text(max_size=9), st.just("goal")), max_size=2).map(tuple),
+    marks=st.none() | st.lists(STEPS, max_size=9).map(lambda marks: np.array(sorted(marks))),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(PLOTS, SIZES, st.integers(-1, 40))
+def test_every_drawing_has_exactly_the_size_that_was_asked_for(plot: Plot, width: int, height: int) -> None:
+    rows = draw(plot, width, height).rows
+    assert len(rows) == max(height, 0)
+    assert {sum(cell_len(run.text) for run in row) for row in rows} <= {max(width, 0)}
+    assert {sum(len(run.text) for run in row) for row in rows} <= {max(width, 0)}
+
+
+def test_a_long_run_is_asked_as_few_questions_as_a_short_one() -> None:
+
+    class Watched(Series):
+        asked = 0
+
+        def extent(self, start, stop):
+            Watched.asked += len(start)
+            return super().extent(start, stop)
+
+    counts = []
+    for count in (1_000, 100_000):
+        Watched.asked, made = 0, Watched()
+        for step in range(count):
+            made.append(step, 0.0, 1.0 + step % 7)
+        draw(Plot("loss", (Curve("a", "train", made.steps, made),)), 40, 12)
+        counts.append(Watched.asked)
+    assert counts[0] == counts[1]
