@@ -99,7 +99,7 @@ class Teller:
 
     def _show_progress(self, event: ProgressMade) -> None:
         now = time.monotonic()
-        if now < self._progress_due and event.done < event.total:
+        if now < self._progress_due:
             return
         self._progress_due = now + _PROGRESS_SECONDS
         with suppress(OSError):  # a full disk costs the progress bar, never a step

@@ -1,7 +1,7 @@
 """`fbmon compare`: runs side by side."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -9,7 +9,11 @@ from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from fbmon.errors import UsageError
 
 if TYPE_CHECKING:
-    from fbmon.compare import Comparison
+    from rich.table import Table
+
+    from fbmon.compare import Comparison, Row
+
+_DISPENSABLE = ("at step", "val loss", "loss", "time", "clipped")
 
 
 def compare(
@@ -37,40 +41,54 @@ def compare(
 
 
 def _print(comparison: "Comparison") -> None:
+    """The table; in a terminal too narrow for it, without the least telling columns."""
+    from rich.measure import Measurement
+
+    from fbmon.cli.output import make_console
+
+    console = make_console()
+    left_out: set[str] = set()
+    for heading in ("", *_DISPENSABLE):
+        left_out.add(heading)
+        table = _table(comparison, left_out)
+        if Measurement.get(console, console.options.update(width=10_000), table).maximum <= console.width:
+            break
+    console.print(table)
+
+
+def _table(comparison: "Comparison", left_out: set[str]) -> "Table":
     from rich.table import Table
 
+    rows = [_cells(row) | _settings(row, comparison.differing) for row in comparison.runs]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    headings = [heading for heading in rows[0] if heading not in left_out]
+    for heading in headings:
+        justify: Literal["left", "right"] = "left" if heading in ("run", "state") else "right"
+        table.add_column(heading, justify=justify, no_wrap=True, style="cyan" if "." in heading else "")
+    for row in rows:
+        table.add_row(*(row[heading] for heading in headings))
+    return table
+
+
+def _cells(row: "Row") -> dict[str, str]:
     from fbmon import metrics
-    from fbmon.cli.output import make_console
     from fbmon.text import clean, duration
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("run")
-    for heading in (
-        "state",
-        "step",
-        "val accuracy",
-        "best",
-        "at step",
-        "train loss",
-        "val loss",
-        "clipped",
-        "time",
-    ):
-        table.add_column(heading, justify="left" if heading == "state" else "right")
-    for setting in comparison.differing:
-        table.add_column(setting, justify="right", style="cyan")
-    for row in comparison.runs:
-        table.add_row(
-            clean(row.run),
-            row.state,
-            f"{row.step}/{row.steps}",
-            metrics.show("val_accuracy", row.val_accuracy),
-            metrics.show("val_accuracy", row.best_val_accuracy),
-            "–" if row.best_step is None else str(row.best_step),
-            metrics.show("loss", row.loss),
-            metrics.show("val_loss", row.val_loss),
-            f"{row.clipped_share:.0%}",
-            duration(row.seconds),
-            *(clean(str(row.settings.get(setting, "–"))) for setting in comparison.differing),
-        )
-    make_console().print(table)
+    return {
+        "run": clean(row.run),
+        "state": row.state,
+        "step": f"{row.step}/{row.steps}",
+        "val acc": metrics.show("val_accuracy", row.val_accuracy),
+        "best": metrics.show("val_accuracy", row.best_val_accuracy),
+        "at step": "–" if row.best_step is None else str(row.best_step),
+        "loss": metrics.show("loss", row.loss),
+        "val loss": metrics.show("val_loss", row.val_loss),
+        "clipped": f"{row.clipped_share:.0%}",
+        "time": duration(row.seconds),
+    }
+
+
+def _settings(row: "Row", keys: list[str]) -> dict[str, str]:
+    from fbmon.text import clean
+
+    return {key: clean(str(row.settings.get(key, "–")), 24) for key in keys}

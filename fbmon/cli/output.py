@@ -14,7 +14,9 @@ def make_console() -> "Console":
     """Standard output: colours only in a terminal, nothing read as markup, long lines left whole."""
     from rich.console import Console
 
-    return Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+    # In a pipe or a file there is no width to keep to: no table is broken or cut there.
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
 def report(error: FbmonError) -> None:

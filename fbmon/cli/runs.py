@@ -42,10 +42,10 @@ def _print(listed: "list[Glance]") -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("run", no_wrap=True)
-    table.add_column("state")
+    table.add_column("state", no_wrap=True)
     table.add_column("step", justify="right", no_wrap=True)
-    table.add_column("val accuracy", justify="right")
-    table.add_column("last sign of life", justify="right")
+    table.add_column("val acc", justify="right")
+    table.add_column("last seen", justify="right")
     for run in listed:
         sign = duration(max(0.0, time.time() - run.last_sign)) + " ago" if run.last_sign else "–"
         accuracy = metrics.show("val_accuracy", run.val_accuracy)

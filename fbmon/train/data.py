@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import assert_never
 
@@ -55,9 +56,14 @@ class DataSet:
 
     def normalize(self, pictures: Tensor, dtype: torch.dtype) -> Tensor:
         """Network input of `dtype` from uint8 (B, C, H, W)."""
-        mean = torch.tensor(self.mean, dtype=dtype, device=pictures.device).view(-1, 1, 1)
-        std = torch.tensor(self.std, dtype=dtype, device=pictures.device).view(-1, 1, 1)
+        mean = _by_channel(self.mean, dtype, pictures.device)
+        std = _by_channel(self.std, dtype, pictures.device)
         return (pictures.to(dtype) / self.scale - mean) / std
+
+
+@cache  # copied to the device once: each copy from the host would wait for it
+def _by_channel(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.tensor(values, dtype=dtype, device=device).view(-1, 1, 1)
 
 
 def load(wanted: recipe.Data, data_dir: Path | None, device: torch.device, emit: Callable[[Event], None]) -> DataSet:

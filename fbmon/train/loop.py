@@ -129,7 +129,6 @@ class Loop:
             raise
         self._update(full.gradient, rate)
         self.step = step
-        self.emit(ProgressMade("training", step, len(numbers), len(numbers)))
         seconds = time.perf_counter() - began
         images = sum(len(some) for some in numbers)
         values |= {"learning_rate": rate, "step_seconds": seconds, "images_per_second": images / seconds}

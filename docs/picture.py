@@ -1,0 +1,46 @@
+"""Takes a picture of the monitor: `python docs/picture.py RUN OUT.svg --size 120x40 --at-step 120`.
+
+Attaches to a real run, live or ended, as `fbmon watch` does, waits for the step and saves the screen as SVG.
+"""
+
+import argparse
+import asyncio
+import re
+from pathlib import Path
+
+from fbmon.folder import find
+from fbmon.launch import attach
+from fbmon.ui.app import MonitorApp
+
+
+async def take(app: MonitorApp, size: tuple[int, int], step: int) -> str:
+    """The screen as SVG as soon as the run has taken `step` steps or is gone."""
+    async with app.run_test(size=size) as pilot:
+        while app.store.ended is None and app.store.step < step:
+            await pilot.pause(0.1)
+        await pilot.pause(1.5)
+        return app.export_screenshot(title="fbmon watch")
+
+
+def without_downloads(svg: str) -> str:
+    """The picture with the reader's own monospaced font instead of one fetched from the network."""
+    svg = re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL)
+    return svg.replace("Fira Code", "DejaVu Sans Mono")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--size", default="120x40")
+    parser.add_argument("--at-step", type=int, default=1_000_000_000)
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
+    arguments = parser.parse_args()
+    columns, rows = map(int, arguments.size.split("x"))
+    app = MonitorApp(attach(find(arguments.runs_dir, arguments.run)))
+    svg = asyncio.run(take(app, (columns, rows), arguments.at_step))
+    arguments.out.write_text(without_downloads(svg))
+
+
+if __name__ == "__main__":
+    main()
