@@ -4,6 +4,7 @@ import fcntl
 import getpass
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,15 @@ from fbmon.errors import FbmonError, UsageError
 from fbmon.events import Command
 from fbmon.recipe import NAME_PATTERN
 from fbmon.text import clean
+
+# What a signal to a run means; several of Slurm's may come in turn. While a process starts they are blocked, so that
+# none is lost or deadly before its handler stands.
+SIGNALS: dict[signal.Signals, Command] = {
+    signal.SIGINT: "stop",
+    signal.SIGTERM: "preempt",
+    signal.SIGUSR1: "preempt",
+    signal.SIGUSR2: "preempt",
+}
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -74,7 +84,7 @@ class RunFolder:
         """What was noted at the start; None where it is missing or damaged."""
         try:
             return msgspec.json.decode(self.meta.read_bytes(), type=Meta)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is a fault in UTF-8
             return None
 
     def put(self, command: Command, source: str) -> None:
@@ -85,7 +95,7 @@ class RunFolder:
     def take(self) -> "Asked | None":
         """The oldest command in the inbox, removed from it."""
         for path in sorted(self.inbox.glob("*.json")):
-            with suppress(OSError, msgspec.MsgspecError):
+            with suppress(OSError, ValueError, RecursionError):
                 asked = msgspec.json.decode(path.read_bytes(), type=Asked)
                 path.unlink()
                 return asked
@@ -150,7 +160,8 @@ def find(runs_dir: Path, given: str | None) -> RunFolder:
     if given is not None and _is_run(Path(given)):
         return RunFolder(Path(given))
     runs = every(runs_dir)
-    for folder in runs:
+    # A whole name comes first: the second run of a second is called as the first one is, with -2 behind it.
+    for folder in sorted(runs, key=lambda run: run.name != given):
         if given is None or folder.name.startswith(given):
             return folder
     where = clean(str(runs_dir))
@@ -183,7 +194,10 @@ def _candidates(name: str) -> Iterator[str]:
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "meta.json").is_file()
+    try:
+        return (path / "meta.json").is_file()
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
 
 
 def _created(folder: RunFolder) -> tuple[float, str]:

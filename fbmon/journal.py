@@ -29,7 +29,7 @@ def unseal(line: bytes) -> Event | None:
         return None
     try:
         return _DECODER.decode(line)
-    except msgspec.MsgspecError:
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is a fault in UTF-8
         return None
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 import msgspec
 
 from fbmon.events import Command, Event, ProgressMade
-from fbmon.folder import RunFolder
+from fbmon.folder import SIGNALS, RunFolder
 from fbmon.journal import Tail, unseal
 
 _JOURNAL_SECONDS = 0.5  # how often the journal is read although the queue says nothing
@@ -118,6 +118,7 @@ def start(folder: RunFolder, *, queue: bool = True) -> RunHandle:
     command = [sys.executable, "-m", "fbmon.supervisor", str(folder.path)]
     if sending is not None:
         command += ["--queue", str(sending)]
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited; the supervisor lifts it
     with folder.log.open("ab") as log:
         supervisor = subprocess.Popen(
             command,
@@ -127,6 +128,7 @@ def start(folder: RunFolder, *, queue: bool = True) -> RunHandle:
             start_new_session=True,
             pass_fds=[lock] if sending is None else [lock, sending],
         )
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.close(lock)
     if sending is not None:
         os.close(sending)

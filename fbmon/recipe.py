@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tomli
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fbmon.errors import RecipeError, UsageError
 from fbmon.text import clean
@@ -20,7 +20,9 @@ NAME_PATTERN = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"
 
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
+# TOML promises 64 bits; torch and JSON take no more.
+PositiveInt = Annotated[int, Field(gt=0, lt=2**63)]
+NonNegativeInt = Annotated[int, Field(ge=0, lt=2**63)]
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 
 
@@ -140,8 +142,11 @@ def find(given: str) -> Path:
     Raises UsageError when there is neither.
     """
     path = Path(given)
-    if path.is_file():
-        return path
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise UsageError(f"{clean(given)}: cannot be read: {error.strerror}") from None
     known = shipped()
     if given in known:
         return known[given]
@@ -241,8 +246,8 @@ def _lines(text: str) -> dict[str, int]:
     lines: dict[str, int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line):
-            section = header[1].strip("\"'")
+        if header := re.match(r"\s*\[([^\]]+)\]", line):  # linear in the line, which may be hostile
+            section = header[1].strip("[ \t\"'")
             lines.setdefault(section, number)
         elif key := re.match(r"\s*([\w.\"'-]+)\s*=", line):
             name = key[1].strip("\"'")
@@ -302,7 +307,10 @@ def _toml_value(value: object) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
-    return "a section" if isinstance(value, dict) else str(value)
+    try:
+        return "a section" if isinstance(value, dict) else str(value)
+    except (RecursionError, ValueError):  # nested 1,000 deep, or 0xfff... of more than 4,300 decimal digits
+        return "a value too large to show"
 
 
 # What other trainers call it.

@@ -11,12 +11,11 @@ from types import FrameType
 
 from fbmon.errors import Exit
 from fbmon.events import Event, RunEnded, State
-from fbmon.folder import RunFolder
+from fbmon.folder import SIGNALS, RunFolder
 from fbmon.journal import Journal, last_event
 from fbmon.telemetry import Sampler
 
 _SAMPLE_SECONDS = 1.0
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def main() -> None:
@@ -85,9 +84,10 @@ def _forward_signals(trainer: "subprocess.Popen[bytes]") -> list[int]:
         else:
             trainer.send_signal(number)
 
-    for number in _FORWARDED:
+    for number in SIGNALS:
         signal.signal(number, forward)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     return hurried
 
 

@@ -29,7 +29,7 @@ def visible_gpus(environment: Mapping[str, str], count: int) -> list[str]:
         return [str(index) for index in range(count)]
     listed = []
     for entry in (part.strip() for part in visible.split(",")):
-        if not entry.startswith("GPU-") and not (entry.isdigit() and int(entry) < count):
+        if not entry.startswith("GPU-") and not (entry.isdecimal() and int(entry) < count):
             break  # CUDA ignores everything from the first invalid entry on
         listed.append(entry)
     return listed

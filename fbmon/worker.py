@@ -17,8 +17,8 @@ import fbmon
 from fbmon import folder as folders
 from fbmon import recipe as recipes
 from fbmon.errors import Exit, FbmonError
-from fbmon.events import Command, CommandTaken, Event, PhaseEntered, ProgressMade, RunEnded, RunStarted, State
-from fbmon.folder import Meta, RunFolder
+from fbmon.events import CommandTaken, Event, PhaseEntered, ProgressMade, RunEnded, RunStarted, State
+from fbmon.folder import SIGNALS, Meta, RunFolder
 from fbmon.journal import Journal
 
 _PROGRESS_SECONDS = 0.1
@@ -63,7 +63,7 @@ def _train(folder: RunFolder, teller: "Teller", orders: "Orders") -> RunEnded:
     if state == "finished":
         return RunEnded(state, Exit.FINISHED, teller.step)
     code = Exit.PREEMPTED if state == "preempted" else Exit.STOPPED
-    return RunEnded(state, code, teller.step, f"stopped after step {teller.step}, on request; the state is saved")
+    return RunEnded(state, code, teller.step, "on request; the state is saved")
 
 
 class Teller:
@@ -114,8 +114,9 @@ class Orders:
         self._signalled: CommandTaken | None = None
         self._look_again = 0.0
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        for number in SIGNALS:
             signal.signal(number, self._note)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def next(self) -> CommandTaken | None:
         """The next command, or None."""
@@ -130,8 +131,8 @@ class Orders:
         return CommandTaken(asked.command, asked.source) if asked else None
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        command: Command = "stop" if number == signal.SIGINT else "preempt"
-        self._signalled = CommandTaken(command, signal.Signals(number).name)
+        taken = signal.Signals(number)
+        self._signalled = CommandTaken(SIGNALS[taken], taken.name)
 
 
 def _die_with_supervisor() -> None:

@@ -45,6 +45,7 @@ def run(
     from fbmon import folder as folders
     from fbmon import launch
     from fbmon import recipe as recipes
+    from fbmon.cli.show import show  # before the start: from then on a Ctrl-C has to be passed on at once
 
     shown = Ui.NONE if detach else choose_ui(ui, no_ui)
     asked = list(overrides or [])
@@ -59,8 +60,6 @@ def run(
     if detach:
         typer.echo(f"{folder.path}\nwatch it with: fbmon watch {folder.name}")
         return
-    from fbmon.cli.show import show
-
     raise typer.Exit(show(handle, shown, started_here=True))
 
 

@@ -9,12 +9,11 @@ from fbmon.cli.lines import last_line
 from fbmon.cli.options import Ui
 from fbmon.errors import Exit
 from fbmon.events import DeviceSampled, ProgressMade
+from fbmon.folder import SIGNALS
 from fbmon.journal import seal
 from fbmon.launch import RunHandle
 from fbmon.store import Store
 from fbmon.text import clean
-
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def show(handle: RunHandle, ui: Ui, *, started_here: bool) -> int:
@@ -75,5 +74,5 @@ def _forward_signals(handle: RunHandle) -> None:
     def forward(number: int, _frame: FrameType | None) -> None:
         handle.send_signal(signal.Signals(number))
 
-    for number in _FORWARDED:
+    for number in SIGNALS:
         signal.signal(number, forward)
