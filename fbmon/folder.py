@@ -158,7 +158,7 @@ def find(runs_dir: Path, given: str | None) -> RunFolder:
     Raises UsageError when there is none.
     """
     if given is not None and _is_run(Path(given)):
-        return RunFolder(Path(given))
+        return RunFolder(Path(given).resolve())
     runs = every(runs_dir)
     # A whole name comes first: the second run of a second is called as the first one is, with -2 behind it.
     for folder in sorted(runs, key=lambda run: run.name != given):

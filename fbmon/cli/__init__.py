@@ -20,7 +20,7 @@ app = typer.Typer(
     "75 preempted and saved, 130 stopped and saved.",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
+    pretty_exceptions_enable=False,
 )
 for command in (run, watch, stop, runs, compare):
     app.command(no_args_is_help=command is run)(command)

@@ -53,7 +53,8 @@ def load_(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer) 
         if _sha256(checkpoint / _TENSORS) != state["sha256"]:
             raise DataError(f"{checkpoint}: {_TENSORS} is damaged: its checksum is not the one in {_STATE}")
         tensors = load_file(checkpoint / _TENSORS)
-    except (OSError, ValueError, KeyError) as error:
+        restored = State(state["step"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{checkpoint}: not a readable checkpoint: {error}") from None
     try:
         model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
@@ -63,7 +64,7 @@ def load_(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer) 
         momentum = tensors.get(f"momentum.{name}")
         if momentum is not None:
             optimizer.state[parameter]["momentum_buffer"] = momentum.to(parameter.device)
-    return State(state["step"])
+    return restored
 
 
 def _tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -1,6 +1,5 @@
 """A data set as one uint8 tensor on the device; blocks are cut from it by number."""
 
-import os
 import shutil
 import tempfile
 import threading
@@ -136,7 +135,7 @@ def _download_cifar10(root: Path, emit: Callable[[Event], None]) -> None:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as temporary:
             if archive.exists():  # laid there by hand: checked and unpacked without a network
-                os.link(archive, Path(temporary) / archive.name)
+                (Path(temporary) / archive.name).symlink_to(archive.resolve())
             with _telling_growth(Path(temporary) / archive.name, emit):
                 CIFAR10(temporary, download=True)
             goal = root / CIFAR10.base_folder

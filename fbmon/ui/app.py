@@ -55,7 +55,6 @@ class MonitorApp(App[int]):
         yield Footer()
 
     def on_mount(self) -> None:
-        self.theme = "textual-dark"
         self._redraw()
         self.set_interval(_FRAME_SECONDS, self._draw_if_changed)
         self.set_interval(1.0, self._show_status)

@@ -1,0 +1,133 @@
+"""From a TOML file to a Recipe and back: strict, bounded, every fault told at once."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import tomli
+import tomli_w
+from pydantic import ValidationError
+
+from fbmon.errors import RecipeError, UsageError
+from fbmon.recipe.faults import explain, lines
+from fbmon.recipe.schema import Recipe
+from fbmon.text import clean
+
+# A recipe fits on a screen; these bounds keep a hostile one from costing more than a moment.
+_MAX_BYTES = 64 * 1024
+_MAX_LINE = 4 * 1024
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with fbmon, by name."""
+    here = Path(__file__).parents[1]
+    # A wheel carries them inside the package; in a checkout they stand beside it.
+    folder = here / "recipes" if (here / "recipes").is_dir() else here.parent / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def find(given: str) -> Path:
+    """The file meant by `given`: a path, or the name of a shipped recipe.
+
+    Raises UsageError when there is neither.
+    """
+    path = Path(given)
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise UsageError(f"{clean(given)}: cannot be read: {error.strerror}") from None
+    known = shipped()
+    if given in known:
+        return known[given]
+    near = difflib.get_close_matches(path.stem, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"fbmon ships: {', '.join(known)}"
+    kind = "is a folder, not a recipe" if path.is_dir() else "no such recipe file, and no shipped recipe of that name"
+    raise UsageError(f"{clean(given)}: {kind}", hint)
+
+
+def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+    """The recipe in `path`, with `overrides` of the form "section.key=value" laid over it.
+
+    Raises RecipeError with one line per fault: file, line, key, value and the nearest right key.
+    """
+    text = _read(path)
+    table = _parse(text, str(path))
+    places = {key: f"{path}:{line}" for key, line in lines(text).items()}
+    for override in overrides:
+        key, value = _override(override)
+        _assign(table, key, value)
+        places[key] = f"--set {clean(override)}"
+        places.setdefault(key.partition(".")[0], places[key])
+    try:
+        return Recipe.model_validate(table)
+    except ValidationError as error:
+        faults = [explain(fault, str(path), places) for fault in error.errors()]
+        raise RecipeError("\n".join(dict.fromkeys(faults))) from None
+
+
+def dump(recipe: Recipe) -> str:
+    """The whole recipe as TOML, defaults included; `load` reads it back equal."""
+    return tomli_w.dumps(recipe.model_dump(exclude_none=True))
+
+
+def flatten(recipe: Recipe) -> dict[str, Any]:
+    """The settings as `section.key` -> value, in the order of the schema."""
+    flat: dict[str, Any] = {}
+    for key, value in recipe.model_dump(exclude_none=True).items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{inner}": setting for inner, setting in value.items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MAX_BYTES + 1)
+        text = raw.decode()
+    except OSError as error:
+        raise UsageError(f"{clean(str(path))}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RecipeError(f"{path}: not TOML: not a text in UTF-8") from None
+    if len(raw) > _MAX_BYTES:
+        raise RecipeError(f"{path}: larger than {_MAX_BYTES // 1024} KiB, so not a recipe")
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > _MAX_LINE:
+            raise RecipeError(f"{path}:{number}: a line of more than {_MAX_LINE} characters, so not a recipe")
+    return text
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise RecipeError(f"{source}:{error.lineno}: not TOML: {clean(error.msg)}") from None
+    except (RecursionError, ValueError):  # nested 500 deep, or a number of 5,000 digits
+        raise RecipeError(f"{source}: not TOML that a recipe needs") from None
+
+
+def _override(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not re.fullmatch(r"\w+(\.\w+)?", key, re.ASCII):
+        raise UsageError(f"--set {clean(text)}: must read section.key=value", "for example --set optimizer.lr=0.4")
+    if len(value) > _MAX_LINE:
+        raise UsageError(f"--set {clean(text, 60)}: the value is too long")
+    try:
+        return key, tomli.loads(f"value = {value}")["value"]
+    except (tomli.TOMLDecodeError, RecursionError, ValueError):
+        return key, value.strip()  # a bare word: --set model.name=resnet18
+
+
+def _assign(table: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - TOML values are of any type
+    *sections, last = key.split(".")
+    for section in sections:
+        inner = table.setdefault(section, {})
+        if not isinstance(inner, dict):
+            return  # the fault is in the file, and validation names it
+        table = inner
+    table[last] = value
