@@ -6,14 +6,17 @@ from fbmon.chart.plot import Curve, Plot
 
 TITLE = "title"
 GAP = 2
+_WORDINGS = ("━ {label} {value}", "{label} {value}", "{label} {short}")
 
 
 def legend(plot: Plot, width: int) -> list[Run]:
-    """The entries in the fullest wording that fits beside the title; else those that fit in the shortest."""
+    """The entries in the fullest wording that fits beside the title; else those that fit in the shortest.
+
+    Every curve named matters more than its last digit, and that more than its value.
+    """
     room = width - len(plot.title)
-    wordings = [_entries(plot, wording) for wording in ("━ {label} {value}", "{label} {value}")]
-    if len(plot.curves) == 1:
-        wordings.append(_entries(plot, "{value}"))
+    shortest = "{value}" if len(plot.curves) == 1 else "{label}"
+    wordings = [_entries(plot, wording) for wording in (*_WORDINGS, shortest)]
     return next((entries for entries in wordings if _width(entries) <= room), _fitting(wordings[-1], room))
 
 
@@ -27,7 +30,8 @@ def _entries(plot: Plot, wording: str) -> list[Run]:
 
 
 def _entry(curve: Curve, wording: str, y_format: str) -> Run:
-    return Run(wording.format(label=curve.label, value=_value(curve, y_format)), curve.role)
+    words = wording.format(label=curve.label, value=_value(curve, y_format), short=_value(curve, ".2g"))
+    return Run(words, curve.role)
 
 
 def _value(curve: Curve, y_format: str) -> str:

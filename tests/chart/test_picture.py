@@ -112,9 +112,10 @@ def test_the_legend_gives_way_to_the_title_entry_by_entry() -> None:
 
     assert header(60) == "loss      ━ train 0.5000  ━ full 0.5000  ━ validation 0.5000"
     assert header(54) == "loss      train 0.5000  full 0.5000  validation 0.5000"
-    assert header(40) == "loss           train 0.5000  full 0.5000"
-    assert header(20) == "loss    train 0.5000"
-    assert header(10) == "loss      "
+    assert header(48) == "loss         train 0.5  full 0.5  validation 0.5"
+    assert header(40) == "loss             train  full  validation"
+    assert header(20) == "loss     train  full"
+    assert header(10) == "loss  full"
     assert header(3) == "lo…"
 
 
