@@ -89,8 +89,10 @@ _SYNONYMS = {
 def _nearest(key: str) -> str:
     section, _, name = key.rpartition(".")
     name = _SYNONYMS.get(name, name)
-    beside = [known for known in known_keys() if known.rpartition(".")[0] == section]
-    near = difflib.get_close_matches(f"{section}.{name}" if section else name, beside, n=1, cutoff=0.7)
-    if not near:  # the right name in the wrong section
-        near = [known for known in known_keys() if known.rpartition(".")[2] == name][:1]
-    return f"; did you mean {near[0]}?" if near else ""
+    others = [known.rpartition(".") for known in known_keys() if known != key]
+    beside = {last: known for *known, last in others if known[0] == section}
+    near = difflib.get_close_matches(name, beside, n=1)
+    if near:
+        return f"; did you mean {''.join(beside[near[0]])}{near[0]}?"
+    # The right name in the wrong section.
+    return next((f"; did you mean {''.join(known)}?" for known in others if known[2] == name), "")

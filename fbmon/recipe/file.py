@@ -128,6 +128,6 @@ def _assign(table: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN40
     for section in sections:
         inner = table.setdefault(section, {})
         if not isinstance(inner, dict):
-            return  # the fault is in the file, and validation names it
+            raise UsageError(f"--set {clean(key)}: {section} is not a section", "for example --set optimizer.lr=0.4")
         table = inner
     table[last] = value

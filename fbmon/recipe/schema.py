@@ -32,7 +32,9 @@ class Data(Section):
 class Model(Section):
     """The network; `width` is the number of channels of its first stage."""
 
-    name: Literal["resnet8", "resnet18"]
+    name: Literal[
+        "resnet8", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "vgg16"
+    ]  # fmt: skip
     width: PositiveInt = 64
 
 

@@ -5,15 +5,30 @@ from typing import assert_never
 from torch import nn
 
 from fbmon.recipe import Model
-from fbmon.train.models.resnet import ResNet
+from fbmon.train.models.densenet import DenseNet
+from fbmon.train.models.resnet import BasicBlock, Bottleneck, ResNet
+from fbmon.train.models.vgg import VGG
 
 
 def make_model(wanted: Model, channels: int, classes: int) -> nn.Module:
     """A freshly initialized network for images of `channels` channels; takes torch's global random generator."""
+    width = wanted.width
     match wanted.name:
         case "resnet8":
-            return ResNet((1, 1, 1), wanted.width, channels, classes)
+            return ResNet(BasicBlock, (1, 1, 1), width, channels, classes)
         case "resnet18":
-            return ResNet((2, 2, 2, 2), wanted.width, channels, classes)
+            return ResNet(BasicBlock, (2, 2, 2, 2), width, channels, classes)
+        case "resnet34":
+            return ResNet(BasicBlock, (3, 4, 6, 3), width, channels, classes)
+        case "resnet50":
+            return ResNet(Bottleneck, (3, 4, 6, 3), width, channels, classes)
+        case "resnet101":
+            return ResNet(Bottleneck, (3, 4, 23, 3), width, channels, classes)
+        case "resnet152":
+            return ResNet(Bottleneck, (3, 8, 36, 3), width, channels, classes)
+        case "densenet121":
+            return DenseNet((6, 12, 24, 16), width, channels, classes)
+        case "vgg16":
+            return VGG(width, channels, classes)
         case _:
             assert_never(wanted.name)
