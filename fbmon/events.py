@@ -63,6 +63,12 @@ class ProgressMade(Fact, frozen=True):
     total: int
 
 
+class PassRepeated(Fact, frozen=True):
+    """The gradient of this step was of another size than the exact mean was set for, and was computed once more."""
+
+    step: int
+
+
 class StepTaken(Fact, frozen=True):
     """One update of the weights; `step` counts from 1, `values` has the names of `metrics.STEP`."""
 
@@ -133,6 +139,7 @@ Event = (
     | PhaseEntered
     | TrainingStarted
     | ProgressMade
+    | PassRepeated
     | StepTaken
     | GradientClipped
     | Validated

@@ -119,16 +119,17 @@ def start(folder: RunFolder, *, queue: bool = True) -> RunHandle:
     if sending is not None:
         command += ["--queue", str(sending)]
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited; the supervisor lifts it
-    with folder.log.open("ab") as log:
-        supervisor = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            pass_fds=[lock] if sending is None else [lock, sending],
-        )
+    log = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    supervisor = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        pass_fds=[lock] if sending is None else [lock, sending],
+    )
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    os.close(log)
     os.close(lock)
     if sending is not None:
         os.close(sending)

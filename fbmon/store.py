@@ -12,6 +12,7 @@ from fbmon.events import (
     Event,
     GradientClipped,
     NonFiniteFound,
+    PassRepeated,
     PhaseEntered,
     ProgressMade,
     RunEnded,
@@ -100,6 +101,8 @@ class Store:
                 self._note(event, 0, "info", f"training {event.parameters:,} parameters on {event.device}")
             case GradientClipped(step=step, norm=norm):
                 self.clipped.append(step, event.elapsed, norm)
+            case PassRepeated():
+                pass  # costs one pass, changes nothing that is shown
             case StepTaken():
                 self._step_taken(event)
             case Validated():

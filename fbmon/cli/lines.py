@@ -4,7 +4,7 @@ from fbmon import metrics
 from fbmon.events import StepTaken, TrainingStarted
 from fbmon.folder import RunFolder
 from fbmon.store import Store
-from fbmon.text import duration
+from fbmon.text import clean, duration
 
 
 def plan_line(event: TrainingStarted) -> str:
@@ -50,7 +50,8 @@ def last_line(store: Store, folder: RunFolder) -> str:
         best = metrics.show("val_accuracy", store.best.value)
         accuracy = metrics.show("val_accuracy", final)
         return f"{taken}: validation accuracy {accuracy} (best {best} at step {store.best.step})"
+    reason = clean(ended.reason, 400)  # shortened here, so that the log is named whatever its length
     if ended.exit_code in (75, 130):
-        return f"{taken}: {ended.reason}"
-    hint = f" ({ended.hint})" if ended.hint else ""
-    return f"{taken}: {ended.reason}{hint}; log: {folder.log}"
+        return f"{taken}: {reason}"
+    hint = f" ({clean(ended.hint, 400)})" if ended.hint else ""
+    return f"{taken}: {reason}{hint}; log: {folder.log}"

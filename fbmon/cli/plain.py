@@ -41,7 +41,7 @@ class PlainScreen:
             case RunStarted(run=run, recipe=recipe):
                 self._print(f"run {run}: recipe {recipe}, folder {self._folder.path}")
             case PhaseEntered(phase=phase):
-                self.close()
+                self._end_download()
                 self._print(phase)
             case TrainingStarted():
                 self._print(plan_line(event))
@@ -59,12 +59,17 @@ class PlainScreen:
 
     def close(self) -> None:
         """Take the progress bar away, if there is one; say so if the run is gone without a word."""
+        self._end_download()
+        if self._store.ended is None:
+            self._print(last_line(self._store, self._folder))
+
+    def _print(self, line: str) -> None:
+        print(clean(line, 2000), flush=True)  # not through the console, which leaves the process when a pipe is closed
+
+    def _end_download(self) -> None:
         if self._download:
             self._download.stop()
             self._download = None
-
-    def _print(self, line: str) -> None:
-        self._console.print(clean(line, 500))
 
     def _show_download(self, done: int, total: int) -> None:
         if self._console.is_terminal:

@@ -50,6 +50,7 @@ def show_recipe(name: Annotated[str, typer.Argument(help="A shipped recipe's nam
 def check_recipe(file: Annotated[Path, typer.Argument(help="The recipe file.")]) -> None:
     """Check a recipe: every fault with its line, key and value; exit code 2 if there is one."""
     from fbmon import recipe as recipes
+    from fbmon.text import clean
 
     recipe = recipes.load(recipes.find(str(file)))
-    typer.echo(f"{file}: good: {recipe.steps} steps of {recipe.model.name} on {recipe.data.dataset}")
+    typer.echo(f"{clean(str(file))}: good: {recipe.steps} steps of {recipe.model.name} on {recipe.data.dataset}")

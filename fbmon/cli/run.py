@@ -58,7 +58,7 @@ def run(
     )
     handle = launch.start(folder, queue=shown is not Ui.NONE)
     if detach:
-        typer.echo(f"{folder.path}\nwatch it with: fbmon watch {folder.name}")
+        typer.echo(f"{clean(str(folder.path), 4096)}\nwatch it with: fbmon watch {folder.name}")
         return
     raise typer.Exit(show(handle, shown, started_here=True))
 

@@ -26,7 +26,9 @@ def runs(json: Json = False, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(listed)) + b"\n")
         return
     if not listed:
-        typer.echo(f"no run in {runs_dir}; start one with: fbmon run quickstart")
+        from fbmon.text import clean
+
+        typer.echo(f"no run in {clean(str(runs_dir))}; start one with: fbmon run quickstart")
         return
     _print(listed)
 

@@ -115,6 +115,8 @@ def _override(text: str) -> tuple[str, Any]:
     key = key.strip()
     if not equals or not re.fullmatch(r"\w+(\.\w+)?", key, re.ASCII):
         raise UsageError(f"--set {clean(text)}: must read section.key=value", "for example --set optimizer.lr=0.4")
+    if re.search("[\ud800-\udfff]", text):  # how Python holds arguments that are not UTF-8; no file takes them
+        raise UsageError(f"--set {clean(text)}: not a text in UTF-8")
     if len(value) > _MAX_LINE:
         raise UsageError(f"--set {clean(text, 60)}: the value is too long")
     try:

@@ -39,11 +39,15 @@ class Model(Section):
 
 
 class Gradient(Section):
-    """How the data are cut into blocks; batch norm and the penalty act within a block."""
+    """How the data are cut into blocks, and how their gradients are averaged; batch norm and penalty act in a block.
+
+    "exact" has the same bits in any order, "fp32" is faster, "legacy" is what the authors' code did until 2023.
+    """
 
     block: PositiveInt
     order: Literal["fixed", "shuffled"] = "fixed"
     drop_last: bool = False  # true: leave out the last block if it is not full, as the authors do
+    accumulation: Literal["exact", "fp32", "legacy"] = "exact"
 
 
 class Sgd(Section):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from fbmon.recipe import Penalty
+from fbmon.train.mean import Mean
 from fbmon.train.regularize import penalize
 
 Batch = tuple[Tensor, Tensor]  # network input (B, C, H, W), labels int64 (B,)
@@ -18,6 +19,7 @@ class FullGradient:
     """The mean over all images at the present weights; all numbers are float64 scalars on the device."""
 
     gradient: list[Tensor]  # like the parameters, in their dtype
+    is_good: Tensor  # 1; or 0 if the mean has to adapt and the pass to be repeated
     loss: Tensor  # mean cross-entropy
     accuracy: Tensor
     block_square: Tensor  # mean over blocks of the squared norm of the unpenalized block gradient
@@ -29,17 +31,18 @@ def full_gradient(
     batch: Callable[[Tensor], Batch],
     penalty: Penalty | None,
     learning_rate: float,
+    mean: Mean,
     on_block: Callable[[int], None],
 ) -> FullGradient:
     """One pass over all blocks (paper, section 2, steps 1 to 3); the parameters are as before when it returns.
 
     `batches` holds the image numbers of each block, `batch` makes them network input. A block counts by its images, so
-    a short last block weighs what it should. Sums are float64. `on_block(k)` is called before block k and may raise.
+    a short last block weighs what it should. `on_block(k)` is called before block k and may raise.
     """
     parameters = list(model.parameters())
     images = sum(len(numbers) for numbers in batches)
-    total = [torch.zeros_like(parameter, dtype=torch.float64) for parameter in parameters]
     measures = torch.zeros(3, dtype=torch.float64, device=parameters[0].device)
+    mean.start()
     in_flight = _InFlight(parameters[0].device)
     model.train()
     for k, numbers in enumerate(batches):
@@ -47,11 +50,10 @@ def full_gradient(
         in_flight.wait()
         share = len(numbers) / images
         gradient, told = _block(model, parameters, batch(numbers), penalty, learning_rate)
-        torch._foreach_add_(total, [part.double() for part in gradient], alpha=share)
+        mean.add(gradient, share)
         measures += share * told
         in_flight.add()
-    mean = [sum_.to(parameter.dtype) for sum_, parameter in zip(total, parameters, strict=True)]
-    return FullGradient(mean, *measures.unbind())
+    return FullGradient(mean.result(), mean.is_good(), *measures.unbind())
 
 
 def _block(

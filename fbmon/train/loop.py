@@ -22,6 +22,7 @@ from fbmon.events import (
     Event,
     GradientClipped,
     NonFiniteFound,
+    PassRepeated,
     PhaseEntered,
     ProgressMade,
     State,
@@ -38,6 +39,7 @@ from fbmon.train.clip import clip_
 from fbmon.train.data import DataSet, blocks, load
 from fbmon.train.evaluate import evaluate
 from fbmon.train.gradient import Batch, FullGradient, full_gradient
+from fbmon.train.mean import Mean, make_mean
 from fbmon.train.models import make_model
 from fbmon.train.optimize import make_optimizer
 
@@ -74,9 +76,11 @@ def train(
     torch.manual_seed(recipe.seed)
     model = make_model(recipe.model, data.train.pictures.shape[1], data.classes).to(device)
     optimizer = make_optimizer(model, recipe.optimizer)
-    emit(_plan(recipe, data, model, device))
+    cut = blocks(len(data.train), recipe.gradient, recipe.seed, 1, device)
+    mean = make_mean(recipe.gradient.accumulation, list(model.parameters()), len(cut))
+    emit(_plan(recipe, data, cut, model, device))
     emit(PhaseEntered("training"))
-    loop = Loop(recipe, data, model, optimizer, emit, next_command)
+    loop = Loop(recipe, data, model, optimizer, mean, emit, next_command)
     state: State = "finished"
     try:
         for step in range(1, recipe.steps + 1):
@@ -100,6 +104,7 @@ class Loop:
     data: DataSet
     model: nn.Module
     optimizer: torch.optim.Optimizer
+    mean: Mean
     emit: Emit
     next_command: NextCommand
     step: int = 0
@@ -108,26 +113,22 @@ class Loop:
         """Update the weights once. Raises Interrupted or NonFiniteError, the state then being that before the step."""
         began = time.perf_counter()
         rate = learning_rate(step - 1, self.recipe.schedule, self.recipe.optimizer.lr)
-        numbers = blocks(
-            len(self.data.train), self.recipe.gradient, self.recipe.seed, step, self.data.train.labels.device
-        )
+        device = self.data.train.labels.device
+        numbers = blocks(len(self.data.train), self.recipe.gradient, self.recipe.seed, step, device)
         buffers = [buffer.clone() for buffer in self.model.buffers()]
         try:
-            full = full_gradient(
-                self.model,
-                numbers,
-                lambda some: self._batch(some, step),
-                self.recipe.penalty,
-                rate,
-                lambda k: self._on_block("training", step, k, len(numbers)),
-            )
-            norm = clip_(full.gradient, self.recipe.clip)
-            values = self._look(step, full, norm, rate)
+            gradient, values = self._pass(step, numbers, rate)
+            if not values.pop("is_good"):
+                self._restore(buffers)
+                self.mean.adapt()
+                self.emit(PassRepeated(step))
+                gradient, values = self._pass(step, numbers, rate)
+                values.pop("is_good")
+            self._check(step, values)
         except (Interrupted, NonFiniteError):
-            # A pass changes nothing but the batch-norm statistics: with them back, the step has not happened.
-            torch._foreach_copy_(list(self.model.buffers()), buffers)
+            self._restore(buffers)
             raise
-        self._update(full.gradient, rate)
+        self._update(gradient, rate)
         self.step = step
         seconds = time.perf_counter() - began
         images = sum(len(some) for some in numbers)
@@ -147,13 +148,31 @@ class Loop:
         saved = checkpoint.save(checkpoints, self.model, self.optimizer, self.step)
         self.emit(CheckpointSaved(self.step, f"{checkpoints.name}/{saved.name}"))
 
+    def _restore(self, buffers: list[Tensor]) -> None:
+        # A pass changes nothing but the batch-norm statistics: with them back, it has not happened.
+        torch._foreach_copy_(list(self.model.buffers()), buffers)
+
+    def _pass(self, step: int, numbers: list[Tensor], rate: float) -> tuple[list[Tensor], dict[str, float]]:
+        """The clipped full gradient and the measures of the step."""
+        full = full_gradient(
+            self.model,
+            numbers,
+            lambda some: self._batch(some, step),
+            self.recipe.penalty,
+            rate,
+            self.mean,
+            lambda k: self._on_block("training", step, k, len(numbers)),
+        )
+        norm = clip_(full.gradient, self.recipe.clip)
+        return full.gradient, self._look(full, norm, rate)
+
     def _batch(self, numbers: Tensor, step: int) -> Batch:
         pictures = self.data.train.pictures[numbers]
         moved = augment(pictures, numbers, self.recipe.data.augment, self.recipe.seed, step)
         dtype = next(self.model.parameters()).dtype
         return self.data.normalize(moved, dtype), self.data.train.labels[numbers]
 
-    def _look(self, step: int, full: FullGradient, norm: Tensor, rate: float) -> dict[str, float]:
+    def _look(self, full: FullGradient, norm: Tensor, rate: float) -> dict[str, float]:
         """The measures of the step, brought to the host in one copy: the one full sync of the step."""
         weights = torch.stack(torch._foreach_norm(list(self.model.parameters()))).double().norm()
         decay, penalty = self.recipe.optimizer.weight_decay, self.recipe.penalty
@@ -167,8 +186,11 @@ class Loop:
             "grad_norm": norm.double(),
             "block_grad_norm": full.block_square.sqrt(),
             "param_norm": weights,
+            "is_good": full.is_good,
         }
-        values = dict(zip(measures, torch.stack(list(measures.values())).tolist(), strict=True))
+        return dict(zip(measures, torch.stack(list(measures.values())).tolist(), strict=True))
+
+    def _check(self, step: int, values: dict[str, float]) -> None:
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if wrong:
             self.emit(NonFiniteFound(step, wrong))
@@ -176,7 +198,6 @@ class Loop:
                 f"step {step} was not finite ({', '.join(wrong)}); the weights of step {self.step} are saved",
                 "a lower learning rate, a longer warm-up or a smaller clip norm may help",
             )
-        return values
 
     def _update(self, gradient: list[Tensor], rate: float) -> None:
         for parameter, part in zip(self.model.parameters(), gradient, strict=True):
@@ -206,8 +227,7 @@ def choose_device(devices: str) -> torch.device:
     return device
 
 
-def _plan(recipe: Recipe, data: DataSet, model: nn.Module, device: torch.device) -> TrainingStarted:
-    cut = blocks(len(data.train), recipe.gradient, recipe.seed, 1, torch.device("cpu"))
+def _plan(recipe: Recipe, data: DataSet, cut: list[Tensor], model: nn.Module, device: torch.device) -> TrainingStarted:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
     return TrainingStarted(
         steps=recipe.steps,

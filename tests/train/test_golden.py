@@ -12,6 +12,7 @@ from fbmon.events import StepTaken, Validated
 from fbmon.recipe import Recipe
 from fbmon.train.data import _CIFAR10_MEAN, _CIFAR10_STD, DataSet, Images
 from fbmon.train.loop import Loop
+from fbmon.train.mean import make_mean
 from fbmon.train.models import make_model
 from fbmon.train.optimize import make_optimizer
 
@@ -61,7 +62,8 @@ def test_three_steps_agree_with_the_authors_code_to_eleven_digits() -> None:
     fill_(model)
     model.double()
     told: list[object] = []
-    loop = Loop(wanted, data, model, make_optimizer(model, wanted.optimizer), told.append, lambda: None)
+    mean = make_mean(wanted.gradient.accumulation, list(model.parameters()), blocks=2)
+    loop = Loop(wanted, data, model, make_optimizer(model, wanted.optimizer), mean, told.append, lambda: None)
     for step in (1, 2, 3):
         loop.take_step(step)
         loop.validate(step)
