@@ -3,22 +3,29 @@
 import math
 from typing import assert_never
 
-from fbmon.recipe import Constant, Cosine
+from fbmon.recipe import AnySchedule, Constant, Cosine, Exponential, MultiStep
 
 
-def learning_rate(step: int, schedule: Constant | Cosine, peak: float) -> float:
+def learning_rate(step: int, schedule: AnySchedule, peak: float) -> float:
     """The learning rate of update `step`, counted from 0 (paper's code, scheduler; section 1.1 of its configuration).
 
-    During the warm-up peak * step / warmup, so update 0 moves nothing; update warmup + 1 has the peak again and begins
-    the cosine, which reaches zero `horizon` updates later. Without a warm-up, update 0 has the peak.
+    During the warm-up peak * step / warmup, so update 0 moves nothing; update warmup + 1 has the peak again, and the
+    rest of the schedule counts from there. Without a warm-up, update 0 has the peak.
     """
     if step <= schedule.warmup and schedule.warmup > 0:
         return peak * step / schedule.warmup
-    since = step - schedule.warmup - 1 if schedule.warmup > 0 else step
+    return peak * _after_warmup(step - schedule.warmup - 1 if schedule.warmup > 0 else step, schedule)
+
+
+def _after_warmup(since: int, schedule: AnySchedule) -> float:
     match schedule:
         case Constant():
-            return peak
-        case Cosine(horizon=horizon):
-            return peak * 0.5 * (1 + math.cos(math.pi * min(since, horizon) / horizon))
+            return 1.0
+        case Cosine(horizon=horizon, floor=floor):
+            return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(since, horizon) / horizon))
+        case MultiStep(drops=drops, factor=factor):
+            return factor ** sum(since >= drop for drop in drops)
+        case Exponential(factor=factor):
+            return factor**since
         case _:
             assert_never(schedule)

@@ -46,7 +46,8 @@ def work(folder: RunFolder, queue: int | None) -> int:
         ended = RunEnded(state, error.exit_code, teller.step, error.message, error.hint)
     except Exception as error:
         traceback.print_exc()
-        ended = RunEnded("failed", Exit.FAILED, teller.step, f"{type(error).__name__}: {error}")
+        reason = " ".join(f"{type(error).__name__}: {error}".split())  # one line; the log has the rest
+        ended = RunEnded("failed", Exit.FAILED, teller.step, reason)
     teller.emit(ended)
     return ended.exit_code
 

@@ -1,11 +1,11 @@
 """`fbmon compare`: runs side by side."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
+from fbmon.cli.output import make_console, print_json
 from fbmon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ def compare(
         raise UsageError(f"no run in {runs_dir}", "start one with `fbmon run quickstart`")
     table = comparing.compare([comparing.read(folder) for folder in chosen])
     if json:
-        import msgspec
-
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(table)) + b"\n")
+        print_json(table)
         return
     _print(table)
 
@@ -43,8 +41,6 @@ def compare(
 def _print(comparison: "Comparison") -> None:
     """The table; in a terminal too narrow for it, without the least telling columns."""
     from rich.measure import Measurement
-
-    from fbmon.cli.output import make_console
 
     console = make_console()
     left_out: set[str] = set()

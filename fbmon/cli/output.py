@@ -11,12 +11,27 @@ if TYPE_CHECKING:
 
 
 def make_console() -> "Console":
-    """Standard output: colours only in a terminal, nothing read as markup, long lines left whole."""
+    """Standard output: colours only in a terminal, nothing read as markup, long lines left whole.
+
+    Printing to a pipe that was closed raises BrokenPipeError.
+    """
     from rich.console import Console
+
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # Rich would end the process with exit code 1
 
     # In a pipe or a file there is no width to keep to: no table is broken or cut there.
     width = None if sys.stdout.isatty() else 10_000
-    return Console(markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
+    return Output(markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
+
+
+def print_json(value: object) -> None:
+    """A value as indented JSON on standard output."""
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode(value)).decode()
+    sys.stdout.write(clean_lines(text, limit=1_000_000) + "\n")
 
 
 def report(error: FbmonError) -> None:

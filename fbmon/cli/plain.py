@@ -3,6 +3,7 @@
 import time
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.text import Text
 
 from fbmon.cli.lines import last_line, plan_line, step_line
 from fbmon.cli.output import make_console
@@ -64,7 +65,9 @@ class PlainScreen:
             self._print(last_line(self._store, self._folder))
 
     def _print(self, line: str) -> None:
-        print(clean(line, 2000), flush=True)  # not through the console, which leaves the process when a pipe is closed
+        text = Text(clean(line, 2000))
+        text.highlight_words(["clipped"], "yellow")
+        self._console.print(text)
 
     def _end_download(self) -> None:
         if self._download:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fbmon.cli.options import Json
+from fbmon.cli.output import make_console, print_json
 
 recipe_commands = typer.Typer(help="List, show and check recipes.", no_args_is_help=True)
 
@@ -17,13 +18,9 @@ def list_recipes(json: Json = False) -> None:
 
     loaded = {name: recipes.load(path) for name, path in recipes.shipped().items()}
     if json:
-        import json as jsons
-
-        typer.echo(jsons.dumps([recipe.model_dump(exclude_none=True) for recipe in loaded.values()], indent=2))
+        print_json([recipe.model_dump(exclude_none=True) for recipe in loaded.values()])
         return
     from rich.table import Table
-
-    from fbmon.cli.output import make_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("recipe", "data", "model", "steps", "block", "about"):

@@ -1,11 +1,11 @@
 """`fbmon runs`: list the runs with their true state."""
 
-import sys
 from typing import TYPE_CHECKING
 
 import typer
 
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
+from fbmon.cli.output import make_console, print_json
 
 if TYPE_CHECKING:
     from fbmon.compare import Glance
@@ -21,9 +21,7 @@ def runs(json: Json = False, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
 
     listed = [compare.glance(folder) for folder in folders.every(runs_dir)]
     if json:
-        import msgspec
-
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(listed)) + b"\n")
+        print_json(listed)
         return
     if not listed:
         from fbmon.text import clean
@@ -39,7 +37,6 @@ def _print(listed: "list[Glance]") -> None:
     from rich.table import Table
 
     from fbmon import metrics
-    from fbmon.cli.output import make_console
     from fbmon.text import clean, duration
 
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -65,7 +65,7 @@ def _lines(handle: RunHandle, *, quiet: bool) -> Store:
         for event in events:
             store.apply(event)
             if not quiet and not isinstance(event, ProgressMade | DeviceSampled):
-                sys.stdout.buffer.write(seal(event))
+                sys.stdout.write(clean(seal(event).decode().rstrip("\n"), 1_000_000) + "\n")
         sys.stdout.flush()
     return store
 

@@ -3,12 +3,15 @@
 from fbmon.recipe.file import dump, find, flatten, load, shipped
 from fbmon.recipe.schema import (
     NAME_PATTERN,
+    AnySchedule,
     Clip,
     Constant,
     Cosine,
     Data,
+    Exponential,
     Gradient,
     Model,
+    MultiStep,
     Penalty,
     Recipe,
     Section,
@@ -19,12 +22,15 @@ from fbmon.recipe.schema import (
 
 __all__ = [
     "NAME_PATTERN",
+    "AnySchedule",
     "Clip",
     "Constant",
     "Cosine",
     "Data",
+    "Exponential",
     "Gradient",
     "Model",
+    "MultiStep",
     "Penalty",
     "Recipe",
     "Section",

@@ -25,7 +25,7 @@ def lines(text: str) -> dict[str, int]:
 
 def explain(fault: Mapping[str, Any], source: str, places: Mapping[str, str]) -> str:
     """One fault as `file:line: key = value: what is wrong; the nearest right thing`."""
-    location = [str(part) for part in fault["loc"]]
+    location = [part for part in fault["loc"] if isinstance(part, str)]  # without the places within a list
     if len(location) == 3:  # schedule.cosine.warmup: pydantic names the choice, the file has no such level
         del location[1]
     key = clean(".".join(location))
@@ -39,8 +39,8 @@ def explain(fault: Mapping[str, Any], source: str, places: Mapping[str, str]) ->
             return f"{place}: {key}.name is missing"
         case "union_tag_invalid":
             place = places.get(f"{key}.name", place)
-            known = fault["ctx"]["expected_tags"].replace("'", '"').replace(", ", " or ")
-            return f"{place}: {key}.name = {_toml_value(fault['ctx']['tag'])}: must be {known}"
+            known = fault["ctx"]["expected_tags"].replace("'", '"')
+            return f"{place}: {key}.name = {_toml_value(fault['ctx']['tag'])}: must be one of {known}"
         case _:
             return f"{place}: {key} = {_toml_value(fault['input'])}: {_reason(fault)}"
 
@@ -57,6 +57,7 @@ def _reason(fault: Mapping[str, Any]) -> str:
         "int_type": "must be a whole number",
         "bool_type": "must be true or false",
         "string_type": "must be a string",
+        "list_type": "must be a list",
         "model_type": "must be a section",
         "model_attributes_type": "must be a section",
         "literal_error": "must be {expected}",

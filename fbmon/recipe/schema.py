@@ -68,14 +68,33 @@ class Constant(Section):
 
 
 class Cosine(Section):
-    """A linear warm-up, then half a cosine that reaches zero `horizon` steps later."""
+    """A linear warm-up, then half a cosine that reaches `floor` times the peak `horizon` steps later."""
 
     name: Literal["cosine"]
     warmup: NonNegativeInt = 0
     horizon: PositiveInt
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
-Schedule = Annotated[Constant | Cosine, Field(discriminator="name")]
+class MultiStep(Section):
+    """A linear warm-up, then the peak, multiplied by `factor` at each of the `drops`, counted from its end."""
+
+    name: Literal["multistep"]
+    warmup: NonNegativeInt = 0
+    drops: list[PositiveInt]
+    factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
+class Exponential(Section):
+    """A linear warm-up, then the peak, multiplied by `factor` at every step."""
+
+    name: Literal["exponential"]
+    warmup: NonNegativeInt = 0
+    factor: Annotated[float, Field(gt=0, le=1)] = 0.99
+
+
+AnySchedule = Constant | Cosine | MultiStep | Exponential
+Schedule = Annotated[AnySchedule, Field(discriminator="name")]
 
 
 class Clip(Section):

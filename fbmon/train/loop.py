@@ -228,7 +228,8 @@ def choose_device(devices: str) -> torch.device:
 
 
 def _plan(recipe: Recipe, data: DataSet, cut: list[Tensor], model: nn.Module, device: torch.device) -> TrainingStarted:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    threads = torch.get_num_threads()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} CPU thread{'s'[: threads > 1]}"
     return TrainingStarted(
         steps=recipe.steps,
         blocks=len(cut),

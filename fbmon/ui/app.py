@@ -26,11 +26,11 @@ class MonitorApp(App[int]):
 
     TITLE = "fbmon"
     CSS_PATH = "monitor.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-medium"), (38, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "leave", "Leave or stop"),
-        Binding("ctrl+q", "leave", show=False),
+        Binding("ctrl+q,ctrl+c", "leave", show=False),
     ]
 
     def __init__(self, source: Source) -> None:
@@ -114,7 +114,7 @@ class MonitorApp(App[int]):
         state = state_line(self.store, name, alive=self._alive, silent=silent, width=width)
         self.query_one("#state", Static).update(state)
         elapsed = self.store.elapsed + (silent if self._alive and self.store.began else 0.0)
-        self.query_one("#detail", Static).update(detail_line(self.store, elapsed, width))
+        self.query_one("#detail", Static).update(detail_line(self.store, elapsed, alive=self._alive, width=width))
 
     def _show_notes(self) -> None:
         events = self.query_one("#events", RichLog)

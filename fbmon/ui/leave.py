@@ -23,6 +23,8 @@ class LeaveScreen(ModalScreen[Answer | None]):
     }
     LeaveScreen Horizontal { height: auto; margin-top: 1; }
     LeaveScreen Button { width: 1fr; min-width: 12; }
+    LeaveScreen.-narrow Horizontal { layout: vertical; }
+    LeaveScreen.-narrow Button { width: 100%; height: 1; border: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l,enter", "answer('leave')", "Leave it running"),

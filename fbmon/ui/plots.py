@@ -28,11 +28,21 @@ def _metric_plot(store: Store, chart: Chart) -> Plot:
         title=chart.title,
         curves=curves,
         scale=chart.scale,
-        x_range=(0.0, float(max(store.steps, 1))),
+        x_range=_steps_in_sight(store),
         references=_references(store, chart),
         marks=store.clipped.steps if is_gradient else None,
         y_format=chart.format,
     )
+
+
+def _steps_in_sight(store: Store) -> tuple[float, float] | None:
+    """From 0 to all steps, or to half, a quarter, ... of them while the curves would fill less than half the chart."""
+    if not store.steps:
+        return None
+    end = float(store.steps)
+    while end / 2 >= max(1.1 * store.step, 20):
+        end /= 2
+    return 0.0, end
 
 
 def _references(store: Store, chart: Chart) -> tuple[Reference, ...]:

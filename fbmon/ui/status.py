@@ -23,9 +23,9 @@ def state_line(store: Store, name: str, *, alive: bool, silent: float, width: in
     return Text.assemble(left, " " * gap, right, no_wrap=True, overflow="crop")
 
 
-def detail_line(store: Store, elapsed: float, width: int) -> Text:
+def detail_line(store: Store, elapsed: float, *, alive: bool, width: int) -> Text:
     """As much as fits in `width` cells of: block, time, pace, best accuracy, clipping, devices."""
-    parts = [part for part in _details(store, elapsed) if part]
+    parts = [part for part in _details(store, elapsed, alive=alive) if part]
     line = ""
     for part in parts:
         longer = f"{line} · {part}" if line else part
@@ -49,10 +49,10 @@ def _state(store: Store, *, alive: bool, silent: float) -> tuple[str, str]:
     return "validating" if validating else "training", "bold green"
 
 
-def _details(store: Store, elapsed: float) -> list[str]:
+def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
     progress = store.progress
     details = [f"elapsed {duration(elapsed)}"]
-    if store.ended is None:
+    if alive and store.ended is None:
         details.append(f"ETA {duration(store.seconds_left())}")
         if progress and progress.task == "downloading":
             details.insert(0, f"{progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB")

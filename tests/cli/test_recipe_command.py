@@ -1,0 +1,85 @@
+"""What is refused before anything starts: one message on stderr, exit code 2, and no trace of a run."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY
+from tests.shell import Fbmon
+
+FAULTY = {
+    "zero steps": (TINY.replace("steps = 40", "steps = 0"), ["{file}:3: steps = 0: must be greater than 0"]),
+    "an unknown data set": (
+        TINY.replace('"digits"', '"mnist"'),
+        ['{file}:6: data.dataset = "mnist": must be "digits" or "cifar10"'],
+    ),
+    "another name for the learning rate": (
+        TINY.replace("\nlr = ", "\nlearning_rate = "),
+        [
+            "{file}:17: optimizer.lr is missing",
+            "{file}:19: unknown key optimizer.learning_rate; did you mean optimizer.lr?",
+        ],
+    ),
+    "two faults at once": (
+        TINY.replace("block = 32", 'block = "many"').replace('"cosine"', '"linear"'),
+        [
+            '{file}:15: gradient.block = "many": must be a whole number',
+            '{file}:23: schedule.name = "linear": must be one of "constant", "cosine", "multistep", "exponential"',
+        ],
+    ),
+    "a file that is not TOML": (TINY.replace("steps = 40", "steps ="), ["{file}:3: not TOML: Invalid value"]),
+    "a name that steers terminals": (
+        TINY.replace('"tiny"', '"\\u001b]0;owned\\u0007[red]x[/red]"'),
+        [
+            '{file}:2: name = "\ufffd]0;owned\ufffd[red]x[/red]": must be 1 to 64 of a-z 0-9 . _ -, beginning and '
+            "ending with a letter or digit"
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_faulty_recipe_is_refused_with_every_fault_and_its_line(fault: str, tmp_path: Path, fbmon: Fbmon) -> None:
+    text, faults = FAULTY[fault]
+    file = tmp_path / "faulty.toml"
+    file.write_text(text)
+    told = "fbmon: " + "".join(f"{line}\n" for line in faults).format(file=file)
+
+    for command in (["recipe", "check"], ["run"]):
+        refused = fbmon(*command, file)
+
+        assert (refused.returncode, refused.stdout, refused.stderr) == (2, "", told)
+    assert not fbmon.runs_dir.exists()
+
+
+def test_a_recipe_that_is_not_there_is_refused_with_the_nearest_name(fbmon: Fbmon) -> None:
+    for command in (["recipe", "check"], ["recipe", "show"], ["run"]):
+        refused = fbmon(*command, "quickstrat")
+
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert refused.stderr == (
+            "fbmon: quickstrat: no such recipe file, and no shipped recipe of that name\n"
+            "       did you mean quickstart?\n"
+        )
+
+
+@pytest.mark.parametrize("devices", ["0,1", "cpu:2"])
+def test_several_devices_are_refused(devices: str, tiny: Path, fbmon: Fbmon) -> None:
+    refused = fbmon("run", tiny, "--devices", devices)
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        f"fbmon: --devices {devices}: training on several devices is not there yet\n       name one device\n"
+    )
+    assert not fbmon.runs_dir.exists()
+
+
+def test_a_good_recipe_is_called_good(tiny: Path, fbmon: Fbmon) -> None:
+    checked = fbmon("recipe", "check", tiny)
+
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.stdout == f"{tiny}: good: 40 steps of resnet8 on digits\n"
+
+
+def test_showing_a_recipe_prints_the_file(tiny: Path, fbmon: Fbmon) -> None:
+    assert fbmon("recipe", "show", tiny).stdout == TINY

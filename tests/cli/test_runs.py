@@ -1,0 +1,144 @@
+"""`fbmon runs`, `stop` and `compare`: the truth about runs in the background."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from fbmon.events import RunEnded
+from fbmon.folder import RunFolder
+from fbmon.journal import Journal
+from tests.conftest import Ended
+from tests.shell import ENDLESS, Fbmon, last_word, processes, wait_for_steps
+
+
+def copy(ended: Ended, runs_dir: Path, name: str, last: RunEnded | None) -> None:
+    """A run as it would lie there had it ended with another last word, or with none."""
+    folder = RunFolder(runs_dir / name)
+    shutil.copytree(ended.folder.path, folder.path)
+    lines = folder.journal.read_bytes().splitlines(keepends=True)
+    folder.journal.write_bytes(b"".join(lines[:-1]))
+    if last:
+        journal = Journal(folder.journal)
+        journal.append(last)
+        journal.close()
+
+
+def test_a_detached_run_goes_on_until_it_is_stopped_and_saves_its_state(tiny: Path, fbmon: Fbmon) -> None:
+    started = fbmon("run", tiny, "--steps", ENDLESS, "--detach")
+    folder = fbmon.run_folder()
+    assert (started.returncode, started.stderr) == (0, "")
+    assert started.stdout == f"{folder.path}\nwatch it with: fbmon watch {folder.name}\n"
+    wait_for_steps(folder)
+    (listed,) = json.loads(fbmon("runs", "--json").stdout)
+    assert (listed["run"], listed["state"], listed["recipe"], listed["steps"]) == (
+        folder.name,
+        "running",
+        "tiny",
+        100000,
+    )
+
+    stopped = fbmon("stop")
+
+    ended = last_word(folder)
+    assert ended is not None
+    assert (stopped.returncode, stopped.stderr) == (0, "")
+    assert stopped.stdout.splitlines()[0] == f"asked {folder.name} to stop; waiting until its state is saved"
+    assert (ended.state, ended.exit_code) == ("stopped", 130)
+    assert [path.name for path in folder.checkpoints.iterdir()] == [f"step-{ended.step:08d}"]
+    assert list(folder.inbox.iterdir()) == []
+    assert processes(folder.path) == []
+    (listed,) = json.loads(fbmon("runs", "--json").stdout)
+    assert (listed["state"], listed["step"]) == ("stopped", ended.step)
+
+
+def test_stopping_what_is_not_running_is_refused(finished: dict[str, Ended], fbmon: Fbmon) -> None:
+    nothing = fbmon("stop")
+    ended = fbmon("stop", finished["plain"].folder.path)
+
+    assert (nothing.returncode, nothing.stdout) == (2, "")
+    assert nothing.stderr == f"fbmon: no run is running in {fbmon.runs_dir}\n       `fbmon runs` lists them all\n"
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        f"fbmon: {finished['plain'].folder.name} is not running\n       `fbmon runs` lists them all\n"
+    )
+
+
+def test_the_list_of_runs_tells_finished_stopped_failed_and_killed_apart(
+    finished: dict[str, Ended], fbmon: Fbmon
+) -> None:
+    copy(finished["plain"], fbmon.runs_dir, "a-finished", RunEnded("finished", 0, 40))
+    copy(finished["plain"], fbmon.runs_dir, "b-stopped", RunEnded("stopped", 130, 40, "on request"))
+    copy(finished["plain"], fbmon.runs_dir, "c-failed", RunEnded("failed", 1, 40, "no disk"))
+    copy(finished["plain"], fbmon.runs_dir, "d-killed", None)
+
+    table = fbmon("runs").stdout
+    listed = json.loads(fbmon("runs", "--json").stdout)
+
+    states = {"a-finished": "finished", "b-stopped": "stopped", "c-failed": "failed", "d-killed": "killed"}
+    assert {run["run"]: run["state"] for run in listed} == states
+    for name, state in states.items():
+        assert re.search(rf"^{name} +{state} +40/40 +0\.\d{{4}} ", table, re.MULTILINE), table
+
+
+def test_no_runs_are_said_to_be_none(fbmon: Fbmon) -> None:
+    listed = fbmon("runs")
+
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert listed.stdout == f"no run in {fbmon.runs_dir}; start one with: fbmon run quickstart\n"
+    assert fbmon("runs", "--json").stdout == "[]\n"
+
+
+def test_comparing_two_runs_names_the_settings_in_which_they_differ(finished: dict[str, Ended], fbmon: Fbmon) -> None:
+    copy(finished["plain"], fbmon.runs_dir, "one", RunEnded("finished", 0, 40))
+    copy(finished["plain"], fbmon.runs_dir, "two", RunEnded("finished", 0, 40))
+    two = RunFolder(fbmon.runs_dir / "two")
+    two.resolved.write_text(two.resolved.read_text().replace("seed = 0", "seed = 1").replace("lr = 0.1", "lr = 0.05"))
+
+    table = json.loads(fbmon("compare", "one", "two", "--json").stdout)
+
+    assert table["differing"] == ["seed", "optimizer.lr"]
+    assert [row["run"] for row in table["runs"]] == ["one", "two"]
+    assert [row["settings"]["seed"] for row in table["runs"]] == [0, 1]
+    assert [row["settings"]["optimizer.lr"] for row in table["runs"]] == [0.1, 0.05]
+    assert [(row["state"], row["step"], row["steps"]) for row in table["runs"]] == [("finished", 40, 40)] * 2
+
+
+def test_a_failed_run_names_its_log_however_long_its_reason(finished: dict[str, Ended], fbmon: Fbmon) -> None:
+    copy(finished["plain"], fbmon.runs_dir, "failed", RunEnded("failed", 1, 40, "x" * 5000, "free some memory"))
+
+    watched = fbmon("watch", "failed")
+
+    assert watched.returncode == 1
+    assert re.fullmatch(
+        r"failed after step 40 of 40 in \S+( s)?: x{399}… \(free some memory\); "
+        rf"log: {fbmon.runs_dir}/failed/trainer.log",
+        watched.stdout.splitlines()[-1],
+    )
+
+
+def test_a_run_with_damaged_files_is_listed_and_compared_all_the_same(finished: dict[str, Ended], fbmon: Fbmon) -> None:
+    copy(finished["plain"], fbmon.runs_dir, "damaged", None)
+    folder = RunFolder(fbmon.runs_dir / "damaged")
+    folder.journal.write_bytes(b"\0\xff{}\n" * 9)
+    folder.resolved.write_bytes(b"\xff")
+    folder.progress.write_bytes(b"{")
+    folder.meta.write_bytes(b"[")
+
+    for command in (["runs"], ["runs", "--json"], ["compare"], ["compare", "--json"]):
+        said = fbmon(*command)
+        assert (said.returncode, said.stderr) == (0, "")
+        assert "damaged" in said.stdout
+    watched = fbmon("watch", "damaged")
+    assert (watched.returncode, watched.stderr) == (4, "")
+    assert watched.stdout == f"the run is gone without a last word; its log: {folder.log}\n"
+
+
+def test_meta_json_says_how_a_run_was_started(finished: dict[str, Ended]) -> None:
+    folder = finished["json"].folder
+    meta = json.loads(folder.meta.read_text())
+
+    assert meta["name"] == folder.name
+    assert meta["command"][-4:] == ["--name", "json", "--ui", "json"]
+    assert meta["devices"] == "auto"
+    assert meta["recipe_file"] == str(folder.path.parents[2] / "tiny.toml")

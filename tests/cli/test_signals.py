@@ -1,0 +1,164 @@
+"""What ends a run and what does not: signals to its screen, kills of each of its processes, a reader that leaves."""
+
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from fbmon.events import PhaseEntered
+from fbmon.folder import RunFolder
+from tests.shell import (
+    DEADLINE,
+    ENDLESS,
+    Fbmon,
+    last_word,
+    processes,
+    steps_taken,
+    supervisor,
+    told,
+    trainer,
+    until,
+    wait_for_steps,
+)
+
+
+def start_endless(fbmon: Fbmon, recipe: Path, *options: str) -> "tuple[subprocess.Popen[str], RunFolder]":
+    """A run in plain mode that takes steps and would take them for a quarter of an hour."""
+    screen = fbmon.start("run", recipe, "--steps", ENDLESS, *options)
+    folder = fbmon.run_folder()
+    wait_for_steps(folder)
+    return screen, folder
+
+
+def saved_steps(folder: RunFolder) -> list[str]:
+    return sorted(path.name for path in folder.checkpoints.glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "state"), [(signal.SIGINT, 130, "stopped"), (signal.SIGTERM, 75, "preempted")]
+)
+def test_a_signal_to_the_screen_ends_the_run_after_its_state_is_saved(
+    number: signal.Signals, code: int, state: str, tiny: Path, fbmon: Fbmon
+) -> None:
+    screen, folder = start_endless(fbmon, tiny)
+
+    screen.send_signal(number)
+    stdout, stderr = screen.communicate(timeout=DEADLINE)
+
+    ended = last_word(folder)
+    assert ended is not None
+    assert (screen.returncode, stderr) == (code, "")
+    assert (ended.state, ended.exit_code, ended.step) == (state, code, steps_taken(folder))
+    assert saved_steps(folder) == [f"step-{ended.step:08d}"]
+    assert re.fullmatch(
+        rf"{state} after step {ended.step} of 100000 in \S+( s)?: "
+        "on request; the state is saved",
+        stdout.splitlines()[-1],
+    )
+    assert processes(folder.path) == []
+
+
+def test_a_second_interrupt_stops_at_once(tiny: Path, fbmon: Fbmon) -> None:
+    screen = fbmon.start("run", tiny, "--steps", ENDLESS)
+    folder = fbmon.run_folder()
+    until(lambda: any(isinstance(event, PhaseEntered) for event in told(folder)))
+
+    screen.send_signal(signal.SIGINT)  # heard at the first block, which is seconds away
+    time.sleep(0.3)  # two signals at once are one
+    screen.send_signal(signal.SIGINT)
+    stdout, stderr = screen.communicate(timeout=DEADLINE)
+
+    ended = last_word(folder)
+    assert ended is not None
+    assert (screen.returncode, stderr) == (130, "")
+    assert (ended.state, ended.step, ended.reason) == ("stopped", 0, "stopped at once, on a second Ctrl-C")
+    assert "training" not in stdout.splitlines()
+    assert re.fullmatch(
+        r"stopped after step 0 of 100000 in \S+( s)?: stopped at once, on a second Ctrl-C", stdout.splitlines()[-1]
+    )
+
+
+def test_an_interrupt_in_the_first_moment_is_not_lost(tiny: Path, fbmon: Fbmon) -> None:
+    screen = fbmon.start("run", tiny, "--steps", ENDLESS)
+    folder = fbmon.run_folder()
+    until(folder.lock.exists)
+    time.sleep(0.05)  # the screen is about to be ready, the supervisor and the trainer are not
+
+    screen.send_signal(signal.SIGINT)
+    _, stderr = screen.communicate(timeout=DEADLINE)
+
+    ended = last_word(folder)
+    assert ended is not None
+    assert (screen.returncode, stderr, ended.state) == (130, "", "stopped")
+
+
+def test_the_death_of_the_trainer_is_told_with_its_reason(tiny: Path, fbmon: Fbmon) -> None:
+    screen, folder = start_endless(fbmon, tiny)
+
+    trainer(folder).kill()
+    ended = until(lambda: last_word(folder), seconds=2)
+    stdout, stderr = screen.communicate(timeout=DEADLINE)
+
+    assert (ended.state, ended.exit_code, ended.step) == ("killed", 4, steps_taken(folder))
+    assert ended.reason == "the trainer was killed by SIGKILL"
+    assert (screen.returncode, stderr) == (4, "")
+    assert re.fullmatch(
+        rf"killed after step {ended.step} of 100000 in \S+( s)?: the trainer was killed by SIGKILL "
+        rf"\(often this is the system running out of memory\); log: {re.escape(str(folder.log))}",
+        stdout.splitlines()[-1],
+    )
+    assert processes(folder.path) == []
+
+
+def test_the_trainer_dies_with_its_supervisor_and_the_screen_says_that_the_run_is_gone(
+    tiny: Path, fbmon: Fbmon
+) -> None:
+    screen, folder = start_endless(fbmon, tiny)
+
+    supervisor(folder).kill()
+    until(lambda: not processes(folder.path), seconds=1)
+    stdout, stderr = screen.communicate(timeout=DEADLINE)
+
+    assert (screen.returncode, stderr) == (4, "")
+    assert stdout.splitlines()[-1] == f"the run is gone without a last word; its log: {folder.log}"
+    assert re.search(rf"^{folder.name} +killed +\d+/100000 ", fbmon("runs").stdout, re.MULTILINE)
+
+
+def test_a_reader_that_has_seen_enough_ends_neither_the_run_nor_in_a_traceback(tiny: Path, fbmon: Fbmon) -> None:
+    screen = fbmon.start("run", tiny, "--steps", ENDLESS)
+    folder = fbmon.run_folder()
+    assert screen.stdout is not None
+    assert screen.stderr is not None
+
+    assert screen.stdout.readline() == f"run {folder.name}: recipe tiny, folder {folder.path}\n"
+    screen.stdout.close()  # as `| head -1` does
+
+    assert screen.wait(timeout=DEADLINE) == 0
+    assert screen.stderr.read() == ""
+    wait_for_steps(folder)
+    assert folder.is_alive()
+
+
+def test_a_run_outlives_its_killed_screen_and_is_watched_from_its_first_step_to_its_end(
+    tiny: Path, fbmon: Fbmon
+) -> None:
+    screen = fbmon.start("run", tiny, "--steps", "300")
+    folder = fbmon.run_folder()
+    wait_for_steps(folder)
+    screen.kill()
+    assert screen.wait(timeout=DEADLINE) == -signal.SIGKILL
+    assert not [event for event in told(folder) if getattr(event, "step", 0) >= 300]
+
+    watched = fbmon("watch", "--no-ui")
+
+    lines = watched.stdout.splitlines()
+    steps = [line for line in lines if line.startswith("step ")]
+    assert (watched.returncode, watched.stderr) == (0, "")
+    assert lines[0] == f"run {folder.name}: recipe tiny, folder {folder.path}"
+    assert steps[0].startswith("step   1/300  ")
+    assert steps[-1].startswith("step 300/300  ")
+    assert lines[-1].startswith("finished after step 300 of 300 in ")
+    assert processes(folder.path) == []

@@ -1,0 +1,117 @@
+"""`fbmon` as typed into a shell: its commands, its runs and their processes."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from fbmon import folder as folders
+from fbmon.events import Event, RunEnded, StepTaken
+from fbmon.folder import RunFolder
+from fbmon.journal import Tail
+
+DEADLINE = 60.0  # seconds for anything whose duration is not what is tested; the machine may be busy
+ENDLESS = "100000"  # steps, a quarter of an hour
+
+Found = TypeVar("Found")
+
+
+def environment(runs_dir: Path) -> dict[str, str]:
+    """A shell's variables: nothing of fbmon's own but the folder of runs; one thread, as the networks are tiny."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FBMON_") and name != "CI"}
+    return kept | {"FBMON_RUNS": str(runs_dir), "OMP_NUM_THREADS": "1", "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+
+
+@dataclass(frozen=True)
+class Fbmon:
+    """The command, called in the folder beside its runs."""
+
+    runs_dir: Path
+
+    def __call__(self, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+        """Run it to its end."""
+        process = self.start(*arguments)
+        try:
+            stdout, stderr = process.communicate(timeout=DEADLINE)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def start(self, *arguments: str | Path) -> "subprocess.Popen[str]":
+        """Start it with pipes for all it says."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "fbmon", *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="strict",
+            cwd=self.runs_dir.parent,
+            env=environment(self.runs_dir),
+        )
+
+    def run_folder(self) -> RunFolder:
+        """The folder of the one run; waits until it is there."""
+        return until(lambda: next(iter(folders.every(self.runs_dir)), None))
+
+
+def until(look: Callable[[], Found | None], seconds: float = DEADLINE) -> Found:
+    """What `look` finds, as soon as it finds something; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        late = time.monotonic() > deadline  # asked before the last look
+        found = look()
+        if found:
+            return found
+        assert not late, f"not within {seconds} s"
+        time.sleep(0.05)
+
+
+def told(folder: RunFolder) -> list[Event]:
+    """Everything in the journal of a run."""
+    return Tail(folder.journal).read()
+
+
+def steps_taken(folder: RunFolder) -> int:
+    return sum(isinstance(event, StepTaken) for event in told(folder))
+
+
+def last_word(folder: RunFolder) -> RunEnded | None:
+    return next((event for event in told(folder) if isinstance(event, RunEnded)), None)
+
+
+def wait_for_steps(folder: RunFolder, more: int = 3) -> None:
+    """Wait until the training has taken some more steps."""
+    already = steps_taken(folder)
+    until(lambda: steps_taken(folder) >= already + more)
+
+
+def processes(place: Path, module: str = "fbmon.") -> list[psutil.Process]:
+    """The supervisors and trainers of the run or the runs in `place` that are not dead."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []  # of a zombie it is empty
+        if any(part.startswith(module) for part in command) and any(part.startswith(str(place)) for part in command):
+            found.append(process)
+    return found
+
+
+def supervisor(folder: RunFolder) -> psutil.Process:
+    return until(lambda: processes(folder.path, "fbmon.supervisor"))[0]
+
+
+def trainer(folder: RunFolder) -> psutil.Process:
+    return until(lambda: processes(folder.path, "fbmon.worker"))[0]
+
+
+def end_all(runs_dir: Path) -> None:
+    """Kill every supervisor; its trainer has to follow it by itself."""
+    for process in processes(runs_dir, "fbmon.supervisor"):
+        process.kill()
+    until(lambda: not processes(runs_dir), seconds=10)

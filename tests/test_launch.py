@@ -1,0 +1,70 @@
+"""A run and the one who started it: the queue is fast, the journal is whole, and both tell the same."""
+
+from pathlib import Path
+
+import pytest
+
+from fbmon import folder as folders
+from fbmon import launch
+from fbmon import recipe as recipes
+from fbmon.events import Event, StepTaken
+from fbmon.folder import RunFolder
+from fbmon.launch import RunHandle
+from fbmon.store import Store
+from tests.shell import told, until
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def start(runs_dir: Path, recipe: Path, *overrides: str) -> RunHandle:
+    wanted = recipes.load(recipe, overrides)
+    return launch.start(folders.create(runs_dir, wanted.name, recipe, recipes.dump(wanted), "cpu", None))
+
+
+def fold(events: list[Event]) -> Store:
+    store = Store()
+    for event in events:
+        store.apply(event)
+    return store
+
+
+def follow(handle: RunHandle) -> Store:
+    return fold([event for batch in handle.follow() for event in batch])
+
+
+def assert_equal(heard: Store, folder: RunFolder) -> None:
+    read = fold(told(folder))
+    assert heard.series == read.series
+    assert heard.clipped == read.clipped
+    assert heard.notes == read.notes
+    assert heard.best == read.best
+    assert heard.ended == read.ended
+    assert heard.step == read.step
+    assert (heard.began, heard.plan, heard.phase) == (read.began, read.plan, read.phase)
+
+
+def test_the_queue_and_the_journal_tell_the_same(tiny: Path, runs_dir: Path) -> None:
+    handle = start(runs_dir, tiny)
+    heard = follow(handle)
+
+    assert_equal(heard, handle.folder)
+    assert heard.step == 40
+    assert len(heard.clipped) > 0
+    assert heard.ended is not None
+    assert heard.ended.state == "finished"
+    assert handle.damaged == 0
+
+
+def test_a_screen_that_stalls_until_the_run_is_over_misses_nothing_and_holds_nobody_up(
+    tiny: Path, runs_dir: Path
+) -> None:
+    handle = start(runs_dir, tiny, "steps=250")  # more than a pipe holds
+    until(lambda: not handle.alive)
+
+    events = [event for batch in handle.follow() for event in batch]
+
+    assert_equal(fold(events), handle.folder)
+    assert [event.step for event in events if isinstance(event, StepTaken)] == list(range(1, 251))

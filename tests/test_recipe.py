@@ -1,0 +1,336 @@
+"""A recipe from a file to a value: what loads, and what is said of one that does not."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fbmon import recipe
+from fbmon.errors import RecipeError, UsageError
+from fbmon.text import clean_lines
+
+GOOD = """\
+name = "small"
+steps = 10
+
+[data]
+dataset = "digits"
+
+[model]
+name = "resnet8"
+
+[gradient]
+block = 128
+
+[optimizer]
+lr = 0.4
+
+[schedule]
+name = "cosine"
+horizon = 10
+
+[clip]
+norm = 0.25
+"""
+SCHEDULES = 'must be one of "constant", "cosine", "multistep", "exponential"'
+NAME_RULE = "must be 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to stand in, so that messages name files as a user gives them."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fault(content: str | bytes, *overrides: str) -> str:
+    """What is said of a recipe with this content, as bad.toml in the present folder."""
+    path = Path("bad.toml")
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(UsageError) as raised:
+        recipe.load(path, overrides)
+    return raised.value.message
+
+
+def changed(old: str, new: str) -> str:
+    assert GOOD.count(old) == 1
+    return GOOD.replace(old, new)
+
+
+@pytest.mark.parametrize("name", recipe.shipped())
+def test_every_shipped_recipe_loads_and_is_found_by_its_own_name(name: str) -> None:
+    path = recipe.find(name)
+    assert recipe.load(path).name == name
+    assert recipe.find(str(path)) == path
+
+
+@pytest.mark.parametrize("name", recipe.shipped())
+def test_a_dumped_recipe_loads_back_equal(name: str, tmp_path: Path) -> None:
+    wanted = recipe.load(recipe.find(name))
+    resolved = tmp_path / "resolved.toml"
+    resolved.write_text(recipe.dump(wanted))
+    assert recipe.load(resolved) == wanted
+
+
+def test_what_is_not_written_has_its_default(tmp_path: Path) -> None:
+    path = tmp_path / "good.toml"
+    path.write_text(GOOD)
+    assert recipe.flatten(recipe.load(path)) == {
+        "name": "small",
+        "steps": 10,
+        "seed": 0,
+        "data.dataset": "digits",
+        "data.augment": "none",
+        "model.name": "resnet8",
+        "model.width": 64,
+        "gradient.block": 128,
+        "gradient.order": "fixed",
+        "gradient.drop_last": False,
+        "gradient.accumulation": "exact",
+        "optimizer.name": "sgd",
+        "optimizer.lr": 0.4,
+        "optimizer.momentum": 0.0,
+        "optimizer.nesterov": False,
+        "optimizer.weight_decay": 0.0,
+        "schedule.name": "cosine",
+        "schedule.warmup": 0,
+        "schedule.horizon": 10,
+        "schedule.floor": 0.0,
+        "clip.norm": 0.25,
+        "validation.every": 100,
+    }
+
+
+def test_settings_are_laid_over_the_file_and_bare_words_need_no_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "good.toml"
+    path.write_text(GOOD)
+    overrides = ["model.name=resnet18", "optimizer.lr = 1e-2", "penalty.strength=0.5", 'name="other"', "clip.norm=1"]
+    loaded = recipe.load(path, [*overrides, "optimizer.nesterov=true", "optimizer.momentum=0.9", "steps=20"])
+    assert (loaded.model.name, loaded.optimizer.lr, loaded.name, loaded.steps) == ("resnet18", 0.01, "other", 20)
+    assert loaded.optimizer == recipe.Sgd(lr=0.01, momentum=0.9, nesterov=True)
+    assert loaded.penalty == recipe.Penalty(strength=0.5, epsilon=0.01)
+    assert loaded.clip == recipe.Clip(norm=1.0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("steps = 10", 'steps = "10"', 'bad.toml:2: steps = "10": must be a whole number'),
+        ("steps = 10", "steps = 10.0", "bad.toml:2: steps = 10.0: must be a whole number"),
+        ("steps = 10", "steps = true", "bad.toml:2: steps = true: must be a whole number"),
+        ("steps = 10", "steps = 0", "bad.toml:2: steps = 0: must be greater than 0"),
+        ("steps = 10", f"steps = {2**63}", f"bad.toml:2: steps = {2**63}: must be less than 9.22337e+18"),
+        ("lr = 0.4", "lr = true", "bad.toml:14: optimizer.lr = true: must be a number"),
+        ("lr = 0.4", "lr = nan", "bad.toml:14: optimizer.lr = nan: must be a finite number"),
+        ("lr = 0.4", "lr = inf", "bad.toml:14: optimizer.lr = inf: must be a finite number"),
+        ("lr = 0.4", "lr = -inf", "bad.toml:14: optimizer.lr = -inf: must be a finite number"),
+        ("lr = 0.4", "lr = 1e999", "bad.toml:14: optimizer.lr = inf: must be a finite number"),
+        (
+            "lr = 0.4",
+            "lr = 0.4\nnesterov = 1\nmomentum = 1.0",
+            "bad.toml:16: optimizer.momentum = 1.0: must be less than 1\n"
+            "bad.toml:15: optimizer.nesterov = 1: must be true or false",
+        ),
+        ("norm = 0.25", "norm = -0.25", "bad.toml:21: clip.norm = -0.25: must be greater than 0"),
+        (
+            "lr = 0.4",
+            "learning_rate = 0.4",
+            "bad.toml:13: optimizer.lr is missing\n"
+            "bad.toml:14: unknown key optimizer.learning_rate; did you mean optimizer.lr?",
+        ),
+        (
+            "block = 128",
+            "block = 128\ndroplast = true",
+            "bad.toml:12: unknown key gradient.droplast; did you mean gradient.drop_last?",
+        ),
+        (
+            "norm = 0.25",
+            "norm = 0.25\nstrength = 1",
+            "bad.toml:22: unknown key clip.strength; did you mean penalty.strength?",
+        ),
+        ("norm = 0.25", "norm = 0.25\nqwertz = 1", "bad.toml:22: unknown key clip.qwertz"),
+        ("[clip]", "[clipp]", "bad.toml:20: unknown key clipp; did you mean clip?"),
+        ('"cosine"', '"linear"', f'bad.toml:17: schedule.name = "linear": {SCHEDULES}'),
+        ('name = "cosine"', "", "bad.toml:16: schedule.name is missing"),
+        ('"cosine"', '"cosine"\nwarmup = -1', "bad.toml:18: schedule.warmup = -1: must be at least 0"),
+        ('"cosine"', '"constant"', "bad.toml:18: unknown key schedule.horizon"),
+        ("[optimizer]\nlr = 0.4\n", "", "bad.toml: optimizer is missing"),
+        ("[optimizer]\nlr = 0.4\n", "[[optimizer]]\n", "bad.toml:13: optimizer = [{}]: must be a section"),
+        (
+            "block = 128",
+            'block = 128\norder = "random"',
+            'bad.toml:12: gradient.order = "random": must be "fixed" or "shuffled"',
+        ),
+        ('"small"', '"../small"', f'bad.toml:1: name = "../small": {NAME_RULE}'),
+        ('"small"', '"small\\n"', f'bad.toml:1: name = "small\ufffd": {NAME_RULE}'),
+        ("lr = 0.4", "lr = ", "bad.toml:14: not TOML: Invalid value"),
+        ("lr = 0.4", "lr = 0.4\nlr = 0.5", "bad.toml:15: not TOML: Cannot overwrite a value"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_told_with_its_line_its_value_and_what_is_right(
+    here: Path, old: str, new: str, message: str
+) -> None:
+    assert fault(changed(old, new)) == message
+
+
+def test_all_faults_are_told_at_once_each_at_its_line(here: Path) -> None:
+    twice = changed("steps = 10", "steps = -10\nepochs = 3").replace("norm = 0.25", "norm = 0")
+    assert fault(twice) == (
+        "bad.toml:2: steps = -10: must be greater than 0\n"
+        "bad.toml:22: clip.norm = 0: must be greater than 0\n"
+        "bad.toml:3: unknown key epochs; did you mean steps?"
+    )
+
+
+def test_a_setting_at_fault_is_told_as_it_was_given(here: Path) -> None:
+    settings_at_fault = ["optimizer.lr=fast", "steps=0", "schedule.name=linear", "penalty.strength=-1", "clip.nrom=2"]
+    assert fault(GOOD, *settings_at_fault) == (
+        "--set steps=0: steps = 0: must be greater than 0\n"
+        '--set optimizer.lr=fast: optimizer.lr = "fast": must be a number\n'
+        f'--set schedule.name=linear: schedule.name = "linear": {SCHEDULES}\n'
+        "--set clip.nrom=2: unknown key clip.nrom; did you mean clip.norm?\n"
+        "--set penalty.strength=-1: penalty.strength = -1: must be greater than 0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("lr", "--set lr: must read section.key=value"),
+        ("a.b.c=1", "--set a.b.c=1: must read section.key=value"),
+        ("\x1b[2J=1", "--set \ufffd[2J=1: must read section.key=value"),
+        ("name.first=1", "--set name.first: name is not a section"),
+        ("target.source=\udcff", "--set target.source=\ufffd: not a text in UTF-8"),
+    ],
+)
+def test_a_setting_that_names_no_key_or_is_no_text_is_refused(here: Path, override: str, message: str) -> None:
+    assert fault(GOOD, override) == message
+
+
+def test_a_recipe_that_is_not_there_is_told_with_the_nearest_one_that_is(here: Path) -> None:
+    with pytest.raises(UsageError) as raised:
+        recipe.find("quickstrat.toml")
+    assert raised.value.message == "quickstrat.toml: no such recipe file, and no shipped recipe of that name"
+    assert raised.value.hint == "did you mean quickstart?"
+    with pytest.raises(UsageError) as raised:
+        recipe.find("zzz")
+    assert raised.value.hint == f"fbmon ships: {', '.join(recipe.shipped())}"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (".", ".: is a folder, not a recipe"),
+        ("x" * 5000, f"{'x' * 199}…: cannot be read: File name too long"),
+        ("\0", "\ufffd: no such recipe file, and no shipped recipe of that name"),
+    ],
+)
+def test_a_name_that_can_be_no_recipe_is_refused(here: Path, given: str, message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        recipe.find(given)
+    assert raised.value.message == message
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        pytest.param("steps = " + "[" * 600 + "]" * 600, id="arrays nested 600 deep"),
+        pytest.param("steps = [\n" * 600 + "]" * 600, id="arrays nested 600 deep on as many lines"),
+        pytest.param(".".join("a" * 20_000) + " = 1", id="a key of 20,000 parts"),
+        pytest.param(".".join("a" * 2_000) + " = 1", id="a key of 2,000 parts"),
+        pytest.param(".".join(['"\u2028"'] * 9_000) + " = 1", id="a key of 9,000 parts with line separators"),
+        pytest.param("name = " + ("[\n{" + "a." * 150 + "a = ") * 20 + "1" + "}]" * 20, id="arrays of deep tables"),
+        pytest.param(f"steps = {'9' * 5_000}", id="a number of 5,000 digits"),
+        pytest.param(f"steps = 0x{'f' * 4_000}", id="a number of 4,817 digits in hexadecimal"),
+        pytest.param(f"optimizer.lr = 0x{'f' * 4_000}", id="such a number for a float"),
+        pytest.param('name = """\n' + ("[" + " " * 4_000 + "\n") * 15 + '"""', id="headers that never end"),
+        pytest.param('name = """\n' + ("a" + " " * 4_000 + "\n") * 15 + '"""', id="keys that never end"),
+        pytest.param("schedule.name = " + "[" * 400 + "]" * 400, id="a choice nested 400 deep"),
+        pytest.param(b'name = "\xff\xfe"', id="not UTF-8"),
+        pytest.param("# " + "x" * 78 + ("\n# " + "x" * 78) * 1_000, id="more than 64 KiB"),
+        pytest.param("when = 2023-02-30", id="a day that never was"),
+        pytest.param("\0", id="a zero byte"),
+    ],
+)  # fmt: skip
+def test_a_hostile_recipe_is_refused_within_a_second_in_few_words(here: Path, hostile: str | bytes) -> None:
+    began = time.process_time()
+    message = fault(hostile)
+    assert time.process_time() - began < 1
+    assert len(message) < 1000
+    assert message.startswith("bad.toml")
+
+
+def test_a_recipe_too_large_or_not_text_is_told_so(here: Path) -> None:
+    assert fault("#\n" * 40_000) == "bad.toml: larger than 64 KiB, so not a recipe"
+    assert fault("a = 1\n#" + "x" * 5000) == "bad.toml:2: a line of more than 4096 characters, so not a recipe"
+    assert fault(b"\xff\xfe") == "bad.toml: not TOML: not a text in UTF-8"
+
+
+@pytest.mark.parametrize("steering", ["\\u001b[2J", "\\u009b31m", "\\u0007", "\\u202E", "\\r"])
+def test_what_steers_a_terminal_never_reaches_the_message(here: Path, steering: str) -> None:
+    in_value = fault(changed('"digits"', f'"{steering}"'))
+    in_key = fault(f'"{steering}" = 1\n{GOOD}')
+    in_tag = fault(changed('"cosine"', f'"{steering}"'))
+    for message in (in_value, in_key, in_tag):
+        assert "\ufffd" in message
+        assert clean_lines(message) == message
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates() | st.times()
+keys = st.sampled_from([key.rpartition(".")[2] for key in recipe.flatten(recipe.load(recipe.find("quickstart")))])
+values = st.recursive(
+    scalars.filter(lambda value: value is not None),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys | st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+tables = st.dictionaries(st.sampled_from([*recipe.Recipe.model_fields, "clipp", "\x1b"]), values, max_size=8)
+
+
+def expect_a_recipe_or_its_faults(path: Path, overrides: list[str]) -> None:
+    try:
+        loaded = recipe.load(path, overrides)
+    except UsageError as error:
+        message, of_a_setting = error.message, not isinstance(error, RecipeError)
+    else:
+        path.write_text(recipe.dump(loaded))
+        assert recipe.load(path) == loaded
+        return
+    assert clean_lines(message) == message
+    assert message.startswith("--set " if of_a_setting else (str(path), "--set "))
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recipes") / "any.toml"
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    content=st.binary(max_size=100)
+    | st.text("abc.[]{}=\"'\\\n #0123456789_-+eTx\x1b\u2028", max_size=80).map(str.encode)
+)
+def test_no_file_brings_anything_but_a_recipe_or_its_faults(scratch: Path, content: bytes) -> None:
+    scratch.write_bytes(content)
+    expect_a_recipe_or_its_faults(scratch, [])
+
+
+@settings(deadline=None, max_examples=250)
+@given(table=tables)
+def test_no_table_brings_anything_but_a_recipe_or_its_faults(scratch: Path, table: dict[str, Any]) -> None:
+    scratch.write_text(tomli_w.dumps(table))
+    expect_a_recipe_or_its_faults(scratch, [])
+
+
+@settings(deadline=None, max_examples=250)
+@given(
+    key=st.sampled_from(list(recipe.flatten(recipe.load(recipe.find("quickstart"))))) | st.text(max_size=5),
+    value=st.text(max_size=12) | st.binary(max_size=4).map(os.fsdecode) | scalars.map(str),
+)
+def test_no_setting_brings_anything_but_a_recipe_or_its_faults(scratch: Path, key: str, value: str) -> None:
+    scratch.write_text(GOOD)
+    expect_a_recipe_or_its_faults(scratch, [f"{key}={value}"])

@@ -1,0 +1,187 @@
+"""A run folded from its events: what the screens read."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fbmon.events import (
+    CheckpointSaved,
+    CommandTaken,
+    DeviceSampled,
+    Event,
+    GradientClipped,
+    NonFiniteFound,
+    PhaseEntered,
+    ProgressMade,
+    RunEnded,
+    RunStarted,
+    State,
+    StepTaken,
+    TrainingStarted,
+    Validated,
+)
+from fbmon.store import Best, Level, Note, Store
+
+PLAN = TrainingStarted(
+    steps=10, blocks=3, images=48, val_images=32, parameters=1234567, device="2 CPU threads", precision="float32",
+    clip_norm=0.25, elapsed=2.0,
+)  # fmt: skip
+
+
+def step(number: int, loss: float | None = 1.0) -> StepTaken:
+    """Step n ends n seconds after the start of training, which is at 2 s."""
+    return StepTaken(step=number, values={"loss": loss}, elapsed=2.0 + number)
+
+
+def clipped(number: int, norm: float) -> GradientClipped:
+    return GradientClipped(step=number, norm=norm, threshold=0.25, elapsed=2.0 + number)
+
+
+def validated(number: int, accuracy: float | None) -> Validated:
+    return Validated(step=number, values={"val_accuracy": accuracy, "val_loss": 0.5}, elapsed=2.5 + number)
+
+
+STORY: list[Event] = [
+    RunStarted(run="small-1", recipe="small", steps=10, version="1", pid=7),
+    PhaseEntered(phase="loading torch", elapsed=0.1),
+    PLAN,
+    PhaseEntered(phase="training", elapsed=2.0),
+    ProgressMade(task="training", step=1, done=1, total=3),
+    step(1, loss=3.0),
+    validated(1, 0.5),
+    clipped(2, 1.25),
+    step(2, loss=2.0),
+    clipped(3, 0.75),
+    step(3, loss=None),
+    validated(3, 0.5),
+    step(4, loss=1.0),
+    clipped(5, 48.768),
+    step(5),
+    validated(5, 0.875),
+    step(6),
+    validated(6, 0.75),
+    CommandTaken(command="stop", source="SIGINT", elapsed=9.0),
+    CheckpointSaved(step=6, path="checkpoints/step-00000006", elapsed=9.1),
+    RunEnded(state="stopped", exit_code=130, step=6, reason="stopped after step 6", elapsed=9.2),
+]
+
+
+def told(*events: Event) -> Store:
+    store = Store()
+    for event in events:
+        store.apply(event)
+    return store
+
+
+def test_a_whole_story_is_remembered() -> None:
+    store = told(*STORY)
+    assert (store.step, store.steps, store.phase, store.elapsed) == (6, 10, "training", 9.2)
+    assert store.began == STORY[0]
+    assert store.plan == PLAN
+    assert store.progress == STORY[4]
+    assert store.ended == STORY[-1]
+    assert store.best == Best(0.875, 5)
+    assert store.latest == {"loss": 1.0, "val_accuracy": 0.75, "val_loss": 0.5}
+    assert store.clipped.steps.tolist() == [2, 3, 5]
+    assert store.clipped.values.tolist() == [1.25, 0.75, 48.768]
+    assert store.clipped_share() == 0.5
+    loss = store.series["loss"]
+    assert loss.steps.tolist() == [1, 2, 3, 4, 5, 6]
+    assert loss.elapsed.tolist() == [3, 4, 5, 6, 7, 8]
+    assert loss.values.tolist() == pytest.approx([3, 2, math.nan, 1, 1, 1], nan_ok=True)
+    assert store.series["val_accuracy"].steps.tolist() == [1, 3, 5, 6]
+
+
+def test_the_notes_tell_the_story_with_one_line_for_each_streak_of_clipping() -> None:
+    assert told(*STORY).notes == [
+        Note(0, 2.0, "info", "training 1,234,567 parameters on 2 CPU threads"),
+        Note(1, 3.5, "good", "best validation accuracy 0.5000"),
+        Note(2, 4.0, "warning", "clipping engaged (norm 1.2500)"),
+        Note(4, 6.0, "good", "clipping released after 2 steps in a row"),
+        Note(5, 7.0, "warning", "clipping engaged (norm 48.7680)"),
+        Note(5, 7.5, "good", "best validation accuracy 0.8750"),
+        Note(6, 8.0, "good", "clipping released after 1 step"),
+        Note(6, 9.0, "warning", "stop asked for by SIGINT"),
+        Note(6, 9.1, "info", "checkpoint of step 6 saved"),
+        Note(6, 9.2, "warning", "stopped: stopped after step 6"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "reason", "level", "text"),
+    [
+        ("finished", 0, "", "good", "finished"),
+        ("preempted", 75, "SIGTERM", "warning", "preempted: SIGTERM"),
+        ("diverged", 3, "step 7 was not finite", "error", "diverged: step 7 was not finite"),
+        ("killed", 4, "by the kernel", "error", "killed: by the kernel"),
+    ],
+)
+def test_the_last_note_is_how_the_run_ended(state: State, exit_code: int, reason: str, level: Level, text: str) -> None:
+    store = told(step(1), RunEnded(state=state, exit_code=exit_code, step=1, reason=reason, elapsed=4.0))
+    assert store.notes == [Note(1, 4.0, level, text)]
+    assert store.seconds_left() is None
+
+
+def test_a_loss_that_is_not_finite_is_noted_by_its_names() -> None:
+    store = told(step(1), NonFiniteFound(step=2, names=["loss", "grad_norm"], elapsed=3.5))
+    assert store.notes == [Note(2, 3.5, "error", "not finite at step 2: loss, grad_norm")]
+    assert store.step == 1
+
+
+def test_the_time_left_follows_the_pace_of_the_last_fifty_steps() -> None:
+    store = told(PLAN)
+    assert store.seconds_left() is None
+    store.apply(step(1))
+    assert store.seconds_left() is None
+    store.apply(step(2))
+    assert store.seconds_left() == pytest.approx(8)
+    long = TrainingStarted(
+        steps=200, blocks=1, images=1, val_images=1, parameters=1, device="cpu", precision="float32"
+    )  # fmt: skip
+    slow = [StepTaken(step=number, values={}, elapsed=100.0 * number) for number in range(1, 51)]
+    fast = [StepTaken(step=number, values={}, elapsed=5000 + 2.0 * (number - 50)) for number in range(51, 101)]
+    assert told(long, *slow).seconds_left() == pytest.approx(150 * 100)
+    assert told(long, *slow, *fast).seconds_left() == pytest.approx(100 * 2)
+
+
+def test_each_device_has_its_newest_sample_and_its_curves() -> None:
+    gpu, host = "cuda:0 (gpu 3)", "cpu"
+    store = told(
+        DeviceSampled(device=gpu, utilization=50.0, memory_mib=1024.0, memory_total_mib=4096.0, elapsed=1.0),
+        step(1),
+        DeviceSampled(device=host, utilization=25.0, elapsed=1.5),
+        DeviceSampled(device=gpu, elapsed=2.0),
+    )
+    assert store.devices[gpu] == DeviceSampled(device=gpu, elapsed=2.0)
+    assert store.utilization[gpu].values.tolist() == pytest.approx([50, math.nan], nan_ok=True)
+    assert store.utilization[gpu].steps.tolist() == [0, 1]
+    assert store.memory[gpu].values.tolist() == pytest.approx([25, math.nan], nan_ok=True)
+    assert store.memory[host].last() is None
+    assert store.elapsed == 3.0, "the supervisor's clock is not the trainer's"
+
+
+def test_a_journal_without_its_beginning_still_tells_what_it_holds() -> None:
+    store = told(*STORY[8:])
+    assert (store.step, store.steps, store.phase) == (6, 0, "starting the trainer")
+    assert store.best == Best(0.875, 5)
+    assert store.notes[0] == Note(3, 5.0, "warning", "clipping engaged (norm 0.7500)")
+    assert store.ended == STORY[-1]
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.sampled_from(range(len(STORY))), unique=True).map(sorted))
+def test_whatever_lines_a_journal_has_lost_the_rest_is_remembered(kept: list[int]) -> None:
+    events = [STORY[number] for number in kept]
+    store = told(*events)
+    steps = [event for event in events if isinstance(event, StepTaken)]
+    accuracies = [(event.values["val_accuracy"] or 0, event.step) for event in events if isinstance(event, Validated)]
+    assert store.step == (steps[-1].step if steps else 0)
+    assert len(store.series.get("loss", ())) == len(steps)
+    assert len(store.clipped) == sum(isinstance(event, GradientClipped) for event in events)
+    highest = max(accuracies, key=lambda pair: (pair[0], -pair[1]), default=None)
+    assert store.best == (Best(*highest) if highest else None)
+    left = store.seconds_left()
+    assert left is None or math.isfinite(left)
+    assert (store.ended is not None) == (len(STORY) - 1 in kept)

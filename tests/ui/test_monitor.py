@@ -1,0 +1,303 @@
+"""The monitor, shown a list of events instead of a run: what it draws at which size, and what its keys do."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from textual.geometry import Region
+from textual.pilot import Pilot
+
+from fbmon.events import (
+    Command,
+    DeviceSampled,
+    Event,
+    GradientClipped,
+    PhaseEntered,
+    RunEnded,
+    RunStarted,
+    StepTaken,
+    TrainingStarted,
+    Validated,
+)
+from fbmon.folder import RunFolder
+from fbmon.ui.app import MonitorApp
+from fbmon.ui.leave import LeaveScreen
+
+# A window title, a colour and a C1 control; markup of Rich and of Textual, closed wrongly, and one that acts.
+ATTACK = "a\x1b]0;owned\x07\x1b[31m\x9b31m[red]b[/red][/foo][@click=app.quit]x[/]"
+HARMLESS = "a\ufffd]0;owned\ufffd\ufffd[31m\ufffd31m[red]b[/red][/foo][@click=app.quit]x[/]"
+FINISHED = RunEnded("finished", 0, 30)
+
+
+class Script:
+    """A source that tells what is written down, and then is silent until the run is `over`."""
+
+    def __init__(self, folder: Path, events: list[Event], *, over: bool = False) -> None:
+        self.folder = RunFolder(folder)
+        self.over = over
+        self.asked: list[tuple[Command, str]] = []
+        self._events = events
+
+    def follow(self, interval: float = 0.1) -> Iterator[list[Event]]:
+        yield self._events
+        while not self.over:
+            time.sleep(interval)
+            yield []
+
+    def ask(self, command: Command, source: str) -> None:
+        self.asked.append((command, source))
+
+
+def training(steps: int = 30, of: int = 60) -> list[Event]:
+    """A run on its way: clipped at first, validated every ten steps, on one device."""
+    events: list[Event] = [
+        RunStarted("tiny", "tiny", of, "0", 1),
+        PhaseEntered("training", elapsed=1.0),
+        TrainingStarted(of, 2, 64, 32, 5142, "1 CPU thread", "float32", 1.0, elapsed=1.0),
+    ]
+    for step in range(1, steps + 1):
+        elapsed = 1.0 + step
+        values: dict[str, float | None] = {
+            "loss": 2 / step,
+            "full_loss": 2.5 / step,
+            "accuracy": 1 - 0.9 / step,
+            "grad_norm": 8 / step,
+            "learning_rate": 0.1 * step / of,
+            "images_per_second": 640.0 + step,
+        }
+        if step < 8:
+            events.append(GradientClipped(step, 8 / step, 1.0, elapsed=elapsed))
+        events.append(StepTaken(step, values, elapsed=elapsed))
+        if step % 10 == 1:
+            events.append(Validated(step, {"val_loss": 2.2 / step, "val_accuracy": 1 - 0.95 / step}, elapsed=elapsed))
+        events.append(DeviceSampled("cpu", 50.0 + step, 2048.0, 8192.0, elapsed=elapsed))
+    return events
+
+
+async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        await pilot.pause(0.02)
+    await pilot.pause()
+
+
+async def shown(pilot: Pilot[int], steps: int = 30) -> str:
+    """The screen as text, once it shows that many steps."""
+    app = monitor(pilot)
+    await until(pilot, lambda: app.store.step == steps and not app._changed)
+    return picture(app)
+
+
+def monitor(pilot: Pilot[int]) -> MonitorApp:
+    assert isinstance(pilot.app, MonitorApp)
+    return pilot.app
+
+
+def picture(app: MonitorApp) -> str:
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+def inside(region: Region, text: str) -> str:
+    """The part of a picture that a widget covers."""
+    rows = text.split("\n")[region.y : region.bottom]
+    return "\n".join(row[region.x : region.right] for row in rows)
+
+
+def place(text: str, part: str) -> tuple[int, int]:
+    """Column and row of the first letter behind `part`."""
+    row, line = next((row, line) for row, line in enumerate(text.split("\n")) if part in line)
+    return line.index(part) + len(part), row
+
+
+def dots(text: str) -> int:
+    return sum("\u2801" <= character <= "\u28ff" for character in text)
+
+
+async def test_the_top_line_tells_the_state_the_name_and_the_step(tmp_path: Path) -> None:
+    async with MonitorApp(Script(tmp_path / "tiny-1", training())).run_test(size=(80, 24)) as pilot:
+        rows = (await shown(pilot)).split("\n")
+
+        assert rows[0] == " ● training  tiny-1                             step 30/60 ━━━━━━━━───────  50% "
+
+
+async def test_before_its_first_word_the_run_is_starting(tmp_path: Path) -> None:
+    async with MonitorApp(Script(tmp_path / "tiny-1", [])).run_test(size=(80, 24)) as pilot:
+        assert "● starting the trainer  tiny-1" in await shown(pilot, steps=0)
+
+
+@pytest.mark.parametrize(
+    ("size", "charts"),
+    [
+        ((80, 24), ["loss", "accuracy", "gradient", "learning_rate"]),
+        ((160, 48), ["loss", "accuracy", "gradient", "learning_rate", "speed", "devices"]),
+        ((80, 40), ["loss", "accuracy", "gradient", "learning_rate", "speed", "devices"]),
+    ],
+)
+async def test_the_screen_holds_these_charts_and_each_has_a_curve(
+    size: tuple[int, int], charts: list[str], tmp_path: Path
+) -> None:
+    titles = {
+        "loss": "loss",
+        "accuracy": "accuracy",
+        "gradient": "gradient norm",
+        "learning_rate": "learning rate",
+        "speed": "images per second",
+        "devices": "devices, % over seconds",
+    }
+    async with MonitorApp(Script(tmp_path / "tiny-1", training())).run_test(size=size) as pilot:
+        text = await shown(pilot)
+        app = monitor(pilot)
+
+        assert [chart.id for chart in app.query("ChartView") if chart.display] == charts
+        for name in charts:
+            region = app.query_one(f"#{name}").region
+            chart = inside(region, text)
+            assert app.screen.region.contains_region(region)
+            assert chart.startswith(titles[name]), chart
+            assert dots(chart) >= 10, chart
+
+
+async def test_the_event_list_tells_what_happened(tmp_path: Path) -> None:
+    async with MonitorApp(Script(tmp_path / "tiny-1", training())).run_test(size=(160, 48)) as pilot:
+        text = await shown(pilot)
+
+        for line in (
+            "   1.0 s  step     0  training 5,142 parameters on 1 CPU thread",
+            "   2.0 s  step     1  clipping engaged (norm 8.0000)",
+            "   9.0 s  step     8  clipping released after 7 steps in a row",
+            "    0:22  step    21  best validation accuracy 0.9548",
+        ):
+            assert line in text
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
+async def test_q_on_a_running_run_asks_and_escape_stays(key: str, tmp_path: Path) -> None:
+    script = Script(tmp_path / "tiny-1", training())
+    async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        await pilot.press(key)
+        assert isinstance(pilot.app.screen, LeaveScreen)
+        assert "tiny-1 is running. It goes on without this screen." in picture(monitor(pilot))
+
+        await pilot.press("escape")
+
+        assert not isinstance(pilot.app.screen, LeaveScreen)
+        assert pilot.app.is_running
+        assert script.asked == []
+
+
+@pytest.mark.parametrize("key", ["l", "enter"])
+async def test_l_leaves_the_run_running(key: str, tmp_path: Path) -> None:
+    script = Script(tmp_path / "tiny-1", training())
+    async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        await pilot.press("q", key)
+        await until(pilot, lambda: not pilot.app.is_running)
+
+    assert pilot.app.return_code == 0
+    assert script.asked == []
+
+
+async def test_s_asks_the_run_to_stop_and_leaves_when_it_has(tmp_path: Path) -> None:
+    script = Script(tmp_path / "tiny-1", training())
+    async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        await pilot.press("q", "s")
+        await until(pilot, lambda: script.asked == [("stop", "the screen")])
+        assert pilot.app.is_running
+
+        script.over = True
+
+        await until(pilot, lambda: not pilot.app.is_running)
+    assert pilot.app.return_code == 0
+
+
+async def test_q_on_an_ended_run_leaves_at_once(tmp_path: Path) -> None:
+    script = Script(tmp_path / "tiny-1", [*training(), FINISHED], over=True)
+    async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
+        assert " ● finished  tiny-1" in await shown(pilot)
+        await until(pilot, lambda: not monitor(pilot)._alive)
+        await pilot.press("q")
+        await until(pilot, lambda: not pilot.app.is_running)
+
+
+async def test_q_on_a_run_that_has_ended_while_the_question_stands_does_not_trap_the_user(tmp_path: Path) -> None:
+    script = Script(tmp_path / "tiny-1", [*training(), FINISHED])
+    async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        await pilot.press("q")
+        script.over = True
+        await until(pilot, lambda: not monitor(pilot)._alive)
+        await pilot.press("l")
+        await until(pilot, lambda: not pilot.app.is_running)
+
+
+async def test_a_failed_run_shows_its_reason_the_hint_and_the_log(tmp_path: Path) -> None:
+    ended = RunEnded("failed", 1, 30, "CUDA out of memory", "a smaller block needs less")
+    script = Script(tmp_path / "tiny-1", [*training(), ended], over=True)
+    async with MonitorApp(script).run_test(size=(160, 48)) as pilot:
+        await until(pilot, lambda: "Log: " in picture(monitor(pilot)))
+        text = picture(monitor(pilot))
+
+        assert text.startswith(" ● failed  tiny-1")
+        for line in ("CUDA out of memory", "a smaller block needs less", f"Log: {script.folder.log}"):
+            assert f" {line} " in inside(pilot.app.query_one("#ended").region, text)
+
+
+async def test_a_run_without_a_last_word_is_named_as_such(tmp_path: Path) -> None:
+    script = Script(tmp_path / "tiny-1", training(), over=True)
+    async with MonitorApp(script).run_test(size=(160, 48)) as pilot:
+        await until(pilot, lambda: "Log: " in picture(monitor(pilot)))
+        text = picture(monitor(pilot))
+
+        assert text.startswith(" ● gone without a last word  tiny-1")
+        assert "The training is gone and left no last word: killed, or the machine went down." in text
+        assert f"Log: {script.folder.log}" in text
+
+
+async def test_text_that_steers_terminals_or_looks_like_markup_is_shown_as_text(tmp_path: Path) -> None:
+    events = [
+        RunStarted(ATTACK, ATTACK, 60, ATTACK, 1),
+        TrainingStarted(60, 2, 64, 32, 5142, ATTACK, ATTACK, target_val_accuracy=0.5, target_source=ATTACK),
+        *training()[2:],
+        DeviceSampled(ATTACK, 50.0, 1.0, 2.0),
+        RunEnded("failed", 1, 30, ATTACK, ATTACK),
+    ]
+    script = Script(tmp_path / ATTACK.replace("/", "|"), events)
+    async with MonitorApp(script).run_test(size=(250, 48)) as pilot:
+        await shown(pilot)
+        await pilot.press("q")
+        text = picture(monitor(pilot))
+        await pilot.click(offset=place(text, "=app.quit]"))
+        await pilot.press("escape")
+        script.over = True
+        await until(pilot, lambda: "Log: " in picture(monitor(pilot)))
+        text += picture(monitor(pilot))
+
+        assert f"● failed  {HARMLESS.replace('/', '|')}" in text
+        assert f"failed: {HARMLESS}" in text
+        assert f"{HARMLESS} 50%" in text
+        assert not [character for character in text if character != "\n" and not character.isprintable()]
+        assert pilot.app.is_running
+
+
+SIZES = [(1, 1), (2, 3), (10, 4), (39, 9), (20, 60), (79, 23), (250, 5), (250, 80), (1, 80)]
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["running", "failed"])
+async def test_no_size_is_too_small_or_too_large(over: bool, tmp_path: Path) -> None:
+    events = [*training(), RunEnded("failed", 1, 30, "CUDA out of memory", "a smaller block needs less")]
+    script = Script(tmp_path / "tiny-1", events if over else events[:-1], over=over)
+    async with MonitorApp(script).run_test(size=(1, 1)) as pilot:
+        await shown(pilot)
+        for width, height in SIZES:
+            await pilot.resize_terminal(width, height)
+            await until(pilot, lambda: not monitor(pilot)._changed)
+            assert [len(row) for row in picture(monitor(pilot)).split("\n")] == [width] * height
+            if not over:
+                await pilot.press("q")
+                assert [len(row) for row in picture(monitor(pilot)).split("\n")] == [width] * height
+                await pilot.press("escape")
+        assert pilot.app.is_running
