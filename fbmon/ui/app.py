@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Footer, RichLog, Static
 
+from fbmon.events import ProgressMade
 from fbmon.store import Note, Store
 from fbmon.text import clean, clean_lines, duration
 from fbmon.ui.chart import ChartView
@@ -67,7 +68,10 @@ class MonitorApp(App[int]):
         for event in message.events:
             self.store.apply(event)
         self._last_sign = time.monotonic()
-        self._changed = True
+        if all(isinstance(event, ProgressMade) for event in message.events):
+            self._show_status()  # ten times a second; no chart has a new point
+        else:
+            self._changed = True
 
     def on_source_closed(self, _message: SourceClosed) -> None:
         self._alive = False
@@ -111,10 +115,12 @@ class MonitorApp(App[int]):
         width = max(0, self.size.width - 2)
         silent = time.monotonic() - self._last_sign
         name = self._source.folder.name
-        state = state_line(self.store, name, alive=self._alive, silent=silent, width=width)
-        self.query_one("#state", Static).update(state)
         elapsed = self.store.elapsed + (silent if self._alive and self.store.began else 0.0)
-        self.query_one("#detail", Static).update(detail_line(self.store, elapsed, alive=self._alive, width=width))
+        state = state_line(self.store, name, alive=self._alive, silent=silent, width=width)
+        detail = detail_line(self.store, elapsed, alive=self._alive, width=width)
+        # One line each for ever: without a new layout, which would render every chart again.
+        self.query_one("#state", Static).update(state, layout=False)
+        self.query_one("#detail", Static).update(detail, layout=False)
 
     def _show_notes(self) -> None:
         events = self.query_one("#events", RichLog)

@@ -7,7 +7,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fbmon.chart import Drawing, Plot, draw
+from fbmon.chart import Plot, draw
 
 
 class ChartView(Widget):
@@ -46,28 +46,33 @@ class ChartView(Widget):
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
         self._plot: Plot | None = None
-        self._drawing: Drawing | None = None
+        self._strips: list[Strip] | None = None
 
     def show(self, plot: Plot) -> None:
         """Draw this from now on."""
         self._plot = plot
-        self._drawing = None
+        self._strips = None
         self.refresh()
 
     def on_resize(self) -> None:
-        self._drawing = None
+        self._strips = None
 
     def notify_style_update(self) -> None:
-        self._drawing = None
+        self._strips = None
         super().notify_style_update()
 
     def render_line(self, y: int) -> Strip:
-        if self._drawing is None and self._plot is not None and self.size.width and self.size.height:
-            self._drawing = draw(self._plot, self.size.width, self.size.height)
-        if self._drawing is None or y >= len(self._drawing.rows):
-            return Strip.blank(self.size.width, self.rich_style)
-        segments = [Segment(run.text, self._style(run.role)) for run in self._drawing.rows[y]]
-        return Strip(segments, self.size.width)
+        if self._strips is None:
+            self._strips = self._render_strips()
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
+
+    def _render_strips(self) -> list[Strip]:
+        if self._plot is None:
+            return []
+        rows = draw(self._plot, self.size.width, self.size.height).rows
+        # Looking a style up costs more than drawing a row: once per role.
+        styles = {role: self._style(role) for role in {run.role for row in rows for run in row}}
+        return [Strip([Segment(run.text, styles[run.role]) for run in row], self.size.width) for row in rows]
 
     def _style(self, role: str) -> Style:
         if not role:
