@@ -50,6 +50,12 @@ class Gradient(Section):
     accumulation: Literal["exact", "fp32", "legacy"] = "exact"
 
 
+class Loss(Section):
+    """What is minimized: cross-entropy, in training with this much of the label spread over the other classes."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
 class Sgd(Section):
     """Gradient descent with momentum; `weight_decay` is added to the gradient after clipping."""
 
@@ -104,11 +110,17 @@ class Clip(Section):
 
 
 class Penalty(Section):
-    """The gradient-norm penalty of every block, by forward differences (paper, section 4)."""
+    """The gradient-norm penalty of every block (paper, section 4); `epsilon` is the reach of finite differences."""
 
-    method: Literal["forward"] = "forward"
+    method: Literal["forward", "central", "autograd"] = "forward"
     strength: PositiveFloat
     epsilon: PositiveFloat = 0.01
+
+
+class Ema(Section):
+    """Validate an average of the weights: each step average = momentum * average + (1 - momentum) * weights."""
+
+    momentum: Annotated[float, Field(ge=0, lt=1)]
 
 
 class Validation(Section):
@@ -133,10 +145,12 @@ class Recipe(Section):
     data: Data
     model: Model
     gradient: Gradient
+    loss: Loss = Loss()
     optimizer: Sgd
     schedule: Schedule
     clip: Clip | None = None
     penalty: Penalty | None = None
+    ema: Ema | None = None
     validation: Validation = Validation()
     target: Target | None = None
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from fbmon.recipe import Penalty
 from fbmon.train.mean import Mean
-from fbmon.train.regularize import penalize
+from fbmon.train.regularize import gradient_of, penalize
 
 Batch = tuple[Tensor, Tensor]  # network input (B, C, H, W), labels int64 (B,)
+Objective = Callable[[Tensor, Tensor], Tensor]  # of logits (B, classes) and labels: the block's mean loss
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class FullGradient:
 
     gradient: list[Tensor]  # like the parameters, in their dtype
     is_good: Tensor  # 1; or 0 if the mean has to adapt and the pass to be repeated
-    loss: Tensor  # mean cross-entropy
+    loss: Tensor  # mean of the objective
     accuracy: Tensor
     block_square: Tensor  # mean over blocks of the squared norm of the unpenalized block gradient
 
@@ -29,6 +29,7 @@ def full_gradient(
     model: nn.Module,
     batches: Sequence[Tensor],
     batch: Callable[[Tensor], Batch],
+    objective: Objective,
     penalty: Penalty | None,
     learning_rate: float,
     mean: Mean,
@@ -49,7 +50,7 @@ def full_gradient(
         on_block(k)
         in_flight.wait()
         share = len(numbers) / images
-        gradient, told = _block(model, parameters, batch(numbers), penalty, learning_rate)
+        gradient, told = _block(model, parameters, batch(numbers), objective, penalty, learning_rate)
         mean.add(gradient, share)
         measures += share * told
         in_flight.add()
@@ -60,25 +61,22 @@ def _block(
     model: nn.Module,
     parameters: list[nn.Parameter],
     batch: Batch,
+    objective: Objective,
     penalty: Penalty | None,
     learning_rate: float,
 ) -> tuple[list[Tensor], Tensor]:
     """A block's penalized gradient, and its (loss, accuracy, squared norm of the plain gradient) as float64 (3,)."""
     inputs, labels = batch
-
-    def forward_backward() -> tuple[list[Tensor], Tensor, Tensor]:
-        logits = model(inputs)
-        loss = cross_entropy(logits, labels)
-        return list(torch.autograd.grad(loss, parameters)), loss, logits
-
-    gradient, loss, logits = forward_backward()
+    logits = model(inputs)
+    loss = objective(logits, labels)
+    if penalty:
+        plain, penalized = penalize(loss, lambda: objective(model(inputs), labels), parameters, learning_rate, penalty)
+    else:
+        plain = penalized = gradient_of(loss, parameters)
     with torch.no_grad():
         accuracy = (logits.argmax(1) == labels).double().mean()
-        square = torch.stack(torch._foreach_norm(gradient)).double().square().sum()
-        told = torch.stack([loss.double(), accuracy, square])
-    if penalty:
-        gradient = penalize(gradient, lambda: forward_backward()[0], parameters, learning_rate, penalty)
-    return gradient, told
+        square = torch.stack(torch._foreach_norm(plain)).double().square().sum()
+        return penalized, torch.stack([loss.double(), accuracy, square])
 
 
 class _InFlight:

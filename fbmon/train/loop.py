@@ -35,10 +35,12 @@ from fbmon.recipe import Recipe
 from fbmon.schedule import learning_rate
 from fbmon.train import checkpoint
 from fbmon.train.augment import augment
+from fbmon.train.average import Average
 from fbmon.train.clip import clip_
 from fbmon.train.data import DataSet, blocks, load
 from fbmon.train.evaluate import evaluate
 from fbmon.train.gradient import Batch, FullGradient, full_gradient
+from fbmon.train.loss import smoothed_cross_entropy
 from fbmon.train.mean import Mean, make_mean
 from fbmon.train.models import make_model
 from fbmon.train.optimize import make_optimizer
@@ -80,7 +82,7 @@ def train(
     mean = make_mean(recipe.gradient.accumulation, list(model.parameters()), len(cut))
     emit(_plan(recipe, data, cut, model, device))
     emit(PhaseEntered("training"))
-    loop = Loop(recipe, data, model, optimizer, mean, emit, next_command)
+    loop = Loop(recipe, data, model, optimizer, mean, Average(model, recipe.ema), emit, next_command)
     state: State = "finished"
     try:
         for step in range(1, recipe.steps + 1):
@@ -105,6 +107,7 @@ class Loop:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     mean: Mean
+    average: Average
     emit: Emit
     next_command: NextCommand
     step: int = 0
@@ -129,6 +132,7 @@ class Loop:
             self._restore(buffers)
             raise
         self._update(gradient, rate)
+        self.average.follow()
         self.step = step
         seconds = time.perf_counter() - began
         images = sum(len(some) for some in numbers)
@@ -140,7 +144,8 @@ class Loop:
 
     def validate(self, step: int) -> None:
         """Tell the loss and accuracy over the validation images."""
-        values = evaluate(self.model, self.data, lambda done, total: self._on_block("validating", step, done, total))
+        averaged = self.average.model
+        values = evaluate(averaged, self.data, lambda done, total: self._on_block("validating", step, done, total))
         self.emit(Validated(step, values))
 
     def save(self, checkpoints: Path) -> None:
@@ -158,6 +163,7 @@ class Loop:
             self.model,
             numbers,
             lambda some: self._batch(some, step),
+            lambda logits, labels: smoothed_cross_entropy(logits, labels, self.recipe.loss.label_smoothing),
             self.recipe.penalty,
             rate,
             self.mean,

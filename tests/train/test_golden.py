@@ -10,6 +10,7 @@ from torch import nn
 
 from fbmon.events import StepTaken, Validated
 from fbmon.recipe import Recipe
+from fbmon.train.average import Average
 from fbmon.train.data import _CIFAR10_MEAN, _CIFAR10_STD, DataSet, Images
 from fbmon.train.loop import Loop
 from fbmon.train.mean import make_mean
@@ -63,7 +64,16 @@ def test_three_steps_agree_with_the_authors_code_to_eleven_digits() -> None:
     model.double()
     told: list[object] = []
     mean = make_mean(wanted.gradient.accumulation, list(model.parameters()), blocks=2)
-    loop = Loop(wanted, data, model, make_optimizer(model, wanted.optimizer), mean, told.append, lambda: None)
+    loop = Loop(
+        wanted,
+        data,
+        model,
+        make_optimizer(model, wanted.optimizer),
+        mean,
+        Average(model, None),
+        told.append,
+        lambda: None,
+    )
     for step in (1, 2, 3):
         loop.take_step(step)
         loop.validate(step)

@@ -1,0 +1,29 @@
+"""The exponential moving average of the weights, and of the batch-norm statistics with them."""
+
+import copy
+
+import torch
+from torch import nn
+
+from fbmon.recipe import Ema
+
+
+class Average:
+    """Starts as a copy of the model and follows it; without an `ema` it is the model itself."""
+
+    def __init__(self, model: nn.Module, ema: Ema | None) -> None:
+        self._source = model
+        self._ema = ema
+        self.model = copy.deepcopy(model) if ema else model
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """average = momentum * average + (1 - momentum) * weights; counters are copied."""
+        if self._ema is None:
+            return
+        for name, value in self.model.state_dict().items():
+            current = self._source.state_dict()[name]
+            if value.is_floating_point():
+                value.lerp_(current, 1 - self._ema.momentum)
+            else:
+                value.copy_(current)
