@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test check golden format clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/fbmon run recipes/quickstart.toml
@@ -16,6 +16,10 @@ check: $(VENV)/dev-ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# DATA is the folder that holds cifar-10-batches-py.
+golden: $(VENV)/dev-ready
+	for file in tests/golden/*.json; do echo "$$file"; $(BIN)/python -m benchmarks.replay $$file --data $(DATA) || exit 1; done
 
 format: $(VENV)/dev-ready
 	$(BIN)/ruff format .

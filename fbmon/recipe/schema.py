@@ -39,15 +39,19 @@ class Model(Section):
 
 
 class Gradient(Section):
-    """How the data are cut into blocks, and how their gradients are averaged; batch norm and penalty act in a block.
+    """How the data are cut into blocks, and what an update is made of; batch norm and penalty act within a block.
 
-    "exact" has the same bits in any order, "fp32" is faster, "legacy" is what the authors' code did until 2023.
+    `update` "full": one update a step, by the mean over all blocks. "block": an update after every block, as SGD does,
+    and a step is a pass over all of them; from step `switch_at` on it is the other way round.
+    `accumulation` "exact" has the same bits in any order, "fp32" is faster, "legacy" is the authors' until 2023.
     """
 
     block: PositiveInt
     order: Literal["fixed", "shuffled"] = "fixed"
     drop_last: bool = False  # true: leave out the last block if it is not full, as the authors do
     accumulation: Literal["exact", "fp32", "legacy"] = "exact"
+    update: Literal["full", "block"] = "full"
+    switch_at: PositiveInt | None = None
 
 
 class Loss(Section):

@@ -20,8 +20,8 @@ from fbmon.events import Event, PhaseEntered, ProgressMade
 from fbmon.train.augment import random_bits
 
 _DIGITS_TRAIN = 1437
-_CIFAR10_MEAN = (0.4914672374725342, 0.4822617471218109, 0.4467701315879822)  # the authors' constants
-_CIFAR10_STD = (0.24703224003314972, 0.24348513782024384, 0.26158785820007324)
+CIFAR10_MEAN = (0.4914672374725342, 0.4822617471218109, 0.4467701315879822)  # the authors' constants
+CIFAR10_STD = (0.24703224003314972, 0.24348513782024384, 0.26158785820007324)
 _CIFAR10_ARCHIVE_BYTES = 170_498_071
 
 
@@ -113,7 +113,7 @@ def _cifar10(root: Path, emit: Callable[[Event], None]) -> DataSet:
         Images(torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets))
         for part in parts
     )
-    return DataSet(train, val, classes=10, scale=255.0, mean=_CIFAR10_MEAN, std=_CIFAR10_STD)
+    return DataSet(train, val, classes=10, scale=255.0, mean=CIFAR10_MEAN, std=CIFAR10_STD)
 
 
 def _holds_cifar10(root: Path) -> bool:

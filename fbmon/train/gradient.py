@@ -23,6 +23,7 @@ class FullGradient:
     loss: Tensor  # mean of the objective
     accuracy: Tensor
     block_square: Tensor  # mean over blocks of the squared norm of the unpenalized block gradient
+    images: int
 
 
 def full_gradient(
@@ -54,7 +55,8 @@ def full_gradient(
         mean.add(gradient, share)
         measures += share * told
         in_flight.add()
-    return FullGradient(mean.result(), mean.is_good(), *measures.unbind())
+    loss, accuracy, block_square = measures.unbind()
+    return FullGradient(mean.result(), mean.is_good(), loss, accuracy, block_square, images)
 
 
 def _block(

@@ -9,7 +9,7 @@ at the end  save
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -31,7 +31,7 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.recipe import Recipe
+from fbmon.recipe import Gradient, Recipe
 from fbmon.schedule import learning_rate
 from fbmon.train import checkpoint
 from fbmon.train.augment import augment
@@ -39,11 +39,13 @@ from fbmon.train.average import Average
 from fbmon.train.clip import clip_
 from fbmon.train.data import DataSet, blocks, load
 from fbmon.train.evaluate import evaluate
-from fbmon.train.gradient import Batch, FullGradient, full_gradient
+from fbmon.train.gradient import Batch, full_gradient
 from fbmon.train.loss import smoothed_cross_entropy
-from fbmon.train.mean import Mean, make_mean
+from fbmon.train.mean import Mean, PlainMean, make_mean
+from fbmon.train.measure import Measures, combine, full_loss, look, weight_norm
 from fbmon.train.models import make_model
 from fbmon.train.optimize import make_optimizer
+from fbmon.train.snapshot import Snapshot
 
 Emit = Callable[[Event], None]
 NextCommand = Callable[[], CommandTaken | None]
@@ -113,34 +115,24 @@ class Loop:
     step: int = 0
 
     def take_step(self, step: int) -> None:
-        """Update the weights once. Raises Interrupted or NonFiniteError, the state then being that before the step."""
+        """Update the weights: once, or once per block.
+
+        Raises Interrupted or NonFiniteError, the state then being that before the step.
+        """
         began = time.perf_counter()
         rate = learning_rate(step - 1, self.recipe.schedule, self.recipe.optimizer.lr)
         device = self.data.train.labels.device
         numbers = blocks(len(self.data.train), self.recipe.gradient, self.recipe.seed, step, device)
-        buffers = [buffer.clone() for buffer in self.model.buffers()]
+        by_block = is_by_block(self.recipe.gradient, step)
+        before = Snapshot(self.model, self.optimizer, whole=by_block)
+        updates = [[some] for some in numbers] if by_block else [numbers]
         try:
-            gradient, values = self._pass(step, numbers, rate)
-            if not values.pop("is_good"):
-                self._restore(buffers)
-                self.mean.adapt()
-                self.emit(PassRepeated(step))
-                gradient, values = self._pass(step, numbers, rate)
-                values.pop("is_good")
-            self._check(step, values)
+            told = [self._update(step, some, place, len(numbers), rate) for place, some in enumerate(updates)]
         except (Interrupted, NonFiniteError):
-            self._restore(buffers)
+            before.restore_()
             raise
-        self._update(gradient, rate)
-        self.average.follow()
         self.step = step
-        seconds = time.perf_counter() - began
-        images = sum(len(some) for some in numbers)
-        values |= {"learning_rate": rate, "step_seconds": seconds, "images_per_second": images / seconds}
-        clip = self.recipe.clip
-        if clip and values["grad_norm"] > clip.norm:
-            self.emit(GradientClipped(step, values["grad_norm"], clip.norm))
-        self.emit(StepTaken(step, dict(values)))
+        self._tell(step, combine(told), rate, time.perf_counter() - began)
 
     def validate(self, step: int) -> None:
         """Tell the loss and accuracy over the validation images."""
@@ -153,24 +145,58 @@ class Loop:
         saved = checkpoint.save(checkpoints, self.model, self.optimizer, self.step)
         self.emit(CheckpointSaved(self.step, f"{checkpoints.name}/{saved.name}"))
 
-    def _restore(self, buffers: list[Tensor]) -> None:
-        # A pass changes nothing but the batch-norm statistics: with them back, it has not happened.
-        torch._foreach_copy_(list(self.model.buffers()), buffers)
+    def _update(self, step: int, numbers: list[Tensor], place: int, places: int, rate: float) -> Measures:
+        """One update by the mean over the blocks `numbers`; the first is block `place` of the `places` of the step."""
+        mean = self.mean if len(numbers) > 1 else PlainMean(list(self.model.parameters()))
 
-    def _pass(self, step: int, numbers: list[Tensor], rate: float) -> tuple[list[Tensor], dict[str, float]]:
-        """The clipped full gradient and the measures of the step."""
-        full = full_gradient(
-            self.model,
-            numbers,
-            lambda some: self._batch(some, step),
-            lambda logits, labels: smoothed_cross_entropy(logits, labels, self.recipe.loss.label_smoothing),
-            self.recipe.penalty,
-            rate,
-            self.mean,
-            lambda k: self._on_block("training", step, k, len(numbers)),
-        )
-        norm = clip_(full.gradient, self.recipe.clip)
-        return full.gradient, self._look(full, norm, rate)
+        def one_pass() -> tuple[list[Tensor], Measures]:
+            full = full_gradient(
+                self.model,
+                numbers,
+                lambda some: self._batch(some, step),
+                lambda logits, labels: smoothed_cross_entropy(logits, labels, self.recipe.loss.label_smoothing),
+                self.recipe.penalty,
+                rate,
+                mean,
+                lambda k: self._on_block("training", step, place + k, places),
+            )
+            norm = clip_(full.gradient, self.recipe.clip)
+            return full.gradient, look(self.model, full, norm)
+
+        statistics = Snapshot(self.model, self.optimizer, whole=False)
+        gradient, measures = one_pass()
+        if not measures.is_good:
+            statistics.restore_()
+            mean.adapt()
+            self.emit(PassRepeated(step))
+            gradient, measures = one_pass()
+        self._check(step, measures)
+        for parameter, part in zip(self.model.parameters(), gradient, strict=True):
+            parameter.grad = part
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.average.follow()
+        return measures
+
+    def _tell(self, step: int, measures: Measures, rate: float, seconds: float) -> None:
+        if is_by_block(self.recipe.gradient, step):  # the weights that the pass has led to
+            measures = replace(measures, param_norm=float(weight_norm(self.model)))
+        clip = self.recipe.clip
+        if clip and measures.grad_norm > clip.norm:
+            self.emit(GradientClipped(step, measures.grad_norm, clip.norm))
+        values: dict[str, float | None] = {
+            "loss": measures.loss,
+            "full_loss": full_loss(measures, self.recipe, rate),
+            "accuracy": measures.accuracy,
+            "grad_norm": measures.grad_norm,
+            "block_grad_norm": math.sqrt(measures.block_square),
+            "param_norm": measures.param_norm,
+            "learning_rate": rate,
+            "step_seconds": seconds,
+            "images_per_second": measures.images / seconds,
+        }
+        self.emit(StepTaken(step, values))
 
     def _batch(self, numbers: Tensor, step: int) -> Batch:
         pictures = self.data.train.pictures[numbers]
@@ -178,26 +204,8 @@ class Loop:
         dtype = next(self.model.parameters()).dtype
         return self.data.normalize(moved, dtype), self.data.train.labels[numbers]
 
-    def _look(self, full: FullGradient, norm: Tensor, rate: float) -> dict[str, float]:
-        """The measures of the step, brought to the host in one copy: the one full sync of the step."""
-        weights = torch.stack(torch._foreach_norm(list(self.model.parameters()))).double().norm()
-        decay, penalty = self.recipe.optimizer.weight_decay, self.recipe.penalty
-        full_loss = full.loss + decay / 2 * weights.square()
-        if penalty:
-            full_loss = full_loss + rate * penalty.strength / 4 * full.block_square
-        measures = {
-            "loss": full.loss,
-            "full_loss": full_loss,
-            "accuracy": full.accuracy,
-            "grad_norm": norm.double(),
-            "block_grad_norm": full.block_square.sqrt(),
-            "param_norm": weights,
-            "is_good": full.is_good,
-        }
-        return dict(zip(measures, torch.stack(list(measures.values())).tolist(), strict=True))
-
-    def _check(self, step: int, values: dict[str, float]) -> None:
-        wrong = [name for name, value in values.items() if not math.isfinite(value)]
+    def _check(self, step: int, measures: Measures) -> None:
+        wrong = measures.not_finite()
         if wrong:
             self.emit(NonFiniteFound(step, wrong))
             raise NonFiniteError(
@@ -205,19 +213,18 @@ class Loop:
                 "a lower learning rate, a longer warm-up or a smaller clip norm may help",
             )
 
-    def _update(self, gradient: list[Tensor], rate: float) -> None:
-        for parameter, part in zip(self.model.parameters(), gradient, strict=True):
-            parameter.grad = part
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-
     def _on_block(self, task: Task, step: int, done: int, total: int) -> None:
         self.emit(ProgressMade(task, step, done, total))
         command = self.next_command()
         if command:
             self.emit(command)
             raise Interrupted("preempted" if command.command == "preempt" else "stopped")
+
+
+def is_by_block(gradient: Gradient, step: int) -> bool:
+    """Whether step `step`, counted from 1, updates after every block."""
+    switched = gradient.switch_at is not None and step >= gradient.switch_at
+    return (gradient.update == "block") != switched
 
 
 def choose_device(devices: str) -> torch.device:

@@ -1,0 +1,1 @@
+"""What measures: one script per question, each printing one table."""
