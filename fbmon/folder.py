@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 import fbmon
-from fbmon.errors import FbmonError, UsageError
+from fbmon.errors import UsageError
 from fbmon.events import Command
 from fbmon.recipe import NAME_PATTERN
 from fbmon.text import clean
@@ -121,7 +121,7 @@ def create(
 ) -> RunFolder:
     """A new folder NAME-DATE-TIME in `runs_dir` with the recipe as given, the resolved one and meta.json.
 
-    Never touches an existing run. Raises UsageError for a name that is none, FbmonError where nothing can be written.
+    Never touches an existing run. Raises UsageError for a name that is none and where nothing can be written.
     """
     if not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(
@@ -138,7 +138,7 @@ def create(
         _write_new(folder.resolved, resolved.encode())
         _write_new(folder.meta, msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
     except OSError as error:
-        raise FbmonError(
+        raise UsageError(
             f"{clean(str(runs_dir))}: no run can be made here: {error.strerror}", "try --runs-dir"
         ) from None
     return folder

@@ -111,7 +111,7 @@ def _last_word(code: int, last: Event | None, *, hurried: bool) -> RunEnded:
     step = getattr(last, "step", 0)
     state: State = "killed"
     if hurried:
-        return RunEnded("stopped", Exit.STOPPED, step, "stopped at once, on a second Ctrl-C")
+        return RunEnded("stopped", Exit.STOPPED, step, "at once, by a second Ctrl-C; nothing was saved")
     if code < 0:
         name = signal.Signals(-code).name
         hint = "often this is the system running out of memory" if -code == signal.SIGKILL else ""

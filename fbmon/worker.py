@@ -17,7 +17,7 @@ import fbmon
 from fbmon import folder as folders
 from fbmon import recipe as recipes
 from fbmon.errors import Exit, FbmonError
-from fbmon.events import CommandTaken, Event, PhaseEntered, ProgressMade, RunEnded, RunStarted, State
+from fbmon.events import CommandTaken, Event, PhaseEntered, ProgressMade, RunEnded, RunStarted, State, StepTaken
 from fbmon.folder import SIGNALS, Meta, RunFolder
 from fbmon.journal import Journal
 
@@ -43,6 +43,7 @@ def work(folder: RunFolder, queue: int | None) -> int:
         ended = _train(folder, teller, orders)
     except FbmonError as error:
         state: State = "diverged" if error.exit_code == Exit.DIVERGED else "failed"
+        print(error.message, error.hint, sep="\n")  # into trainer.log, which the screens name
         ended = RunEnded(state, error.exit_code, teller.step, error.message, error.hint)
     except Exception as error:
         traceback.print_exc()
@@ -64,7 +65,7 @@ def _train(folder: RunFolder, teller: "Teller", orders: "Orders") -> RunEnded:
     if state == "finished":
         return RunEnded(state, Exit.FINISHED, teller.step)
     code = Exit.PREEMPTED if state == "preempted" else Exit.STOPPED
-    return RunEnded(state, code, teller.step, "on request; the state is saved")
+    return RunEnded(state, code, teller.step, f"by {orders.source}; the state is saved")
 
 
 class Teller:
@@ -83,7 +84,8 @@ class Teller:
         if isinstance(event, ProgressMade):
             self._show_progress(event)
             return
-        self.step = max(self.step, getattr(event, "step", 0))
+        if isinstance(event, StepTaken):
+            self.step = event.step
         line = self._journal.append(event)
         if self._queue is not None:
             self._offer(self._queue, line)
@@ -113,6 +115,7 @@ class Orders:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._signalled: CommandTaken | None = None
+        self.source = ""  # of the last command
         self._look_again = 0.0
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         for number in SIGNALS:
@@ -121,9 +124,13 @@ class Orders:
 
     def next(self) -> CommandTaken | None:
         """The next command, or None."""
-        if self._signalled:
-            taken, self._signalled = self._signalled, None
-            return taken
+        taken = self._signalled or self._look_into_inbox()
+        self._signalled = None
+        if taken:
+            self.source = taken.source
+        return taken
+
+    def _look_into_inbox(self) -> CommandTaken | None:
         now = time.monotonic()
         if now < self._look_again:
             return None

@@ -24,12 +24,15 @@ def step_line(store: Store, event: StepTaken) -> str:
         return metrics.show(name, latest.get(name))
 
     clipped = len(store.clipped) > 0 and store.clipped.steps[-1] == event.step
+    # The validation of this very step is still to come: say which step the accuracy belongs to.
+    series = store.series.get("val_accuracy")
+    validated = f"@{series.steps[-1]:.0f}" if series is not None else ""
     parts = [
         f"step {event.step:>{len(str(store.steps))}}/{store.steps}",
         f"loss {value('loss')}",
         f"full {value('full_loss')}",
         f"acc {value('accuracy')}",
-        f"val {value('val_accuracy')}",
+        f"val {value('val_accuracy')}{validated}",
         f"norm {value('grad_norm')}{' clipped' if clipped else '        '}",
         f"lr {value('learning_rate')}",
         f"{value('step_seconds')} s",

@@ -54,7 +54,12 @@ def run(
     file = recipes.find(recipe)
     wanted = recipes.load(file, asked)
     folder = folders.create(
-        runs_dir, name or wanted.name, file, recipes.dump(wanted), _device(devices), _data_folder(data_dir)
+        runs_dir,
+        wanted.name if name is None else name,
+        file,
+        recipes.dump(wanted),
+        _device(devices),
+        _data_folder(data_dir),
     )
     handle = launch.start(folder, queue=shown is not Ui.NONE)
     if detach:

@@ -71,8 +71,13 @@ def _lines(handle: RunHandle, *, quiet: bool) -> Store:
 
 
 def _forward_signals(handle: RunHandle) -> None:
+    told: list[int] = []
+
     def forward(number: int, _frame: FrameType | None) -> None:
         handle.send_signal(signal.Signals(number))
+        if number == signal.SIGINT and not told:
+            told.append(number)
+            sys.stderr.write("stopping at the next block, then saving; Ctrl-C once more stops at once, unsaved\n")
 
     for number in SIGNALS:
         signal.signal(number, forward)

@@ -13,7 +13,9 @@ def stop(run: RunArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
 
     Examples: fbmon stop · fbmon stop quickstart
     """
+    from fbmon import compare
     from fbmon import folder as folders
+    from fbmon.text import clean
 
     if run is None:
         running = [folder for folder in folders.every(runs_dir) if folder.is_alive()]
@@ -23,9 +25,10 @@ def stop(run: RunArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
     else:
         found = folders.find(runs_dir, run)
     if not found.is_alive():
-        raise UsageError(f"{found.name} is not running", "`fbmon runs` lists them all")
+        typer.echo(f"{clean(found.name)} has already ended: {compare.glance(found).state}")
+        return
     found.put("stop", "fbmon stop")
-    typer.echo(f"asked {found.name} to stop; waiting until its state is saved")
+    typer.echo(f"asked {clean(found.name)} to stop at its next block; waiting until its state is saved")
     while found.is_alive():
         time.sleep(0.1)
-    typer.echo("stopped")
+    typer.echo(compare.glance(found).state)

@@ -23,6 +23,12 @@ def lines(text: str) -> dict[str, int]:
     return lines
 
 
+def line_of(message: str) -> int:
+    """The line that an explanation names; 0 if it names none, so that it comes first."""
+    found = re.match(r"[^:]*:(\d+): ", message)
+    return int(found[1]) if found else 0
+
+
 def explain(fault: Mapping[str, Any], source: str, places: Mapping[str, str]) -> str:
     """One fault as `file:line: key = value: what is wrong; the nearest right thing`."""
     location = [part for part in fault["loc"] if isinstance(part, str)]  # without the places within a list

@@ -11,7 +11,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from fbmon.errors import RecipeError, UsageError
-from fbmon.recipe.faults import explain, lines
+from fbmon.recipe.faults import explain, line_of, lines
 from fbmon.recipe.schema import Recipe
 from fbmon.text import clean
 
@@ -64,8 +64,8 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(table)
     except ValidationError as error:
-        faults = [explain(fault, str(path), places) for fault in error.errors()]
-        raise RecipeError("\n".join(dict.fromkeys(faults))) from None
+        faults = dict.fromkeys(explain(fault, str(path), places) for fault in error.errors())
+        raise RecipeError("\n".join(sorted(faults, key=line_of))) from None
 
 
 def dump(recipe: Recipe) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fbmon.errors import NonFiniteError, UsageError
+from fbmon.errors import FbmonError, NonFiniteError
 from fbmon.events import (
     CheckpointSaved,
     CommandTaken,
@@ -69,7 +69,7 @@ def train(
 ) -> State:
     """Train as the recipe says and tell everything to `emit`; return how it ended.
 
-    Raises DataError, UsageError (no such device) and NonFiniteError, whose weights are those of the last good step.
+    Raises DataError, FbmonError (no such device) and NonFiniteError, whose weights are those of the last good step.
     """
     device = choose_device(devices)
     torch.use_deterministic_algorithms(True)
@@ -228,12 +228,12 @@ def is_by_block(gradient: Gradient, step: int) -> bool:
 
 
 def choose_device(devices: str) -> torch.device:
-    """The device meant by "auto", "cpu" or "cuda:N". Raises UsageError if the machine has none such."""
+    """The device meant by "auto", "cpu" or "cuda:N". Raises FbmonError if the machine has none such."""
     if devices == "cpu" or (devices == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     device = torch.device("cuda:0" if devices == "auto" else devices)
     if not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(
+        raise FbmonError(
             f"--devices {devices}: this machine has {torch.cuda.device_count()} CUDA devices",
             "try --devices cpu",
         )

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Footer, RichLog, Static
 
-from fbmon.events import ProgressMade
+from fbmon.events import DeviceSampled, ProgressMade
 from fbmon.store import Note, Store
 from fbmon.text import clean, clean_lines, duration
 from fbmon.ui.chart import ChartView
@@ -27,7 +27,7 @@ class MonitorApp(App[int]):
 
     TITLE = "fbmon"
     CSS_PATH = "monitor.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (64, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
+    HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-medium"), (38, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "leave", "Leave or stop"),
@@ -44,6 +44,7 @@ class MonitorApp(App[int]):
         self._changed = True
         self._notes_shown = 0
         self._last_sign = time.monotonic()
+        self._began = time.monotonic()  # when the run began, by this process's clock
 
     def compose(self) -> ComposeResult:
         yield Static(id="state")
@@ -67,7 +68,9 @@ class MonitorApp(App[int]):
     def on_events_arrived(self, message: EventsArrived) -> None:
         for event in message.events:
             self.store.apply(event)
-        self._last_sign = time.monotonic()
+        if not all(isinstance(event, DeviceSampled) for event in message.events):  # that is the supervisor's sign
+            self._last_sign = time.monotonic()
+        self._began = min(self._began, time.monotonic() - self.store.elapsed)
         if all(isinstance(event, ProgressMade) for event in message.events):
             self._show_status()  # ten times a second; no chart has a new point
         else:
@@ -78,6 +81,8 @@ class MonitorApp(App[int]):
         self._changed = True
         if self._stopping:
             self.exit()
+        elif isinstance(self.screen, LeaveScreen):  # there is nothing left to ask
+            self.pop_screen()
 
     def on_resize(self) -> None:
         self._changed = True
@@ -115,7 +120,7 @@ class MonitorApp(App[int]):
         width = max(0, self.size.width - 2)
         silent = time.monotonic() - self._last_sign
         name = self._source.folder.name
-        elapsed = self.store.elapsed + (silent if self._alive and self.store.began else 0.0)
+        elapsed = time.monotonic() - self._began if self._alive else self.store.elapsed
         state = state_line(self.store, name, alive=self._alive, silent=silent, width=width)
         detail = detail_line(self.store, elapsed, alive=self._alive, width=width)
         # One line each for ever: without a new layout, which would render every chart again.

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
@@ -21,17 +21,14 @@ class LeaveScreen(ModalScreen[Answer | None]):
         width: 64; max-width: 100%; height: auto; padding: 1 2;
         background: $surface; border: round $primary;
     }
-    LeaveScreen Horizontal { height: auto; margin-top: 1; }
-    LeaveScreen Button { width: 1fr; min-width: 12; }
-    LeaveScreen.-narrow Horizontal { layout: vertical; }
-    LeaveScreen.-narrow Button { width: 100%; height: 1; border: none; }
+    LeaveScreen Button { width: 100%; margin-top: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l,enter", "answer('leave')", "Leave it running"),
         Binding("s", "answer('stop')", "Stop it"),
         Binding("escape,q", "dismiss(None)", "Stay"),
-        Binding("left", "app.focus_previous", show=False),
-        Binding("right", "app.focus_next", show=False),
+        Binding("up", "app.focus_previous", show=False),
+        Binding("down", "app.focus_next", show=False),
     ]
 
     def __init__(self, run: str) -> None:
@@ -41,10 +38,9 @@ class LeaveScreen(ModalScreen[Answer | None]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Content(f"{self._run} is running. It goes on without this screen."))
-            with Horizontal():
-                yield Button("[u]L[/u]eave it running", id="leave", variant="primary")
-                yield Button("[u]S[/u]top it (saves)", id="stop", variant="warning")
-                yield Button("Stay (esc)", id="stay")
+            yield Button("Leave it running (l)", id="leave", variant="primary", compact=True)
+            yield Button("Stop it; it saves first (s)", id="stop", variant="warning", compact=True)
+            yield Button("Stay (esc)", id="stay", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         match event.button.id:

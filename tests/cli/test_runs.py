@@ -43,7 +43,10 @@ def test_a_detached_run_goes_on_until_it_is_stopped_and_saves_its_state(tiny: Pa
     ended = last_word(folder)
     assert ended is not None
     assert (stopped.returncode, stopped.stderr) == (0, "")
-    assert stopped.stdout.splitlines()[0] == f"asked {folder.name} to stop; waiting until its state is saved"
+    assert (
+        stopped.stdout.splitlines()[0]
+        == f"asked {folder.name} to stop at its next block; waiting until its state is saved"
+    )
     assert (ended.state, ended.exit_code) == ("stopped", 130)
     assert [path.name for path in folder.checkpoints.iterdir()] == [f"step-{ended.step:08d}"]
     assert list(folder.inbox.iterdir()) == []
@@ -52,16 +55,14 @@ def test_a_detached_run_goes_on_until_it_is_stopped_and_saves_its_state(tiny: Pa
     assert (listed["state"], listed["step"]) == ("stopped", ended.step)
 
 
-def test_stopping_what_is_not_running_is_refused(finished: dict[str, Ended], fbmon: Fbmon) -> None:
+def test_stopping_what_has_ended_says_how_it_ended(finished: dict[str, Ended], fbmon: Fbmon) -> None:
     nothing = fbmon("stop")
     ended = fbmon("stop", finished["plain"].folder.path)
 
     assert (nothing.returncode, nothing.stdout) == (2, "")
     assert nothing.stderr == f"fbmon: no run is running in {fbmon.runs_dir}\n       `fbmon runs` lists them all\n"
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == (
-        f"fbmon: {finished['plain'].folder.name} is not running\n       `fbmon runs` lists them all\n"
-    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"{finished['plain'].folder.name} has already ended: finished\n"
 
 
 def test_the_list_of_runs_tells_finished_stopped_failed_and_killed_apart(

@@ -24,6 +24,8 @@ from tests.shell import (
     wait_for_steps,
 )
 
+STOPPING = "stopping at the next block, then saving; Ctrl-C once more stops at once, unsaved\n"
+
 
 def start_endless(fbmon: Fbmon, recipe: Path, *options: str) -> "tuple[subprocess.Popen[str], RunFolder]":
     """A run in plain mode that takes steps and would take them for a quarter of an hour."""
@@ -38,10 +40,11 @@ def saved_steps(folder: RunFolder) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "state"), [(signal.SIGINT, 130, "stopped"), (signal.SIGTERM, 75, "preempted")]
+    ("number", "code", "state", "answer"),
+    [(signal.SIGINT, 130, "stopped", STOPPING), (signal.SIGTERM, 75, "preempted", "")],
 )
 def test_a_signal_to_the_screen_ends_the_run_after_its_state_is_saved(
-    number: signal.Signals, code: int, state: str, tiny: Path, fbmon: Fbmon
+    number: signal.Signals, code: int, state: str, answer: str, tiny: Path, fbmon: Fbmon
 ) -> None:
     screen, folder = start_endless(fbmon, tiny)
 
@@ -50,12 +53,12 @@ def test_a_signal_to_the_screen_ends_the_run_after_its_state_is_saved(
 
     ended = last_word(folder)
     assert ended is not None
-    assert (screen.returncode, stderr) == (code, "")
+    assert (screen.returncode, stderr) == (code, answer)
     assert (ended.state, ended.exit_code, ended.step) == (state, code, steps_taken(folder))
     assert saved_steps(folder) == [f"step-{ended.step:08d}"]
     assert re.fullmatch(
         rf"{state} after step {ended.step} of 100000 in \S+( s)?: "
-        "on request; the state is saved",
+        rf"by {number.name}; the state is saved",
         stdout.splitlines()[-1],
     )
     assert processes(folder.path) == []
@@ -73,11 +76,12 @@ def test_a_second_interrupt_stops_at_once(tiny: Path, fbmon: Fbmon) -> None:
 
     ended = last_word(folder)
     assert ended is not None
-    assert (screen.returncode, stderr) == (130, "")
-    assert (ended.state, ended.step, ended.reason) == ("stopped", 0, "stopped at once, on a second Ctrl-C")
+    assert (screen.returncode, stderr) == (130, STOPPING)
+    assert (ended.state, ended.step, ended.reason) == ("stopped", 0, "at once, by a second Ctrl-C; nothing was saved")
     assert "training" not in stdout.splitlines()
     assert re.fullmatch(
-        r"stopped after step 0 of 100000 in \S+( s)?: stopped at once, on a second Ctrl-C", stdout.splitlines()[-1]
+        r"stopped after step 0 of 100000 in \S+( s)?: at once, by a second Ctrl-C; nothing was saved",
+        stdout.splitlines()[-1],
     )
 
 
@@ -92,7 +96,7 @@ def test_an_interrupt_in_the_first_moment_is_not_lost(tiny: Path, fbmon: Fbmon) 
 
     ended = last_word(folder)
     assert ended is not None
-    assert (screen.returncode, stderr, ended.state) == (130, "", "stopped")
+    assert (screen.returncode, stderr, ended.state) == (130, STOPPING, "stopped")
 
 
 def test_the_death_of_the_trainer_is_told_with_its_reason(tiny: Path, fbmon: Fbmon) -> None:

@@ -204,7 +204,7 @@ def test_s_stops_the_run_and_leaves_when_its_state_is_saved(
     assert ended.state == "stopped"
     assert [path.name for path in folder.checkpoints.iterdir()] == [f"step-{ended.step:08d}"]
     assert screen.modes_left() == set()
-    assert screen.output.endswith(b"on request; the state is saved\r\n")
+    assert screen.output.endswith(b"by the screen; the state is saved\r\n")
 
 
 def event_is(event: object, phase: str) -> bool:
