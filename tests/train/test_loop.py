@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from fbmon import metrics, recipe
-from fbmon.errors import DataError, NonFiniteError, UsageError
+from fbmon.errors import DataError, FbmonError, NonFiniteError
 from fbmon.events import (
     CheckpointSaved,
     Command,
@@ -330,7 +330,7 @@ def test_limits_and_drop_last_decide_how_many_images_count(small: Recipe, tmp_pa
 
 def test_a_device_that_is_not_there_is_refused() -> None:
     count = torch.cuda.device_count()
-    with pytest.raises(UsageError) as raised:
+    with pytest.raises(FbmonError) as raised:
         choose_device("cuda:99")
     assert raised.value.message == f"--devices cuda:99: this machine has {count} CUDA devices"
     assert raised.value.hint == "try --devices cpu"
