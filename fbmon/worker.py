@@ -76,6 +76,7 @@ class Teller:
         self._journal = Journal(folder.journal)
         self._queue = queue
         self._progress_due = 0.0
+        self._task = ""
         self.step = 0
         if queue is not None:
             os.set_blocking(queue, False)
@@ -102,8 +103,10 @@ class Teller:
 
     def _show_progress(self, event: ProgressMade) -> None:
         now = time.monotonic()
-        if now < self._progress_due:
+        # A new task is shown at once: the first block of it may take minutes.
+        if now < self._progress_due and event.task == self._task:
             return
+        self._task = event.task
         self._progress_due = now + _PROGRESS_SECONDS
         with suppress(OSError):  # a full disk costs the progress bar, never a step
             folders.replace(self._folder.progress, msgspec.json.encode(event))
