@@ -1,6 +1,5 @@
 """The run from its first step to its last, on a few digits: what it tells, where it stops, what it leaves behind."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +35,7 @@ from fbmon.train.optimize import make_optimizer
 MEASURED_BY_THE_CLOCK = ("step_seconds", "images_per_second")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """The networks are tiny, and threads that wait for each other on a busy machine take seconds."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

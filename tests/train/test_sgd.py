@@ -1,6 +1,5 @@
 """Updates after every block: SGD in the same code, and switching between the two."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,7 @@ from fbmon.train.loss import smoothed_cross_entropy
 CLOCKS = ("step_seconds", "images_per_second")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def load(tiny: Path, **settings: object) -> Recipe:
