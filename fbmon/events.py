@@ -77,7 +77,7 @@ class StepTaken(Fact, frozen=True):
 
 
 class GradientClipped(Fact, frozen=True):
-    """The gradient of this step was longer than the threshold and was scaled down to it."""
+    """The gradient of this step, or of an update within it, was longer than the threshold and was scaled down to it."""
 
     step: int
     norm: float

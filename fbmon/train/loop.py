@@ -127,12 +127,12 @@ class Loop:
         before = Snapshot(self.model, self.optimizer, whole=by_block)
         updates = [[some] for some in numbers] if by_block else [numbers]
         try:
-            told = [self._update(step, some, place, len(numbers), rate) for place, some in enumerate(updates)]
+            told = [self._update(step, some, place, len(numbers), rate, before) for place, some in enumerate(updates)]
         except (Interrupted, NonFiniteError):
             before.restore_()
             raise
         self.step = step
-        self._tell(step, combine(told), rate, time.perf_counter() - began)
+        self._tell(step, told, rate, time.perf_counter() - began)
 
     def validate(self, step: int) -> None:
         """Tell the loss and accuracy over the validation images."""
@@ -145,8 +145,11 @@ class Loop:
         saved = checkpoint.save(checkpoints, self.model, self.optimizer, self.step)
         self.emit(CheckpointSaved(self.step, f"{checkpoints.name}/{saved.name}"))
 
-    def _update(self, step: int, numbers: list[Tensor], place: int, places: int, rate: float) -> Measures:
+    def _update(
+        self, step: int, numbers: list[Tensor], place: int, places: int, rate: float, before: Snapshot
+    ) -> Measures:
         """One update by the mean over the blocks `numbers`; the first is block `place` of the `places` of the step."""
+        # The mean of one gradient is that gradient, and never asks for another pass.
         mean = self.mean if len(numbers) > 1 else PlainMean(list(self.model.parameters()))
 
         def one_pass() -> tuple[list[Tensor], Measures]:
@@ -163,10 +166,9 @@ class Loop:
             norm = clip_(full.gradient, self.recipe.clip)
             return full.gradient, look(self.model, full, norm)
 
-        statistics = Snapshot(self.model, self.optimizer, whole=False)
         gradient, measures = one_pass()
         if not measures.is_good:
-            statistics.restore_()
+            before.restore_()
             mean.adapt()
             self.emit(PassRepeated(step))
             gradient, measures = one_pass()
@@ -179,12 +181,13 @@ class Loop:
         self.average.follow()
         return measures
 
-    def _tell(self, step: int, measures: Measures, rate: float, seconds: float) -> None:
+    def _tell(self, step: int, told: list[Measures], rate: float, seconds: float) -> None:
+        measures = combine(told)
         if is_by_block(self.recipe.gradient, step):  # the weights that the pass has led to
             measures = replace(measures, param_norm=float(weight_norm(self.model)))
-        clip = self.recipe.clip
-        if clip and measures.grad_norm > clip.norm:
-            self.emit(GradientClipped(step, measures.grad_norm, clip.norm))
+        longest = max(update.grad_norm for update in told)
+        if self.recipe.clip and longest > self.recipe.clip.norm:
+            self.emit(GradientClipped(step, longest, self.recipe.clip.norm))
         values: dict[str, float | None] = {
             "loss": measures.loss,
             "full_loss": full_loss(measures, self.recipe, rate),
