@@ -16,48 +16,95 @@ import numpy as np
 import torch
 from torch import nn
 
+from fbmon.errors import FbmonError
 from fbmon.events import Event, StepTaken, Validated
 from fbmon.recipe import Data, Recipe
-from fbmon.train.average import Average
-from fbmon.train.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, blocks, load
+from fbmon.train.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, load
 from fbmon.train.loop import Loop
-from fbmon.train.mean import make_mean
 from fbmon.train.models import make_model
-from fbmon.train.optimize import make_optimizer
+from fbmon.train.precision import set_precision_
 
 Golden = dict[str, Any]
 LIMIT = 1e-6
 CPU = torch.device("cpu")
 METHODS = {"forward-differences": "forward", "central-differences": "central", "autograd": "autograd"}
+# Overrides whose values stand in fields of the file, and others by the value at which they do nothing.
+IN_A_FIELD = {
+    "hyp", "hyp.warmup", "hyp.steps", "hyp.scheduler", "hyp.grad_clip", "hyp.label_smoothing", "hyp.sub_batch",
+    "hyp.evaluate_ema", "hyp.eval_ema_momentum", "hyp.train_stochastic", "impl.validate_every_nth_step",
+}  # fmt: skip
+OFF = {"hyp.shuffle": "false", "hyp.grad_clip_norm": "2", "hyp.only_linear_layers_weight_decay": "false"}
 
 
 def recipe_of(golden: Golden) -> Recipe:
-    """The settings of a golden file as a recipe."""
-    overrides = dict(item.split("=", 1) for item in golden.get("overrides", []))
-    penalty, optimizer = golden["grad_reg"], golden["optim"]
-    horizon = 4000 if golden["scheduler"] == "cosine-4000" else golden["steps"]
-    stochastic = golden.get("hyp") == "base_sgd" or overrides.get("hyp.train_stochastic") == "True"
+    """The settings of a golden file as a recipe. Raises ValueError for one that fbmon has not."""
+    penalty, overrides = golden["grad_reg"], dict(item.split("=", 1) for item in golden.get("overrides", []))
+    refuse_unknown(overrides)
+    stochastic = overrides.get("hyp.train_stochastic", str(golden.get("hyp") == "base_sgd")) == "True"
+    clip = {"norm": golden["grad_clip"], "block_norm": number(overrides.get("hyp.batch_clip"))}
     table: dict[str, Any] = {
         "name": "golden",
         "steps": golden["steps"],
+        "precision": "float64",
         "data": {"dataset": "cifar10"},
         "model": {"name": golden["model"].replace("-", "").lower()},
         "gradient": {"block": golden["chunk"], "drop_last": True, "update": "block" if stochastic else "full"},
         "loss": {"label_smoothing": golden.get("label_smoothing") or 0.0},
-        "optimizer": {key: optimizer[key] for key in ("lr", "momentum", "weight_decay", "nesterov")},
-        "schedule": {"name": "cosine", "warmup": golden["warmup"], "horizon": horizon},
+        "optimizer": optimizer_of(golden["optim"]),
+        "schedule": schedule_of(golden),
+        "clip": clip if any(clip.values()) else None,
+        "ema": {"momentum": golden["ema"]} if golden.get("ema") else None,
         "validation": {"every": 1},
     }
-    if golden["scheduler"] == "none":
-        table["schedule"] = {"name": "constant", "warmup": golden["warmup"]}
-    if golden["grad_clip"] is not None:
-        table["clip"] = {"norm": golden["grad_clip"]}
-    if penalty["block_strength"]:
-        method = METHODS[penalty["implementation"]]
-        table["penalty"] = {"method": method, "strength": penalty["block_strength"], "epsilon": penalty["eps"]}
-    if golden.get("ema"):
-        table["ema"] = {"momentum": golden["ema"]}
+    if penalty["block_strength"] or penalty["acc_strength"]:
+        table["penalty"] = {
+            "method": METHODS[penalty["implementation"]],
+            "strength": penalty["block_strength"],
+            "acc_strength": penalty["acc_strength"],
+            "epsilon": penalty["eps"],
+        }
     return Recipe.model_validate(table)
+
+
+def refuse_unknown(overrides: dict[str, str]) -> None:
+    """Raise ValueError for an override that stands in no field and that fbmon has not, so would be left out."""
+    for name, value in overrides.items():
+        in_a_field = name.startswith(("hyp.optim.", "hyp.grad_reg.", "data.", "model")) or name in IN_A_FIELD
+        if not (in_a_field or name == "hyp.batch_clip" or OFF.get(name) == value.lower()):
+            raise ValueError(f"override {name}={value}: fbmon has no such setting")
+
+
+def number(text: str | None) -> float | None:
+    return None if text in (None, "null", "") else float(text)
+
+
+def optimizer_of(optim: dict[str, Any]) -> dict[str, Any]:
+    if optim["name"] == "Adam":  # the authors' name for AdamW
+        beta1, beta2 = optim["betas"]
+        names = {"lr": optim["lr"], "epsilon": optim["eps"], "weight_decay": optim["weight_decay"]}
+        return {"name": "adamw", "beta1": beta1, "beta2": beta2, **names}
+    if optim["name"] != "Gradient Descent" or optim.get("line_search", "none") != "none" or optim.get("dampening"):
+        raise ValueError(f"optim {optim}: fbmon has SGD without dampening and line search, and AdamW")
+    return {"name": "sgd", **{key: optim[key] for key in ("lr", "momentum", "weight_decay", "nesterov")}}
+
+
+def schedule_of(golden: Golden) -> dict[str, Any]:
+    name, steps, warmup = golden["scheduler"], golden["steps"], {"warmup": golden["warmup"]}
+    match name:
+        case "cosine-4000":
+            return {"name": "cosine", "horizon": 4000} | warmup
+        case "cosine-decay":
+            return {"name": "cosine", "horizon": steps} | warmup
+        case "cosine-decay-floored":
+            return {"name": "cosine", "horizon": steps, "floor": 1 / 25} | warmup
+        case "linear":  # the authors' name for steps down at 3/8, 5/8 and 7/8
+            return {"name": "multistep", "drops": [int(steps // share) for share in (2.667, 1.6, 1.142)]} | warmup
+        case "exponential":
+            return {"name": "exponential"} | warmup
+        case None | "" | " " | "none":
+            return {"name": "constant"} | warmup
+        case _:
+            raise ValueError(f"scheduler {name}: fbmon has no such schedule")
 
 
 def data_of(golden: Golden, folder: Path | None) -> DataSet:
@@ -89,17 +136,20 @@ def replay(golden: Golden, folder: Path | None) -> dict[str, float]:
     wanted, data = recipe_of(golden), data_of(golden, folder)
     model = make_model(wanted.model, channels=3, classes=data.classes)
     fill_(model)
-    model.double()
-    parameters = list(model.parameters())
-    mean = make_mean("exact", parameters, len(blocks(len(data.train), wanted.gradient, 0, 1, CPU)))
+    set_precision_(model, wanted.precision)
     told: list[Event] = []
-    average = Average(model, wanted.ema)
-    loop = Loop(wanted, data, model, make_optimizer(model, wanted.optimizer), mean, average, told.append, lambda: None)
+    loop = Loop(wanted, data, model, told.append, lambda: None)
+    block_norms = []
     for step in range(1, wanted.steps + 1):
-        loop.take_step(step)
+        block_norms.append(loop.take_step(step).block_norms)
         loop.validate(step)
     found = series_of(told, wanted)
     deviations = {name: largest(found[name], values) for name, values in golden["stats"].items()}
+    norms = [value for block in golden["chunk_grad_norms"].values() for value in block]
+    deviations["chunk_grad_norms"] = largest(
+        [value for block in zip(*block_norms, strict=True) for value in block], norms
+    )
+    parameters = list(model.parameters())
     deviations["param_l2"] = largest([part.norm().item() for part in parameters], golden["param_l2"].values())
     probes = [value for part in parameters for value in part.detach().reshape(-1)[:3].tolist()]
     deviations["probe"] = largest(probes, [value for probe in golden["probe"].values() for value in probe])
@@ -116,7 +166,7 @@ def series_of(told: Iterable[Event], wanted: Recipe) -> dict[str, list[float]]:
     def values(name: str, where: Sequence[dict[str, float | None]] = steps) -> list[float]:
         return [value for told in where if (value := told[name]) is not None]
 
-    threshold = wanted.clip.norm if wanted.clip else float("inf")
+    threshold = wanted.clip.norm if wanted.clip and wanted.clip.norm else float("inf")
     return {
         "train_loss": values("loss"),
         "train_acc": values("accuracy"),
@@ -144,7 +194,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=None, help="the folder that holds cifar-10-batches-py")
     arguments = parser.parse_args()
     torch.use_deterministic_algorithms(True)
-    deviations = replay(json.loads(arguments.golden.read_text()), arguments.data)
+    try:
+        deviations = replay(json.loads(arguments.golden.read_text()), arguments.data)
+    except (OSError, ValueError, FbmonError) as error:
+        print(f"{arguments.golden}: {error}", file=sys.stderr)
+        sys.exit(2)
     for name, deviation in deviations.items():
         print(f"{name:18} {deviation:.1e}")
     worst = max(deviations.values())

@@ -31,6 +31,8 @@ ACCURACY = Chart("accuracy", "accuracy")
 GRADIENT = Chart("gradient", "gradient norm", "log")
 LEARNING_RATE = Chart("learning_rate", "learning rate")
 BLOCK_GRADIENT = Chart("block_gradient", "block gradient norm", "log")
+PENALTY = Chart("penalty", "penalty, share of the full loss", "log")
+CLIPPED_BLOCKS = Chart("clipped_blocks", "blocks clipped, share")
 WEIGHTS = Chart("weights", "weight norm")
 SPEED = Chart("speed", "images per second", format=",.0f")
 STEP_TIME = Chart("step_time", "seconds per step")
@@ -38,9 +40,11 @@ STEP_TIME = Chart("step_time", "seconds per step")
 STEP = (
     Metric("loss", "train", LOSS),
     Metric("full_loss", "full", LOSS),
+    Metric("penalty_share", "penalty", PENALTY, ".3g"),
     Metric("accuracy", "train", ACCURACY),
     Metric("grad_norm", "before clipping", GRADIENT),
     Metric("block_grad_norm", "rms over blocks", BLOCK_GRADIENT),
+    Metric("clipped_blocks", "clipped", CLIPPED_BLOCKS, ".3f"),
     Metric("learning_rate", "lr", LEARNING_RATE, ".4g"),
     Metric("param_norm", "norm", WEIGHTS, ".3f"),
     Metric("step_seconds", "step", STEP_TIME, ".3g"),

@@ -26,8 +26,8 @@ name = "resnet8"
 
 [gradient]
 block = 128
-
 [optimizer]
+name = "sgd"
 lr = 0.4
 
 [schedule]
@@ -37,6 +37,7 @@ horizon = 10
 [clip]
 norm = 0.25
 """
+SGD = '[optimizer]\nname = "sgd"\nlr = 0.4\n'
 SCHEDULES = 'must be one of "constant", "cosine", "multistep", "exponential"'
 NAME_RULE = "must be 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
 
@@ -84,10 +85,13 @@ def test_what_is_not_written_has_its_default(tmp_path: Path) -> None:
         "name": "small",
         "steps": 10,
         "seed": 0,
+        "precision": "float32",
         "data.dataset": "digits",
         "data.augment": "none",
+        "data.copy_per_step": False,
         "model.name": "resnet8",
         "model.width": 64,
+        "model.running_statistics": "momentum",
         "gradient.block": 128,
         "gradient.order": "fixed",
         "gradient.drop_last": False,
@@ -99,6 +103,7 @@ def test_what_is_not_written_has_its_default(tmp_path: Path) -> None:
         "optimizer.momentum": 0.0,
         "optimizer.nesterov": False,
         "optimizer.weight_decay": 0.0,
+        "optimizer.decay_on": "all",
         "schedule.name": "cosine",
         "schedule.warmup": 0,
         "schedule.horizon": 10,
@@ -114,7 +119,7 @@ def test_settings_are_laid_over_the_file_and_bare_words_need_no_quotes(tmp_path:
     overrides = ["model.name=resnet18", "optimizer.lr = 1e-2", "penalty.strength=0.5", 'name="other"', "clip.norm=1"]
     loaded = recipe.load(path, [*overrides, "optimizer.nesterov=true", "optimizer.momentum=0.9", "steps=20"])
     assert (loaded.model.name, loaded.optimizer.lr, loaded.name, loaded.steps) == ("resnet18", 0.01, "other", 20)
-    assert loaded.optimizer == recipe.Sgd(lr=0.01, momentum=0.9, nesterov=True)
+    assert loaded.optimizer == recipe.Sgd(name="sgd", lr=0.01, momentum=0.9, nesterov=True)
     assert loaded.penalty == recipe.Penalty(strength=0.5, epsilon=0.01)
     assert loaded.clip == recipe.Clip(norm=1.0)
 
@@ -142,7 +147,7 @@ def test_settings_are_laid_over_the_file_and_bare_words_need_no_quotes(tmp_path:
         (
             "lr = 0.4",
             "learning_rate = 0.4",
-            "bad.toml:13: optimizer.lr is missing\n"
+            "bad.toml:12: optimizer.lr is missing\n"
             "bad.toml:14: unknown key optimizer.learning_rate; did you mean optimizer.lr?",
         ),
         (
@@ -161,8 +166,8 @@ def test_settings_are_laid_over_the_file_and_bare_words_need_no_quotes(tmp_path:
         ('name = "cosine"', "", "bad.toml:16: schedule.name is missing"),
         ('"cosine"', '"cosine"\nwarmup = -1', "bad.toml:18: schedule.warmup = -1: must be at least 0"),
         ('"cosine"', '"constant"', "bad.toml:18: unknown key schedule.horizon"),
-        ("[optimizer]\nlr = 0.4\n", "", "bad.toml: optimizer is missing"),
-        ("[optimizer]\nlr = 0.4\n", "[[optimizer]]\n", "bad.toml:13: optimizer = [{}]: must be a section"),
+        (SGD, "", "bad.toml: optimizer is missing"),
+        (SGD, "[[optimizer]]\n", "bad.toml:12: optimizer = [{}]: must be a section"),
         (
             "block = 128",
             'block = 128\norder = "random"',
@@ -178,6 +183,75 @@ def test_a_fault_is_told_with_its_line_its_value_and_what_is_right(
     here: Path, old: str, new: str, message: str
 ) -> None:
     assert fault(changed(old, new)) == message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'dataset = "digits"',
+            'dataset = "digits"\ncopies = 2',
+            "bad.toml:6: data.copies needs data.augment, or all copies are the same",
+        ),
+        (
+            'dataset = "digits"',
+            'dataset = "digits"\ncopy_per_step = true',
+            "bad.toml:6: data.copy_per_step needs data.copies",
+        ),
+        ('"resnet8"', '"vgg16"', "bad.toml:8: model.name vgg16 needs images of at least 32x32 pixels; digits are 8x8"),
+        ("lr = 0.4", "lr = 0.4\nnesterov = true", "bad.toml:15: optimizer.nesterov needs optimizer.momentum"),
+        ("norm = 0.25\n", "", "bad.toml:20: clip.norm is missing"),
+        (
+            "norm = 0.25",
+            "norm = 0.25\n[penalty]\nstrength = 0",
+            "bad.toml:23: penalty.strength and penalty.acc_strength are both 0",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(here: Path, old: str, new: str, message: str) -> None:
+    assert fault(changed(old, new)) == message
+
+
+def test_a_recipe_takes_over_what_it_extends_but_neither_name_nor_target(here: Path) -> None:
+    (here / "base").mkdir()
+    (here / "base" / "good.toml").write_text(GOOD + '[target]\nval_accuracy = 0.9\nsource = "a paper"\n')
+    variant = here / "variant.toml"
+    variant.write_text(
+        'extends = "base/good.toml"\nname = "variant"\n[optimizer]\nlr = 0.8\n'
+        '[schedule]\nname = "constant"\nwarmup = 3\n'
+    )
+    loaded, base = recipe.load(variant), recipe.load(here / "base" / "good.toml")
+    assert loaded == base.model_copy(
+        update={
+            "name": "variant",
+            "optimizer": recipe.Sgd(name="sgd", lr=0.8),
+            "schedule": recipe.Constant(name="constant", warmup=3),
+            "target": None,
+        }
+    )
+
+
+def test_a_fault_is_told_where_it_stands_also_in_the_extended_recipe(here: Path) -> None:
+    Path("base.toml").write_text(changed("lr = 0.4", "lr = -1"))
+    assert fault('extends = "base.toml"\nname = "variant"\n[clip]\nnorm = "x"\n') == (
+        'bad.toml:4: clip.norm = "x": must be a number\nbase.toml:14: optimizer.lr = -1: must be greater than 0'
+    )
+
+
+@pytest.mark.parametrize(
+    ("extends", "message"),
+    [
+        ('"other.toml"', "bad.toml:1: extends = other.toml: there is no such file"),
+        ('"/dev/zero"', "bad.toml:1: extends = /dev/zero: must be the path of a .toml file"),
+        ("3", "bad.toml:1: extends = 3: must be the path of a .toml file"),
+        (
+            '"bad.toml"',
+            "./bad.toml:1: extends = bad.toml: one of more than 8 recipes that build on each other, or on themselves",
+        ),
+    ],
+)
+def test_what_cannot_be_extended_is_refused(here: Path, extends: str, message: str) -> None:
+    assert fault(f"extends = {extends}\n{GOOD}").removeprefix("./") == message.removeprefix("./")
 
 
 def test_all_faults_are_told_at_once_each_at_its_line(here: Path) -> None:
@@ -196,7 +270,7 @@ def test_a_setting_at_fault_is_told_as_it_was_given(here: Path) -> None:
         '--set optimizer.lr=fast: optimizer.lr = "fast": must be a number\n'
         f'--set schedule.name=linear: schedule.name = "linear": {SCHEDULES}\n'
         "--set clip.nrom=2: unknown key clip.nrom; did you mean clip.norm?\n"
-        "--set penalty.strength=-1: penalty.strength = -1: must be greater than 0"
+        "--set penalty.strength=-1: penalty.strength = -1: must be at least 0"
     )
 
 
@@ -221,7 +295,7 @@ def test_a_recipe_that_is_not_there_is_told_with_the_nearest_one_that_is(here: P
     assert raised.value.hint == "did you mean quickstart?"
     with pytest.raises(UsageError) as raised:
         recipe.find("zzz")
-    assert raised.value.hint == f"fbmon ships: {', '.join(recipe.shipped())}"
+    assert raised.value.hint == "`fbmon recipe list` names those that fbmon ships"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from fbmon.recipe.file import dump, find, flatten, load, shipped
 from fbmon.recipe.schema import (
     NAME_PATTERN,
+    AdamW,
+    AnyOptimizer,
     AnySchedule,
     Clip,
     Constant,
@@ -24,6 +26,8 @@ from fbmon.recipe.schema import (
 
 __all__ = [
     "NAME_PATTERN",
+    "AdamW",
+    "AnyOptimizer",
     "AnySchedule",
     "Clip",
     "Constant",

@@ -31,6 +31,10 @@ def line_of(message: str) -> int:
 
 def explain(fault: Mapping[str, Any], source: str, places: Mapping[str, str]) -> str:
     """One fault as `file:line: key = value: what is wrong; the nearest right thing`."""
+    if fault["type"] == "value_error":  # one of the schema's own sentences; it begins with the key
+        sentence = str(fault["ctx"]["error"])
+        key = sentence.partition(" ")[0]
+        return f"{places.get(key) or places.get(key.partition('.')[0]) or source}: {sentence}"
     location = [part for part in fault["loc"] if isinstance(part, str)]  # without the places within a list
     if len(location) == 3:  # schedule.cosine.warmup: pydantic names the choice, the file has no such level
         del location[1]

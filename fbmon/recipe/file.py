@@ -1,4 +1,4 @@
-"""From a TOML file to a Recipe and back: strict, bounded, every fault told at once."""
+"""From TOML files to a Recipe and back: strict, bounded, every fault told at once."""
 
 import difflib
 import re
@@ -18,14 +18,20 @@ from fbmon.text import clean
 # A recipe fits on a screen; these bounds keep a hostile one from costing more than a moment.
 _MAX_BYTES = 64 * 1024
 _MAX_LINE = 4 * 1024
+_MAX_BASES = 8
+# What a recipe does not take over from the one it extends: its name, and what was reported for that very setting.
+_OWN = ("name", "target")
+
+Table = dict[str, Any]
 
 
 def shipped() -> dict[str, Path]:
-    """The recipes that come with fbmon, by name."""
+    """The recipes that come with fbmon, by name; those in subfolders are named like digits/sgd."""
     here = Path(__file__).parents[1]
     # A wheel carries them inside the package; in a checkout they stand beside it.
     folder = here / "recipes" if (here / "recipes").is_dir() else here.parent / "recipes"
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    paths = sorted(folder.rglob("*.toml"), key=lambda path: (len(path.parts), path))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
 
 
 def find(given: str) -> Path:
@@ -42,8 +48,8 @@ def find(given: str) -> Path:
     known = shipped()
     if given in known:
         return known[given]
-    near = difflib.get_close_matches(path.stem, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"fbmon ships: {', '.join(known)}"
+    near = difflib.get_close_matches(given.removesuffix(".toml"), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "`fbmon recipe list` names those that fbmon ships"
     kind = "is a folder, not a recipe" if path.is_dir() else "no such recipe file, and no shipped recipe of that name"
     raise UsageError(f"{clean(given)}: {kind}", hint)
 
@@ -51,11 +57,11 @@ def find(given: str) -> Path:
 def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     """The recipe in `path`, with `overrides` of the form "section.key=value" laid over it.
 
-    Raises RecipeError with one line per fault: file, line, key, value and the nearest right key.
+    A recipe may build on another: `extends = "other.toml"`, a path seen from its own folder. It takes over everything
+    but the name and the target. Raises RecipeError with one line per fault: file, line, key, value and the nearest
+    right key.
     """
-    text = _read(path)
-    table = _parse(text, str(path))
-    places = {key: f"{path}:{line}" for key, line in lines(text).items()}
+    table, places = _with_bases(path)
     for override in overrides:
         key, value = _override(override)
         _assign(table, key, value)
@@ -66,6 +72,39 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     except ValidationError as error:
         faults = dict.fromkeys(explain(fault, str(path), places) for fault in error.errors())
         raise RecipeError("\n".join(sorted(faults, key=line_of))) from None
+
+
+def _with_bases(path: Path, depth: int = 0) -> tuple[Table, dict[str, str]]:
+    """The table of a recipe laid over that of the one it extends, and `file:line` of every key."""
+    text = _read(path)
+    table = _parse(text, str(path))
+    places = {key: f"{path}:{line}" for key, line in lines(text).items()}
+    extends = table.pop("extends", None)
+    if extends is None:
+        return table, places
+    fault = f"{places.get('extends', path)}: extends = {clean(str(extends), 60)}"
+    if not isinstance(extends, str) or not extends.endswith(".toml"):
+        raise RecipeError(f"{fault}: must be the path of a .toml file")
+    base = path.parent / extends
+    if not base.is_file():
+        raise RecipeError(f"{fault}: there is no such file")
+    if depth == _MAX_BASES:
+        raise RecipeError(f"{fault}: one of more than {_MAX_BASES} recipes that build on each other, or on themselves")
+    base_table, base_places = _with_bases(base, depth + 1)
+    inherited = {key: value for key, value in base_table.items() if key not in _OWN}
+    return _overlay(inherited, table), base_places | places
+
+
+def _overlay(base: Table, table: Table) -> Table:
+    """Each section key by key; one with another `name`, say another schedule, as a whole."""
+    merged = dict(base)
+    for key, value in table.items():
+        old = merged.get(key)
+        is_same = (
+            isinstance(old, dict) and isinstance(value, dict) and value.get("name", old.get("name")) == old.get("name")
+        )
+        merged[key] = old | value if is_same else value
+    return merged
 
 
 def dump(recipe: Recipe) -> str:
@@ -101,7 +140,7 @@ def _read(path: Path) -> str:
     return text
 
 
-def _parse(text: str, source: str) -> dict[str, Any]:
+def _parse(text: str, source: str) -> Table:
     try:
         return tomli.loads(text)
     except tomli.TOMLDecodeError as error:
@@ -125,7 +164,7 @@ def _override(text: str) -> tuple[str, Any]:
         return key, value.strip()  # a bare word: --set model.name=resnet18
 
 
-def _assign(table: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - TOML values are of any type
+def _assign(table: Table, key: str, value: Any) -> None:  # noqa: ANN401 - TOML values are of any type
     *sections, last = key.split(".")
     for section in sections:
         inner = table.setdefault(section, {})

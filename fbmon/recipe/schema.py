@@ -1,8 +1,8 @@
 """The sections and choices of a recipe, and what each may hold."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NAME_PATTERN = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"
 
@@ -11,6 +11,7 @@ NonNegativeFloat = Annotated[float, Field(ge=0)]
 # TOML promises 64 bits; torch and JSON take no more.
 PositiveInt = Annotated[int, Field(gt=0, lt=2**63)]
 NonNegativeInt = Annotated[int, Field(ge=0, lt=2**63)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 
 
@@ -21,21 +22,40 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """The images; `limit` and `val_limit` take only the first ones, so that a laptop can try a large recipe."""
+    """The images; `limit` and `val_limit` take only the first ones, so that a laptop can try a large recipe.
 
-    dataset: Literal["digits", "cifar10"]
+    Without `copies`, images are augmented anew at each step. With it the data set is fixed and that many times as
+    large: every image augmented `copies` times, once and for all; a step sees all copies, or one of them, in turn.
+    """
+
+    dataset: Literal["digits", "cifar10", "cifar100"]
     augment: Literal["none", "shift", "crop_flip"] = "none"
+    copies: PositiveInt | None = None
+    copy_per_step: bool = False
     limit: PositiveInt | None = None
     val_limit: PositiveInt | None = None
 
+    @model_validator(mode="after")
+    def _copies_differ(self) -> Self:
+        if self.copies is not None and self.augment == "none":
+            raise ValueError("data.copies needs data.augment, or all copies are the same")
+        if self.copy_per_step and self.copies is None:
+            raise ValueError("data.copy_per_step needs data.copies")
+        return self
+
 
 class Model(Section):
-    """The network; `width` is the number of channels of its first stage."""
+    """The network; `width` is the number of channels of its first stage.
+
+    `running_statistics`, which batch norm evaluates with: "momentum" is their moving average over the blocks in order,
+    as in the authors' code, so mostly that of the last 50; "mean" is the mean over all blocks of the step.
+    """
 
     name: Literal[
         "resnet8", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "vgg16"
     ]  # fmt: skip
     width: PositiveInt = 64
+    running_statistics: Literal["momentum", "mean"] = "momentum"
 
 
 class Gradient(Section):
@@ -57,17 +77,44 @@ class Gradient(Section):
 class Loss(Section):
     """What is minimized: cross-entropy, in training with this much of the label spread over the other classes."""
 
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    label_smoothing: Fraction = 0.0
+
+
+# Which parameters weight decay acts on: all, or only weights proper, not batch norm's and not biases.
+DecayOn = Literal["all", "weights"]
 
 
 class Sgd(Section):
     """Gradient descent with momentum; `weight_decay` is added to the gradient after clipping."""
 
-    name: Literal["sgd"] = "sgd"
+    name: Literal["sgd"]
     lr: PositiveFloat
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    momentum: Fraction = 0.0
     nesterov: bool = False
     weight_decay: NonNegativeFloat = 0.0
+    decay_on: DecayOn = "all"
+
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> Self:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("optimizer.nesterov needs optimizer.momentum")
+        return self
+
+
+class AdamW(Section):
+    """Adam with decoupled weight decay."""
+
+    name: Literal["adamw"]
+    lr: PositiveFloat
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
+    epsilon: PositiveFloat = 1e-8
+    weight_decay: NonNegativeFloat = 0.01
+    decay_on: DecayOn = "all"
+
+
+AnyOptimizer = Sgd | AdamW
+Optimizer = Annotated[AnyOptimizer, Field(discriminator="name")]
 
 
 class Constant(Section):
@@ -108,23 +155,43 @@ Schedule = Annotated[AnySchedule, Field(discriminator="name")]
 
 
 class Clip(Section):
-    """The full gradient is scaled down to this L2 norm whenever it is longer."""
+    """The full gradient is scaled down to the L2 norm `norm` whenever it is longer, each block's to `block_norm`."""
 
-    norm: PositiveFloat
+    norm: PositiveFloat | None = None
+    block_norm: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _clips(self) -> Self:
+        if self.norm is None and self.block_norm is None:
+            raise ValueError("clip.norm is missing")
+        return self
 
 
 class Penalty(Section):
-    """The gradient-norm penalty of every block (paper, section 4); `epsilon` is the reach of finite differences."""
+    """The gradient-norm penalty (paper, section 4) of strength `strength` on every block's gradient.
+
+    `acc_strength` is that on the full gradient, accumulated over all blocks; it costs one more pass. `epsilon` is the
+    reach of finite differences: how far the weights move, in the norm `epsilon_norm`: all entries' L2 norm, or the
+    largest entry.
+    """
 
     method: Literal["forward", "central", "autograd"] = "forward"
-    strength: PositiveFloat
+    strength: NonNegativeFloat
+    acc_strength: NonNegativeFloat = 0.0
     epsilon: PositiveFloat = 0.01
+    epsilon_norm: Literal["l2", "max"] = "l2"
+
+    @model_validator(mode="after")
+    def _penalizes(self) -> Self:
+        if self.strength == 0 and self.acc_strength == 0:
+            raise ValueError("penalty.strength and penalty.acc_strength are both 0")
+        return self
 
 
 class Ema(Section):
     """Validate an average of the weights: each step average = momentum * average + (1 - momentum) * weights."""
 
-    momentum: Annotated[float, Field(ge=0, lt=1)]
+    momentum: Fraction
 
 
 class Validation(Section):
@@ -141,22 +208,33 @@ class Target(Section):
 
 
 class Recipe(Section):
-    """One training run, as asked for."""
+    """One training run, as asked for.
+
+    `precision` "float32" multiplies as it says; "tf32" lets a GPU round factors to 10 bits; "bfloat16" goes through the
+    network in 8 bits where that is safe (autocast). Weights are float32 in all three.
+    """
 
     name: Name
     steps: PositiveInt
     seed: NonNegativeInt = 0
+    precision: Literal["float32", "tf32", "bfloat16", "float64"] = "float32"
     data: Data
     model: Model
     gradient: Gradient
     loss: Loss = Loss()
-    optimizer: Sgd
+    optimizer: Optimizer
     schedule: Schedule
     clip: Clip | None = None
     penalty: Penalty | None = None
     ema: Ema | None = None
     validation: Validation = Validation()
     target: Target | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.model.name == "vgg16" and self.data.dataset == "digits":
+            raise ValueError("model.name vgg16 needs images of at least 32x32 pixels; digits are 8x8")
+        return self
 
 
 def known_keys() -> list[str]:

@@ -3,16 +3,14 @@
 import torch
 from torch import Tensor
 
-from fbmon.recipe import Clip
 
-
-def clip_(gradient: list[Tensor], clip: Clip | None) -> Tensor:
-    """Scale the gradient in place to L2 norm `clip.norm` if it is longer; return its norm before, without a host sync.
+def clip_(gradient: list[Tensor], threshold: float | None) -> Tensor:
+    """Scale the gradient in place to L2 norm `threshold` if it is longer; return its norm before, without a host sync.
 
     n > c scales by c / (n + 1e-6), the arithmetic of torch.nn.utils.clip_grad_norm_ that the paper's code uses.
     """
     norm: Tensor = torch.stack(torch._foreach_norm(gradient)).norm()
-    if clip:
-        scale = torch.where(norm > clip.norm, clip.norm / (norm + 1e-6), torch.ones_like(norm))
+    if threshold is not None:
+        scale = torch.where(norm > threshold, threshold / (norm + 1e-6), torch.ones_like(norm))
         torch._foreach_mul_(gradient, scale)
     return norm

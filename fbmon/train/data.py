@@ -1,4 +1,4 @@
-"""A data set as one uint8 tensor on the device; blocks are cut from it by number."""
+"""A data set as one uint8 tensor on the device."""
 
 import shutil
 import tempfile
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 import numpy as np
 import torch
@@ -17,12 +17,16 @@ from torch import Tensor
 from fbmon import recipe
 from fbmon.errors import DataError
 from fbmon.events import Event, PhaseEntered, ProgressMade
-from fbmon.train.augment import random_bits
+
+if TYPE_CHECKING:  # a second to import, and only CIFAR needs it
+    from torchvision.datasets import CIFAR10
 
 _DIGITS_TRAIN = 1437
-CIFAR10_MEAN = (0.4914672374725342, 0.4822617471218109, 0.4467701315879822)  # the authors' constants
+# The authors' constants.
+CIFAR10_MEAN = (0.4914672374725342, 0.4822617471218109, 0.4467701315879822)
 CIFAR10_STD = (0.24703224003314972, 0.24348513782024384, 0.26158785820007324)
-_CIFAR10_ARCHIVE_BYTES = 170_498_071
+_CIFAR100_MEAN = (0.5071598291397095, 0.4866936206817627, 0.44120192527770996)
+_CIFAR100_STD = (0.2673342823982239, 0.2564384639263153, 0.2761504650115967)
 
 
 @dataclass(frozen=True)
@@ -71,24 +75,14 @@ def load(wanted: recipe.Data, data_dir: Path | None, device: torch.device, emit:
         case "digits":
             data = _digits()
         case "cifar10":
-            data = _cifar10(data_dir or Path.cwd(), emit)
+            data = _cifar("cifar10", data_dir or Path.cwd(), emit)
+        case "cifar100":
+            data = _cifar("cifar100", data_dir or Path.cwd(), emit)
         case _:
             assert_never(wanted.dataset)
     train = data.train.first(wanted.limit).to(device)
     val = data.val.first(wanted.val_limit).to(device)
     return DataSet(train, val, data.classes, data.scale, data.mean, data.std)
-
-
-def blocks(images: int, gradient: recipe.Gradient, seed: int, step: int, device: torch.device) -> list[Tensor]:
-    """The numbers of the images of each block, int64, as the recipe alone cuts them.
-
-    "shuffled" draws a new order each step, a function of (seed, step). A data set smaller than a block is one block.
-    """
-    numbers = torch.arange(images, device=device)
-    if gradient.order == "shuffled":
-        numbers = torch.argsort(random_bits(seed, step, numbers, draw=3), stable=True)
-    whole = images - images % gradient.block if gradient.drop_last else images
-    return list(torch.split(numbers[: whole or images], gradient.block))
 
 
 def _digits() -> DataSet:
@@ -100,65 +94,81 @@ def _digits() -> DataSet:
     return DataSet(train, val, classes=10, scale=16.0, mean=(0.3055,), std=(0.376,))
 
 
-def _cifar10(root: Path, emit: Callable[[Event], None]) -> DataSet:
-    """CIFAR-10 through torchvision, which checks the MD5 of every file before it reads it."""
-    from torchvision.datasets import CIFAR10
+@dataclass(frozen=True)
+class _Cifar:
+    """One of the two data sets of Krizhevsky 2009, 50,000 training and 10,000 validation images of 32x32."""
 
-    if not _holds_cifar10(root):
+    title: str
+    kind: "type[CIFAR10]"
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    archive_bytes: int
+
+
+def _known(dataset: Literal["cifar10", "cifar100"]) -> _Cifar:
+    from torchvision.datasets import CIFAR10, CIFAR100
+
+    if dataset == "cifar10":
+        return _Cifar("CIFAR-10", CIFAR10, 10, CIFAR10_MEAN, CIFAR10_STD, 170_498_071)
+    return _Cifar("CIFAR-100", CIFAR100, 100, _CIFAR100_MEAN, _CIFAR100_STD, 169_001_437)
+
+
+def _cifar(dataset: Literal["cifar10", "cifar100"], root: Path, emit: Callable[[Event], None]) -> DataSet:
+    """CIFAR-10 or -100 through torchvision, which checks the MD5 of every file before it reads it."""
+    cifar = _known(dataset)
+    if not _is_in(root, cifar):
         emit(PhaseEntered("downloading data"))
-        _download_cifar10(root, emit)
+        _download(cifar, root, emit)
         emit(PhaseEntered("loading data"))
-    parts = [CIFAR10(str(root), train=train) for train in (True, False)]
+    parts = [cifar.kind(str(root), train=train) for train in (True, False)]
     train, val = (
         Images(torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets))
         for part in parts
     )
-    return DataSet(train, val, classes=10, scale=255.0, mean=CIFAR10_MEAN, std=CIFAR10_STD)
+    return DataSet(train, val, classes=cifar.classes, scale=255.0, mean=cifar.mean, std=cifar.std)
 
 
-def _holds_cifar10(root: Path) -> bool:
-    from torchvision.datasets import CIFAR10
-
+def _is_in(root: Path, cifar: _Cifar) -> bool:
     try:
-        CIFAR10(str(root), train=False)
+        cifar.kind(str(root), train=False)
     except RuntimeError:
         return False
     return True
 
 
-def _download_cifar10(root: Path, emit: Callable[[Event], None]) -> None:
+def _download(cifar: _Cifar, root: Path, emit: Callable[[Event], None]) -> None:
     """Download into a temporary folder beside the goal and rename: an interrupted download leaves nothing half done."""
-    from torchvision.datasets import CIFAR10
-
-    archive = root / CIFAR10.filename
+    kind = cifar.kind
+    archive = root / kind.filename
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as temporary:
             if archive.exists():  # laid there by hand: checked and unpacked without a network
                 (Path(temporary) / archive.name).symlink_to(archive.resolve())
-            with _telling_growth(Path(temporary) / archive.name, emit):
-                CIFAR10(temporary, download=True)
-            goal = root / CIFAR10.base_folder
+            with _telling_growth(Path(temporary) / archive.name, cifar.archive_bytes, emit):
+                kind(temporary, download=True)
+            goal = root / kind.base_folder
             if goal.exists():  # incomplete or damaged, or another run was faster
                 shutil.rmtree(goal)
-            (Path(temporary) / CIFAR10.base_folder).rename(goal)
+            (Path(temporary) / kind.base_folder).rename(goal)
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
-            f"CIFAR-10 is not in {root} and could not be downloaded: {reason}",
-            f"put {CIFAR10.filename} (MD5 {CIFAR10.tgz_md5}) or the unpacked folder {CIFAR10.base_folder} into {root}",
+            f"{cifar.title} is not in {root} and could not be downloaded: {reason}",
+            f"put {kind.filename} (MD5 {kind.tgz_md5}) or the unpacked folder {kind.base_folder} into {root}",
         ) from None
 
 
 @contextmanager
-def _telling_growth(file: Path, emit: Callable[[Event], None]) -> Iterator[None]:
+def _telling_growth(file: Path, total: int, emit: Callable[[Event], None]) -> Iterator[None]:
     """Tell how far the download of `file` is, by its size: torchvision says it only to people."""
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(0.2):
             if file.exists():
-                emit(ProgressMade("downloading", 0, file.stat().st_size, _CIFAR10_ARCHIVE_BYTES))
+                emit(ProgressMade("downloading", 0, file.stat().st_size, total))
 
     thread = threading.Thread(target=watch)
     thread.start()

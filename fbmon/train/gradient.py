@@ -4,81 +4,88 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fbmon.recipe import Penalty
+from fbmon.train.blocks import Batch
+from fbmon.train.clip import clip_
+from fbmon.train.distribute import ALONE, Ranks
 from fbmon.train.mean import Mean
-from fbmon.train.regularize import gradient_of, penalize
+from fbmon.train.regularize import Gradient, gradient_of, penalize
+from fbmon.train.statistics import RunningStatistics
 
-Batch = tuple[Tensor, Tensor]  # network input (B, C, H, W), labels int64 (B,)
+Forward = Callable[[Tensor], Tensor]  # network input (B, C, H, W) to logits (B, classes)
 Objective = Callable[[Tensor, Tensor], Tensor]  # of logits (B, classes) and labels: the block's mean loss
 
 
 @dataclass(frozen=True)
 class FullGradient:
-    """The mean over all images at the present weights; all numbers are float64 scalars on the device."""
+    """The mean over all images at the present weights."""
 
-    gradient: list[Tensor]  # like the parameters, in their dtype
+    gradient: Gradient  # like the parameters, in their dtype
     is_good: Tensor  # 1; or 0 if the mean has to adapt and the pass to be repeated
-    loss: Tensor  # mean of the objective
-    accuracy: Tensor
-    block_square: Tensor  # mean over blocks of the squared norm of the unpenalized block gradient
-    images: int
+    rows: Tensor  # float64 (blocks, 4) on the device: what `block_gradient` tells of each
 
 
 def full_gradient(
-    model: nn.Module,
-    batches: Sequence[Tensor],
-    batch: Callable[[Tensor], Batch],
-    objective: Objective,
-    penalty: Penalty | None,
-    learning_rate: float,
+    one_block: Callable[[int], tuple[Gradient, Tensor]],
+    weights: Sequence[float],
     mean: Mean,
+    statistics: RunningStatistics,
     on_block: Callable[[int], None],
+    ranks: Ranks = ALONE,
 ) -> FullGradient:
-    """One pass over all blocks (paper, section 2, steps 1 to 3); the parameters are as before when it returns.
+    """One pass over all blocks (paper, section 2, steps 1 to 3); every rank gets the same result, to the last bit.
 
-    `batches` holds the image numbers of each block, `batch` makes them network input. A block counts by its images, so
-    a short last block weighs what it should. `on_block(k)` is called before block k and may raise.
+    `one_block(k)` is block k's gradient, which counts with `weights[k]`, and its row. `statistics` has been started.
+    `on_block(k)` is called before block k and may raise.
     """
-    parameters = list(model.parameters())
-    images = sum(len(numbers) for numbers in batches)
-    measures = torch.zeros(3, dtype=torch.float64, device=parameters[0].device)
     mean.start()
-    in_flight = _InFlight(parameters[0].device)
-    model.train()
-    for k, numbers in enumerate(batches):
+    rows = torch.zeros(len(weights), 4, dtype=torch.float64, device=mean.device)
+    in_flight = _InFlight(mean.device)
+    for k in ranks.mine(len(weights)):
         on_block(k)
         in_flight.wait()
-        share = len(numbers) / images
-        gradient, told = _block(model, parameters, batch(numbers), objective, penalty, learning_rate)
-        mean.add(gradient, share)
-        measures += share * told
+        statistics.next_block()
+        gradient, rows[k] = one_block(k)
+        mean.add(gradient, weights[k])
         in_flight.add()
-    loss, accuracy, block_square = measures.unbind()
-    return FullGradient(mean.result(), mean.is_good(), loss, accuracy, block_square, images)
+    statistics.finish()
+    ranks.sum_(rows)  # each block's row is zero on all ranks but one
+    return FullGradient(mean.finish(), mean.is_good(), rows)
 
 
-def _block(
-    model: nn.Module,
-    parameters: list[nn.Parameter],
+def block_gradient(
+    forward: Forward,
+    parameters: Sequence[Tensor],
     batch: Batch,
     objective: Objective,
-    penalty: Penalty | None,
     learning_rate: float,
-) -> tuple[list[Tensor], Tensor]:
-    """A block's penalized gradient, and its (loss, accuracy, squared norm of the plain gradient) as float64 (3,)."""
+    penalty: Penalty | None = None,
+    full: Gradient | None = None,
+    clip_norm: float | None = None,
+) -> tuple[Gradient, Tensor]:
+    """A block's gradient, penalized and then clipped to `clip_norm`, and what is told of it.
+
+    That is float64 (4,): mean loss, accuracy, squared norm of the plain gradient, and whether it was clipped (1 or 0).
+    `full` is the full gradient, for a penalty with an `acc_strength`. The parameters are as before when it returns.
+    """
     inputs, labels = batch
-    logits = model(inputs)
+    logits = forward(inputs)
     loss = objective(logits, labels)
     if penalty:
-        plain, penalized = penalize(loss, lambda: objective(model(inputs), labels), parameters, learning_rate, penalty)
+        plain, gradient = penalize(
+            loss, lambda: objective(forward(inputs), labels), parameters, full, learning_rate, penalty
+        )
     else:
-        plain = penalized = gradient_of(loss, parameters)
+        plain = gradient = gradient_of(loss, parameters)
     with torch.no_grad():
         accuracy = (logits.argmax(1) == labels).double().mean()
         square = torch.stack(torch._foreach_norm(plain)).double().square().sum()
-        return penalized, torch.stack([loss.double(), accuracy, square])
+        clipped = torch.zeros_like(square)
+        if clip_norm is not None:
+            clipped = (clip_(gradient, clip_norm) > clip_norm).double()
+        return gradient, torch.stack([loss.double(), accuracy, square, clipped])
 
 
 class _InFlight:

@@ -1,7 +1,7 @@
 """The run, first step to last.
 
-prepare     device, data, model, optimizer
-each step   gradient over all blocks -> norm and clipping -> one look from the host -> update -> tell
+prepare     device, data, model; the method and its optimizer (descent.py)
+each step   aim: gradient over all blocks, norm and clipping, one look from the host -> move: update -> tell
 sometimes   validate; a stop is looked for at every block
 at the end  save
 """
@@ -9,7 +9,7 @@ at the end  save
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -34,17 +34,14 @@ from fbmon.events import (
 from fbmon.recipe import Gradient, Recipe
 from fbmon.schedule import learning_rate
 from fbmon.train import checkpoint
-from fbmon.train.augment import augment
 from fbmon.train.average import Average
-from fbmon.train.clip import clip_
-from fbmon.train.data import DataSet, blocks, load
+from fbmon.train.blocks import Batch, batch, blocks
+from fbmon.train.data import DataSet, load
+from fbmon.train.descent import Descent, Work
 from fbmon.train.evaluate import evaluate
-from fbmon.train.gradient import Batch, full_gradient
-from fbmon.train.loss import smoothed_cross_entropy
-from fbmon.train.mean import Mean, PlainMean, make_mean
-from fbmon.train.measure import Measures, combine, full_loss, look, weight_norm
+from fbmon.train.measure import Measures, combine, full_loss, penalty_loss
 from fbmon.train.models import make_model
-from fbmon.train.optimize import make_optimizer
+from fbmon.train.precision import autocast, set_precision_
 from fbmon.train.snapshot import Snapshot
 
 Emit = Callable[[Event], None]
@@ -79,12 +76,10 @@ def train(
     emit(PhaseEntered("building the model"))
     torch.manual_seed(recipe.seed)
     model = make_model(recipe.model, data.train.pictures.shape[1], data.classes).to(device)
-    optimizer = make_optimizer(model, recipe.optimizer)
-    cut = blocks(len(data.train), recipe.gradient, recipe.seed, 1, device)
-    mean = make_mean(recipe.gradient.accumulation, list(model.parameters()), len(cut))
-    emit(_plan(recipe, data, cut, model, device))
+    set_precision_(model, recipe.precision)
+    loop = Loop(recipe, data, model, emit, next_command)
+    emit(loop.plan())
     emit(PhaseEntered("training"))
-    loop = Loop(recipe, data, model, optimizer, mean, Average(model, recipe.ema), emit, next_command)
     state: State = "finished"
     try:
         for step in range(1, recipe.steps + 1):
@@ -100,127 +95,132 @@ def train(
     return state
 
 
-@dataclass
 class Loop:
-    """What the steps share; `step` is the number of updates that the weights have behind them."""
+    """What the steps share; `step` is the number of steps that the weights have behind them."""
 
-    recipe: Recipe
-    data: DataSet
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    mean: Mean
-    average: Average
-    emit: Emit
-    next_command: NextCommand
-    step: int = 0
+    def __init__(self, recipe: Recipe, data: DataSet, model: nn.Module, emit: Emit, next_command: NextCommand) -> None:
+        self.step = 0
+        self._recipe = recipe
+        self._data = data
+        self._model = model
+        self._emit = emit
+        self._next_command = next_command
+        self._descent = Descent(recipe, model, len(self._blocks(1)))
+        self._average = Average(model, recipe.ema)
 
-    def take_step(self, step: int) -> None:
-        """Update the weights: once, or once per block.
+    def take_step(self, step: int) -> Measures:
+        """Update the weights, once or once per block, and tell what was measured.
 
         Raises Interrupted or NonFiniteError, the state then being that before the step.
         """
         began = time.perf_counter()
-        rate = learning_rate(step - 1, self.recipe.schedule, self.recipe.optimizer.lr)
-        device = self.data.train.labels.device
-        numbers = blocks(len(self.data.train), self.recipe.gradient, self.recipe.seed, step, device)
-        by_block = is_by_block(self.recipe.gradient, step)
-        before = Snapshot(self.model, self.optimizer, whole=by_block)
+        rate = learning_rate(step - 1, self._recipe.schedule, self._recipe.optimizer.lr)
+        numbers = self._blocks(step)
+        by_block = is_by_block(self._recipe.gradient, step)
+        before = Snapshot(self._model, self._descent.optimizer if by_block else None)
         updates = [[some] for some in numbers] if by_block else [numbers]
         try:
-            told = [self._update(step, some, place, len(numbers), rate, before) for place, some in enumerate(updates)]
+            told = [self._update(step, some, place, len(numbers), rate) for place, some in enumerate(updates)]
         except (Interrupted, NonFiniteError):
             before.restore_()
             raise
+        self._average.follow()
         self.step = step
-        self._tell(step, told, rate, time.perf_counter() - began)
+        return self._tell(step, told, rate, time.perf_counter() - began)
 
     def validate(self, step: int) -> None:
         """Tell the loss and accuracy over the validation images."""
-        averaged = self.average.model
-        values = evaluate(averaged, self.data, lambda done, total: self._on_block("validating", step, done, total))
-        self.emit(Validated(step, values))
+        with autocast(self._recipe.precision, self._data.val.labels.device):
+            values = evaluate(
+                self._average.model, self._data, lambda done, total: self._on_block("validating", step, done, total)
+            )
+        self._emit(Validated(step, values))
 
     def save(self, checkpoints: Path) -> None:
         """Write a checkpoint of the present state."""
-        saved = checkpoint.save(checkpoints, self.model, self.optimizer, self.step)
-        self.emit(CheckpointSaved(self.step, f"{checkpoints.name}/{saved.name}"))
+        saved = checkpoint.save(checkpoints, self._model, self._descent.optimizer, self.step)
+        self._emit(CheckpointSaved(self.step, f"{checkpoints.name}/{saved.name}"))
 
-    def _update(
-        self, step: int, numbers: list[Tensor], place: int, places: int, rate: float, before: Snapshot
-    ) -> Measures:
+    def plan(self) -> TrainingStarted:
+        """What is about to be trained."""
+        recipe, cut, device = self._recipe, self._blocks(1), self._data.train.labels.device
+        threads = torch.get_num_threads()
+        is_cuda = device.type == "cuda"
+        name = torch.cuda.get_device_name(device) if is_cuda else f"{threads} CPU thread{'s'[: threads > 1]}"
+        return TrainingStarted(
+            steps=recipe.steps,
+            blocks=len(cut),
+            images=sum(len(numbers) for numbers in cut),
+            val_images=len(self._data.val),
+            parameters=sum(parameter.numel() for parameter in self._model.parameters()),
+            device=f"{device} ({name})" if is_cuda else name,
+            precision=recipe.precision,
+            clip_norm=recipe.clip.norm if recipe.clip else None,
+            target_val_accuracy=recipe.target.val_accuracy if recipe.target else None,
+            target_source=recipe.target.source if recipe.target else "",
+        )
+
+    def _blocks(self, step: int) -> list[Tensor]:
+        images, labels = len(self._data.train), self._data.train.labels
+        return blocks(images, self._recipe.data, self._recipe.gradient, self._recipe.seed, step, labels.device)
+
+    def _update(self, step: int, numbers: list[Tensor], place: int, places: int, rate: float) -> Measures:
         """One update by the mean over the blocks `numbers`; the first is block `place` of the `places` of the step."""
-        # The mean of one gradient is that gradient, and never asks for another pass.
-        mean = self.mean if len(numbers) > 1 else PlainMean(list(self.model.parameters()))
-
-        def one_pass() -> tuple[list[Tensor], Measures]:
-            full = full_gradient(
-                self.model,
-                numbers,
-                lambda some: self._batch(some, step),
-                lambda logits, labels: smoothed_cross_entropy(logits, labels, self.recipe.loss.label_smoothing),
-                self.recipe.penalty,
-                rate,
-                mean,
-                lambda k: self._on_block("training", step, place + k, places),
-            )
-            norm = clip_(full.gradient, self.recipe.clip)
-            return full.gradient, look(self.model, full, norm)
-
-        gradient, measures = one_pass()
-        if not measures.is_good:
-            before.restore_()
-            mean.adapt()
-            self.emit(PassRepeated(step))
-            gradient, measures = one_pass()
+        work = Work(
+            numbers,
+            lambda some: self._batch(some, step),
+            rate,
+            lambda k: self._on_block("training", step, place + k, places),
+            lambda: self._emit(PassRepeated(step)),
+        )
+        measures = self._descent.aim_(work)
         self._check(step, measures)
-        for parameter, part in zip(self.model.parameters(), gradient, strict=True):
-            parameter.grad = part
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        self.average.follow()
+        self._descent.move_(rate)
         return measures
 
-    def _tell(self, step: int, told: list[Measures], rate: float, seconds: float) -> None:
-        measures = combine(told)
-        if is_by_block(self.recipe.gradient, step):  # the weights that the pass has led to
-            measures = replace(measures, param_norm=float(weight_norm(self.model)))
+    def _tell(self, step: int, told: list[Measures], rate: float, seconds: float) -> Measures:
+        recipe, measures = self._recipe, combine(told)
+        if is_by_block(recipe.gradient, step):  # the weights that the pass has led to
+            param_norm, decayed_norm = self._descent.weight_norms()
+            measures = replace(measures, param_norm=param_norm, decayed_norm=decayed_norm)
         longest = max(update.grad_norm for update in told)
-        if self.recipe.clip and longest > self.recipe.clip.norm:
-            self.emit(GradientClipped(step, longest, self.recipe.clip.norm))
+        if recipe.clip and recipe.clip.norm and longest > recipe.clip.norm:
+            self._emit(GradientClipped(step, longest, recipe.clip.norm))
+        full = full_loss(measures, recipe, rate)
         values: dict[str, float | None] = {
             "loss": measures.loss,
-            "full_loss": full_loss(measures, self.recipe, rate),
+            "full_loss": full,
+            "penalty_share": penalty_loss(measures, recipe, rate) / full if recipe.penalty and full else None,
             "accuracy": measures.accuracy,
             "grad_norm": measures.grad_norm,
             "block_grad_norm": math.sqrt(measures.block_square),
+            "clipped_blocks": measures.clipped_blocks if recipe.clip and recipe.clip.block_norm else None,
             "param_norm": measures.param_norm,
             "learning_rate": rate,
             "step_seconds": seconds,
             "images_per_second": measures.images / seconds,
         }
-        self.emit(StepTaken(step, values))
+        self._emit(StepTaken(step, values))
+        return measures
 
     def _batch(self, numbers: Tensor, step: int) -> Batch:
-        pictures = self.data.train.pictures[numbers]
-        moved = augment(pictures, numbers, self.recipe.data.augment, self.recipe.seed, step)
-        dtype = next(self.model.parameters()).dtype
-        return self.data.normalize(moved, dtype), self.data.train.labels[numbers]
+        dtype = next(self._model.parameters()).dtype
+        return batch(self._data, self._recipe.data, numbers, self._recipe.seed, step, dtype)
 
     def _check(self, step: int, measures: Measures) -> None:
         wrong = measures.not_finite()
         if wrong:
-            self.emit(NonFiniteFound(step, wrong))
+            self._emit(NonFiniteFound(step, wrong))
             raise NonFiniteError(
                 f"step {step} was not finite ({', '.join(wrong)}); the weights of step {self.step} are saved",
                 "a lower learning rate, a longer warm-up or a smaller clip norm may help",
             )
 
     def _on_block(self, task: Task, step: int, done: int, total: int) -> None:
-        self.emit(ProgressMade(task, step, done, total))
-        command = self.next_command()
+        self._emit(ProgressMade(task, step, done, total))
+        command = self._next_command()
         if command:
-            self.emit(command)
+            self._emit(command)
             raise Interrupted("preempted" if command.command == "preempt" else "stopped")
 
 
@@ -241,20 +241,3 @@ def choose_device(devices: str) -> torch.device:
             "try --devices cpu",
         )
     return device
-
-
-def _plan(recipe: Recipe, data: DataSet, cut: list[Tensor], model: nn.Module, device: torch.device) -> TrainingStarted:
-    threads = torch.get_num_threads()
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} CPU thread{'s'[: threads > 1]}"
-    return TrainingStarted(
-        steps=recipe.steps,
-        blocks=len(cut),
-        images=sum(len(numbers) for numbers in cut),
-        val_images=len(data.val),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        device=f"{device} ({name})" if device.type == "cuda" else name,
-        precision="float32",
-        clip_norm=recipe.clip.norm if recipe.clip else None,
-        target_val_accuracy=recipe.target.val_accuracy if recipe.target else None,
-        target_source=recipe.target.source if recipe.target else "",
-    )

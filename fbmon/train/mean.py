@@ -1,4 +1,4 @@
-"""The mean of many gradients, in one of three arithmetics; the exact one does not depend on their order."""
+"""The weighted mean of many gradients over all ranks; the exact one does not depend on their order."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,10 @@ from typing import Literal, Protocol, assert_never
 import torch
 from torch import Tensor
 
+from fbmon.train.distribute import ALONE, Ranks
+
+Accumulation = Literal["exact", "fp32", "legacy"]
+
 # How far a parameter's largest term may grow or shrink from one step to the next before the pass is repeated.
 _GROWTH_BITS = 4
 _SHRINK_BITS = 8
@@ -14,35 +18,51 @@ _FLOAT64_BITS = 53
 
 
 class Mean(Protocol):
-    """What a pass over the blocks asks of a mean: `start`, `add` for each block, `result`."""
+    """What a pass over the blocks asks of a mean: `start`, `add` for each block of this rank, `finish`."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
 
     def start(self) -> None:
         """Begin a new mean."""
 
-    def add(self, gradient: Sequence[Tensor], share: float) -> None:
-        """Take in a block's gradient, whose images are the `share` of all."""
+    def add(self, gradient: Sequence[Tensor], weight: float) -> None:
+        """Take in a block's gradient."""
 
-    def result(self) -> list[Tensor]:
-        """The mean, like the parameters in shape and dtype."""
+    def finish(self) -> list[Tensor]:
+        """The sum of all ranks' weighted gradients, like the parameters in shape and dtype."""
 
     def is_good(self) -> Tensor:
-        """1 on the device if the result is what was promised; 0 if the pass has to be repeated after `adapt`."""
+        """1 on the device if what `finish` gave is as promised; 0 if the pass has to be repeated after `adapt`."""
 
     def adapt(self) -> None:
         """Make the same pass, repeated, good."""
 
 
-def make_mean(accumulation: Literal["exact", "fp32", "legacy"], parameters: Sequence[Tensor], blocks: int) -> Mean:
+def make_mean(accumulation: Accumulation, parameters: Sequence[Tensor], blocks: int, ranks: Ranks = ALONE) -> Mean:
     """The mean that a recipe names, of `blocks` gradients like `parameters`."""
     match accumulation:
-        case "exact":
-            return ExactMean(parameters, blocks)
+        case "exact" | "legacy":
+            return ExactMean(parameters, blocks, ranks)
         case "fp32":
-            return PlainMean(parameters)
-        case "legacy":
-            return LegacyMean(parameters, blocks)
+            return PlainMean(parameters, ranks)
         case _:
             assert_never(accumulation)
+
+
+def weights(accumulation: Accumulation, images: Sequence[int]) -> list[float]:
+    """How much each block counts in the mean, given its number of images.
+
+    "legacy" is what the authors' code took for a mean until January 2023, and the published figures very likely rest on
+    it: an exponential average at rate 1/K over K blocks, from zero. The last block counts e times the first, and all
+    together 0.63 instead of 1 (the authors' commit "stable mean tentative fix" mends it).
+    """
+    if accumulation == "legacy":
+        rate = 1 / len(images)
+        return [rate * (1 - rate) ** later for later in reversed(range(len(images)))]
+    total = sum(images)
+    return [count / total for count in images]
 
 
 class ExactMean:
@@ -55,29 +75,32 @@ class ExactMean:
     16-fold or shrunk 256-fold since, and in the first pass of all, the pass is repeated once with new units.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], blocks: int) -> None:
+    def __init__(self, parameters: Sequence[Tensor], blocks: int, ranks: Ranks = ALONE) -> None:
         self._parameters = parameters
-        self._device = parameters[0].device
+        self._ranks = ranks
+        self.device = parameters[0].device
         self._sizes = [parameter.numel() for parameter in parameters]
         self._bits = _FLOAT64_BITS - math.ceil(math.log2(blocks)) - _GROWTH_BITS
         # float64 (parameters,), powers of two: all that a mean remembers, so a checkpoint has to keep it.
-        self.units = torch.zeros(len(self._sizes), dtype=torch.float64, device=self._device)
+        self.units = torch.zeros(len(self._sizes), dtype=torch.float64, device=self.device)
         self.start()
 
     def start(self) -> None:
-        self._total = torch.zeros(sum(self._sizes), dtype=torch.float64, device=self._device)
+        self._total = torch.zeros(sum(self._sizes), dtype=torch.float64, device=self.device)
         self._largest = torch.zeros_like(self.units)
-        sizes = torch.tensor(self._sizes, device=self._device)
+        sizes = torch.tensor(self._sizes, device=self.device)
         # Adding 1.5 * 2^52 units pushes all that is smaller than a unit out of a number; subtracting brings it back.
         self._magic = (1.5 * 2.0**52 * self.units).repeat_interleave(sizes, output_size=sum(self._sizes))
 
-    def add(self, gradient: Sequence[Tensor], share: float) -> None:
-        terms = torch.cat([part.reshape(-1) for part in gradient]).double().mul_(share)
-        largest = torch.stack(torch._foreach_norm(list(gradient), ord=torch.inf)).double().mul_(share)
+    def add(self, gradient: Sequence[Tensor], weight: float) -> None:
+        terms = torch.cat([part.reshape(-1) for part in gradient]).double().mul_(weight)
+        largest = torch.stack(torch._foreach_norm(list(gradient), ord=torch.inf)).double().mul_(weight)
         torch.maximum(self._largest, largest, out=self._largest)
         self._total += terms.add_(self._magic).sub_(self._magic)
 
-    def result(self) -> list[Tensor]:
+    def finish(self) -> list[Tensor]:
+        self._ranks.sum_(self._total)
+        self._ranks.max_(self._largest)
         parts = torch.split(self._total, self._sizes)
         return [
             part.view(parameter.shape).to(parameter.dtype)
@@ -98,51 +121,27 @@ class ExactMean:
 
 
 class PlainMean:
-    """The fast sum in the parameters' own precision; its last bits depend on the order of the blocks."""
+    """The fast sum in the parameters' own precision; its last bits depend on the order of the blocks and the ranks."""
 
-    def __init__(self, parameters: Sequence[Tensor]) -> None:
+    def __init__(self, parameters: Sequence[Tensor], ranks: Ranks = ALONE) -> None:
         self._parameters = parameters
-        self.start()
+        self._ranks = ranks
+        self.device = parameters[0].device
 
     def start(self) -> None:
-        self._total = [torch.zeros_like(parameter) for parameter in self._parameters]
+        self._total = torch.zeros_like(torch.cat([parameter.detach().reshape(-1) for parameter in self._parameters]))
+        parts = torch.split(self._total, [parameter.numel() for parameter in self._parameters])
+        self._parts = [part.view_as(parameter) for part, parameter in zip(parts, self._parameters, strict=True)]
 
-    def add(self, gradient: Sequence[Tensor], share: float) -> None:
-        torch._foreach_add_(self._total, list(gradient), alpha=share)
+    def add(self, gradient: Sequence[Tensor], weight: float) -> None:
+        torch._foreach_add_(self._parts, list(gradient), alpha=weight)
 
-    def result(self) -> list[Tensor]:
-        return self._total
-
-    def is_good(self) -> Tensor:
-        return torch.ones((), dtype=torch.float64, device=self._total[0].device)
-
-    def adapt(self) -> None:
-        """Nothing to adapt: always good."""
-
-
-class LegacyMean:
-    """The exponential average at rate 1/blocks from zero that the authors' code took for a mean until January 2023.
-
-    The last block counts e times the first, and all together 0.63 instead of 1; the published figures very likely rest
-    on it (the authors' commit "stable mean tentative fix" mends it).
-    """
-
-    def __init__(self, parameters: Sequence[Tensor], blocks: int) -> None:
-        self._parameters = parameters
-        self._rate = 1 / blocks
-        self.start()
-
-    def start(self) -> None:
-        self._average = [torch.zeros_like(parameter) for parameter in self._parameters]
-
-    def add(self, gradient: Sequence[Tensor], share: float) -> None:
-        torch._foreach_lerp_(self._average, list(gradient), self._rate)
-
-    def result(self) -> list[Tensor]:
-        return self._average
+    def finish(self) -> list[Tensor]:
+        self._ranks.sum_(self._total)
+        return self._parts
 
     def is_good(self) -> Tensor:
-        return torch.ones((), dtype=torch.float64, device=self._average[0].device)
+        return torch.ones((), dtype=torch.float64, device=self.device)
 
     def adapt(self) -> None:
         """Nothing to adapt: always good."""

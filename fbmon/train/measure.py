@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -13,32 +13,62 @@ from fbmon.train.gradient import FullGradient
 
 @dataclass(frozen=True)
 class Measures:
-    """One update's, or the mean over the updates of a pass."""
+    """One update's, or the mean over the updates of a pass. Sums over blocks are exact, so no order shows in them."""
 
     loss: float
     accuracy: float
     grad_norm: float  # of the mean gradient, penalty included, before clipping
     block_square: float  # mean squared norm of the plain block gradients
+    acc_square: float  # squared norm of the plain full gradient, where the penalty needs it; else 0
     param_norm: float  # before the update
+    decayed_norm: float  # of the parameters that weight decay acts on
+    clipped_blocks: float  # the share of blocks whose own gradient was clipped
     is_good: float  # whether the mean was what it promised
     images: int
+    block_norms: tuple[float, ...]  # of the plain block gradients
 
     def not_finite(self) -> list[str]:
         """The names of those that are infinite or not a number."""
-        return [name for name, value in asdict(self).items() if not math.isfinite(value)]
+        numbers = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "block_norms"}
+        return [name for name, value in numbers.items() if not math.isfinite(value)]
 
 
-def look(model: nn.Module, full: FullGradient, norm: Tensor) -> Measures:
-    """The measures of an update that is about to be made: the one full sync of the step."""
-    told = (full.loss, full.accuracy, norm.double(), full.block_square, weight_norm(model), full.is_good)
-    loss, accuracy, grad_norm, block_square, param_norm, is_good = torch.stack(told).tolist()
-    return Measures(loss, accuracy, grad_norm, block_square, param_norm, is_good, full.images)
+def look(
+    full: FullGradient,
+    grad_norm: Tensor,
+    acc: Sequence[Tensor] | None,
+    parameters: Sequence[nn.Parameter],
+    decayed: Sequence[nn.Parameter],
+    images: Sequence[int],
+) -> Measures:
+    """The measures of an update that is about to be made: the one full sync of the step.
+
+    `acc` is the plain full gradient, if there is one; `images` are the numbers of images of the blocks.
+    """
+    acc_norm = norm_of(acc) if acc is not None else torch.zeros_like(grad_norm)
+    scalars = [grad_norm, acc_norm, norm_of(parameters), norm_of(decayed), full.is_good]
+    told = torch.cat([torch.stack([scalar.double() for scalar in scalars]), full.rows.reshape(-1)]).tolist()
+    grad, accumulated, param, decay, is_good, *rows = told
+    losses, accuracies, squares, clipped = rows[0::4], rows[1::4], rows[2::4], rows[3::4]
+    return Measures(
+        loss=_mean(losses, images),
+        accuracy=_mean(accuracies, images),
+        grad_norm=grad,
+        block_square=_mean(squares, images),
+        acc_square=accumulated**2,
+        param_norm=param,
+        decayed_norm=decay,
+        clipped_blocks=_mean(clipped, [1] * len(clipped)),
+        is_good=is_good,
+        images=sum(images),
+        block_norms=tuple(math.sqrt(square) for square in squares),
+    )
 
 
 @torch.no_grad()
-def weight_norm(model: nn.Module) -> Tensor:
-    """The L2 norm of all parameters, as a float64 scalar."""
-    norm: Tensor = torch.stack(torch._foreach_norm(list(model.parameters()))).double().norm()
+def norm_of(tensors: Sequence[Tensor]) -> Tensor:
+    """The L2 norm over all entries, as a float64 scalar; at least one tensor."""
+    norm: Tensor = torch.stack(torch._foreach_norm(list(tensors))).double().norm()
     return norm
 
 
@@ -46,24 +76,38 @@ def combine(told: Sequence[Measures]) -> Measures:
     """The measures of a pass of several updates, weighted by images; norms by their root mean square."""
     if len(told) == 1:
         return told[0]
-    images = sum(one.images for one in told)
-
-    def mean(values: Sequence[float]) -> float:
-        return math.fsum(value * one.images / images for value, one in zip(values, told, strict=True))
-
+    images = [one.images for one in told]
     return Measures(
-        loss=mean([one.loss for one in told]),
-        accuracy=mean([one.accuracy for one in told]),
-        grad_norm=math.sqrt(mean([one.grad_norm**2 for one in told])),
-        block_square=mean([one.block_square for one in told]),
+        loss=_mean([one.loss for one in told], images),
+        accuracy=_mean([one.accuracy for one in told], images),
+        grad_norm=math.sqrt(_mean([one.grad_norm**2 for one in told], images)),
+        block_square=_mean([one.block_square for one in told], images),
+        acc_square=0.0,
         param_norm=told[-1].param_norm,
+        decayed_norm=told[-1].decayed_norm,
+        clipped_blocks=_mean([one.clipped_blocks for one in told], [1] * len(told)),
         is_good=1.0,
-        images=images,
+        images=sum(images),
+        block_norms=tuple(norm for one in told for norm in one.block_norms),
     )
 
 
+def penalty_loss(measures: Measures, recipe: Recipe, rate: float) -> float:
+    """The penalty as the authors' code writes it into the full loss: (τ/4) (α mean ‖g‖² + β ‖G‖²)."""
+    if recipe.penalty is None:
+        return 0.0
+    strengths = recipe.penalty.strength, recipe.penalty.acc_strength
+    return rate / 4 * (strengths[0] * measures.block_square + strengths[1] * measures.acc_square)
+
+
 def full_loss(measures: Measures, recipe: Recipe, rate: float) -> float:
-    """Loss, weight decay and penalty together: L + ½ λ ‖θ‖² + (τα/4) mean ‖g‖² (paper's code, statistics)."""
-    decay = recipe.optimizer.weight_decay / 2 * measures.param_norm**2
-    penalty = rate * recipe.penalty.strength / 4 * measures.block_square if recipe.penalty else 0.0
-    return measures.loss + decay + penalty
+    """Loss, weight decay and penalty together: L + ½ λ ‖θ‖² + penalty (paper's code, statistics)."""
+    decay = recipe.optimizer.weight_decay / 2 * measures.decayed_norm**2
+    return measures.loss + decay + penalty_loss(measures, recipe, rate)
+
+
+def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
+    """The weighted mean, its sum rounded once; not finite if a value is not."""
+    if not all(map(math.isfinite, values)):
+        return math.nan
+    return math.fsum(value * weight for value, weight in zip(values, weights, strict=True)) / sum(weights)

@@ -1,11 +1,15 @@
 """Penalties added to a block's gradient.
 
-All three descend (τ/8) α ‖g‖², whose gradient is (τα/4) H g, with τ the learning rate of the step, α the strength, g
-and H the block's gradient and Hessian. The theory (Smith et al. 2021, arXiv 2101.12176) asks for twice as much,
-(τ/4) α ‖g‖²; the authors' code adds half of it, and so does this, because their published numbers rest on it. Finite
-differences take H g from gradients at shifted weights; at the shift of 0.01 that the paper uses, a network with ReLUs
-is not smooth, and what they measure is not the Hessian's product but a gradient's change over a finite step, which
-works better (Karakida et al. 2023, arXiv 2210.02720).
+All three add (τ/4) H v to it, with v = α g + β G; τ is the learning rate of the step, g and H are the block's gradient
+and Hessian, α is `strength`; G is the full gradient and β is `acc_strength`. Averaged over the blocks that descends
+(τ/8) α mean ‖g‖² + (τ/8) β ‖G‖². The theory (Smith et al. 2021, arXiv 2101.12176) asks for twice as much, τ/4 with
+α = 1; the authors' code adds half of it, and so does this, because their published numbers rest on it: with their
+α = 0.5 a quarter of the theory's correction.
+
+Finite differences take H v from gradients at weights shifted by h v, where h makes the shift exactly ε long, whatever
+α is: in the L2 norm over all parameters, as in the authors' code, or in that of the largest entry. At the paper's
+ε = 0.01 a network with ReLUs is not smooth, and what they measure is not the Hessian's product but a gradient's change
+over a finite step, which works better (Karakida et al. 2023, arXiv 2210.02720).
 """
 
 from collections.abc import Callable, Sequence
@@ -25,24 +29,41 @@ def gradient_of(loss: Tensor, parameters: Sequence[Tensor]) -> Gradient:
     return list(torch.autograd.grad(loss, parameters))
 
 
+def forward_passes(penalty: Penalty | None) -> int:
+    """How often a block goes forward through the network for its penalized gradient."""
+    if penalty is None or penalty.method == "autograd":
+        return 1
+    return 2 if penalty.method == "forward" else 3
+
+
 def penalize(
-    loss: Tensor, again: Loss, parameters: Sequence[Tensor], learning_rate: float, penalty: Penalty
+    loss: Tensor,
+    again: Loss,
+    parameters: Sequence[Tensor],
+    full: Gradient | None,
+    learning_rate: float,
+    penalty: Penalty,
 ) -> tuple[Gradient, Gradient]:
     """A block's gradient without and with the penalty.
 
     `loss` is the block's, its graph still alive; `again` computes it anew, forward, at the present weights, which are
-    the same to the last bit afterwards. Batch norm sees every forward pass, as in the authors' code.
+    the same to the last bit afterwards. `full` is the full gradient, for a penalty with an `acc_strength`. Batch norm
+    sees every forward pass, as in the authors' code.
     """
     if penalty.method == "autograd":
-        plain, product = _hessian_product(loss, parameters)
-        return plain, _add(plain, product, learning_rate / 4 * penalty.strength)
+        graph = torch.autograd.grad(loss, parameters, create_graph=True)
+        plain = [part.detach() for part in graph]
+        direction = _direction(plain, full, penalty)
+        product = torch.autograd.grad(graph, parameters, grad_outputs=direction)
+        return plain, _add(plain, product, learning_rate / 4)
     plain = gradient_of(loss, parameters)
-    direction = list(torch._foreach_mul(plain, penalty.strength))
-    length = torch.stack(torch._foreach_norm(direction)).norm()
+    direction = _direction(plain, full, penalty)
+    order = 2.0 if penalty.epsilon_norm == "l2" else torch.inf
+    length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(direction, ord=order)), ord=order)
     # A gradient of zero has no direction: the difference is then zero too, and must not become 0/0.
     reach = penalty.epsilon / length.clamp_min(torch.finfo(length.dtype).tiny)
     match penalty.method:
-        case "forward":  # (g(θ + h v) - g(θ)) / h with v = α g and h = ε/‖v‖: the weights move by exactly ε along g
+        case "forward":  # (g(θ + h v) - g(θ)) / h
             ahead, behind = _shifted(again, parameters, direction, reach), plain
         case "central":  # (g(θ + h v/2) - g(θ - h v/2)) / h
             ahead = _shifted(again, parameters, direction, reach / 2)
@@ -51,6 +72,14 @@ def penalize(
             assert_never(penalty.method)
     difference = [after - before for after, before in zip(ahead, behind, strict=True)]
     return plain, _add(plain, difference, learning_rate / 4 / reach)
+
+
+def _direction(plain: Gradient, full: Gradient | None, penalty: Penalty) -> Gradient:
+    """α g + β G."""
+    direction = list(torch._foreach_mul(plain, penalty.strength))
+    if full is not None:
+        torch._foreach_add_(direction, full, alpha=penalty.acc_strength)
+    return direction
 
 
 def _shifted(again: Loss, parameters: Sequence[Tensor], direction: Gradient, reach: Tensor) -> Gradient:
@@ -64,12 +93,5 @@ def _shifted(again: Loss, parameters: Sequence[Tensor], direction: Gradient, rea
     return gradient
 
 
-def _hessian_product(loss: Tensor, parameters: Sequence[Tensor]) -> tuple[Gradient, Gradient]:
-    """The gradient g and H g, by double backward."""
-    graph = torch.autograd.grad(loss, parameters, create_graph=True)
-    plain = [part.detach() for part in graph]
-    return plain, list(torch.autograd.grad(graph, parameters, grad_outputs=plain))
-
-
-def _add(plain: Gradient, other: Gradient, factor: Tensor | float) -> Gradient:
-    return list(torch._foreach_add(plain, torch._foreach_mul(other, factor)))
+def _add(plain: Gradient, other: Sequence[Tensor], factor: Tensor | float) -> Gradient:
+    return list(torch._foreach_add(plain, torch._foreach_mul(list(other), factor)))

@@ -1,4 +1,4 @@
-"""The state before a step, kept so that a step which is not finished has not happened."""
+"""The state before a pass, kept so that what is not finished has not happened."""
 
 import copy
 
@@ -7,20 +7,21 @@ from torch import nn
 
 
 class Snapshot:
-    """A copy of the batch-norm statistics, and with `whole` of the weights and the optimizer's state too.
+    """A copy of the batch-norm statistics, and with an optimizer of the weights and its state too.
 
     A pass that updates only at its end changes nothing but the statistics before it is over.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, *, whole: bool) -> None:
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
         self._optimizer = optimizer
-        self._tensors = [*model.buffers(), *(model.parameters() if whole else ())]
+        self._tensors = [*model.buffers(), *(model.parameters() if optimizer else ())]
         self._copies = [tensor.detach().clone() for tensor in self._tensors]
-        self._optimizer_state = copy.deepcopy(optimizer.state_dict()) if whole else None
+        self._optimizer_state = copy.deepcopy(optimizer.state_dict()) if optimizer else None
 
     @torch.no_grad()
     def restore_(self) -> None:
         """Put everything back, to the last bit."""
-        torch._foreach_copy_(self._tensors, self._copies)
-        if self._optimizer_state is not None:
+        if self._tensors:
+            torch._foreach_copy_(self._tensors, self._copies)
+        if self._optimizer is not None and self._optimizer_state is not None:
             self._optimizer.load_state_dict(self._optimizer_state)

@@ -11,7 +11,7 @@ FAULTY = {
     "zero steps": (TINY.replace("steps = 40", "steps = 0"), ["{file}:3: steps = 0: must be greater than 0"]),
     "an unknown data set": (
         TINY.replace('"digits"', '"mnist"'),
-        ['{file}:6: data.dataset = "mnist": must be "digits" or "cifar10"'],
+        ['{file}:6: data.dataset = "mnist": must be "digits", "cifar10" or "cifar100"'],
     ),
     "another name for the learning rate": (
         TINY.replace("\nlr = ", "\nlearning_rate = "),

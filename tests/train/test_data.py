@@ -1,19 +1,20 @@
-"""The data sets, how they are cut into blocks, and what is said when one is not to be had."""
+"""The data sets, and what is said when one is not to be had."""
 
 import errno
+import hashlib
+import pickle
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from fbmon.errors import DataError
 from fbmon.events import Event, PhaseEntered
-from fbmon.recipe import Data, Gradient
-from fbmon.train.data import DataSet, blocks, load
+from fbmon.recipe import Data
+from fbmon.train.data import DataSet, load
 
 CPU = torch.device("cpu")
 ARCHIVE, UNPACKED = "cifar-10-python.tar.gz", "cifar-10-batches-py"
@@ -21,10 +22,6 @@ ARCHIVE, UNPACKED = "cifar-10-python.tar.gz", "cifar-10-batches-py"
 
 def digits(limit: int | None = None, val_limit: int | None = None) -> DataSet:
     return load(Data(dataset="digits", limit=limit, val_limit=val_limit), None, CPU, lambda _: None)
-
-
-def cut(images: int, gradient: Gradient, seed: int = 0, step: int = 1) -> list[list[int]]:
-    return [numbers.tolist() for numbers in blocks(images, gradient, seed, step, CPU)]
 
 
 def test_the_digits_are_1437_and_360_pictures_of_8_by_8_with_all_ten_labels() -> None:
@@ -62,37 +59,29 @@ def test_a_limit_takes_the_first_images() -> None:
     assert len(digits(limit=10**9).train) == 1437
 
 
-def test_blocks_in_fixed_order_are_cut_as_they_come() -> None:
-    assert cut(7, Gradient(block=3)) == [[0, 1, 2], [3, 4, 5], [6]]
-    assert cut(7, Gradient(block=3, drop_last=True)) == [[0, 1, 2], [3, 4, 5]]
-    assert cut(6, Gradient(block=3, drop_last=True)) == [[0, 1, 2], [3, 4, 5]]
-    assert cut(2, Gradient(block=3, drop_last=True)) == [[0, 1]]
-
-
-@settings(deadline=None, max_examples=80)
-@given(
-    images=st.integers(1, 200), block=st.integers(1, 250), drop_last=st.booleans(),
-    seed=st.integers(0, 2**63 - 1), step=st.integers(1, 10**6),
-)  # fmt: skip
-def test_shuffled_blocks_use_every_image_once_and_have_the_sizes_of_fixed_ones(
-    images: int, block: int, drop_last: bool, seed: int, step: int
+def test_cifar100_has_its_fine_labels_and_its_own_normalization(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shuffled = cut(images, Gradient(block=block, order="shuffled", drop_last=drop_last), seed, step)
-    fixed = cut(images, Gradient(block=block, drop_last=drop_last), seed, step)
-    assert [len(numbers) for numbers in shuffled] == [len(numbers) for numbers in fixed]
-    used = [number for numbers in shuffled for number in numbers]
-    assert len(set(used)) == len(used)
-    assert set(used) <= set(range(images))
-    assert len(used) == images or drop_last
+    from torchvision.datasets import CIFAR100
 
-
-def test_the_shuffled_order_is_a_function_of_seed_and_step() -> None:
-    gradient = Gradient(block=10, order="shuffled")
-    order = cut(100, gradient, seed=0, step=1)
-    assert cut(100, gradient, seed=0, step=1) == order
-    assert cut(100, gradient, seed=0, step=2) != order
-    assert cut(100, gradient, seed=1, step=1) != order
-    assert order[0] != list(range(10))
+    made = torch.Generator().manual_seed(0)
+    folder = tmp_path / CIFAR100.base_folder
+    folder.mkdir()
+    for name, files, labels in (("train", "train_list", [99, 3]), ("test", "test_list", [7])):
+        pixels = torch.randint(256, (len(labels), 3072), generator=made, dtype=torch.uint8).numpy()
+        raw = pickle.dumps({"data": pixels, "fine_labels": labels, "coarse_labels": [0] * len(labels)})
+        (folder / name).write_bytes(raw)
+        monkeypatch.setattr(CIFAR100, files, [[name, hashlib.md5(raw).hexdigest()]])
+    raw = pickle.dumps({"fine_label_names": [str(number) for number in range(100)]})
+    (folder / "meta").write_bytes(raw)
+    monkeypatch.setitem(CIFAR100.meta, "md5", hashlib.md5(raw).hexdigest())
+    data = load(Data(dataset="cifar100"), tmp_path, CPU, lambda _: None)
+    assert (data.classes, data.train.labels.tolist(), data.val.labels.tolist()) == (100, [99, 3], [7])
+    assert data.train.pictures.shape == (2, 3, 32, 32)
+    white = data.normalize(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8), torch.float64)
+    assert white.flatten().tolist() == pytest.approx(
+        [(1 - 0.50716) / 0.26733, (1 - 0.48669) / 0.25644, (1 - 0.44120) / 0.27615], abs=1e-4
+    )
 
 
 @pytest.fixture
@@ -108,23 +97,30 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     urllib.request.install_opener(urllib.request.build_opener())
 
 
-def missing_cifar10(root: Path) -> tuple[DataError, list[Event]]:
+def missing(root: Path, dataset: Literal["cifar10", "cifar100"] = "cifar10") -> tuple[DataError, list[Event]]:
     events: list[Event] = []
     with pytest.raises(DataError) as raised:
-        load(Data(dataset="cifar10"), root, CPU, events.append)
+        load(Data(dataset=dataset), root, CPU, events.append)
     return raised.value, events
 
 
+@pytest.mark.parametrize(
+    ("dataset", "title", "archive"),
+    [
+        ("cifar10", "CIFAR-10", "cifar-10-python.tar.gz (MD5 c58f30108f718f92721af3b95e74349a)"),
+        ("cifar100", "CIFAR-100", "cifar-100-python.tar.gz (MD5 eb9058c3a382ffc7106e4002c42a8d85)"),
+    ],
+)
 @pytest.mark.usefixtures("no_network")
-def test_cifar10_that_cannot_be_downloaded_is_told_with_what_to_put_where_and_leaves_nothing(tmp_path: Path) -> None:
+def test_images_that_cannot_be_downloaded_are_told_with_what_to_put_where_and_leave_nothing(
+    dataset: Literal["cifar10", "cifar100"], title: str, archive: str, tmp_path: Path
+) -> None:
     root = tmp_path / "images"
-    error, events = missing_cifar10(root)
+    error, events = missing(root, dataset)
     refused = f"<urlopen error [Errno {errno.ECONNREFUSED}] Connection refused>"
-    assert error.message == f"CIFAR-10 is not in {root} and could not be downloaded: {refused}"
-    assert error.hint == (
-        "put cifar-10-python.tar.gz (MD5 c58f30108f718f92721af3b95e74349a) "
-        f"or the unpacked folder cifar-10-batches-py into {root}"
-    )
+    assert error.message == f"{title} is not in {root} and could not be downloaded: {refused}"
+    folder = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}[dataset]
+    assert error.hint == f"put {archive} or the unpacked folder {folder} into {root}"
     assert events == [PhaseEntered("downloading data")]
     assert list(root.iterdir()) == []
 
@@ -134,7 +130,7 @@ def test_damaged_files_laid_there_by_hand_are_refused_and_left_as_they_are(tmp_p
     (tmp_path / ARCHIVE).write_bytes(b"half an archive")
     (tmp_path / UNPACKED).mkdir()
     (tmp_path / UNPACKED / "data_batch_1").write_bytes(b"half a batch")
-    error, _ = missing_cifar10(tmp_path)
+    error, _ = missing(tmp_path)
     assert error.message.startswith(f"CIFAR-10 is not in {tmp_path} and could not be downloaded: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == [UNPACKED, ARCHIVE]
     assert (tmp_path / ARCHIVE).read_bytes() == b"half an archive"
@@ -144,5 +140,5 @@ def test_damaged_files_laid_there_by_hand_are_refused_and_left_as_they_are(tmp_p
 @pytest.mark.usefixtures("no_network")
 def test_a_folder_for_images_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    error, _ = missing_cifar10(tmp_path / "file" / "images")
+    error, _ = missing(tmp_path / "file" / "images")
     assert "Not a directory" in error.message

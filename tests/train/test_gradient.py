@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from fbmon.recipe import Clip, Model, Penalty
+from fbmon.recipe import Model, Penalty
 from fbmon.train.clip import clip_
-from fbmon.train.gradient import FullGradient, full_gradient
-from fbmon.train.mean import make_mean
+from fbmon.train.gradient import FullGradient, block_gradient, full_gradient
+from fbmon.train.mean import make_mean, weights
 from fbmon.train.models import make_model
-from fbmon.train.regularize import penalize
+from fbmon.train.regularize import forward_passes, penalize
+from fbmon.train.statistics import RunningStatistics
 
 IMAGES, CLASSES = 22, 5
 Accumulation = Literal["exact", "fp32"]
@@ -47,22 +48,27 @@ def full(
     blocks: list[Tensor],
     penalty: Penalty | None = None,
     accumulation: Accumulation = "exact",
+    on_block: Callable[[int], None] = lambda _: None,
 ) -> FullGradient:
     """The full gradient, its pass repeated where the mean asks for it."""
     inputs, labels = images
-    mean = make_mean(accumulation, list(model.parameters()), len(blocks))
+    parameters = list(model.parameters())
+    shares = weights(accumulation, [len(block) for block in blocks])
+    mean = make_mean(accumulation, parameters, len(blocks))
+    statistics = RunningStatistics(model, "momentum")
+
+    def forward(pictures: Tensor) -> Tensor:
+        logits: Tensor = model(pictures)
+        statistics.take()
+        return logits
+
+    def one_block(k: int) -> tuple[list[Tensor], Tensor]:
+        batch = inputs[blocks[k]], labels[blocks[k]]
+        return block_gradient(forward, parameters, batch, cross_entropy, 0.8, penalty)
 
     def one_pass() -> FullGradient:
-        return full_gradient(
-            model,
-            blocks,
-            lambda some: (inputs[some], labels[some]),
-            cross_entropy,
-            penalty,
-            0.8,
-            mean,
-            on_block=lambda _: None,
-        )
+        statistics.start(shares, forward_passes(penalty))
+        return full_gradient(one_block, shares, mean, statistics, on_block)
 
     found = one_pass()
     if found.is_good:
@@ -71,6 +77,12 @@ def full(
     found = one_pass()
     assert found.is_good
     return found
+
+
+def averages(found: FullGradient, blocks: list[Tensor]) -> list[float]:
+    """Loss, accuracy and squared block norm, weighted by images."""
+    shares = torch.tensor([len(block) / IMAGES for block in blocks], dtype=torch.float64)
+    return [float(value) for value in (shares @ found.rows)[:3]]
 
 
 def plain_gradient(model: nn.Module, inputs: Tensor, labels: Tensor, *, graph: bool = False) -> list[Tensor]:
@@ -101,19 +113,20 @@ def test_with_batch_norm_it_is_the_mean_of_the_block_gradients_weighted_by_image
     found = full(model, images, blocks, accumulation=accumulation)
     assert [len(block) for block in blocks] == [8, 8, 6]
     each = [flat(plain_gradient(model, inputs[some], labels[some])) for some in blocks]
-    weights = [len(some) / IMAGES for some in blocks]
-    mean = sum((weight * part for weight, part in zip(weights, each, strict=True)), torch.zeros_like(each[0]))
+    shares = [len(some) / IMAGES for some in blocks]
+    mean = sum((share * part for share, part in zip(shares, each, strict=True)), torch.zeros_like(each[0]))
     torch.testing.assert_close(flat(found.gradient), mean, rtol=1e-9, atol=1e-12)
-    square = sum(weight * float(part.square().sum()) for weight, part in zip(weights, each, strict=True))
-    assert float(found.block_square) == pytest.approx(square, rel=1e-11)
+    square = sum(share * float(part.square().sum()) for share, part in zip(shares, each, strict=True))
+    assert averages(found, blocks)[2] == pytest.approx(square, rel=1e-11)
 
 
 def test_loss_and_accuracy_are_the_means_over_all_images(images: tuple[Tensor, Tensor]) -> None:
     model = smooth()
-    found = full(model, images, cut(8, 16))
+    blocks = cut(8, 16)
+    loss, accuracy, _ = averages(full(model, images, blocks), blocks)
     logits = model(images[0])
-    assert float(found.loss) == pytest.approx(float(cross_entropy(logits, images[1]).detach()), rel=1e-12)
-    assert float(found.accuracy) == pytest.approx(int((logits.argmax(1) == images[1]).sum()) / IMAGES, rel=1e-12)
+    assert loss == pytest.approx(float(cross_entropy(logits, images[1]).detach()), rel=1e-12)
+    assert accuracy == pytest.approx(int((logits.argmax(1) == images[1]).sum()) / IMAGES, rel=1e-12)
 
 
 def test_the_order_of_the_blocks_does_not_matter_to_the_last_bit(images: tuple[Tensor, Tensor]) -> None:
@@ -160,12 +173,12 @@ def test_the_penalty_leaves_every_parameter_as_it_was_to_the_last_bit(
 
 @pytest.mark.parametrize("method", ["forward", "central", "autograd"])
 def test_a_gradient_of_zero_has_a_penalty_of_zero(method: Method) -> None:
-    weights = [torch.ones(3, requires_grad=True), torch.ones(2, 2, requires_grad=True)]
+    places = [torch.ones(3, requires_grad=True), torch.ones(2, 2, requires_grad=True)]
 
     def flat_valley() -> Tensor:
-        return torch.stack([(part - 1).square().sum() for part in weights]).sum()
+        return torch.stack([(part - 1).square().sum() for part in places]).sum()
 
-    found = penalize(flat_valley(), flat_valley, weights, 0.0, Penalty(strength=0.5, method=method))
+    found = penalize(flat_valley(), flat_valley, places, None, 0.0, Penalty(strength=0.5, method=method))
     assert [part.abs().max().item() for gradient in found for part in gradient] == [0, 0, 0, 0]
 
 
@@ -178,11 +191,8 @@ def test_before_every_block_the_caller_is_asked_and_may_end_the_pass(images: tup
             raise KeyboardInterrupt
 
     before = flat(list(model.parameters())).clone()
-    mean = make_mean("exact", list(model.parameters()), 4)
     with pytest.raises(KeyboardInterrupt):
-        full_gradient(
-            model, cut(5, 10, 15), lambda some: (images[0][some], images[1][some]), cross_entropy, None, 0.8, mean, ask
-        )
+        full(model, images, cut(5, 10, 15), on_block=ask)
     assert asked == [0, 1, 2]
     assert torch.equal(flat(list(model.parameters())), before)
 
@@ -193,15 +203,15 @@ def gradient_of_norm_5() -> list[Tensor]:
 
 def test_a_long_gradient_is_scaled_to_the_threshold_and_its_norm_before_is_told() -> None:
     gradient = gradient_of_norm_5()
-    assert float(clip_(gradient, Clip(norm=0.25))) == 5.0
+    assert float(clip_(gradient, 0.25)) == 5.0
     assert flat(gradient).tolist() == pytest.approx([0.15, 0, 0, 0.2], rel=1e-6)
     assert float(flat(gradient).norm()) == pytest.approx(0.25, rel=1e-6)
 
 
-@pytest.mark.parametrize("clip", [None, Clip(norm=5.0), Clip(norm=5.000001), Clip(norm=100.0)])
-def test_a_gradient_no_longer_than_the_threshold_is_untouched_to_the_last_bit(clip: Clip | None) -> None:
+@pytest.mark.parametrize("threshold", [None, 5.0, 5.000001, 100.0])
+def test_a_gradient_no_longer_than_the_threshold_is_untouched_to_the_last_bit(threshold: float | None) -> None:
     gradient = gradient_of_norm_5()
-    assert float(clip_(gradient, clip)) == 5.0
+    assert float(clip_(gradient, threshold)) == 5.0
     assert flat(gradient).view(torch.int32).tolist() == flat(gradient_of_norm_5()).view(torch.int32).tolist()
 
 
@@ -212,7 +222,7 @@ def test_clipping_is_torchs_own_to_the_last_bit() -> None:
     for parameter, part in zip(parameters, gradient, strict=True):
         parameter.grad = part.clone()
     norm = torch.nn.utils.clip_grad_norm_(parameters, 0.25, foreach=True)
-    assert torch.equal(clip_(gradient, Clip(norm=0.25)), norm)
+    assert torch.equal(clip_(gradient, 0.25), norm)
     assert all(
         torch.equal(part, parameter.grad)
         for part, parameter in zip(gradient, parameters, strict=True)

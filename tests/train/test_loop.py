@@ -44,7 +44,8 @@ def small(tiny: Path) -> Recipe:
     settings = {
         "steps": 3, "data.limit": 40, "data.val_limit": 30, "data.augment": "shift", "gradient.block": 16,
         "optimizer.lr": 0.1, "optimizer.momentum": 0.9, "optimizer.nesterov": "true", "optimizer.weight_decay": 5e-4,
-        "schedule.warmup": 0, "clip.norm": 0.25, "penalty.strength": 0.5, "validation.every": 100,
+        "schedule.warmup": 0, "clip.norm": 0.25, "clip.block_norm": 1000.0, "penalty.strength": 0.5,
+        "validation.every": 100,
     }  # fmt: skip
     return recipe.load(tiny, [f"{key}={value}" for key, value in settings.items()])
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fbmon.train.mean import ExactMean, LegacyMean, make_mean
+from fbmon.train.mean import ExactMean, make_mean, weights
 
 SHAPES = ((30, 20), (7,), (1,))
 BLOCKS = 40
@@ -34,8 +34,9 @@ def mean(exact: ExactMean, blocks: list[list[Tensor]]) -> tuple[list[Tensor], in
         exact.start()
         for block in blocks:
             exact.add(block, SHARE)
+        result = exact.finish()
         if exact.is_good():
-            return exact.result(), repeated
+            return result, repeated
         exact.adapt()
     raise AssertionError("a repeated pass must be good")
 
@@ -89,18 +90,24 @@ def test_the_fast_mean_agrees_to_float32() -> None:
     blocks = gradients(1.0, seed=3)
     exact, _ = mean(ExactMean(parameters(), BLOCKS), blocks)
     fast = make_mean("fp32", parameters(), BLOCKS)
+    fast.start()
     for block in blocks:
         fast.add(block, SHARE)
-    for one, other in zip(exact, fast.result(), strict=True):
+    for one, other in zip(exact, fast.finish(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5 * float(one.abs().max()))
+
+
+def test_blocks_count_by_their_images() -> None:
+    assert weights("exact", [8, 8, 6]) == weights("fp32", [8, 8, 6]) == [8 / 22, 8 / 22, 6 / 22]
 
 
 def test_the_legacy_mean_weighs_as_the_authors_code_did_until_2023() -> None:
     """Total weight 0.6326 for 390 blocks, and the last block 2.71 times the first."""
-    ones = LegacyMean([torch.zeros(1)], 390)
-    first = LegacyMean([torch.zeros(1)], 390)
-    for block in range(390):
-        ones.add([torch.ones(1)], 1 / 390)
-        first.add([torch.ones(1) if block == 0 else torch.zeros(1)], 1 / 390)
-    assert float(ones.result()[0]) == pytest.approx(0.6326, abs=1e-4)
-    assert (1 / 390) / float(first.result()[0]) == pytest.approx(2.71, abs=0.01)
+    counts = weights("legacy", [128] * 390)
+    assert sum(counts) == pytest.approx(0.6326, abs=1e-4)
+    assert counts[-1] / counts[0] == pytest.approx(2.71, abs=0.01)
+    average = 0.0  # as that code computed it
+    for value in (3.0, 1.0, 2.0):
+        average += (value - average) / 3
+    found = math.fsum(weight * value for weight, value in zip(weights("legacy", [5, 5, 5]), (3, 1, 2), strict=True))
+    assert found == pytest.approx(average, rel=1e-14)

@@ -1,0 +1,36 @@
+"""Which images each block of a step holds, and how they become network input."""
+
+import torch
+from torch import Tensor
+
+from fbmon.recipe import Data, Gradient
+from fbmon.train.augment import augment, random_bits
+from fbmon.train.data import DataSet
+
+Batch = tuple[Tensor, Tensor]  # network input (B, C, H, W), labels int64 (B,)
+
+
+def blocks(images: int, data: Data, gradient: Gradient, seed: int, step: int, device: torch.device) -> list[Tensor]:
+    """The numbers of the images of each block of step `step`, int64, as the recipe alone cuts them.
+
+    Of a data set of `images` images in several copies, copy c holds the numbers from c * images on. "shuffled" draws a
+    new order each step, a function of (seed, step). A data set smaller than a block is one block.
+    """
+    numbers = torch.arange(images * (data.copies or 1), device=device)
+    if data.copies and data.copy_per_step:
+        numbers = numbers[(step - 1) % data.copies * images :][:images]
+    if gradient.order == "shuffled":
+        numbers = numbers[torch.argsort(random_bits(seed, step, numbers, draw=3), stable=True)]
+    whole = len(numbers) - len(numbers) % gradient.block if gradient.drop_last else len(numbers)
+    return list(torch.split(numbers[: whole or len(numbers)], gradient.block))
+
+
+def batch(data: DataSet, wanted: Data, numbers: Tensor, seed: int, step: int, dtype: torch.dtype) -> Batch:
+    """The images with these numbers as network input, and their labels.
+
+    Augmentation is drawn anew for each step, or, in a data set of several copies, once for every (seed, copy, image).
+    """
+    rows = numbers % len(data.train) if wanted.copies else numbers
+    drawn = 0 if wanted.copies else step  # steps count from 1
+    pictures = augment(data.train.pictures[rows], numbers, wanted.augment, seed, drawn)
+    return data.normalize(pictures, dtype), data.train.labels[rows]

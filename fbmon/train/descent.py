@@ -1,0 +1,125 @@
+"""An update of the weights: the mean gradient over some blocks, clipped, looked at from the host, then applied."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from fbmon.recipe import Penalty, Recipe
+from fbmon.train.blocks import Batch
+from fbmon.train.clip import clip_
+from fbmon.train.distribute import ALONE, Ranks
+from fbmon.train.gradient import block_gradient, full_gradient
+from fbmon.train.loss import smoothed_cross_entropy
+from fbmon.train.mean import Mean, PlainMean, make_mean, weights
+from fbmon.train.measure import Measures, look, norm_of
+from fbmon.train.optimize import decayed, make_optimizer
+from fbmon.train.precision import autocast
+from fbmon.train.regularize import Gradient, forward_passes
+from fbmon.train.snapshot import Snapshot
+from fbmon.train.statistics import RunningStatistics
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an update is to be computed from."""
+
+    blocks: Sequence[Tensor]  # the numbers of the images of each
+    batch: Callable[[Tensor], Batch]  # of such numbers
+    rate: float  # the learning rate, which scales the penalty too
+    on_block: Callable[[int], None]  # called before each block; may raise
+    on_repeat: Callable[[], None]  # called when a pass has to be made once more
+
+
+class Descent:
+    """The recipe's method on one model; it owns the optimizer and batch norm's running statistics.
+
+    `blocks` is the number of blocks of a full-batch update.
+    """
+
+    def __init__(self, recipe: Recipe, model: nn.Module, blocks: int, ranks: Ranks = ALONE) -> None:
+        self.optimizer = make_optimizer(model, recipe.optimizer)
+        self._recipe = recipe
+        self._model = model
+        self._parameters = list(model.parameters())
+        self._decayed = decayed(model, recipe.optimizer)
+        self._ranks = ranks
+        self._statistics = RunningStatistics(model, recipe.model.running_statistics, ranks)
+        accumulation = recipe.gradient.accumulation
+        self._mean = make_mean(accumulation, self._parameters, blocks, ranks)
+        self._acc_mean = make_mean(accumulation, self._parameters, blocks, ranks)  # of gradients without penalty
+
+    def aim_(self, work: Work) -> Measures:
+        """Give the parameters the clipped mean gradient over the blocks as their `grad`, and measure it."""
+        self._model.train()
+        penalty, clip = self._recipe.penalty, self._recipe.clip
+        # A single gradient is its own mean, and never asks for another pass.
+        mean = self._mean if len(work.blocks) > 1 else PlainMean(self._parameters, self._ranks)
+        acc = None
+        if penalty and penalty.acc_strength and len(work.blocks) > 1:
+            acc, _ = self._good_pass(work, self._acc_mean)
+        gradient, measures = self._good_pass(work, mean, penalty, acc, clip.norm if clip else None)
+        for parameter, part in zip(self._parameters, gradient, strict=True):
+            parameter.grad = part
+        return measures
+
+    def move_(self, rate: float) -> None:
+        """Update the weights by the gradients that they have."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+
+    def weight_norms(self) -> tuple[float, float]:
+        """The L2 norms of all parameters, and of those that weight decay acts on."""
+        return norm_of(self._parameters).item(), norm_of(self._decayed).item()
+
+    def _good_pass(
+        self,
+        work: Work,
+        mean: Mean,
+        penalty: Penalty | None = None,
+        acc: Gradient | None = None,
+        threshold: float | None = None,
+    ) -> tuple[Gradient, Measures]:
+        """A pass, made once more where the mean asks for it."""
+        before = Snapshot(self._model)
+        gradient, measures = self._pass(work, mean, penalty, acc, threshold)
+        if not measures.is_good:
+            before.restore_()
+            mean.adapt()
+            work.on_repeat()
+            gradient, measures = self._pass(work, mean, penalty, acc, threshold)
+        return gradient, measures
+
+    def _pass(
+        self, work: Work, mean: Mean, penalty: Penalty | None, acc: Gradient | None, threshold: float | None
+    ) -> tuple[Gradient, Measures]:
+        images = [len(numbers) for numbers in work.blocks]
+        clip = self._recipe.clip
+
+        def one_block(k: int) -> tuple[Gradient, Tensor]:
+            return block_gradient(
+                self._forward,
+                self._parameters,
+                work.batch(work.blocks[k]),
+                self._objective,
+                work.rate,
+                penalty,
+                acc,
+                clip.block_norm if clip else None,
+            )
+
+        self._statistics.start([count / sum(images) for count in images], forward_passes(penalty))
+        counts = weights(self._recipe.gradient.accumulation, images) if len(images) > 1 else [1.0]
+        full = full_gradient(one_block, counts, mean, self._statistics, work.on_block, self._ranks)
+        norm = clip_(full.gradient, threshold)
+        return full.gradient, look(full, norm, acc, self._parameters, self._decayed, images)
+
+    def _forward(self, inputs: Tensor) -> Tensor:
+        with autocast(self._recipe.precision, inputs.device):
+            logits: Tensor = self._model(inputs)
+        self._statistics.take()
+        return logits
+
+    def _objective(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return smoothed_cross_entropy(logits.to(self._parameters[0].dtype), labels, self._recipe.loss.label_smoothing)

@@ -1,0 +1,96 @@
+"""A pass shared by several processes: gradient, measures and batch-norm statistics are the same bits as of one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+RANKS = (1, 2, 3)
+SCRIPT = """
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from fbmon import recipe
+from fbmon.train.data import load
+from fbmon.train.descent import Descent, Work
+from fbmon.train.blocks import batch, blocks
+from fbmon.train.distribute import Ranks
+from fbmon.train.models import make_model
+
+rank, home = int(sys.argv[1]), Path(sys.argv[2])
+torch.set_num_threads(1)
+torch.use_deterministic_algorithms(True)
+
+
+def steps(ranks, statistics, backwards=False):
+    wanted = recipe.load(home / "shared.toml", [f"model.running_statistics={statistics}"])
+    data = load(wanted.data, None, torch.device("cpu"), lambda _: None)
+    torch.manual_seed(0)
+    model = make_model(wanted.model, 1, data.classes)
+    numbers = blocks(len(data.train), wanted.data, wanted.gradient, 0, 1, torch.device("cpu"))
+    descent = Descent(wanted, model, len(numbers), ranks)
+    told = []
+    for step in (1, 2, 3):
+        work = Work(
+            numbers[::-1] if backwards else numbers,
+            lambda some: batch(data, wanted.data, some, 0, step, torch.float32),
+            1.0 if step == 2 else 0.1,  # a gradient of another size at step 3
+            lambda k: None,
+            lambda: None,
+        )
+        measures = descent.aim_(work)
+        told.append((measures.loss, measures.accuracy, measures.grad_norm, measures.block_square))
+        descent.move_(work.rate)
+    weights = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+    return {"told": told, "weights": weights, "buffers": [buffer.clone() for buffer in model.buffers()]}
+
+
+found = {}
+for statistics in ("momentum", "mean"):
+    for size in (3, 2):
+        if rank < size:
+            store = dist.FileStore(str(home / f"store-{statistics}-{size}"), size)
+            dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
+            found[statistics, size] = steps(Ranks(rank, size), statistics)
+            dist.destroy_process_group()
+    if rank == 0:
+        found[statistics, 1] = steps(Ranks(), statistics)
+        found[statistics, "backwards"] = steps(Ranks(), statistics, backwards=True)
+torch.save(found, home / f"found-{rank}.pt")
+"""
+
+
+def test_two_and_three_processes_have_the_bits_of_one_and_so_have_the_blocks_in_reverse(
+    tiny: Path, tmp_path: Path
+) -> None:
+    """Over 41 blocks, so that the shards are uneven, with penalties on blocks and on the full gradient."""
+    shared = tiny.read_text() + "\n[penalty]\nstrength = 0.5\nacc_strength = 0.1\n"
+    (tmp_path / "shared.toml").write_text(
+        shared.replace("limit = 64", "limit = 323").replace("block = 32", "block = 8")
+    )
+    script = tmp_path / "rank.py"
+    script.write_text(SCRIPT)
+    running = [
+        subprocess.Popen([sys.executable, str(script), str(rank), str(tmp_path)], stderr=subprocess.PIPE, text=True)
+        for rank in range(3)
+    ]
+    for process in running:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    results = [torch.load(tmp_path / f"found-{rank}.pt") for rank in range(3)]
+    for statistics in ("momentum", "mean"):
+        alone = results[0][statistics, 1]
+        for rank in range(3):
+            for size in (2, 3):
+                if rank < size:
+                    shared_out = results[rank][statistics, size]
+                    assert shared_out["told"] == alone["told"]
+                    assert torch.equal(shared_out["weights"], alone["weights"])
+                    assert all(map(torch.equal, shared_out["buffers"], alone["buffers"]))
+        backwards = results[0][statistics, "backwards"]
+        assert backwards["told"] == alone["told"]
+        assert torch.equal(backwards["weights"], alone["weights"])
