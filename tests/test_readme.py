@@ -13,13 +13,16 @@ README = (ROOT / "README.md").read_text()
 
 def test_every_recipe_and_nothing_else_is_in_the_table() -> None:
     table = README.split("| recipe | what it is |")[1].split("\n\n")[0]
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == sorted(recipe.shipped(), reverse=True)
+    named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    for folder, about in re.findall(r"^\| `(\w+)/...` \|(.*)\|", table, re.MULTILINE):
+        named += [f"{folder}/{name}" for name in re.findall(r"`([^`]+)`", about)]
+    assert sorted(named) == sorted(recipe.shipped())
 
 
 def test_every_key_of_a_recipe_is_named_and_every_named_key_exists() -> None:
     text = README.split("Keys: ")[1].split("\n\n")[0]
-    named = set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)?)`", re.sub(r"\([^)]*\)", "", text)))
-    leaves = {key for key in known_keys() if "." in key} | {"name", "steps", "seed"}
+    named = set(re.findall(r"`([a-z_]+(?:\.[a-z_0-9]+)?)`", re.sub(r"\([^)]*\)", "", text)))
+    leaves = {key for key in known_keys() if "." in key} | {"name", "steps", "seed", "precision"}
     assert named == leaves
 
 

@@ -18,7 +18,7 @@ def list_recipes(json: Json = False) -> None:
 
     loaded = {name: recipes.load(path) for name, path in recipes.shipped().items()}
     if json:
-        print_json([recipe.model_dump(exclude_none=True) for recipe in loaded.values()])
+        print_json([{"recipe": name} | recipe.model_dump(exclude_none=True) for name, recipe in loaded.items()])
         return
     from rich.table import Table
 
@@ -36,11 +36,11 @@ def list_recipes(json: Json = False) -> None:
 
 @recipe_commands.command("show")
 def show_recipe(name: Annotated[str, typer.Argument(help="A shipped recipe's name, or a file.")]) -> None:
-    """Print a recipe, comments and all."""
+    """Print a recipe, comments and all; one that extends another as a whole, with what it takes over."""
     from fbmon import recipe as recipes
     from fbmon.text import clean_lines
 
-    typer.echo(clean_lines(recipes.find(name).read_text(errors="replace"), limit=4096), nl=False)
+    typer.echo(clean_lines(recipes.whole(recipes.find(name)), limit=4096), nl=False)
 
 
 @recipe_commands.command("check")

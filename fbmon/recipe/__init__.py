@@ -1,6 +1,6 @@
 """What a user asks: the recipe, its sections and choices; strict, and every fault told at once with its line."""
 
-from fbmon.recipe.file import dump, find, flatten, load, shipped
+from fbmon.recipe.file import dump, find, flatten, load, shipped, whole
 from fbmon.recipe.schema import (
     NAME_PATTERN,
     AdamW,
@@ -50,4 +50,5 @@ __all__ = [
     "flatten",
     "load",
     "shipped",
+    "whole",
 ]

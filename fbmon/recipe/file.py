@@ -1,6 +1,7 @@
 """From TOML files to a Recipe and back: strict, bounded, every fault told at once."""
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -110,6 +111,15 @@ def _overlay(base: Table, table: Table) -> Table:
 def dump(recipe: Recipe) -> str:
     """The whole recipe as TOML, defaults included; `load` reads it back equal."""
     return tomli_w.dumps(recipe.model_dump(exclude_none=True))
+
+
+def whole(path: Path) -> str:
+    """The text of a recipe; of one that extends another its opening comments, then all that it comes to."""
+    text = path.read_text(errors="replace")
+    if "extends" not in lines(text):
+        return text
+    comments = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return "\n".join([*comments, dump(load(path))])
 
 
 def flatten(recipe: Recipe) -> dict[str, Any]:

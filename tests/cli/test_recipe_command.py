@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fbmon import recipe
 from tests.conftest import TINY
 from tests.shell import Fbmon
 
@@ -83,3 +84,12 @@ def test_a_good_recipe_is_called_good(tiny: Path, fbmon: Fbmon) -> None:
 
 def test_showing_a_recipe_prints_the_file(tiny: Path, fbmon: Fbmon) -> None:
     assert fbmon("recipe", "show", tiny).stdout == TINY
+
+
+def test_showing_a_recipe_that_extends_another_prints_the_whole(fbmon: Fbmon, tmp_path: Path) -> None:
+    shown = fbmon("recipe", "show", "digits/fb_clipped").stdout
+    assert shown.startswith('# The main table in miniature, "FB clipped":')
+    whole = tmp_path / "whole.toml"
+    whole.write_text(shown)
+    assert recipe.load(whole) == recipe.load(recipe.find("digits/fb_clipped"))
+    assert "extends" not in shown

@@ -1,11 +1,18 @@
-"""The networks of the paper: their sizes, and one step of each."""
+"""The networks of the paper: their sizes, and one full-batch step of each."""
+
+import math
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
 
+from fbmon import recipe
+from fbmon.events import Event, StepTaken, Validated
 from fbmon.recipe import Model
+from fbmon.train.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, load
+from fbmon.train.loop import Loop
 from fbmon.train.models import make_model
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 # Parameters for 10 classes, from the paper's code by arithmetic.
 SIZES = {
@@ -24,11 +31,48 @@ def test_a_network_has_as_many_parameters_as_the_authors(name: str, parameters: 
 
 
 @pytest.mark.parametrize("name", [*SIZES, "resnet8", "resnet34", "resnet101"])
-def test_every_parameter_of_a_network_takes_part(name: str) -> None:
+def test_one_full_batch_step_on_two_images_moves_every_parameter(name: str) -> None:
+    wanted = recipe.load(
+        recipe.find("quickstart"), [f"model.name={name}", "model.width=8", "schedule.warmup=0", "data.dataset=cifar10"]
+    )
     torch.manual_seed(0)
-    model = make_model(Model.model_validate({"name": name, "width": 8}), channels=3, classes=10)
-    loss = cross_entropy(model(torch.randn(2, 3, 32, 32)), torch.tensor([1, 7]))
-    gradients = torch.autograd.grad(loss, list(model.parameters()))
-    assert loss.isfinite()
-    assert all(gradient.isfinite().all() for gradient in gradients)
-    assert any(gradient.abs().sum() > 0 for gradient in gradients)
+    model = make_model(wanted.model, channels=3, classes=10)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    told: list[Event] = []
+    Loop(wanted, noise(2), model, told.append, lambda: None).take_step(1)
+    assert [event.values["accuracy"] is not None for event in told if isinstance(event, StepTaken)] == [True]
+    for parameter, old in zip(model.parameters(), before, strict=True):
+        assert parameter.isfinite().all()
+        assert not torch.equal(parameter, old)
+
+
+@pytest.mark.parametrize("name", recipe.shipped())
+def test_every_recipe_takes_a_step_on_a_few_images(name: str) -> None:
+    """Its own method and network, of width 8, on two blocks."""
+    whole = recipe.load(recipe.find(name))
+    block = 4 * (1 if whole.data.copy_per_step else whole.data.copies or 1)
+    wanted = recipe.load(recipe.find(name), [f"gradient.block={block}", "model.width=8"])
+    data = (
+        noise(8)
+        if wanted.data.dataset != "digits"
+        else load(
+            wanted.data.model_copy(update={"limit": 8, "val_limit": 8}), None, torch.device("cpu"), lambda _: None
+        )
+    )
+    torch.manual_seed(wanted.seed)
+    model = make_model(wanted.model, data.train.pictures.shape[1], data.classes)
+    told: list[Event] = []
+    loop = Loop(wanted, data, model, told.append, lambda: None)
+    loop.take_step(1)
+    loop.validate(1)
+    taken = [event.values for event in told if isinstance(event, (StepTaken, Validated))]
+    assert [math.isfinite(values.get("loss", values.get("val_loss")) or math.nan) for values in taken] == [True, True]
+    assert (loop.plan().blocks, loop.plan().clip_norm) == (2, wanted.clip.norm if wanted.clip else None)
+
+
+def noise(images: int) -> DataSet:
+    """As many pictures of the size of CIFAR-10, all of noise."""
+    made = torch.Generator().manual_seed(0)
+    pictures = torch.randint(256, (images, 3, 32, 32), generator=made).to(torch.uint8)
+    some = Images(pictures, torch.arange(images) % 10)
+    return DataSet(some, some, classes=10, scale=255.0, mean=CIFAR10_MEAN, std=CIFAR10_STD)
