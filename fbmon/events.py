@@ -19,7 +19,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True
 
 Phase = Literal["loading torch", "loading data", "downloading data", "building the model", "training"]
 Task = Literal["training", "validating", "downloading"]
-Command = Literal["stop", "preempt"]
+Command = Literal["stop", "stop_after_step", "preempt", "checkpoint", "pause", "resume"]
 State = Literal["finished", "stopped", "preempted", "diverged", "failed", "killed"]
 
 

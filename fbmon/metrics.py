@@ -37,6 +37,8 @@ WEIGHTS = Chart("weights", "weight norm")
 SPEED = Chart("speed", "images per second", format=",.0f")
 STEP_TIME = Chart("step_time", "seconds per step")
 
+PARTS = Chart("parts", "seconds per step, by part", format=".3g")
+
 STEP = (
     Metric("loss", "train", LOSS),
     Metric("full_loss", "full", LOSS),
@@ -48,6 +50,11 @@ STEP = (
     Metric("learning_rate", "lr", LEARNING_RATE, ".4g"),
     Metric("param_norm", "norm", WEIGHTS, ".3f"),
     Metric("step_seconds", "step", STEP_TIME, ".3g"),
+    Metric("data_seconds", "data", PARTS, ".3g"),
+    Metric("gradient_seconds", "gradient", PARTS, ".3g"),
+    Metric("penalty_seconds", "penalty", PARTS, ".3g"),
+    Metric("mean_seconds", "mean", PARTS, ".3g"),
+    Metric("update_seconds", "update", PARTS, ".3g"),
     Metric("images_per_second", "images/s", SPEED, ",.0f"),
 )
 VALIDATION = (

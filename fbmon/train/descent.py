@@ -18,6 +18,7 @@ from fbmon.train.precision import autocast
 from fbmon.train.regularize import Gradient, forward_passes
 from fbmon.train.snapshot import Snapshot
 from fbmon.train.statistics import RunningStatistics
+from fbmon.train.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,14 @@ class Work:
 
 
 class Descent:
-    """The recipe's method on one model; it owns the optimizer and batch norm's running statistics.
+    """The recipe's method on one model; it owns the optimizer, batch norm's running statistics and the stopwatch.
 
     `blocks` is the number of blocks of a full-batch update.
     """
 
     def __init__(self, recipe: Recipe, model: nn.Module, blocks: int, ranks: Ranks = ALONE) -> None:
         self.optimizer = make_optimizer(model, recipe.optimizer)
+        self.watch = Stopwatch(next(model.parameters()).device)
         self._recipe = recipe
         self._model = model
         self._parameters = list(model.parameters())
@@ -67,7 +69,8 @@ class Descent:
         """Update the weights by the gradients that they have."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimizer.step()
+        with self.watch.timing("update"):
+            self.optimizer.step()
 
     def weight_norms(self) -> tuple[float, float]:
         """The L2 norms of all parameters, and of those that weight decay acts on."""
@@ -98,12 +101,15 @@ class Descent:
         clip = self._recipe.clip
 
         def one_block(k: int) -> tuple[Gradient, Tensor]:
+            with self.watch.timing("data"):
+                made = work.batch(work.blocks[k])
             return block_gradient(
                 self._forward,
                 self._parameters,
-                work.batch(work.blocks[k]),
+                made,
                 self._objective,
                 work.rate,
+                self.watch,
                 penalty,
                 acc,
                 clip.block_norm if clip else None,
@@ -111,7 +117,7 @@ class Descent:
 
         self._statistics.start([count / sum(images) for count in images], forward_passes(penalty))
         counts = weights(self._recipe.gradient.accumulation, images) if len(images) > 1 else [1.0]
-        full = full_gradient(one_block, counts, mean, self._statistics, work.on_block, self._ranks)
+        full = full_gradient(one_block, counts, mean, self._statistics, work.on_block, self.watch, self._ranks)
         norm = clip_(full.gradient, threshold)
         return full.gradient, look(full, norm, acc, self._parameters, self._decayed, images)
 

@@ -13,6 +13,7 @@ from fbmon.train.distribute import ALONE, Ranks
 from fbmon.train.mean import Mean
 from fbmon.train.regularize import Gradient, gradient_of, penalize
 from fbmon.train.statistics import RunningStatistics
+from fbmon.train.stopwatch import Stopwatch
 
 Forward = Callable[[Tensor], Tensor]  # network input (B, C, H, W) to logits (B, classes)
 Objective = Callable[[Tensor, Tensor], Tensor]  # of logits (B, classes) and labels: the block's mean loss
@@ -33,6 +34,7 @@ def full_gradient(
     mean: Mean,
     statistics: RunningStatistics,
     on_block: Callable[[int], None],
+    watch: Stopwatch,
     ranks: Ranks = ALONE,
 ) -> FullGradient:
     """One pass over all blocks (paper, section 2, steps 1 to 3); every rank gets the same result, to the last bit.
@@ -48,11 +50,13 @@ def full_gradient(
         in_flight.wait()
         statistics.next_block()
         gradient, rows[k] = one_block(k)
-        mean.add(gradient, weights[k])
+        with watch.timing("mean"):
+            mean.add(gradient, weights[k])
         in_flight.add()
-    statistics.finish()
-    ranks.sum_(rows)  # each block's row is zero on all ranks but one
-    return FullGradient(mean.finish(), mean.is_good(), rows)
+    with watch.timing("mean"):
+        statistics.finish()
+        ranks.sum_(rows)  # each block's row is zero on all ranks but one
+        return FullGradient(mean.finish(), mean.is_good(), rows)
 
 
 def block_gradient(
@@ -61,6 +65,7 @@ def block_gradient(
     batch: Batch,
     objective: Objective,
     learning_rate: float,
+    watch: Stopwatch,
     penalty: Penalty | None = None,
     full: Gradient | None = None,
     clip_norm: float | None = None,
@@ -71,14 +76,17 @@ def block_gradient(
     `full` is the full gradient, for a penalty with an `acc_strength`. The parameters are as before when it returns.
     """
     inputs, labels = batch
-    logits = forward(inputs)
-    loss = objective(logits, labels)
+    with watch.timing("gradient"):
+        logits = forward(inputs)
+        loss = objective(logits, labels)
+        doubly = penalty is not None and penalty.method == "autograd"
+        plain = gradient = gradient_of(loss, parameters, again=doubly)
     if penalty:
-        plain, gradient = penalize(
-            loss, lambda: objective(forward(inputs), labels), parameters, full, learning_rate, penalty
-        )
-    else:
-        plain = gradient = gradient_of(loss, parameters)
+        with watch.timing("penalty"):
+            gradient = penalize(
+                plain, lambda: objective(forward(inputs), labels), parameters, full, learning_rate, penalty
+            )
+            plain = [part.detach() for part in plain]
     with torch.no_grad():
         accuracy = (logits.argmax(1) == labels).double().mean()
         square = torch.stack(torch._foreach_norm(plain)).double().square().sum()

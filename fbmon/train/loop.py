@@ -8,7 +8,6 @@ at the end  save
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from torch import Tensor, nn
 from fbmon.errors import FbmonError, NonFiniteError
 from fbmon.events import (
     CheckpointSaved,
-    CommandTaken,
-    Event,
     GradientClipped,
     NonFiniteFound,
     PassRepeated,
@@ -36,6 +33,7 @@ from fbmon.schedule import learning_rate
 from fbmon.train import checkpoint
 from fbmon.train.average import Average
 from fbmon.train.blocks import Batch, batch, blocks
+from fbmon.train.control import Control, Emit, Interrupted, NextCommand
 from fbmon.train.data import DataSet, load
 from fbmon.train.descent import Descent, Work
 from fbmon.train.evaluate import evaluate
@@ -43,17 +41,7 @@ from fbmon.train.measure import Measures, combine, full_loss, penalty_loss
 from fbmon.train.models import make_model
 from fbmon.train.precision import autocast, set_precision_
 from fbmon.train.snapshot import Snapshot
-
-Emit = Callable[[Event], None]
-NextCommand = Callable[[], CommandTaken | None]
-
-
-class Interrupted(Exception):  # noqa: N818 - a wish, not an error
-    """The user wants the run to end here."""
-
-    def __init__(self, state: State) -> None:
-        super().__init__(state)
-        self.state = state
+from fbmon.train.stopwatch import PARTS
 
 
 def train(
@@ -86,6 +74,8 @@ def train(
             loop.take_step(step)
             if (step - 1) % recipe.validation.every == 0 or step == recipe.steps:
                 loop.validate(step)
+            if step < recipe.steps:
+                loop.control.after_step(lambda: loop.save(checkpoints))
     except Interrupted as interrupted:
         state = interrupted.state
     except NonFiniteError:
@@ -104,7 +94,7 @@ class Loop:
         self._data = data
         self._model = model
         self._emit = emit
-        self._next_command = next_command
+        self.control = Control(emit, next_command)
         self._descent = Descent(recipe, model, len(self._blocks(1)))
         self._average = Average(model, recipe.ema)
 
@@ -113,7 +103,7 @@ class Loop:
 
         Raises Interrupted or NonFiniteError, the state then being that before the step.
         """
-        began = time.perf_counter()
+        began, paused = time.perf_counter(), self.control.paused_seconds
         rate = learning_rate(step - 1, self._recipe.schedule, self._recipe.optimizer.lr)
         numbers = self._blocks(step)
         by_block = is_by_block(self._recipe.gradient, step)
@@ -126,7 +116,8 @@ class Loop:
             raise
         self._average.follow()
         self.step = step
-        return self._tell(step, told, rate, time.perf_counter() - began)
+        seconds = time.perf_counter() - began - (self.control.paused_seconds - paused)
+        return self._tell(step, told, rate, seconds)
 
     def validate(self, step: int) -> None:
         """Tell the loss and accuracy over the validation images."""
@@ -187,6 +178,7 @@ class Loop:
         if recipe.clip and recipe.clip.norm and longest > recipe.clip.norm:
             self._emit(GradientClipped(step, longest, recipe.clip.norm))
         full = full_loss(measures, recipe, rate)
+        parts = self._descent.watch.lap()
         values: dict[str, float | None] = {
             "loss": measures.loss,
             "full_loss": full,
@@ -198,6 +190,7 @@ class Loop:
             "param_norm": measures.param_norm,
             "learning_rate": rate,
             "step_seconds": seconds,
+            **{f"{part}_seconds": parts.get(part) for part in PARTS},
             "images_per_second": measures.images / seconds,
         }
         self._emit(StepTaken(step, values))
@@ -218,10 +211,7 @@ class Loop:
 
     def _on_block(self, task: Task, step: int, done: int, total: int) -> None:
         self._emit(ProgressMade(task, step, done, total))
-        command = self._next_command()
-        if command:
-            self._emit(command)
-            raise Interrupted("preempted" if command.command == "preempt" else "stopped")
+        self.control.at_block()
 
 
 def is_by_block(gradient: Gradient, step: int) -> bool:

@@ -24,9 +24,9 @@ Gradient = list[Tensor]
 Loss = Callable[[], Tensor]
 
 
-def gradient_of(loss: Tensor, parameters: Sequence[Tensor]) -> Gradient:
-    """The gradient of a scalar loss, like the parameters."""
-    return list(torch.autograd.grad(loss, parameters))
+def gradient_of(loss: Tensor, parameters: Sequence[Tensor], *, again: bool = False) -> Gradient:
+    """The gradient of a scalar loss, like the parameters; with `again`, one that can itself be differentiated."""
+    return list(torch.autograd.grad(loss, parameters, create_graph=again))
 
 
 def forward_passes(penalty: Penalty | None) -> int:
@@ -37,27 +37,24 @@ def forward_passes(penalty: Penalty | None) -> int:
 
 
 def penalize(
-    loss: Tensor,
+    gradient: Gradient,
     again: Loss,
     parameters: Sequence[Tensor],
     full: Gradient | None,
     learning_rate: float,
     penalty: Penalty,
-) -> tuple[Gradient, Gradient]:
-    """A block's gradient without and with the penalty.
+) -> Gradient:
+    """A block's gradient with the penalty.
 
-    `loss` is the block's, its graph still alive; `again` computes it anew, forward, at the present weights, which are
-    the same to the last bit afterwards. `full` is the full gradient, for a penalty with an `acc_strength`. Batch norm
-    sees every forward pass, as in the authors' code.
+    `gradient` is the one without it; the method "autograd" differentiates it. `again` computes the block's loss anew at
+    the present weights, which are the same to the last bit afterwards. `full` is the full gradient, for a penalty with
+    an `acc_strength`. Batch norm sees every forward pass, as in the authors' code.
     """
-    if penalty.method == "autograd":
-        graph = torch.autograd.grad(loss, parameters, create_graph=True)
-        plain = [part.detach() for part in graph]
-        direction = _direction(plain, full, penalty)
-        product = torch.autograd.grad(graph, parameters, grad_outputs=direction)
-        return plain, _add(plain, product, learning_rate / 4)
-    plain = gradient_of(loss, parameters)
+    plain = [part.detach() for part in gradient]
     direction = _direction(plain, full, penalty)
+    if penalty.method == "autograd":
+        product = torch.autograd.grad(gradient, parameters, grad_outputs=direction)
+        return _add(plain, product, learning_rate / 4)
     order = 2.0 if penalty.epsilon_norm == "l2" else torch.inf
     length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(direction, ord=order)), ord=order)
     # A gradient of zero has no direction: the difference is then zero too, and must not become 0/0.
@@ -71,7 +68,7 @@ def penalize(
         case _:
             assert_never(penalty.method)
     difference = [after - before for after, before in zip(ahead, behind, strict=True)]
-    return plain, _add(plain, difference, learning_rate / 4 / reach)
+    return _add(plain, difference, learning_rate / 4 / reach)
 
 
 def _direction(plain: Gradient, full: Gradient | None, penalty: Penalty) -> Gradient:

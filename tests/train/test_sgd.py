@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from fbmon import recipe
+from fbmon import metrics, recipe
 from fbmon.events import CommandTaken, Event, PassRepeated, ProgressMade, StepTaken
 from fbmon.recipe import Ema, Gradient, Recipe
 from fbmon.train.average import Average
 from fbmon.train.loop import is_by_block, train
 from fbmon.train.loss import smoothed_cross_entropy
 
-CLOCKS = ("step_seconds", "images_per_second")
+CLOCKS = {metric.name for metric in metrics.STEP if metric.name.endswith(("_seconds", "_second"))}
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
