@@ -83,7 +83,6 @@ class ExactMean:
         self._bits = _FLOAT64_BITS - math.ceil(math.log2(blocks)) - _GROWTH_BITS
         # float64 (parameters,), powers of two: all that a mean remembers, so a checkpoint has to keep it.
         self.units = torch.zeros(len(self._sizes), dtype=torch.float64, device=self.device)
-        self.start()
 
     def start(self) -> None:
         self._total = torch.zeros(sum(self._sizes), dtype=torch.float64, device=self.device)
