@@ -20,7 +20,6 @@ import msgspec
 import fbmon
 from fbmon.errors import UsageError
 from fbmon.events import Command
-from fbmon.recipe import NAME_PATTERN
 from fbmon.text import clean
 
 # What a signal to a run means; several of Slurm's may come in turn. While a process starts they are blocked, so that
@@ -123,6 +122,8 @@ def create(
 
     Never touches an existing run. Raises UsageError for a name that is none and where nothing can be written.
     """
+    from fbmon.recipe import NAME_PATTERN  # pydantic: 65 ms that whoever only looks at a run need not wait for
+
     if not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(
             f"--name {clean(name)}: must be 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit"

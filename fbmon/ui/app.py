@@ -32,6 +32,7 @@ class MonitorApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "leave", "Leave or stop"),
         Binding("ctrl+q,ctrl+c", "leave", show=False),
+        Binding("ctrl+z", "suspend_process", "To the shell; fg comes back", show=False),
     ]
 
     def __init__(self, source: Source) -> None:
