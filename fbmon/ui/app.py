@@ -43,6 +43,7 @@ class MonitorApp(App[int]):
         self._alive = True
         self._stopping = False
         self._changed = True
+        self._unread = 0.0
         self._notes_shown = 0
         self._last_sign = time.monotonic()
         self._began = time.monotonic()  # when the run began, by this process's clock
@@ -69,6 +70,8 @@ class MonitorApp(App[int]):
     def on_events_arrived(self, message: EventsArrived) -> None:
         for event in message.events:
             self.store.apply(event)
+        self._feed.handled()
+        self._unread = message.unread
         if not all(isinstance(event, DeviceSampled) for event in message.events):  # that is the supervisor's sign
             self._last_sign = time.monotonic()
         self._began = min(self._began, time.monotonic() - self.store.elapsed)
@@ -122,7 +125,7 @@ class MonitorApp(App[int]):
         silent = time.monotonic() - self._last_sign
         name = self._source.folder.name
         elapsed = time.monotonic() - self._began if self._alive else self.store.elapsed
-        state = state_line(self.store, name, alive=self._alive, silent=silent, width=width)
+        state = state_line(self.store, name, alive=self._alive, silent=silent, unread=self._unread, width=width)
         detail = detail_line(self.store, elapsed, alive=self._alive, width=width)
         # One line each for ever: without a new layout, which would render every chart again.
         self.query_one("#state", Static).update(state, layout=False)
