@@ -43,6 +43,7 @@ class MonitorApp(App[int]):
         self._alive = True
         self._stopping = False
         self._changed = True
+        self._drawn = 0.0
         self._unread = 0.0
         self._notes_shown = 0
         self._last_sign = time.monotonic()
@@ -60,6 +61,7 @@ class MonitorApp(App[int]):
 
     def on_mount(self) -> None:
         self._redraw()
+        self._drawn = 0.0  # the first news is shown at once
         self.set_interval(_FRAME_SECONDS, self._draw_if_changed)
         self.set_interval(1.0, self._show_status)
         self._feed.start()
@@ -79,6 +81,7 @@ class MonitorApp(App[int]):
             self._show_status()  # ten times a second; no chart has a new point
         else:
             self._changed = True
+            self._draw_after_a_pause()
 
     def on_source_closed(self, _message: SourceClosed) -> None:
         self._alive = False
@@ -106,15 +109,21 @@ class MonitorApp(App[int]):
             self._source.ask("stop", "the screen")
             self.notify("Stopping at the next block; the state is saved first.", markup=False)
 
+    def _draw_after_a_pause(self) -> None:
+        """Draw now what comes after a frame without news; what comes sooner waits for the timer."""
+        if time.monotonic() - self._drawn > _FRAME_SECONDS:
+            self._redraw()
+
     def _draw_if_changed(self) -> None:
         if self._changed:
             self._redraw()
 
     def _redraw(self) -> None:
         self._changed = False
+        self._drawn = time.monotonic()
         made = plots(self.store)
         for chart in self.query(ChartView):
-            if chart.display and chart.id:
+            if chart.id:  # also those without room: they may get it before the next news
                 chart.show(made[chart.id])
         self._show_status()
         self._show_notes()
