@@ -13,6 +13,7 @@ from fbmon.events import DeviceSampled, ProgressMade
 from fbmon.store import Note, Store
 from fbmon.text import clean, clean_lines, duration
 from fbmon.ui.chart import ChartView
+from fbmon.ui.devices import DevicesPanel, devices
 from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed
 from fbmon.ui.leave import Answer, LeaveScreen
 from fbmon.ui.plots import NAMES, plots
@@ -56,6 +57,7 @@ class MonitorApp(App[int]):
         with Container(id="charts"):
             for name in NAMES:
                 yield ChartView(id=name)
+        yield DevicesPanel()
         yield RichLog(id="events", wrap=False, markup=False, highlight=False, max_lines=10_000)
         yield Footer()
 
@@ -125,6 +127,7 @@ class MonitorApp(App[int]):
         for chart in self.query(ChartView):
             if chart.id:  # also those without room: they may get it before the next news
                 chart.show(made[chart.id])
+        self.query_one(DevicesPanel).show(devices(self.store))
         self._show_status()
         self._show_notes()
         self._show_end()
