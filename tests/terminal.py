@@ -58,7 +58,7 @@ class Terminal:
         self._screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
-        self._open = True
+        self._open = self._drawn = True
         self.stalled = False  # while set, nobody reads what is written to the terminal
         self.output = b""
         self.painted = 0.0  # when the first letter stood there
@@ -88,8 +88,10 @@ class Terminal:
         """What shows the run."""
         return until(self.keeper.children)[0]
 
-    def resize(self, width: int, height: int) -> None:
+    def resize(self, width: int, height: int, *, draw: bool = True) -> None:
+        """Change the window; without `draw` what comes is read and not drawn, which takes longer than to write it."""
         with self._lock:
+            self._drawn = draw
             self._screen.resize(height, width)
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
@@ -152,6 +154,7 @@ class Terminal:
                 return
             with self._lock:
                 self.output += received
-                self._stream.feed(KEYBOARD_PROTOCOL.sub(b"", received))
+                if self._drawn:
+                    self._stream.feed(KEYBOARD_PROTOCOL.sub(b"", received))
                 if not self.painted and any(line.strip() for line in self._screen.display):
                     self.painted = time.time()

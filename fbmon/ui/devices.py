@@ -126,4 +126,6 @@ class DevicesPanel(Widget):
 
     def render(self) -> Text:
         title, *rows = device_lines(self._devices, self.content_size.width)
-        return Text("\n", no_wrap=True, overflow="crop").join([Text(title, "bold"), *map(Text, rows)])
+        lines = Text("\n", no_wrap=True, overflow="crop").join([Text(title, "bold"), *map(Text, rows)])
+        lines.highlight_regex(f"[{_BARS}]+", "#56b4e9")
+        return lines
