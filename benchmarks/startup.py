@@ -65,9 +65,8 @@ def cases(home: Path) -> list[Case]:
 
 
 def install(home: Path) -> dict[str, str]:
-    """A copy as a wheel would lay it down, compiled; the environment in which Python finds it."""
-    without = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "fbmon", home / "fbmon", ignore=without)
+    """Lay a copy down as a wheel would, and compile it; the environment in which Python finds it."""
+    shutil.copytree(ROOT / "fbmon", home / "fbmon", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "recipes", home / "fbmon" / "recipes")
     compileall.compile_dir(home / "fbmon", quiet=2)
     given = {name: value for name, value in os.environ.items() if not name.startswith(("FBMON_", "PYTHON", "CI"))}
