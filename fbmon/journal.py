@@ -4,10 +4,12 @@ import os
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from fbmon.events import Event
+from fbmon.text import as_utf8
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -18,8 +20,23 @@ _LAST_LINE_WITHIN = 64 * 1024  # bytes; an event is a few hundred
 
 def seal(event: Event) -> bytes:
     """The event as one JSON object whose last key is the CRC-32 of everything before it; ends with a newline."""
-    body = _ENCODER.encode(event)[:-1]
+    try:
+        body = _ENCODER.encode(event)[:-1]
+    except UnicodeEncodeError:  # the message of an exception, with the name of a file in it that is not UTF-8
+        body = _ENCODER.encode(_as_utf8(msgspec.to_builtins(event)))[:-1]
     return body + _SEAL % zlib.crc32(body) + b"\n"
+
+
+def _as_utf8(value: Any) -> Any:  # noqa: ANN401 - whatever JSON has
+    match value:
+        case str():
+            return as_utf8(value)
+        case dict():
+            return {as_utf8(key): _as_utf8(part) for key, part in value.items()}
+        case list():
+            return [_as_utf8(part) for part in value]
+        case _:
+            return value
 
 
 def unseal(line: bytes) -> Event | None:

@@ -41,7 +41,7 @@ def _full(handle: RunHandle) -> int:
     if app.return_code:  # the screen itself has failed, and has said why
         return app.return_code
     if handle.alive:
-        name = handle.folder.name
+        name = clean(handle.folder.name)
         sys.stdout.write(f"{name} goes on in the background; see it again with: fbmon watch {name}\n")
         return Exit.FINISHED
     sys.stdout.write(clean(last_line(app.store, handle.folder), 2000) + "\n")
