@@ -70,11 +70,14 @@ class Feed:
         self._thread.join(timeout=1)
 
     def _run(self) -> None:
+        unread = 0.0
         for events in self._source.follow():
-            if events:
+            news = bool(events) or self._source.unread != unread  # lines may be damaged to the last
+            unread = self._source.unread
+            if news:
                 self._room.acquire()
             if self._stopped.is_set():
                 return
-            if events:
-                self._app.post_message(EventsArrived(events, self._source.unread))
+            if news:
+                self._app.post_message(EventsArrived(events, unread))
         self._app.post_message(SourceClosed())

