@@ -127,7 +127,8 @@ class MonitorApp(App[int]):
         for chart in self.query(ChartView):
             if chart.id:  # also those without room: they may get it before the next news
                 chart.show(made[chart.id])
-        self.query_one(DevicesPanel).show(devices(self.store))
+        trains_on = self.store.plan.device if self.store.plan else ""
+        self.query_one(DevicesPanel).show(devices(self.store), trains_on)
         self._show_status()
         self._show_notes()
         self._show_end()
@@ -138,7 +139,7 @@ class MonitorApp(App[int]):
         name = self._source.folder.name
         elapsed = time.monotonic() - self._began if self._alive else self.store.elapsed
         state = state_line(self.store, name, alive=self._alive, silent=silent, unread=self._unread, width=width)
-        detail = detail_line(self.store, elapsed, alive=self._alive, width=width)
+        detail = detail_line(self.store, elapsed, alive=self._alive and not self._unread, width=width)
         # One line each for ever: without a new layout, which would render every chart again.
         self.query_one("#state", Static).update(state, layout=False)
         self.query_one("#detail", Static).update(detail, layout=False)

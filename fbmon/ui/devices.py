@@ -35,15 +35,11 @@ def devices(store: Store) -> list[Device]:
     ]
 
 
-def device_lines(shown: list[Device], width: int) -> list[str]:
+def device_lines(shown: list[Device], trains_on: str, width: int) -> list[str]:
     """A title and a row per device in `width` cells; what does not fit is left out from the right."""
-    if not shown:
-        return ["devices: no sample yet"]
-    has_gpu = any(device.sample.device != "cpu" for device in shown)
-    title = f"devices, utilization over the last {SPAN_SECONDS / 60:.0f} min"
-    lines = [title if has_gpu else f"{title} · no GPU in this run, or no driver to ask"]
+    lines = [_title(shown, trains_on)]
     rows = shown if len(shown) <= MOST_ROWS else shown[: MOST_ROWS - 1]
-    lines += _table(rows, width)
+    lines += _table(rows, width) if rows else []
     if len(rows) < len(shown):
         lines.append(f"and {len(shown) - len(rows)} more: {_busiest_and_idlest(shown[len(rows) :])}")
     return [line[:width] for line in lines]
@@ -59,6 +55,17 @@ def sparkline(elapsed: Floats, utilization: Floats, end: float, width: int) -> s
     total = np.bincount(place[known], utilization[first:][known], minlength=width)
     height = np.clip(total / np.maximum(count, 1) / 100 * len(_BARS), 0, len(_BARS) - 1).astype(int)
     return "".join(_BARS[row] if samples else " " for row, samples in zip(height, count, strict=True))
+
+
+def _title(shown: list[Device], trains_on: str) -> str:
+    if not shown:
+        return "devices: no sample yet"
+    title = f"devices, utilization over the last {SPAN_SECONDS / 60:.0f} min"
+    if any(device.sample.device != "cpu" for device in shown):
+        return title
+    return f"{title} · " + (
+        "the GPU's driver does not answer" if trains_on.startswith("cuda") else "no GPU in this run"
+    )
 
 
 def _table(rows: list[Device], width: int) -> list[str]:
@@ -116,16 +123,18 @@ class DevicesPanel(Widget):
     def __init__(self) -> None:
         super().__init__()
         self._devices: list[Device] = []
+        self._trains_on = ""
 
-    def show(self, shown: list[Device]) -> None:
-        """Draw these from now on."""
+    def show(self, shown: list[Device], trains_on: str) -> None:
+        """Draw these from now on; `trains_on` is the device that the trainer has told."""
         if len(shown) != len(self._devices):
             self.styles.height = 1 + min(max(len(shown), 1), MOST_ROWS)
         self._devices = shown
+        self._trains_on = trains_on
         self.refresh()
 
     def render(self) -> Text:
-        title, *rows = device_lines(self._devices, self.content_size.width)
+        title, *rows = device_lines(self._devices, self._trains_on, self.content_size.width)
         lines = Text("\n", no_wrap=True, overflow="crop").join([Text(title, "bold"), *map(Text, rows)])
         lines.highlight_regex(f"[{_BARS}]+", "#56b4e9")
         return lines

@@ -24,7 +24,7 @@ def lately(*percents: float) -> tuple[Floats, Floats]:
 def test_a_gpu_and_the_host_stand_in_columns() -> None:
     rows = [Device(GPU, *lately(0, 50, 100)), Device(HOST, *lately(10, 30, 7))]
 
-    assert device_lines(rows, 70) == [
+    assert device_lines(rows, "cuda:0", 70) == [
         "devices, utilization over the last 3 min",
         "cuda:0 (gpu 3)         ▁▅█  98 %  61.2/140 GiB  412 W  63 °C  1980 MHz",
         "cpu                    ▁▃▁   7 %     3.1/8 GiB                        ",
@@ -43,28 +43,33 @@ def test_a_gpu_and_the_host_stand_in_columns() -> None:
     ],
 )
 def test_what_does_not_fit_is_left_out_from_the_right(width: int, row: str) -> None:
-    line = device_lines([Device(GPU, *lately(0, 50, 100))], width)[1]
+    line = device_lines([Device(GPU, *lately(0, 50, 100))], "cuda:0", width)[1]
     assert len(line) <= width
     assert line.replace(" ", "") == row.replace(" ", "")
 
 
-def test_without_a_gpu_it_says_so() -> None:
-    assert device_lines([], 80) == ["devices: no sample yet"]
-    assert (
-        device_lines([Device(HOST, *lately(7))], 100)[0]
-        == "devices, utilization over the last 3 min · no GPU in this run, or no driver to ask"
-    )
+@pytest.mark.parametrize(
+    ("trains_on", "said"),
+    [("2 CPU threads", "no GPU in this run"), ("cuda:0 (NVIDIA H200)", "the GPU's driver does not answer")],
+)
+def test_without_a_gpu_it_says_so(trains_on: str, said: str) -> None:
+    (title, _row) = device_lines([Device(HOST, *lately(7))], trains_on, 100)
+    assert title == f"devices, utilization over the last 3 min · {said}"
+
+
+def test_before_the_first_sample_it_says_so() -> None:
+    assert device_lines([], "", 80) == ["devices: no sample yet"]
 
 
 def test_a_device_that_does_not_answer_is_blank_and_not_zero() -> None:
     silent = Device(DeviceSampled("cuda:1 (gpu 0)"), *lately(np.nan, np.nan))
-    assert device_lines([silent], 60)[1].split() == ["cuda:1", "(gpu", "0)", "–"]
+    assert device_lines([silent], "cuda:0", 60)[1].split() == ["cuda:1", "(gpu", "0)", "–"]
 
 
 def test_the_rest_of_many_devices_is_one_line() -> None:
     many = [Device(DeviceSampled(f"cuda:{n}", 80.0 + n), *lately(80)) for n in range(16)]
 
-    lines = device_lines(many, 80)
+    lines = device_lines(many, "cuda:0", 80)
 
     assert len(lines) == 9
     assert lines[-1] == "and 9 more: 87 to 95 %"
