@@ -20,6 +20,7 @@ from fbmon.ui.plots import NAMES, plots
 from fbmon.ui.status import detail_line, state_line
 
 _FRAME_SECONDS = 0.1
+_READING_FRAME_SECONDS = 0.3  # drawing more often takes longer than reading
 _LEVEL_STYLES = {"info": "", "good": "green", "warning": "yellow", "error": "bold red"}
 
 
@@ -113,11 +114,11 @@ class MonitorApp(App[int]):
 
     def _draw_after_a_pause(self) -> None:
         """Draw now what comes after a frame without news; what comes sooner waits for the timer."""
-        if time.monotonic() - self._drawn > _FRAME_SECONDS:
+        if time.monotonic() - self._drawn > (_READING_FRAME_SECONDS if self._unread else _FRAME_SECONDS):
             self._redraw()
 
     def _draw_if_changed(self) -> None:
-        if self._changed:
+        if self._changed and not self._unread:  # while the journal is read, each batch asks for itself
             self._redraw()
 
     def _redraw(self) -> None:
