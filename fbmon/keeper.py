@@ -143,10 +143,9 @@ def _wait(screen: int) -> int:
 
 def _stop_too(screen: int) -> int:
     """Give the terminal to the shell; once the shell gives it back, the status of the continued or ended screen."""
-    if os.getpgrp() == os.getsid(0):  # no shell that could continue us
-        os.kill(screen, signal.SIGCONT)
-        return os.waitpid(screen, os.WCONTINUED)[1]
-    os.kill(os.getpid(), signal.SIGSTOP)
+    passing_on = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    os.killpg(os.getpgrp(), signal.SIGTSTP)  # as the key does: also a `make` above us; without a shell it stops nobody
+    signal.signal(signal.SIGTSTP, passing_on)
     # A shell continues both of us, a person perhaps one; Textual takes a second signal for a second start.
     deadline = time.monotonic() + _CONTINUED_SECONDS
     while time.monotonic() < deadline:

@@ -23,6 +23,9 @@ MODES = {"1049", "1000", "1002", "1003", "1006", "1015", "1016", "2004", "1004",
 ON_AT_FIRST = {"25": "cursor hidden", "7": "no line wrap"}
 KEYBOARD_PROTOCOL = re.compile(rb"\x1b\[[<>=?][0-9;]*[u$p]+")  # unknown to pyte, which would print it
 
+# The terminal as a window that holds fbmon alone.
+LOGIN = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
+
 # A shell that knows one command. What is stopped goes on by a line typed; the exit code is passed on.
 SHELL = """
 import os, signal, sys
@@ -51,7 +54,15 @@ while True:
 class Terminal:
     """`fbmon` in a terminal of its own; `text` is what stands there."""
 
-    def __init__(self, arguments: list[str], env: dict[str, str], width: int = 80, height: int = 24) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        env: dict[str, str],
+        width: int = 80,
+        height: int = 24,
+        *,
+        job_control: bool = True,
+    ) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         self._before = termios.tcgetattr(slave)
@@ -63,7 +74,17 @@ class Terminal:
         self.output = b""
         self.painted = 0.0  # when the first letter stood there
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", SHELL, sys.executable, "-m", "fbmon", *arguments],
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                "-c",
+                SHELL if job_control else LOGIN,
+                sys.executable,
+                "-m",
+                "fbmon",
+                *arguments,
+            ],
             stdin=slave,
             stdout=slave,
             stderr=slave,

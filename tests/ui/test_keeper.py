@@ -6,6 +6,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
+from fbmon.folder import RunFolder
 from tests.shell import until
 from tests.terminal import Terminal
 
@@ -58,6 +59,23 @@ def test_a_stopped_screen_gives_the_terminal_to_the_shell_and_goes_on_where_it_w
     assert screen.wait() == 0
     assert screen.modes_left() == set()
     assert screen.output.endswith(b"tiny-1 goes on in the background; see it again with: fbmon watch tiny-1\r\n")
+
+
+def test_without_a_shell_to_go_to_a_stopped_screen_goes_on_at_once(
+    running: RunFolder, terminal: Callable[..., Terminal]
+) -> None:
+    shown = terminal("watch", running.path, job_control=False)
+    shown.until("step 30/60")
+    already = shown.output.count(b"\x1b[?1049h")
+
+    shown.press("\x1a")
+
+    until(lambda: shown.output.count(b"\x1b[?1049h") > already, seconds=5)
+    shown.press("q")
+    shown.until("It goes on without this screen")
+    shown.press("l")
+    assert shown.wait() == 0
+    assert shown.modes_left() == set()
 
 
 def test_a_screen_ended_while_it_is_stopped_leaves_the_terminal_alone(screen: Terminal) -> None:
