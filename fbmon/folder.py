@@ -14,14 +14,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 import fbmon
 from fbmon.errors import UsageError
 from fbmon.events import Command
-from fbmon.recipe import NAME_PATTERN
-from fbmon.text import clean
+from fbmon.text import as_utf8, clean
 
 # What a signal to a run means; several of Slurm's may come in turn. While a process starts they are blocked, so that
 # none is lost or deadly before its handler stands.
@@ -34,7 +34,7 @@ SIGNALS: dict[signal.Signals, Command] = {
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """meta.json: where, when, by what and on what a run was started."""
+    """meta.json: where, when, by what and on what a run was started. Paths are as `written` has them."""
 
     name: str
     created: str  # ISO 8601, UTC
@@ -116,6 +116,18 @@ def replace(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
+def written(path: Path) -> str:
+    """A path for a JSON file: its text, or a URI where its name is not UTF-8; `as_path` reads both."""
+    return str(path) if as_utf8(str(path)) == str(path) else path.absolute().as_uri()
+
+
+def as_path(text: str) -> Path:
+    """The path that was `written`."""
+    if text.startswith("file:///"):
+        return Path(os.fsdecode(unquote_to_bytes(text.removeprefix("file://"))))
+    return Path(text)
+
+
 def create(
     runs_dir: Path, name: str, recipe_file: Path, resolved: str, devices: str, data_dir: Path | None
 ) -> RunFolder:
@@ -123,6 +135,8 @@ def create(
 
     Never touches an existing run. Raises UsageError for a name that is none and where nothing can be written.
     """
+    from fbmon.recipe import NAME_PATTERN  # pydantic: 65 ms that whoever only looks at a run need not wait for
+
     if not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(
             f"--name {clean(name)}: must be 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
@@ -212,12 +226,12 @@ def _meta(name: str, now: datetime, recipe_file: Path, devices: str, data_dir: P
         name=name,
         created=now.isoformat(timespec="seconds"),
         host=socket.gethostname(),
-        user=_user(),
-        command=sys.argv,
-        directory=str(Path.cwd()),
-        recipe_file=str(recipe_file.resolve()),
+        user=as_utf8(_user()),
+        command=[as_utf8(argument) for argument in sys.argv],
+        directory=written(Path.cwd()),
+        recipe_file=written(recipe_file.resolve()),
         devices=devices,
-        data_dir=str(data_dir.resolve()) if data_dir else None,
+        data_dir=written(data_dir.resolve()) if data_dir else None,
         versions={"fbmon": fbmon.__version__, "python": sys.version.split()[0]} | _installed("torch", "torchvision"),
         git=_git_state(),
     )

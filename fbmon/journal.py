@@ -1,31 +1,47 @@
 """The journal: one checksummed JSON line per event, written by one `write`, read by anyone at any time."""
 
 import os
-import re
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from fbmon.events import Event
+from fbmon.text import as_utf8
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
-_SEAL = re.compile(rb',"crc":"([0-9a-f]{8})"}\Z')
+_SEAL = b',"crc":"%08x"}'
+_SEAL_BYTES = len(_SEAL % 0)
 _LAST_LINE_WITHIN = 64 * 1024  # bytes; an event is a few hundred
 
 
 def seal(event: Event) -> bytes:
     """The event as one JSON object whose last key is the CRC-32 of everything before it; ends with a newline."""
-    body = _ENCODER.encode(event)[:-1]
-    return b'%s,"crc":"%08x"}\n' % (body, zlib.crc32(body))
+    try:
+        body = _ENCODER.encode(event)[:-1]
+    except UnicodeEncodeError:  # the message of an exception, with the name of a file in it that is not UTF-8
+        body = _ENCODER.encode(_as_utf8(msgspec.to_builtins(event)))[:-1]
+    return body + _SEAL % zlib.crc32(body) + b"\n"
+
+
+def _as_utf8(value: Any) -> Any:  # noqa: ANN401 - whatever JSON has
+    match value:
+        case str():
+            return as_utf8(value)
+        case dict():
+            return {as_utf8(key): _as_utf8(part) for key, part in value.items()}
+        case list():
+            return [_as_utf8(part) for part in value]
+        case _:
+            return value
 
 
 def unseal(line: bytes) -> Event | None:
     """The event in a line without its newline; None if the line is damaged or of a kind that is not known here."""
-    found = _SEAL.search(line)
-    if not found or int(found[1], 16) != zlib.crc32(line[: found.start()]):
+    if line[-_SEAL_BYTES:] != _SEAL % zlib.crc32(line[:-_SEAL_BYTES]):
         return None
     try:
         return _DECODER.decode(line)
@@ -70,24 +86,35 @@ class Tail:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._offset = 0
+        self.offset = 0  # bytes told so far
+        self.unread = 0  # bytes that the last `read` saw and left
         self.damaged = 0
 
-    def read(self) -> list[Event]:
-        """The events written since the last call; a line without its newline yet is left for the next one."""
-        # Opened anew each time: over NFS only an open sees what another host has written.
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                text = file.read()
-        except FileNotFoundError:
-            return []
-        text = text[: text.rfind(b"\n") + 1]
-        self._offset += len(text)
+    def read(self, most: int | None = None) -> list[Event]:
+        """The events written since the last call; a line without its newline yet is left for the next one.
+
+        With `most`, as many whole lines as fit in that many bytes, but at least one.
+        """
+        text = self._whole_lines(most)
+        self.offset += len(text)
         lines = [line for line in text.split(b"\n") if line]
         events = [event for event in map(unseal, lines) if event is not None]
         self.damaged += len(lines) - len(events)
         return events
+
+    def _whole_lines(self, most: int | None) -> bytes:
+        # Opened anew each time: over NFS only an open sees what another host has written.
+        try:
+            with self._path.open("rb") as file:
+                available = max(0, file.seek(0, os.SEEK_END) - self.offset)
+                file.seek(self.offset)
+                text = file.read(available if most is None else min(most, available))
+                while (end := text.rfind(b"\n") + 1) == 0 and len(text) < available:
+                    text += file.read(len(text))
+        except FileNotFoundError:
+            return b""
+        self.unread = available - len(text)
+        return text[:end]
 
 
 def last_event(path: Path) -> Event | None:

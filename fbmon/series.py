@@ -8,37 +8,44 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
+_SETTLE_EVERY = 1000  # points
+
 
 class Column:
-    """Numbers that only ever grow in count; `view()` is valid until the next append."""
+    """Numbers that only ever grow in count; `view()` is valid until the next append. None is kept as NaN."""
 
     def __init__(self) -> None:
         self._store: Floats = np.empty(64)
         self._length = 0
+        # A list takes a number in a quarter of the time that an array does: they move over when someone looks.
+        self._arrived: list[float | None] = []
+        self.append = self._arrived.append
 
     def __len__(self) -> int:
-        return self._length
-
-    def append(self, value: float) -> None:
-        if self._length == len(self._store):
-            self._grow(self._length + 1)
-        self._store[self._length] = value
-        self._length += 1
+        return self._length + len(self._arrived)
 
     def extend(self, values: Floats) -> None:
-        end = self._length + len(values)
-        if end > len(self._store):
-            self._grow(end)
-        self._store[self._length : end] = values
-        self._length = end
+        self.settle()
+        self._add(values)
 
     def view(self) -> Floats:
+        self.settle()
         return self._store[: self._length]
 
-    def _grow(self, least: int) -> None:
-        larger = np.empty(max(least, 2 * len(self._store)))
-        larger[: self._length] = self.view()
-        self._store = larger
+    def settle(self) -> None:
+        """Move what has arrived from the list, where a number takes four times the memory, to the array."""
+        if self._arrived:
+            self._add(np.array(self._arrived, np.float64))
+            self._arrived.clear()
+
+    def _add(self, values: Floats) -> None:
+        end = self._length + len(values)
+        if end > len(self._store):
+            larger = np.empty(max(end, 2 * len(self._store)))
+            larger[: self._length] = self._store[: self._length]
+            self._store = larger
+        self._store[self._length : end] = values
+        self._length = end
 
 
 class Series:
@@ -53,6 +60,7 @@ class Series:
         self._elapsed = Column()
         values = Column()
         self._levels = [(values, values)]  # (minima, maxima); at level 0 both are the values
+        self._unsettled = 0
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -71,7 +79,15 @@ class Series:
     def append(self, step: float, elapsed: float, value: float | None) -> None:
         self._steps.append(step)
         self._elapsed.append(elapsed)
-        self._levels[0][0].append(np.nan if value is None else value)
+        self._levels[0][0].append(value)
+        self._unsettled += 1
+        if self._unsettled == _SETTLE_EVERY:
+            self._settle()
+
+    def _settle(self) -> None:
+        self._unsettled = 0
+        for column in (self._steps, self._elapsed, self._levels[0][0]):
+            column.settle()
 
     @property
     def steps(self) -> Floats:

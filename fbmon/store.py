@@ -63,6 +63,8 @@ class Store:
     best: Best | None = None
     notes: list[Note] = field(default_factory=list)
     ended: RunEnded | None = None
+    _clipped_step: int = 0  # the last one, with its norm
+    _clipped_norm: float = 0.0
     _streak: int = 0  # clipped steps without a pause, up to now
     _pace: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=50))
 
@@ -100,6 +102,7 @@ class Store:
                 self.plan = event
                 self._note(event, 0, "info", f"training {event.parameters:,} parameters on {event.device}")
             case GradientClipped(step=step, norm=norm):
+                self._clipped_step, self._clipped_norm = step, norm
                 self.clipped.append(step, event.elapsed, norm)
             case PassRepeated():
                 pass  # costs one pass, changes nothing that is shown
@@ -122,9 +125,9 @@ class Store:
         self.step = event.step
         self._pace.append((event.step, event.elapsed))
         self._record(event)
-        was_clipped = len(self.clipped) > 0 and self.clipped.steps[-1] == event.step
+        was_clipped = self._clipped_step == event.step
         if was_clipped and not self._streak:
-            norm = metrics.show("grad_norm", self.clipped.last())
+            norm = metrics.show("grad_norm", self._clipped_norm)
             self._note(event, event.step, "warning", f"clipping engaged (norm {norm})")
         if self._streak and not was_clipped:
             steps = "1 step" if self._streak == 1 else f"{self._streak} steps in a row"
@@ -145,17 +148,22 @@ class Store:
         self._note(event, event.step, level, f"{event.state}: {event.reason}" if event.reason else event.state)
 
     def _record(self, event: StepTaken | Validated) -> None:
+        self.latest.update(event.values)
         for name, value in event.values.items():
-            self.latest[name] = value
-            self.series.setdefault(name, Series()).append(event.step, event.elapsed, value)
+            series = self.series.get(name)
+            if series is None:
+                series = self.series[name] = Series()
+            series.append(event.step, event.elapsed, value)
 
     def _sampled(self, event: DeviceSampled) -> None:
+        if event.device not in self.devices:
+            self.utilization[event.device], self.memory[event.device] = Series(), Series()
         self.devices[event.device] = event
-        self.utilization.setdefault(event.device, Series()).append(self.step, event.elapsed, event.utilization)
+        self.utilization[event.device].append(self.step, event.elapsed, event.utilization)
         share = None
         if event.memory_mib is not None and event.memory_total_mib:
             share = 100 * event.memory_mib / event.memory_total_mib
-        self.memory.setdefault(event.device, Series()).append(self.step, event.elapsed, share)
+        self.memory[event.device].append(self.step, event.elapsed, share)
 
     def _note(self, event: Event, step: int, level: Level, text: str) -> None:
         self.notes.append(Note(step, event.elapsed, level, text))

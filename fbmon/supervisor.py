@@ -54,6 +54,7 @@ def _environment() -> dict[str, str]:
     # 30 steps of quickstart), but two runs on two cores then starve each other (57 s for 15 steps; with this, 36 s).
     environment.setdefault("GOMP_SPINCOUNT", "10000")
     environment["PYTHONUNBUFFERED"] = "1"
+    environment["PYTHONIOENCODING"] = "utf-8:backslashreplace"  # a message may name a file whose name is not UTF-8
     return environment
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any, Protocol
 
 import psutil
 
@@ -10,28 +11,66 @@ from fbmon.events import DeviceSampled
 _MIB = 1024 * 1024
 
 
-class Sampler:
-    """Looks at the host and at one CUDA device; a machine without NVIDIA's driver has only the host."""
+class Nvml(Protocol):
+    """What is asked of NVIDIA's driver, as the module pynvml has it; any question may raise NVMLError."""
 
-    def __init__(self, devices: str, environment: Mapping[str, str]) -> None:
+    NVMLError: type[Exception]
+    NVML_TEMPERATURE_GPU: int
+    NVML_CLOCK_SM: int
+
+    def nvmlInit(self) -> None: ...
+    def nvmlDeviceGetCount(self) -> int: ...
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> Any: ...
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Any: ...
+    def nvmlDeviceGetUUID(self, handle: Any) -> str: ...
+    def nvmlDeviceGetUtilizationRates(self, handle: Any) -> Any: ...  # .gpu and .memory, percent
+    def nvmlDeviceGetMemoryInfo(self, handle: Any) -> Any: ...  # .used and .total, bytes
+    def nvmlDeviceGetPowerUsage(self, handle: Any) -> int: ...  # milliwatts
+    def nvmlDeviceGetTemperature(self, handle: Any, sensor: int) -> int: ...
+    def nvmlDeviceGetClockInfo(self, handle: Any, clock: int) -> int: ...  # MHz
+
+
+Sample = Callable[[], DeviceSampled]
+
+
+class Sampler:
+    """Looks at the host and at every GPU of the run; a machine without NVIDIA's driver has only the host."""
+
+    def __init__(self, devices: str, environment: Mapping[str, str], nvml: Nvml | None = None) -> None:
         psutil.cpu_percent()  # the first call has nothing to compare with and answers 0
-        self._gpu = None if devices == "cpu" else _open_gpu(devices, environment)
+        self._gpus = [] if devices == "cpu" else _open_gpus(nvml or _driver(), devices, environment)
 
     def sample(self) -> list[DeviceSampled]:
-        """One event per device, GPU first."""
-        return ([self._gpu()] if self._gpu else []) + [_sample_host()]
+        """One event per device, GPUs first."""
+        return [gpu() for gpu in self._gpus] + [_sample_host()]
 
 
-def visible_gpus(environment: Mapping[str, str], count: int) -> list[str]:
-    """What CUDA calls cuda:0, cuda:1, ...: NVML indices in PCI order, or UUIDs, as CUDA_VISIBLE_DEVICES lists them."""
+def asked_gpus(devices: str) -> list[int]:
+    """The N of each cuda:N that trains, of which several stand behind commas; "auto" is cuda:0 where there is one."""
+    if devices == "cpu":
+        return []
+    return [int(name.rpartition(":")[2]) if name != "auto" else 0 for name in devices.split(",")]
+
+
+def visible_gpus(environment: Mapping[str, str], uuids: list[str]) -> list[int | str]:
+    """What CUDA calls cuda:0, cuda:1, ...: the place in `uuids`, which are in PCI order, or the UUID of a slice.
+
+    CUDA_VISIBLE_DEVICES lists places, UUIDs or beginnings of UUIDs; CUDA ignores all from the first invalid one on.
+    """
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
-        return [str(index) for index in range(count)]
-    listed = []
+        return list(range(len(uuids)))
+    listed: list[int | str] = []
     for entry in (part.strip() for part in visible.split(",")):
-        if not entry.startswith("GPU-") and not (entry.isdecimal() and int(entry) < count):
-            break  # CUDA ignores everything from the first invalid entry on
-        listed.append(entry)
+        found = [place for place, uuid in enumerate(uuids) if entry.startswith("GPU-") and uuid.startswith(entry)]
+        if len(found) == 1:
+            listed.append(found[0])
+        elif entry.startswith("MIG-"):
+            listed.append(entry)
+        elif entry.isascii() and entry.isdecimal() and int(entry) < len(uuids):
+            listed.append(int(entry))
+        else:
+            break
     return listed
 
 
@@ -45,42 +84,45 @@ def _sample_host() -> DeviceSampled:
     )
 
 
-def _open_gpu(devices: str, environment: Mapping[str, str]) -> Callable[[], DeviceSampled] | None:
+def _driver() -> Nvml:
     import pynvml
 
-    try:
-        pynvml.nvmlInit()
-        gpus = visible_gpus(environment, pynvml.nvmlDeviceGetCount())
-        number = int(devices.rpartition(":")[2]) if devices.startswith("cuda:") else 0
-        entry = gpus[number]
-        handle = (
-            pynvml.nvmlDeviceGetHandleByUUID(entry)
-            if entry.startswith("GPU-")
-            else pynvml.nvmlDeviceGetHandleByIndex(int(entry))
-        )
-        name = f"cuda:{number} (gpu {pynvml.nvmlDeviceGetIndex(handle)})"
-    except (pynvml.NVMLError, IndexError):
-        return None
+    driver: Nvml = pynvml
+    return driver
 
-    def number_or_none(read: Callable[[], float]) -> float | None:
-        with suppress(pynvml.NVMLError):  # a virtual GPU answers only some questions
+
+def _open_gpus(nvml: Nvml, devices: str, environment: Mapping[str, str]) -> list[Sample]:
+    try:
+        nvml.nvmlInit()
+        handles = [nvml.nvmlDeviceGetHandleByIndex(place) for place in range(nvml.nvmlDeviceGetCount())]
+        visible = visible_gpus(environment, [nvml.nvmlDeviceGetUUID(handle) for handle in handles])
+        asked = [number for number in asked_gpus(devices) if number < len(visible)]
+        return [_open(nvml, handles, visible[number], number) for number in asked]
+    except nvml.NVMLError:  # no driver, no GPU
+        return []
+
+
+def _open(nvml: Nvml, handles: list[object], place: int | str, number: int) -> Sample:
+    if isinstance(place, str):
+        return _gpu(nvml, nvml.nvmlDeviceGetHandleByUUID(place), f"cuda:{number} ({place[:12]})")
+    return _gpu(nvml, handles[place], f"cuda:{number} (gpu {place})")
+
+
+def _gpu(nvml: Nvml, handle: object, name: str) -> Sample:
+    def ask(read: Callable[[], float]) -> float | None:
+        with suppress(nvml.NVMLError):  # a virtual GPU answers only some questions, a lost one none
             return float(read())
         return None
 
     def sample() -> DeviceSampled:
-        with suppress(pynvml.NVMLError):
-            memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-            return DeviceSampled(
-                device=name,
-                utilization=number_or_none(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle).gpu),
-                memory_mib=memory.used / _MIB,
-                memory_total_mib=memory.total / _MIB,
-                power_watts=number_or_none(lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000),
-                temperature_celsius=number_or_none(
-                    lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)
-                ),
-                clock_mhz=number_or_none(lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)),
-            )
-        return DeviceSampled(device=name)
+        return DeviceSampled(
+            device=name,
+            utilization=ask(lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
+            memory_mib=ask(lambda: nvml.nvmlDeviceGetMemoryInfo(handle).used / _MIB),
+            memory_total_mib=ask(lambda: nvml.nvmlDeviceGetMemoryInfo(handle).total / _MIB),
+            power_watts=ask(lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000),
+            temperature_celsius=ask(lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+            clock_mhz=ask(lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
+        )
 
     return sample

@@ -24,6 +24,11 @@ def clean_lines(text: str, limit: int = 4000) -> str:
     return "\n".join(clean(line, limit) for line in text.split("\n"))
 
 
+def as_utf8(text: str) -> str:
+    """`text` in which bytes of a file name that are not UTF-8 stand as `\\udcff`: JSON and any file can hold it."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def duration(seconds: float | None) -> str:
     """A time span for people: `9.4 s`, `2:07`, `1:02:07`, `3 d 04:05`; an unknown one is `–`."""
     if seconds is None or seconds < 0:

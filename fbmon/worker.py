@@ -60,7 +60,7 @@ def _train(folder: RunFolder, teller: "Teller", orders: "Orders") -> RunEnded:
     teller.emit(PhaseEntered("loading torch"))
     from fbmon.train.loop import train  # torch takes seconds to import; by now a screen says so
 
-    data_dir = Path(meta.data_dir) if meta.data_dir else None
+    data_dir = folders.as_path(meta.data_dir) if meta.data_dir else None
     state = train(recipe, meta.devices, data_dir, folder.checkpoints, teller.emit, orders.next)
     if state == "finished":
         return RunEnded(state, Exit.FINISHED, teller.step)

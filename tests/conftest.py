@@ -1,7 +1,7 @@
 """What many tests need: a recipe of a second, a folder whose runs end with the test, and finished runs."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,8 @@ import pytest
 
 from fbmon import folder as folders
 from fbmon.folder import RunFolder
-from tests.shell import DEADLINE, Fbmon, end_all
+from tests.shell import DEADLINE, Fbmon, end_all, environment
+from tests.terminal import Terminal
 
 TINY = """\
 # Clipped at first, validated often, done in a second.
@@ -71,6 +72,21 @@ def runs_dir(tmp_path: Path) -> Iterator[Path]:
 def fbmon(runs_dir: Path) -> Fbmon:
     """The command."""
     return Fbmon(runs_dir)
+
+
+@pytest.fixture
+def terminal(runs_dir: Path) -> Iterator[Callable[..., Terminal]]:
+    """Opens a terminal and types an fbmon command."""
+    opened: list[Terminal] = []
+
+    def open_one(*arguments: str | Path, width: int = 80, height: int = 24, job_control: bool = True) -> Terminal:
+        command = [str(argument) for argument in arguments]
+        opened.append(Terminal(command, environment(runs_dir), width, height, job_control=job_control))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.close()
 
 
 @pytest.fixture(scope="session")

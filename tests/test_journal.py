@@ -203,6 +203,23 @@ def test_however_the_file_grows_a_tail_reads_the_same(
     assert tail.damaged == 0
 
 
+@pytest.mark.parametrize("most", [1, 100, 1000, 100_000])
+def test_a_tail_that_reads_in_portions_reads_the_same_and_knows_what_is_left(path: Path, most: int) -> None:
+    write(path, *EVENTS)
+    with path.open("ab") as file:
+        file.write(b'damaged\n{"kind":')
+    tail, portions = Tail(path), list[list[Event]]()
+    while not portions or tail.unread:
+        before = tail.offset
+        portions.append(tail.read(most))
+        assert most < 1000 or tail.offset <= before + most
+        assert tail.offset + tail.unread <= path.stat().st_size
+
+    assert [event for portion in portions for event in portion] == Tail(path).read()
+    assert len(portions) >= path.stat().st_size // max(most, 1000)
+    assert tail.damaged == 1
+
+
 def test_a_line_of_an_unknown_kind_or_shape_is_skipped_and_counted(path: Path) -> None:
     known = EVENTS[1]
     strange = [

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.synthetic import write_run
 from fbmon import folder as folders
 from fbmon import launch
 from fbmon import recipe as recipes
-from fbmon.events import Event, StepTaken
+from fbmon.events import DeviceSampled, Event, StepTaken
 from fbmon.folder import RunFolder
+from fbmon.journal import Tail
 from fbmon.launch import RunHandle
 from fbmon.store import Store
 from tests.shell import told, until
@@ -68,3 +70,23 @@ def test_a_screen_that_stalls_until_the_run_is_over_misses_nothing_and_holds_nob
 
     assert_equal(fold(events), handle.folder)
     assert [event.step for event in events if isinstance(event, StepTaken)] == list(range(1, 251))
+
+
+def test_a_long_run_is_told_in_small_batches_with_its_samples_where_they_belong(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "long-1", 3000, 9, seconds_per_step=1.5)
+    journal, telemetry = told(folder), Tail(folder.telemetry).read()
+    handle = launch.attach(folder)
+
+    batches, left = [], []
+    for batch in handle.follow():
+        batches.append(batch)
+        left.append(handle.unread)
+
+    events = [event for batch in batches for event in batch]
+    assert [event for event in events if not isinstance(event, DeviceSampled)] == journal
+    assert [event for event in events if isinstance(event, DeviceSampled)] == telemetry
+    assert events == sorted(events, key=lambda event: event.elapsed)
+    assert max(map(len, batches)) < 1000
+    assert left == sorted(left, reverse=True)
+    assert left[0] > 0.9
+    assert left[-1] == 0

@@ -42,12 +42,15 @@ def run(
 
     Examples: fbmon run quickstart · fbmon run recipes/fb_strong_reg.toml --no-ui --set optimizer.lr=0.4
     """
+    shown = Ui.NONE if detach else choose_ui(ui, no_ui)
+    from fbmon.keeper import keep
+
+    kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon import folder as folders
     from fbmon import launch
     from fbmon import recipe as recipes
     from fbmon.cli.show import show  # before the start: from then on a Ctrl-C has to be passed on at once
 
-    shown = Ui.NONE if detach else choose_ui(ui, no_ui)
     asked = list(overrides or [])
     asked += [f"steps={steps}"] if steps is not None else []
     asked += [f"seed={seed}"] if seed is not None else []
@@ -62,6 +65,8 @@ def run(
         _data_folder(data_dir),
     )
     handle = launch.start(folder, queue=shown is not Ui.NONE)
+    if kept:
+        kept.shows(folder.path)
     if detach:
         typer.echo(f"{clean(str(folder.path), 4096)}\nwatch it with: fbmon watch {folder.name}")
         return

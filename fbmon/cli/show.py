@@ -1,5 +1,6 @@
 """Shows a run in the way that was asked for, to its end, and returns the exit code for the shell."""
 
+import gc
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ def show(handle: RunHandle, ui: Ui, *, started_here: bool) -> int:
     """Show the run until it ends or the viewer leaves; with `started_here`, signals are passed on to the training."""
     if ui is Ui.FULL:
         return _full(handle)
+    _collect_garbage_again()
     if started_here:
         _forward_signals(handle)
     try:
@@ -34,15 +36,21 @@ def _full(handle: RunHandle) -> int:
     from fbmon.ui.app import MonitorApp
 
     app = MonitorApp(handle)
+    _collect_garbage_again()
     app.run()
     if app.return_code:  # the screen itself has failed, and has said why
         return app.return_code
     if handle.alive:
-        name = handle.folder.name
+        name = clean(handle.folder.name)
         sys.stdout.write(f"{name} goes on in the background; see it again with: fbmon watch {name}\n")
         return Exit.FINISHED
     sys.stdout.write(clean(last_line(app.store, handle.folder), 2000) + "\n")
     return app.store.ended.exit_code if app.store.ended else Exit.LOST
+
+
+def _collect_garbage_again() -> None:
+    gc.freeze()  # what has been imported is not looked at again
+    gc.enable()
 
 
 def _plain(handle: RunHandle) -> Store:

@@ -12,9 +12,15 @@ def watch(
 
     Examples: fbmon watch · fbmon watch quickstart --no-ui · fbmon watch runs/quickstart-20260101-120000
     """
+    shown = choose_ui(ui, no_ui)
+    from fbmon.keeper import keep
+
+    kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon import folder as folders
     from fbmon import launch
     from fbmon.cli.show import show
 
     handle = launch.attach(folders.find(runs_dir, run))
-    raise typer.Exit(show(handle, choose_ui(ui, no_ui), started_here=False))
+    if kept:
+        kept.shows(handle.folder.path)
+    raise typer.Exit(show(handle, shown, started_here=False))

@@ -13,12 +13,14 @@ from fbmon.events import DeviceSampled, ProgressMade
 from fbmon.store import Note, Store
 from fbmon.text import clean, clean_lines, duration
 from fbmon.ui.chart import ChartView
+from fbmon.ui.devices import DevicesPanel, devices
 from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed
 from fbmon.ui.leave import Answer, LeaveScreen
 from fbmon.ui.plots import NAMES, plots
 from fbmon.ui.status import detail_line, state_line
 
 _FRAME_SECONDS = 0.1
+_READING_FRAME_SECONDS = 0.3  # drawing more often takes longer than reading
 _LEVEL_STYLES = {"info": "", "good": "green", "warning": "yellow", "error": "bold red"}
 
 
@@ -32,6 +34,7 @@ class MonitorApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "leave", "Leave or stop"),
         Binding("ctrl+q,ctrl+c", "leave", show=False),
+        Binding("ctrl+z", "suspend_process", "To the shell; fg comes back", show=False),
     ]
 
     def __init__(self, source: Source) -> None:
@@ -42,6 +45,8 @@ class MonitorApp(App[int]):
         self._alive = True
         self._stopping = False
         self._changed = True
+        self._drawn = 0.0
+        self._unread = 0.0
         self._notes_shown = 0
         self._last_sign = time.monotonic()
         self._began = time.monotonic()  # when the run began, by this process's clock
@@ -53,11 +58,13 @@ class MonitorApp(App[int]):
         with Container(id="charts"):
             for name in NAMES:
                 yield ChartView(id=name)
+        yield DevicesPanel()
         yield RichLog(id="events", wrap=False, markup=False, highlight=False, max_lines=10_000)
         yield Footer()
 
     def on_mount(self) -> None:
         self._redraw()
+        self._drawn = 0.0  # the first news is shown at once
         self.set_interval(_FRAME_SECONDS, self._draw_if_changed)
         self.set_interval(1.0, self._show_status)
         self._feed.start()
@@ -68,6 +75,8 @@ class MonitorApp(App[int]):
     def on_events_arrived(self, message: EventsArrived) -> None:
         for event in message.events:
             self.store.apply(event)
+        self._feed.handled()
+        self._unread = message.unread
         if not all(isinstance(event, DeviceSampled) for event in message.events):  # that is the supervisor's sign
             self._last_sign = time.monotonic()
         self._began = min(self._began, time.monotonic() - self.store.elapsed)
@@ -75,6 +84,7 @@ class MonitorApp(App[int]):
             self._show_status()  # ten times a second; no chart has a new point
         else:
             self._changed = True
+            self._draw_after_a_pause()
 
     def on_source_closed(self, _message: SourceClosed) -> None:
         self._alive = False
@@ -102,16 +112,24 @@ class MonitorApp(App[int]):
             self._source.ask("stop", "the screen")
             self.notify("Stopping at the next block; the state is saved first.", markup=False)
 
+    def _draw_after_a_pause(self) -> None:
+        """Draw now what comes after a frame without news; what comes sooner waits for the timer."""
+        if time.monotonic() - self._drawn > (_READING_FRAME_SECONDS if self._unread else _FRAME_SECONDS):
+            self._redraw()
+
     def _draw_if_changed(self) -> None:
-        if self._changed:
+        if self._changed and not self._unread:  # while the journal is read, each batch asks for itself
             self._redraw()
 
     def _redraw(self) -> None:
         self._changed = False
+        self._drawn = time.monotonic()
         made = plots(self.store)
         for chart in self.query(ChartView):
-            if chart.display and chart.id:
+            if chart.id:  # also those without room: they may get it before the next news
                 chart.show(made[chart.id])
+        trains_on = self.store.plan.device if self.store.plan else ""
+        self.query_one(DevicesPanel).show(devices(self.store), trains_on)
         self._show_status()
         self._show_notes()
         self._show_end()
@@ -121,8 +139,8 @@ class MonitorApp(App[int]):
         silent = time.monotonic() - self._last_sign
         name = self._source.folder.name
         elapsed = time.monotonic() - self._began if self._alive else self.store.elapsed
-        state = state_line(self.store, name, alive=self._alive, silent=silent, width=width)
-        detail = detail_line(self.store, elapsed, alive=self._alive, width=width)
+        state = state_line(self.store, name, alive=self._alive, silent=silent, unread=self._unread, width=width)
+        detail = detail_line(self.store, elapsed, alive=self._alive and not self._unread, width=width)
         # One line each for ever: without a new layout, which would render every chart again.
         self.query_one("#state", Static).update(state, layout=False)
         self.query_one("#detail", Static).update(detail, layout=False)

@@ -18,6 +18,10 @@ class Source(Protocol):
     def folder(self) -> RunFolder:
         """Where its files are."""
 
+    @property
+    def unread(self) -> float:
+        """The share of its journal that is yet to come, from 1 to 0."""
+
     def follow(self, interval: float = 0.1) -> Iterator[list[Event]]:
         """Batches of events, possibly empty, until the run is gone and all is told."""
 
@@ -26,11 +30,12 @@ class Source(Protocol):
 
 
 class EventsArrived(Message):
-    """What the run has told since the last message."""
+    """What the run has told since the last message, and the share of its journal that is yet to come."""
 
-    def __init__(self, events: list[Event]) -> None:
+    def __init__(self, events: list[Event], unread: float) -> None:
         super().__init__()
         self.events = events
+        self.unread = unread
 
 
 class SourceClosed(Message):
@@ -38,25 +43,41 @@ class SourceClosed(Message):
 
 
 class Feed:
-    """Posts the events of `source` to `app` until the run is gone or `stop` is called."""
+    """Posts the events of `source` to `app` until the run is gone or `stop` is called.
+
+    Never runs ahead of the app by more than two messages: a long journal, or a terminal that nobody reads, costs no
+    memory. The app says of each message that it has `handled` it.
+    """
+
+    _AHEAD = 2
 
     def __init__(self, source: Source, app: "App[int]") -> None:
         self._source = source
         self._app = app
         self._stopped = threading.Event()
+        self._room = threading.Semaphore(self._AHEAD)
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
+    def handled(self) -> None:
+        self._room.release()
+
     def stop(self) -> None:
         self._stopped.set()
+        self._room.release()
         self._thread.join(timeout=1)
 
     def _run(self) -> None:
+        unread = 0.0
         for events in self._source.follow():
+            news = bool(events) or self._source.unread != unread  # lines may be damaged to the last
+            unread = self._source.unread
+            if news:
+                self._room.acquire()
             if self._stopped.is_set():
                 return
-            if events:
-                self._app.post_message(EventsArrived(events))
+            if news:
+                self._app.post_message(EventsArrived(events, unread))
         self._app.post_message(SourceClosed())

@@ -9,9 +9,15 @@ from fbmon.text import clean, duration
 _SILENCE_SECONDS = 60.0  # without any sign of life
 
 
-def state_line(store: Store, name: str, *, alive: bool, silent: float, width: int) -> Text:
-    """Name, state and progress in `width` cells; `silent` is the number of seconds since the last sign of life."""
-    state, style = _state(store, alive=alive, silent=silent)
+def state_line(store: Store, name: str, *, alive: bool, silent: float, unread: float, width: int) -> Text:
+    """Name, state and progress in `width` cells.
+
+    `silent` is the number of seconds since the last sign of life, `unread` the share of the journal yet to come.
+    """
+    if unread:
+        state, style = f"reading {1 - unread:.0%}", "bold yellow"
+    else:
+        state, style = _state(store, alive=alive, silent=silent)
     right = Text()
     if store.steps:
         right.append(f"step {store.step}/{store.steps} ")

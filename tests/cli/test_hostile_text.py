@@ -1,16 +1,35 @@
 """Text from recipes, journals and file names reaches the terminal as text: it steers nothing and hides nothing."""
 
+import fcntl
+import json
+import os
 import re
 import shutil
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from fbmon.events import DeviceSampled, NonFiniteFound, PhaseEntered, RunEnded, RunStarted, TrainingStarted
-from fbmon.folder import RunFolder
-from fbmon.journal import Journal
-from tests.conftest import TINY, Ended
+from fbmon.events import (
+    CheckpointSaved,
+    CommandTaken,
+    DeviceSampled,
+    Event,
+    NonFiniteFound,
+    PhaseEntered,
+    RunEnded,
+    RunStarted,
+    StepTaken,
+    TrainingStarted,
+    Validated,
+)
+from fbmon.folder import RunFolder, as_path
+from fbmon.journal import Journal, Tail
+from tests.conftest import TINY, Ended, write_tiny
 from tests.shell import Fbmon
+from tests.terminal import Terminal
 
 # A window title, a colour, a link, a C1 control, a reversal of the writing direction, a bell; and markup of Rich.
 ATTACK = "a\x1b]0;owned\x07\x1b[31m\x1b]8;;file:x\x1b\\\x9b31m\u202e\r\b[red]b[/red][/foo][link=file:x]c"
@@ -86,3 +105,127 @@ def test_a_steering_argument_is_answered_in_plain_text(arguments: list[str], fbm
     assert said.stdout + said.stderr
     assert not STEERING.search(said.stdout + said.stderr)
     assert not fbmon.runs_dir.exists()
+
+
+# What a screen writes between its texts: cursor, colours, modes, questions to the terminal; the shape of the pointer.
+SCREEN_CODES = re.compile(r"\x1b(\[[0-9;?<>=$]*[A-Za-z]|[78\\]|\]22;\w*\x07)")
+
+
+def told(ended: bool) -> list[Event]:
+    """Every event that carries text, evil everywhere."""
+    events: list[Event] = [
+        RunStarted(ATTACK, ATTACK, 3, ATTACK, 1),
+        PhaseEntered("training"),
+        TrainingStarted(3, 1, 1, 1, 1, ATTACK, ATTACK, target_val_accuracy=0.5, target_source=ATTACK),
+        StepTaken(1, {"loss": 1.0, ATTACK: 2.0}),
+        Validated(1, {"val_accuracy": 0.5, ATTACK: 2.0}),
+        CheckpointSaved(1, ATTACK),
+        NonFiniteFound(2, [ATTACK]),
+        CommandTaken("stop", ATTACK),
+    ]
+    return [*events, RunEnded("failed", 1, 1, ATTACK, ATTACK)] if ended else events
+
+
+@pytest.fixture
+def hostile_alive(runs_dir: Path) -> Iterator[RunFolder]:
+    """An evil run that seems to be running."""
+    folder = RunFolder(runs_dir / ATTACK.replace("/", "|"))
+    folder.inbox.mkdir(parents=True)
+    folder.meta.write_text("{}")
+    write(folder, told(ended=False))
+    lock = os.open(folder.lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    yield folder
+    os.close(lock)
+
+
+def write(folder: RunFolder, events: list[Event]) -> None:
+    for path, some in ((folder.journal, events), (folder.telemetry, [DeviceSampled(ATTACK, 50.0, 1.0, 2.0)])):
+        path.unlink(missing_ok=True)
+        journal = Journal(path)
+        for event in some:
+            journal.append(event)
+        journal.close()
+
+
+def assert_nothing_steers(screen: Terminal) -> None:
+    texts = SCREEN_CODES.sub("", screen.output.decode())
+    assert "owned" in texts
+    assert not STEERING.search(texts.replace("\r", ""))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)], ids=str)
+def test_a_running_screen_shows_steering_text_as_text_asks_about_it_and_names_it_as_it_dies(
+    size: tuple[int, int], hostile_alive: RunFolder, terminal: Callable[..., Terminal]
+) -> None:
+    screen = terminal("watch", hostile_alive.path, width=size[0], height=size[1])
+    screen.until("step 1/3")
+    screen.press("q")
+    screen.until("It goes on without this screen")
+    screen.press("s")
+    screen.until("Stopping at the next block")
+    screen.screen.send_signal(signal.SIGKILL)
+    screen.wait()
+
+    assert_nothing_steers(screen)
+    assert HARMLESS.replace("/", "|") in screen.output.decode().rpartition("fbmon watch ")[2]
+
+
+def test_leaving_a_screen_names_the_run_in_plain_text(
+    hostile_alive: RunFolder, terminal: Callable[..., Terminal]
+) -> None:
+    screen = terminal("watch", hostile_alive.path)
+    screen.until("step 1/3")
+    screen.press("q")
+    screen.until("It goes on without this screen")
+    screen.press("l")
+
+    assert screen.wait() == 0
+    assert_nothing_steers(screen)
+
+
+def test_the_screen_of_a_failed_run_shows_reason_hint_and_log_as_text(
+    hostile: RunFolder, terminal: Callable[..., Terminal]
+) -> None:
+    write(hostile, told(ended=True))
+    screen = terminal("watch", hostile.path, width=200, height=60)
+    screen.until("Log: ")
+    screen.press("q")
+
+    assert screen.wait() == 1
+    assert_nothing_steers(screen)
+
+
+def test_a_folder_whose_name_is_not_utf8_holds_runs_like_any_other(tmp_path: Path) -> None:
+    home = Path(os.fsdecode(os.fsencode(tmp_path) + b"/work\xff\x1b[31m"))
+    home.mkdir()
+    recipe = write_tiny(home)
+    fbmon = Fbmon(home / "runs")
+    fbmon.runs_dir.mkdir()
+
+    ran = fbmon("run", recipe, "--no-ui", "--steps", "2", "--data-dir", home / "data")
+
+    assert ran.returncode == 0, ran.stderr
+    (folder,) = [RunFolder(path) for path in fbmon.runs_dir.iterdir()]
+    meta = folder.read_meta()
+    assert meta is not None
+    assert meta.directory.endswith("/work%FF%1B%5B31m")
+    assert as_path(meta.directory) == home
+    assert meta.data_dir is not None
+    assert as_path(meta.data_dir) == home / "data"
+    (listed,) = json.loads(fbmon("runs", "--json").stdout)
+    assert (listed["state"], as_path(listed["path"])) == ("finished", folder.path)
+    for command in (["runs"], ["compare"], ["watch", "--no-ui"], ["stop"]):
+        said = fbmon(*command)
+        assert "Traceback" not in said.stderr
+        assert not STEERING.search(said.stdout + said.stderr), command
+
+
+def test_an_error_that_names_a_file_whose_name_is_not_utf8_is_told_to_the_end(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append(RunEnded("failed", 1, 0, "no such file: /work\udcff", "\udcff"))
+    journal.close()
+
+    (ended,) = Tail(tmp_path / "journal.jsonl").read()
+
+    assert ended == replace(ended, reason="no such file: /work\\udcff", hint="\\udcff")

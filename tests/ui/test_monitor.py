@@ -36,6 +36,7 @@ class Script:
     def __init__(self, folder: Path, events: list[Event], *, over: bool = False) -> None:
         self.folder = RunFolder(folder)
         self.over = over
+        self.unread = 0.0
         self.asked: list[tuple[Command, str]] = []
         self._events = events
 

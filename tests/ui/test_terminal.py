@@ -1,29 +1,14 @@
 """The screen in a real terminal: what is painted and when, and what is left behind when it goes."""
 
-import fcntl
-import os
-import pty
 import re
-import select
 import signal
-import struct
-import subprocess
-import sys
-import termios
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import pyte
-import pytest
 
 from fbmon.events import PhaseEntered
 from tests.shell import (
-    DEADLINE,
     ENDLESS,
     Fbmon,
-    environment,
     last_word,
     processes,
     steps_taken,
@@ -32,106 +17,7 @@ from tests.shell import (
     until,
     wait_for_steps,
 )
-
-# Modes a program may set and must take back, by what Textual uses: the alternate screen, mouse reports, pasting, focus.
-MODES = {"1049", "1000", "1002", "1003", "1006", "1015", "1016", "2004", "1004"}
-KEYBOARD_PROTOCOL = re.compile(rb"\x1b\[[<>=?][0-9;]*[u$p]+")  # unknown to pyte, which would print it
-
-# Makes the terminal the controlling one, as a shell's is, and becomes fbmon.
-LOGIN = "import os, sys; os.login_tty(0); os.execv(sys.executable, [sys.executable, '-m', 'fbmon', *sys.argv[1:]])"
-
-
-class Terminal:
-    """`fbmon` in a terminal of its own; `text` is what stands there."""
-
-    def __init__(self, arguments: list[str], env: dict[str, str], width: int = 80, height: int = 24) -> None:
-        self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-        self._before = termios.tcgetattr(slave)
-        self._screen = pyte.Screen(width, height)
-        self._stream = pyte.ByteStream(self._screen)
-        self._lock = threading.Lock()
-        self.output = b""
-        self.painted = 0.0  # when the first letter stood there
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", LOGIN, *arguments],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=env,
-        )
-        self._slave = slave
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    @property
-    def text(self) -> str:
-        with self._lock:
-            return "\n".join(self._screen.display)
-
-    def press(self, keys: str) -> None:
-        os.write(self._master, keys.encode())
-
-    def until(self, part: str, seconds: float = DEADLINE) -> str:
-        """The text, once `part` stands in it; the test fails if that takes too long."""
-        try:
-            return until(lambda: text if re.search(part, text := self.text) else None, seconds)
-        except AssertionError:
-            raise AssertionError(f"no {part!r} within {seconds} s in\n{self.text}") from None
-
-    def wait(self) -> int:
-        """The exit code, after the last output has been read."""
-        code = self.process.wait(timeout=DEADLINE)
-        until(lambda: not select.select([self._master], [], [], 0)[0], seconds=5)
-        return code
-
-    def modes_left(self) -> set[str]:
-        """Modes that were set and not taken back, and what else is not as it was."""
-        left = set()
-        for modes, state in re.findall(rb"\x1b\[\?([0-9;]+)([hl])", self.output):
-            for mode in modes.decode().split(";"):
-                left.discard(mode)
-                if mode in MODES and state == b"h":
-                    left.add(mode)
-        hidden = re.findall(rb"\x1b\[\?25([hl])", self.output)
-        if hidden and hidden[-1] == b"l":
-            left.add("cursor hidden")
-        if termios.tcgetattr(self._slave) != self._before:
-            left.add("termios")
-        return left
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._slave)
-        self._reader.join(timeout=5)
-        os.close(self._master)
-
-    def _read(self) -> None:
-        while True:
-            try:
-                received = os.read(self._master, 1 << 16)
-            except OSError:  # nobody holds the terminal any longer
-                return
-            with self._lock:
-                self.output += received
-                self._stream.feed(KEYBOARD_PROTOCOL.sub(b"", received))
-                if not self.painted and any(line.strip() for line in self._screen.display):
-                    self.painted = time.time()
-
-
-@pytest.fixture
-def terminal(runs_dir: Path) -> Iterator[Callable[..., Terminal]]:
-    """Opens a terminal and types an fbmon command."""
-    opened: list[Terminal] = []
-
-    def open_one(*arguments: str | Path, width: int = 80, height: int = 24) -> Terminal:
-        opened.append(Terminal([str(argument) for argument in arguments], environment(runs_dir), width, height))
-        return opened[-1]
-
-    yield open_one
-    for one in opened:
-        one.close()
+from tests.terminal import Terminal
 
 
 def test_the_screen_stands_before_torch_is_imported_and_the_run_outlives_it(
@@ -146,8 +32,11 @@ def test_the_screen_stands_before_torch_is_imported_and_the_run_outlives_it(
     assert first.painted < loaded.time
     until(lambda: steps_taken(folder) > 30)  # the best accuracy is among the first eleven
 
-    first.process.send_signal(signal.SIGKILL)
-    assert first.wait() == -signal.SIGKILL
+    first.screen.send_signal(signal.SIGKILL)
+    assert first.wait() == 128 + signal.SIGKILL
+    assert first.modes_left() == set()
+    farewell = f"the screen was ended by SIGKILL; the training goes on: fbmon watch {folder.name}"
+    assert first.output.endswith(farewell.encode() + b"\r\n")
     wait_for_steps(folder)
     assert folder.is_alive()
 

@@ -1,0 +1,42 @@
+"""A run that seems to be running, and a screen that shows it."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fbmon.events import PhaseEntered, RunStarted, StepTaken, TrainingStarted
+from fbmon.folder import RunFolder
+from fbmon.journal import Journal
+from tests.shell import until
+from tests.terminal import Terminal
+
+
+@pytest.fixture
+def running(runs_dir: Path) -> Iterator[RunFolder]:
+    """A run that is alive as far as anyone can see: its lock is held."""
+    folder = RunFolder(runs_dir / "tiny-1")
+    folder.inbox.mkdir(parents=True)
+    folder.meta.write_text("{}")
+    journal = Journal(folder.journal)
+    journal.append(RunStarted("tiny-1", "tiny", 60, "0", 1))
+    journal.append(PhaseEntered("training"))
+    journal.append(TrainingStarted(60, 2, 64, 32, 5142, "1 CPU thread", "float32", 1.0))
+    for step in range(1, 31):
+        journal.append(StepTaken(step, {"loss": 2 / step}))
+    journal.close()
+    lock = os.open(folder.lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    yield folder
+    os.close(lock)
+
+
+@pytest.fixture
+def screen(running: RunFolder, terminal: Callable[..., Terminal]) -> Terminal:
+    """The run on a screen that has drawn its curves."""
+    shown = terminal("watch", running.path)
+    shown.until("step 30/60")
+    until(lambda: "1049" in shown.modes_left())
+    return shown

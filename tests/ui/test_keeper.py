@@ -1,0 +1,104 @@
+"""The terminal after the death of the screen: as it was before, with one line about the training."""
+
+import signal
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from fbmon.folder import RunFolder
+from tests.shell import until
+from tests.terminal import Terminal
+
+FAREWELL = "the training goes on: fbmon watch tiny-1\r\n"
+
+
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGSEGV", "SIGABRT", "SIGBUS"])
+def test_whatever_signal_ends_the_screen_the_terminal_is_as_before_and_one_line_says_what_goes_on(
+    number: str, screen: Terminal
+) -> None:
+    screen.screen.send_signal(signal.Signals[number])
+
+    assert screen.wait() == 128 + signal.Signals[number]
+    assert screen.modes_left() == set()
+    assert screen.output.endswith(f"\x1b[0mthe screen was ended by {number}; {FAREWELL}".encode())
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGQUIT"])
+def test_a_signal_to_the_process_that_the_shell_knows_ends_the_screen(number: str, screen: Terminal) -> None:
+    drawing = screen.screen
+    screen.keeper.send_signal(signal.Signals[number])
+
+    assert screen.wait() == 128 + signal.Signals[number]
+    assert screen.modes_left() == set()
+    assert not drawing.is_running()
+
+
+def test_when_the_keeper_itself_is_killed_the_screen_restores_the_terminal_and_leaves(screen: Terminal) -> None:
+    drawing = screen.screen
+    screen.keeper.kill()
+
+    until(lambda: not psutil.pid_exists(drawing.pid) or drawing.status() == psutil.STATUS_ZOMBIE, seconds=5)
+    assert screen.wait() == 128 + signal.SIGKILL
+    assert screen.modes_left() - {"termios"} == set(), "the line discipline is the shell's again, which sets its own"
+
+
+def test_a_stopped_screen_gives_the_terminal_to_the_shell_and_goes_on_where_it_was(screen: Terminal) -> None:
+    screen.press("\x1a")
+    screen.until(r"\[stopped\]")
+    assert screen.modes_left() == set()
+
+    screen.resize(100, 30)
+    screen.press("fg\r")
+
+    screen.until("step 30/60")
+    until(lambda: "1049" in screen.modes_left())
+    screen.press("q")
+    screen.until("It goes on without this screen")
+    screen.press("l")
+    assert screen.wait() == 0
+    assert screen.modes_left() == set()
+    assert screen.output.endswith(b"tiny-1 goes on in the background; see it again with: fbmon watch tiny-1\r\n")
+
+
+def test_without_a_shell_to_go_to_a_stopped_screen_goes_on_at_once(
+    running: RunFolder, terminal: Callable[..., Terminal]
+) -> None:
+    shown = terminal("watch", running.path, job_control=False)
+    shown.until("step 30/60")
+    already = shown.output.count(b"\x1b[?1049h")
+
+    shown.press("\x1a")
+
+    until(lambda: shown.output.count(b"\x1b[?1049h") > already, seconds=5)
+    shown.press("q")
+    shown.until("It goes on without this screen")
+    shown.press("l")
+    assert shown.wait() == 0
+    assert shown.modes_left() == set()
+
+
+def test_a_screen_ended_while_it_is_stopped_leaves_the_terminal_alone(screen: Terminal) -> None:
+    screen.press("\x1a")
+    screen.until(r"\[stopped\]")
+
+    screen.screen.kill()
+    screen.press("fg\r")
+
+    assert screen.wait() == 128 + signal.SIGKILL
+    assert screen.modes_left() == set()
+
+
+def test_the_terminal_may_vanish(screen: Terminal) -> None:
+    processes = [screen.keeper, screen.screen]
+
+    screen.hang_up()
+
+    until(lambda: not any(process.is_running() for process in processes), seconds=5)
+
+
+def test_the_exit_code_of_a_faulty_command_is_passed_on(terminal: Callable[..., Terminal]) -> None:
+    screen = terminal("run", "no-such-recipe")
+
+    assert screen.wait() == 2
+    assert screen.modes_left() == set()
