@@ -53,6 +53,9 @@ class Series:
         self._elapsed = Column()
         values = Column()
         self._levels = [(values, values)]  # (minima, maxima); at level 0 both are the values
+        self._built = 0  # points that the levels above 0 know of
+        self._unknown = Column()
+        self._looked = 0  # points of which it is known whether they are unknown
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -73,6 +76,12 @@ class Series:
         self._elapsed.append(elapsed)
         self._levels[0][0].append(np.nan if value is None else value)
 
+    def extend(self, steps: Floats, elapsed: Floats, values: Floats) -> None:
+        """Append many points at once; an unknown value is NaN."""
+        self._steps.extend(steps)
+        self._elapsed.extend(elapsed)
+        self._levels[0][0].extend(values)
+
     @property
     def steps(self) -> Floats:
         return self._steps.view()
@@ -88,6 +97,15 @@ class Series:
     def last(self) -> float | None:
         """The newest value; None if there is none or it is unknown."""
         return None if not len(self) or np.isnan(self.values[-1]) else float(self.values[-1])
+
+    def unknown(self) -> Indices:
+        """Where the unknown values stand, ascending."""
+        if self._looked < len(self):
+            self._unknown.extend(
+                self._looked + np.flatnonzero(np.isnan(self.values[self._looked :])).astype(np.float64)
+            )
+            self._looked = len(self)
+        return self._unknown.view().astype(np.intp)
 
     def extent(self, start: Indices, stop: Indices) -> tuple[Floats, Floats]:
         """Minimum and maximum of the values at [start[i], stop[i]) for each i; NaN where there is no known value."""
@@ -108,7 +126,9 @@ class Series:
         return low, high
 
     def _build(self) -> None:
-        level = 0
+        if self._built == len(self):
+            return
+        self._built, level = len(self), 0
         while len(self._levels[level][0]) >= 2:
             if level + 1 == len(self._levels):
                 self._levels.append((Column(), Column()))
