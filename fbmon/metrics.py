@@ -14,6 +14,7 @@ class Chart:
     title: str
     scale: Scale = "linear"
     format: str = ".4g"  # of the latest values beside the title
+    smooth: bool = True  # whether an average over steps says anything
 
 
 @dataclass(frozen=True)
@@ -24,33 +25,41 @@ class Metric:
     label: str
     chart: Chart
     format: str = ".4f"
+    marker: str = ""  # tells its curve from the others of the chart where colours do not
 
 
 LOSS = Chart("loss", "loss", "log", ".3g")  # three of them have to fit
 ACCURACY = Chart("accuracy", "accuracy")
 GRADIENT = Chart("gradient", "gradient norm", "log")
-LEARNING_RATE = Chart("learning_rate", "learning rate")
+LEARNING_RATE = Chart("learning_rate", "learning rate", smooth=False)
 BLOCK_GRADIENT = Chart("block_gradient", "block gradient norm", "log")
-WEIGHTS = Chart("weights", "weight norm")
+EXTRA = Chart("extra", "share of the full loss", format=".1%")
+CLIPPED = Chart("clipped", "share of steps clipped", format=".0%", smooth=False)
 SPEED = Chart("speed", "images per second", format=",.0f")
 STEP_TIME = Chart("step_time", "seconds per step")
+WEIGHTS = Chart("weights", "weight norm")
 
 STEP = (
     Metric("loss", "train", LOSS),
-    Metric("full_loss", "full", LOSS),
+    Metric("full_loss", "full", LOSS, marker="+"),
     Metric("accuracy", "train", ACCURACY),
     Metric("grad_norm", "before clipping", GRADIENT),
-    Metric("block_grad_norm", "rms over blocks", BLOCK_GRADIENT),
     Metric("learning_rate", "lr", LEARNING_RATE, ".4g"),
-    Metric("param_norm", "norm", WEIGHTS, ".3f"),
-    Metric("step_seconds", "step", STEP_TIME, ".3g"),
+    Metric("block_grad_norm", "rms over blocks", BLOCK_GRADIENT),
     Metric("images_per_second", "images/s", SPEED, ",.0f"),
+    Metric("step_seconds", "step", STEP_TIME, ".3g"),
+    Metric("param_norm", "norm", WEIGHTS, ".3f"),
 )
 VALIDATION = (
-    Metric("val_loss", "val", LOSS),
-    Metric("val_accuracy", "val", ACCURACY),
+    Metric("val_loss", "val", LOSS, marker="○"),
+    Metric("val_accuracy", "val", ACCURACY, marker="○"),
 )
-METRICS = STEP + VALIDATION
+DERIVED = (  # what the store makes of what is told
+    Metric("clipped_share", "of the last 50", CLIPPED, ".0%"),
+    Metric("extra_share", "penalty and decay", EXTRA, ".1%"),
+)
+METRICS = STEP + VALIDATION + DERIVED
+CHARTS = tuple(dict.fromkeys(metric.chart for metric in METRICS))  # in the order in which they are shown
 BY_NAME = {metric.name: metric for metric in METRICS}
 
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Literal, assert_never
+from typing import assert_never
 
 from fbmon import metrics
 from fbmon.events import (
@@ -21,19 +21,10 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
+from fbmon.notes import ClippingWatch, Kind, Level, Note, RateWatch, SpikeWatch, StallWatch
 from fbmon.series import Series
 
-Level = Literal["info", "good", "warning", "error"]
-
-
-@dataclass(frozen=True)
-class Note:
-    """One line of the event list."""
-
-    step: int
-    elapsed: float
-    level: Level
-    text: str
+SHARE_STEPS = 50  # the window of the clipped share
 
 
 @dataclass(frozen=True)
@@ -61,10 +52,20 @@ class Store:
     utilization: dict[str, Series] = field(default_factory=dict)  # percent, by device
     memory: dict[str, Series] = field(default_factory=dict)  # percent of the device's own, by device
     best: Best | None = None
-    notes: list[Note] = field(default_factory=list)
     ended: RunEnded | None = None
-    _streak: int = 0  # clipped steps without a pause, up to now
+    _notes: list[Note] = field(default_factory=list)
     _pace: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=50))
+    _window: deque[bool] = field(default_factory=lambda: deque(maxlen=SHARE_STEPS))  # which of the last were clipped
+
+    def __post_init__(self) -> None:
+        self._clipping = ClippingWatch(self._notes)
+        self._watches = (SpikeWatch(self._notes), RateWatch(self._notes), StallWatch(self._notes))
+
+    @property
+    def notes(self) -> list[Note]:
+        """The event list, in the order in which things were found; an episode's line is as of now."""
+        self._clipping.write()
+        return self._notes
 
     @property
     def steps(self) -> int:
@@ -98,7 +99,7 @@ class Store:
                 self.phase = phase
             case TrainingStarted():
                 self.plan = event
-                self._note(event, 0, "info", f"training {event.parameters:,} parameters on {event.device}")
+                self._note(event, 0, "info", f"training {event.parameters:,} parameters on {event.device}", "start")
             case GradientClipped(step=step, norm=norm):
                 self.clipped.append(step, event.elapsed, norm)
             case PassRepeated():
@@ -108,11 +109,11 @@ class Store:
             case Validated():
                 self._validated(event)
             case CheckpointSaved(step=step):
-                self._note(event, step, "info", f"checkpoint of step {step} saved")
+                self._note(event, step, "info", f"checkpoint of step {step} saved", "checkpoint")
             case NonFiniteFound(step=step, names=names):
-                self._note(event, step, "error", f"not finite at step {step}: {', '.join(names)}")
+                self._note(event, step, "error", f"not finite at step {step}: {', '.join(names)}", "nonfinite")
             case CommandTaken(command=command, source=source):
-                self._note(event, self.step, "warning", f"{command} asked for by {source}")
+                self._note(event, self.step, "warning", f"{command} asked for by {source}", "command")
             case RunEnded():
                 self._ended(event)
             case _:
@@ -122,32 +123,46 @@ class Store:
         self.step = event.step
         self._pace.append((event.step, event.elapsed))
         self._record(event)
-        was_clipped = len(self.clipped) > 0 and self.clipped.steps[-1] == event.step
-        if was_clipped and not self._streak:
-            norm = metrics.show("grad_norm", self.clipped.last())
-            self._note(event, event.step, "warning", f"clipping engaged (norm {norm})")
-        if self._streak and not was_clipped:
-            steps = "1 step" if self._streak == 1 else f"{self._streak} steps in a row"
-            self._note(event, event.step, "good", f"clipping released after {steps}")
-        self._streak = self._streak + 1 if was_clipped else 0
+        norm = self._clipped_norm(event.step)
+        self._derive(event, was_clipped=norm is not None)
+        self._clipping.step(event, norm)
+        for watch in self._watches:
+            watch.step(event)
+
+    def _clipped_norm(self, step: int) -> float | None:
+        return self.clipped.last() if len(self.clipped) and self.clipped.steps[-1] == step else None
+
+    def _derive(self, event: StepTaken, *, was_clipped: bool) -> None:
+        """The metrics that no one tells: they follow from those that are told."""
+        self._window.append(was_clipped)
+        if len(self.clipped) or (self.plan and self.plan.clip_norm is not None):
+            self._remember("clipped_share", event, sum(self._window) / len(self._window))
+        loss, full = event.values.get("loss"), event.values.get("full_loss")
+        if loss is not None and full:
+            self._remember("extra_share", event, 1 - loss / full)
 
     def _validated(self, event: Validated) -> None:
         self._record(event)
         accuracy = event.values.get("val_accuracy")
+        shown = metrics.show("val_accuracy", accuracy)
         if accuracy is None or (self.best and accuracy <= self.best.value):
+            self._note(event, event.step, "info", f"validation accuracy {shown}", "validation")
             return
         self.best = Best(accuracy, event.step)
-        self._note(event, event.step, "good", f"best validation accuracy {metrics.show('val_accuracy', accuracy)}")
+        self._note(event, event.step, "good", f"best validation accuracy {shown}", "best")
 
     def _ended(self, event: RunEnded) -> None:
         self.ended = event
         level: Level = "good" if event.state == "finished" else "warning" if event.exit_code in (75, 130) else "error"
-        self._note(event, event.step, level, f"{event.state}: {event.reason}" if event.reason else event.state)
+        self._note(event, event.step, level, f"{event.state}: {event.reason}" if event.reason else event.state, "end")
 
     def _record(self, event: StepTaken | Validated) -> None:
         for name, value in event.values.items():
-            self.latest[name] = value
-            self.series.setdefault(name, Series()).append(event.step, event.elapsed, value)
+            self._remember(name, event, value)
+
+    def _remember(self, name: str, event: StepTaken | Validated, value: float | None) -> None:
+        self.latest[name] = value
+        self.series.setdefault(name, Series()).append(event.step, event.elapsed, value)
 
     def _sampled(self, event: DeviceSampled) -> None:
         self.devices[event.device] = event
@@ -157,5 +172,5 @@ class Store:
             share = 100 * event.memory_mib / event.memory_total_mib
         self.memory.setdefault(event.device, Series()).append(self.step, event.elapsed, share)
 
-    def _note(self, event: Event, step: int, level: Level, text: str) -> None:
-        self.notes.append(Note(step, event.elapsed, level, text))
+    def _note(self, event: Event, step: int, level: Level, text: str, kind: Kind) -> None:
+        self._notes.append(Note(step, event.elapsed, level, text, kind))

@@ -10,7 +10,8 @@ from textual.containers import Container
 from textual.widgets import Footer, RichLog, Static
 
 from fbmon.events import DeviceSampled, ProgressMade
-from fbmon.store import Note, Store
+from fbmon.notes import Note
+from fbmon.store import Store
 from fbmon.text import clean, clean_lines, duration
 from fbmon.ui.chart import ChartView
 from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed
