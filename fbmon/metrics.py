@@ -14,7 +14,6 @@ class Chart:
     title: str
     scale: Scale = "linear"
     format: str = ".4g"  # of the latest values beside the title
-    smooth: bool = True  # whether an average over steps says anything
 
 
 @dataclass(frozen=True)
@@ -26,15 +25,16 @@ class Metric:
     chart: Chart
     format: str = ".4f"
     marker: str = ""  # tells its curve from the others of the chart where colours do not
+    smooth: bool = True  # whether an average over steps tells more than it hides
 
 
 LOSS = Chart("loss", "loss", "log", ".3g")  # three of them have to fit
 ACCURACY = Chart("accuracy", "accuracy")
 GRADIENT = Chart("gradient", "gradient norm", "log")
-LEARNING_RATE = Chart("learning_rate", "learning rate", smooth=False)
+LEARNING_RATE = Chart("learning_rate", "learning rate")
 BLOCK_GRADIENT = Chart("block_gradient", "block gradient norm", "log")
 EXTRA = Chart("extra", "share of the full loss", format=".1%")
-CLIPPED = Chart("clipped", "share of steps clipped", format=".0%", smooth=False)
+CLIPPED = Chart("clipped", "share of steps clipped", format=".0%")
 SPEED = Chart("speed", "images per second", format=",.0f")
 STEP_TIME = Chart("step_time", "seconds per step")
 WEIGHTS = Chart("weights", "weight norm")
@@ -44,18 +44,18 @@ STEP = (
     Metric("full_loss", "full", LOSS, marker="+"),
     Metric("accuracy", "train", ACCURACY),
     Metric("grad_norm", "before clipping", GRADIENT),
-    Metric("learning_rate", "lr", LEARNING_RATE, ".4g"),
+    Metric("learning_rate", "lr", LEARNING_RATE, ".4g", smooth=False),
     Metric("block_grad_norm", "rms over blocks", BLOCK_GRADIENT),
     Metric("images_per_second", "images/s", SPEED, ",.0f"),
     Metric("step_seconds", "step", STEP_TIME, ".3g"),
     Metric("param_norm", "norm", WEIGHTS, ".3f"),
 )
 VALIDATION = (
-    Metric("val_loss", "val", LOSS, marker="○"),
-    Metric("val_accuracy", "val", ACCURACY, marker="○"),
+    Metric("val_loss", "val", LOSS, marker="○", smooth=False),
+    Metric("val_accuracy", "val", ACCURACY, marker="○", smooth=False),
 )
 DERIVED = (  # what the store makes of what is told
-    Metric("clipped_share", "of the last 50", CLIPPED, ".0%"),
+    Metric("clipped_share", "of the last 50", CLIPPED, ".0%", smooth=False),
     Metric("extra_share", "penalty and decay", EXTRA, ".1%"),
 )
 METRICS = STEP + VALIDATION + DERIVED

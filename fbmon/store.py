@@ -25,6 +25,7 @@ from fbmon.notes import ClippingWatch, Kind, Level, Note, RateWatch, SpikeWatch,
 from fbmon.series import Series
 
 SHARE_STEPS = 50  # the window of the clipped share
+CLOCK_SECONDS = 2.0  # a wall clock that has gained less on the run's own is still the same one
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Store:
     memory: dict[str, Series] = field(default_factory=dict)  # percent of the device's own, by device
     best: Best | None = None
     ended: RunEnded | None = None
+    repeats: list[int] = field(default_factory=list)  # steps whose pass over the data was repeated
+    clocks: list[tuple[float, float]] = field(default_factory=list)  # from when on, how far 1970 is behind `elapsed`
     _notes: list[Note] = field(default_factory=list)
     _pace: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=50))
     _window: deque[bool] = field(default_factory=lambda: deque(maxlen=SHARE_STEPS))  # which of the last were clipped
@@ -92,6 +95,8 @@ class Store:
             self._sampled(event)
             return
         self.elapsed = max(self.elapsed, event.elapsed)
+        if event.time:
+            self._set_clock(event.elapsed, event.time - event.elapsed)
         match event:
             case RunStarted():
                 self.began = event
@@ -102,8 +107,8 @@ class Store:
                 self._note(event, 0, "info", f"training {event.parameters:,} parameters on {event.device}", "start")
             case GradientClipped(step=step, norm=norm):
                 self.clipped.append(step, event.elapsed, norm)
-            case PassRepeated():
-                pass  # costs one pass, changes nothing that is shown
+            case PassRepeated(step=step):
+                self.repeats.append(step)
             case StepTaken():
                 self._step_taken(event)
             case Validated():
@@ -118,6 +123,11 @@ class Store:
                 self._ended(event)
             case _:
                 assert_never(event)
+
+    def _set_clock(self, elapsed: float, offset: float) -> None:
+        """Keep the offset where it has grown: after a resume. A clock that was set back is not followed."""
+        if not self.clocks or offset > self.clocks[-1][1] + CLOCK_SECONDS:
+            self.clocks.append((elapsed, offset))
 
     def _step_taken(self, event: StepTaken) -> None:
         self.step = event.step

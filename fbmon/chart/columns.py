@@ -80,10 +80,10 @@ def in_sight(curve: Curve, horizontal: Axis, scale: Scale) -> int:
     return int(stop - start - unknown) - without_logarithm
 
 
-def value_at(curve: Curve, at: float) -> float | None:
+def value_at(x: Floats, series: Series, at: float) -> float | None:
     """The value of the last point that is not right of `at`; None if there is none or it is unknown."""
-    index = int(np.searchsorted(curve.x, at, side="right")) - 1
-    return None if index < 0 or np.isnan(curve.series.values[index]) else float(curve.series.values[index])
+    index = int(np.searchsorted(x, at, side="right")) - 1
+    return None if index < 0 or np.isnan(series.values[index]) else float(series.values[index])
 
 
 def last_known(series: Series) -> float | None:

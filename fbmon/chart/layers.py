@@ -74,17 +74,19 @@ class Layers:
         return dashed_dots(height, self._area.rows, self._area.columns)
 
     def _label(self, reference: Reference) -> None:
-        """The label on its line at the right end, else at the left; nowhere if curves run through both."""
+        """The label on its line at the right end or the left, else just below or above; nowhere if all is taken."""
         row = self._area.row(self._vertical, to_units(np.array([reference.value]), self._vertical.scale)[0])
         text = f" {reference.label}"
         if row is None or 2 * len(text) > self._area.width:
             return
-        for start, wording in ((self._area.width - len(text), text), (0, f"{reference.label} ")):
-            below = self._occupied[row, start : start + len(text)]
-            if not below.any():
-                below[:] = True
-                self._canvas.write(self._area.top + row, self._area.left + start, wording, reference.role)
-                return
+        right = self._area.width - len(text)
+        for line in (row, row + 1, row - 1):
+            for start, wording in ((right, text), (0, f"{reference.label} ")):
+                below = self._occupied[line : line + 1, start : start + len(text)]
+                if line >= 0 and below.size and not below.any():
+                    below[:] = True
+                    self._canvas.write(self._area.top + line, self._area.left + start, wording, reference.role)
+                    return
 
 
 def role_of(curve: Curve) -> str:

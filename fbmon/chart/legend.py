@@ -33,7 +33,8 @@ def _entries(plot: Plot, wording: str) -> list[Run]:
 
 
 def _entry(curve: Curve, wording: str, plot: Plot) -> Run:
-    value = last_known(curve.series) if plot.cursor is None else value_at(curve, plot.cursor)
+    values = curve.series if curve.values is None else curve.values
+    value = last_known(values) if plot.cursor is None else value_at(curve.x, values, plot.cursor)
     full, short = ("–", "–") if value is None else (format(value, plot.y_format), format(value, ".2g"))
     words = wording.format(marker=curve.marker or "━", label=curve.label, value=full, short=short)
     return Run(words, role_of(curve))

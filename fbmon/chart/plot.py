@@ -20,6 +20,7 @@ class Curve:
     marker: str = ""  # set along the curve and before its name, so that no curve is told apart by its colour alone
     dim: bool = False  # behind the others
     named: bool = True  # in the legend
+    values: Series | None = None  # whose values the legend tells, where those drawn are not the ones told
 
 
 @dataclass(frozen=True, eq=False)

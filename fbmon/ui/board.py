@@ -1,0 +1,240 @@
+"""The charts with their event list, and what their keys do: one view for all, so that everything is linked."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.widgets import Static
+
+from fbmon.metrics import Scale
+from fbmon.notes import Note
+from fbmon.series import Series
+from fbmon.store import Store
+from fbmon.text import clean
+from fbmon.ui import view as views
+from fbmon.ui.chart import ChartView
+from fbmon.ui.charts import Charts
+from fbmon.ui.events_list import EventList
+from fbmon.ui.keys import APP, BOARD, bindings
+from fbmon.ui.plots import Plots
+from fbmon.ui.signs import is_listed
+from fbmon.ui.status import others_lines, view_line
+from fbmon.ui.view import Moment, View
+
+_FAST = 10  # columns at once
+
+
+class Board(Container):
+    """Shows a store as the view has it; only `show` makes it look at the store again."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP, *BOARD)]  # what leads out of it first in the footer
+
+    def __init__(self, store: Store, run: str, view: View, *, id: str) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self.plots = Plots(store)
+        self.view = view
+        self._run = run
+
+    def compose(self) -> ComposeResult:
+        yield Charts(self.plots.charts(), id="charts")
+        yield Static(id="others")
+        yield Static(id="view")
+        yield EventList(id="events")
+
+    def on_mount(self) -> None:
+        self.charts.focus_chart(self.charts.focused)
+
+    @property
+    def charts(self) -> Charts:
+        return self.query_one(Charts)
+
+    def show(self) -> None:
+        """Bring everything up to date; what has not changed costs next to nothing."""
+        self.charts.offer(self.plots.charts())
+        for chart, shown in self.charts.shown():
+            shown.show(self.plots.plot(chart, self.view))
+        self._show_line()
+        cursor = self.view.cursor
+        self.query_one(EventList).show(self._notes(), None if cursor is None else cursor.step)
+
+    def show_others(self) -> None:
+        """The runs over this one, and what is other in them."""
+        lines = self.query_one("#others", Static)
+        lines.display = bool(self.plots.others)
+        lines.update(others_lines(self.plots.others))
+        self.show()
+
+    def on_chart_view_sized(self, message: ChartView.Sized) -> None:
+        message.view.show(self.plots.plot(message.view.chart, self.view))
+        self._show_line()
+
+    def on_chart_view_pointed(self, message: ChartView.Pointed) -> None:
+        self.charts.focus_chart(message.chart)
+        if message.zoom:
+            self._change(views.zoom(self.view, self._extent(), views.ZOOM**message.zoom, message.x))
+        else:
+            self._set_cursor(self._nearest(message.x))
+
+    def action_move(self, by: int) -> None:
+        self._look(lambda: self.charts.move(by))
+
+    def action_move_down(self, rows: int) -> None:
+        self._look(lambda: self.charts.move_down(rows))
+
+    def action_turn(self, pages: int) -> None:
+        self._look(lambda: self.charts.turn(pages))
+
+    def action_full(self) -> None:
+        self._look(self.charts.toggle_full)
+
+    def action_back(self) -> None:
+        if self.view.cursor is not None:
+            self._change(replace(self.view, cursor=None))
+        elif self.charts.is_full:
+            self.action_full()
+
+    def action_zoom(self, direction: int) -> None:
+        cursor = self.view.cursor
+        about = None if cursor is None else self.plots.across(self.view).at(cursor)
+        self._change(views.zoom(self.view, self._extent(), views.ZOOM**direction, about))
+
+    def action_pan(self, direction: int) -> None:
+        self._change(views.pan(self.view, self._extent(), views.PAN * direction))
+
+    def action_sideways(self, direction: int) -> None:
+        if self.view.cursor is None:
+            self.action_pan(direction)
+        else:
+            self._move_cursor(direction)
+
+    def action_fast(self, direction: int) -> None:
+        self._move_cursor(_FAST * direction)
+
+    def action_fit(self) -> None:
+        self._change(views.fit(self.view))
+
+    def action_follow(self) -> None:
+        self._change(views.follow(self.view, self._extent()))
+
+    def action_axis(self) -> None:
+        self._change(views.next_axis(self.view))
+
+    def action_scale(self) -> None:
+        chart = self.charts.focused
+        now = self.view.scales.get(chart.name, chart.scale)
+        other: Scale = "linear" if now == "log" else "log"
+        self._change(replace(self.view, scales={**self.view.scales, chart.name: other}))
+
+    def action_smooth(self, change: int) -> None:
+        self._change(views.smooth(self.view, change))
+
+    def action_events(self) -> None:
+        self._change(views.next_events(self.view))
+
+    def action_group(self) -> None:
+        if not any(other.is_seed for other in self.plots.others):
+            self.notify("No other seed of this recipe is shown; `o` lays other runs over this one.", markup=False)
+        self._change(replace(self.view, grouped=not self.view.grouped))
+
+    def action_cursor(self) -> None:
+        if self.view.cursor is not None:
+            self._change(replace(self.view, cursor=None))
+        else:
+            self._set_cursor(self._newest_in_sight())
+
+    def action_end(self, direction: int) -> None:
+        points = self._points()
+        if points is not None:
+            self._set_cursor(_moment(points, 0 if direction < 0 else len(points) - 1))
+
+    def action_jump(self, direction: int) -> None:
+        """The cursor to the next event, from the right end where there is none yet."""
+        at = self.view.cursor.step if self.view.cursor is not None else float("inf")
+        ahead = [note for note in self._notes() if (note.step - at) * direction > 0]
+        if ahead:
+            note = min(ahead, key=lambda note: abs(note.step - at) if at < float("inf") else -note.step)
+            self._set_cursor(Moment(note.step, note.elapsed))
+
+    def action_write(self) -> None:
+        from fbmon.ui.save import write
+
+        chart = self.charts.focused
+        plot = self.plots.plot(chart, replace(self.view, cursor=None))
+        try:
+            names = [path.name for path in write(plot, f"{self._run}-{chart.name}", Path.cwd())]
+        except OSError as error:
+            self.notify(f"Nothing is saved: {clean(str(error))}", severity="error", markup=False)
+            return
+        self.notify(f"Saved {clean(' and '.join(names))} in {clean(str(Path.cwd()))}", markup=False)
+
+    def _look(self, move: Callable[[], None]) -> None:
+        """Draw what is in sight after a move among the charts."""
+        move()
+        self.show()
+
+    def _change(self, view: View) -> None:
+        self.view = view
+        self.show()
+
+    def _show_line(self) -> None:
+        chart, charts = self.charts.focused, self.charts
+        count = self.plots.count(chart, self.view)
+        line = view_line(chart.title, self.view, count, charts.page, charts.pages, max(0, self.size.width - 2))
+        self.query_one("#view", Static).update(line, layout=False)
+
+    def _notes(self) -> list[Note]:
+        return [note for note in self.plots.store.notes if is_listed(note, self.view.events)]
+
+    def _extent(self) -> views.Extent:
+        return self.plots.extent(self.view)
+
+    def _points(self) -> Series | None:
+        """The points that the cursor steps along: those of the first curve of the chart in focus."""
+        return self.plots.points(self.charts.focused)
+
+    def _set_cursor(self, moment: Moment | None) -> None:
+        if moment is not None:
+            x = self.plots.across(self.view).at(moment)
+            self._change(replace(views.bring_in(self.view, self._extent(), x), cursor=moment))
+
+    def _move_cursor(self, columns: int) -> None:
+        """By columns of dots, but at least to the next point."""
+        points, cursor = self._points(), self.view.cursor
+        if points is None or cursor is None:
+            self._set_cursor(self._newest_in_sight())
+            return
+        across = self.plots.across(self.view)
+        low, high = views.sight(self.view, self._extent())
+        shown = self.charts.view(self.charts.focused)
+        width = shown.size.width if shown is not None else 1
+        x, there = across.x(points), across.at(cursor)
+        target = there + columns * (high - low) / max(1, 2 * width)
+        place = int(np.searchsorted(x, target, side="right")) - 1
+        here = int(np.searchsorted(x, there, side="right")) - 1
+        if columns > 0:
+            place = max(place, here + 1)
+        else:
+            place = min(place, here - 1 if here >= 0 and x[here] >= there else here)
+        self._set_cursor(_moment(points, min(max(place, 0), len(points) - 1)))
+
+    def _nearest(self, x: float) -> Moment | None:
+        """The point nearest to a place on the axis."""
+        points = self._points()
+        if points is None:
+            return None
+        places = self.plots.across(self.view).x(points)
+        right = min(int(np.searchsorted(places, x)), len(places) - 1)
+        left = max(right - 1, 0)
+        return _moment(points, left if x - places[left] < places[right] - x else right)
+
+    def _newest_in_sight(self) -> Moment | None:
+        return self._nearest(views.sight(self.view, self._extent())[1])
+
+
+def _moment(points: Series, place: int) -> Moment:
+    return Moment(float(points.steps[place]), float(points.elapsed[place]))
