@@ -7,20 +7,27 @@ from fbmon.chart.plot import Curve, Plot
 
 TITLE = "title"
 GAP = 2
-_WORDINGS = ("{marker} {label} {value}", "{label} {value}", "{label} {short}")
 
 
 def legend(plot: Plot, width: int) -> list[Run]:
     """The entries in the fullest wording that fits beside the title; else those that fit in the shortest.
 
-    Every curve named matters more than its last digit, and that more than its value.
+    Every curve named matters more than its last digit, and that more than its value; at a cursor the digits matter
+    more than the names.
     """
     room = width - len(plot.title)
-    named = [curve for curve in plot.curves if curve.named]
-    has_markers = any(curve.marker for curve in named)
-    shortest = "{value}" if len(named) == 1 else "{marker} {label}" if has_markers else "{label}"
-    wordings = [_entries(plot, wording) for wording in (*_WORDINGS, shortest)]
+    wordings = [_entries(plot, wording) for wording in _wordings(plot)]
     return next((entries for entries in wordings if _width(entries) <= room), _fitting(wordings[-1], room))
+
+
+def _wordings(plot: Plot) -> list[str]:
+    named = [curve for curve in plot.curves if curve.named]
+    are_marked = any(curve.marker for curve in named)
+    fullest = ["{marker} {label} {value}", "{label} {value}"]
+    if len(named) == 1:
+        return [*fullest, "{value}"]
+    bare = ["{marker} {value}"] if are_marked and plot.cursor is not None else []
+    return [*fullest, *bare, "{label} {short}", "{marker} {label}" if are_marked else "{label}"]
 
 
 def title(plot: Plot, width: int) -> Run:

@@ -184,7 +184,9 @@ class Board(Container):
     def _show_line(self) -> None:
         chart, charts = self.charts.focused, self.charts
         count = self.plots.count(chart, self.view)
-        line = view_line(chart.title, self.view, count, charts.page, charts.pages, max(0, self.size.width - 2))
+        values = self.plots.values(chart, self.view)
+        pages = (charts.page + 1, charts.pages)
+        line = view_line(chart.title, self.view, values, count, pages, max(0, self.size.width - 2))
         self.query_one("#view", Static).update(line, layout=False)
 
     def _notes(self) -> list[Note]:

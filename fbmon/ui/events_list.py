@@ -7,7 +7,7 @@ from textual.widget import Widget
 
 from fbmon.notes import Note
 from fbmon.text import clean, duration
-from fbmon.ui.signs import SIGNS
+from fbmon.ui.signs import ORDER, SIGNS
 
 _STYLES = {
     "info": Style(),
@@ -69,6 +69,6 @@ class EventList(Widget):
 
 
 def at_or_before(notes: list[Note], step: float) -> int | None:
-    """The place of the last note that is not behind `step`."""
+    """The place of the note at the last step that is not behind `step`; of several there the weightiest."""
     before = [place for place, note in enumerate(notes) if note.step <= step]
-    return max(before, key=lambda place: (notes[place].step, place), default=None)
+    return max(before, key=lambda place: (notes[place].step, ORDER.index(notes[place].kind)), default=None)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from fbmon import metrics
 from fbmon.chart import Band, Curve, Plot, Reference, Signs
 from fbmon.chart.axes import Axis
-from fbmon.chart.columns import in_sight
+from fbmon.chart.columns import in_sight, value_at
 from fbmon.chart.group import Group
 from fbmon.metrics import Chart, Metric
 from fbmon.series import Series
@@ -94,6 +94,13 @@ class Plots:
         ]
         drawn = sum(in_sight(Curve("", "", across.x(one), one), horizontal, scale) for one in series)
         return Count(drawn, sum(map(len, series)), sum(len(one.unknown()) for one in series))
+
+    def values(self, chart: Chart, view: View) -> list[tuple[str, float | None]]:
+        """What stands at the cursor: each curve's label and the value of its last point up to there."""
+        if view.cursor is None:
+            return []
+        at, across = self.across(view).at(view.cursor), self.across(view)
+        return [(metric.label, value_at(across.x(one), one, at)) for metric, one in self._series_of(chart)]
 
     def points(self, chart: Chart) -> Series | None:
         """Those that a cursor steps along; None where there are none yet."""

@@ -15,8 +15,8 @@ SIGNS: dict[Kind, str] = {
     "start": "●", "validation": "·", "best": "★", "clipping": "▸", "rate": "→", "checkpoint": "◆", "command": "□",
     "stall": "…", "end": "■", "spike": "▲", "nonfinite": "✗",
 }  # fmt: skip
-_ORDER: tuple[Kind, ...] = (
-    "validation", "best", "clipping", "rate", "checkpoint", "command", "stall", "end", "spike", "nonfinite",
+ORDER: tuple[Kind, ...] = (  # by weight: where two stand in the same place the later is seen
+    "start", "validation", "best", "clipping", "rate", "checkpoint", "command", "stall", "end", "spike", "nonfinite",
 )  # fmt: skip
 _ONLY_ON: dict[Kind, tuple[Chart, ...]] = {  # kinds that come often and say nothing about the other charts
     "validation": (metrics.LOSS, metrics.ACCURACY),
@@ -48,7 +48,7 @@ class Places:
         """What stands under a chart, the weightiest last."""
         return tuple(
             Signs(across.places(self._steps[kind].view(), self._elapsed[kind].view()), SIGNS[kind], kind)
-            for kind in _ORDER
+            for kind in ORDER[1:]
             if len(self._steps[kind]) and _stands_under(kind, chart, events)
         )
 

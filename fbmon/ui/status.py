@@ -99,22 +99,33 @@ _AXES: dict[AxisName, str] = {
 }
 
 
-def view_line(chart: str, view: View, count: Count, page: int, pages: int, width: int) -> Text:
-    """What is in sight, as much of it as fits in `width` cells: the chart in focus, its points, the axis, the page."""
+def view_line(
+    chart: str,
+    view: View,
+    values: list[tuple[str, float | None]],
+    count: Count,
+    pages: tuple[int, int],
+    width: int,
+) -> Text:
+    """As much as fits in `width` cells: the chart in focus, what stands at the cursor, its points, the axis, the page.
+
+    `values` are those at the cursor, by their labels.
+    """
     unknown = f" ({count.unknown:,} not finite)" if count.unknown else ""
+    cursor = [f"step {view.cursor.step:.0f}, {duration(view.cursor.elapsed)}"] if view.cursor else []
     parts = [
-        f"{clean(chart, 40)}",
-        *([f"cursor at step {view.cursor.step:.0f}, {duration(view.cursor.elapsed)}"] if view.cursor else []),
+        *cursor,
+        *(f"{clean(label, 40)} {'–' if value is None else format(value, '.6g')}" for label, value in values),
         f"drawn {count.drawn:,} of {count.all:,}{unknown}",
-        *([f"page {page + 1}/{pages}"] if pages > 1 else []),
+        *([f"page {pages[0]}/{pages[1]}"] if pages[1] > 1 else []),
         _AXES[view.axis],
         f"smoothing {view.smoothing:g}" if view.smoothing else "not smoothed",
         *(["following"] if view.follows else ["zoomed in"] if view.span else []),
         *(["no events" if view.events == "none" else "all events"] if view.events != "main" else []),
         *(["mean of the seeds"] if view.grouped else []),
     ]
-    line = parts[0]
-    for part in parts[1:]:
+    line = clean(chart, 40)
+    for part in parts:
         if len(line) + len(part) + 3 <= width:
             line += f" · {part}"
     return Text(line[:width], no_wrap=True, overflow="crop")

@@ -51,8 +51,9 @@ def sight(view: View, extent: Extent) -> tuple[float, float]:
     """The ends of the x-axis."""
     if view.span is None:
         return extent.low, extent.high
-    low, high = view.span
-    return (extent.end - (high - low), extent.end) if view.follows else view.span
+    length = view.span[1] - view.span[0]
+    end = max(extent.end, extent.low + length)
+    return (end - length, end) if view.follows else view.span
 
 
 def zoom(view: View, extent: Extent, factor: float, about: float | None) -> View:
@@ -115,5 +116,5 @@ def next_events(view: View) -> View:
 
 
 def _at(view: View, extent: Extent, start: float, length: float) -> View:
-    start = min(max(start, extent.low), extent.high - length)
+    start = max(min(start, extent.high - length), extent.low)
     return replace(view, span=(start, start + length))

@@ -20,7 +20,7 @@ def test_a_drawing_in_ascii_has_its_slopes_and_keeps_its_places() -> None:
         |loss                           = train 2|
         |    2+-\\_                          _//-|
         |     |__ _|-.____ __ __ __ __ __/.|'__ _|
-        |     |        ''-.__      __.-''        |
+        |     |        ''-.__      __.-''   limit|
         |    1+             '\-..-/'             |
         |      0               10              20|
     """)
