@@ -56,7 +56,9 @@ VALIDATION = (
 )
 DERIVED = (  # what the store makes of what is told
     Metric("clipped_share", "of the last 50", CLIPPED, ".0%", smooth=False),
-    Metric("extra_share", "penalty and decay", EXTRA, ".1%"),
+    Metric("penalty_share", "penalty", EXTRA, ".1%"),
+    Metric("decay_share", "weight decay", EXTRA, ".1%", "+"),
+    Metric("extra_share", "penalty and decay", EXTRA, ".1%"),  # of a run that does not tell them apart
 )
 METRICS = STEP + VALIDATION + DERIVED
 CHARTS = tuple(dict.fromkeys(metric.chart for metric in METRICS))  # in the order in which they are shown

@@ -1,6 +1,7 @@
 """A run in memory: its events folded into series, notes and a state; the same from queue or journal."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -34,6 +35,21 @@ class Best:
 
     value: float
     step: int
+
+
+def shares(values: Mapping[str, float | None], penalty_strength: float | None) -> dict[str, float]:
+    """What of the full loss is penalty and what weight decay; together, where the strength of the penalty is not told.
+
+    The penalty is (τα/4) mean ‖g‖², τ the learning rate and α the strength, as the trainer adds it to the loss.
+    """
+    loss, full = values.get("loss"), values.get("full_loss")
+    if loss is None or not full:
+        return {}
+    rate, norm = values.get("learning_rate"), values.get("block_grad_norm")
+    if penalty_strength is None or rate is None or norm is None:
+        return {"extra_share": 1 - loss / full}
+    penalty = rate * penalty_strength / 4 * norm**2
+    return {"penalty_share": penalty / full, "decay_share": 1 - (loss + penalty) / full}
 
 
 @dataclass
@@ -146,10 +162,9 @@ class Store:
         """The metrics that no one tells: they follow from those that are told."""
         self._window.append(was_clipped)
         if len(self.clipped) or (self.plan and self.plan.clip_norm is not None):
-            self._remember("clipped_share", event, sum(self._window) / len(self._window))
-        loss, full = event.values.get("loss"), event.values.get("full_loss")
-        if loss is not None and full:
-            self._remember("extra_share", event, 1 - loss / full)
+            self._remember("clipped_share", event, self._window.count(True) / len(self._window))
+        for name, share in shares(event.values, self.plan.penalty_strength if self.plan else None).items():
+            self._remember(name, event, share)
 
     def _validated(self, event: Validated) -> None:
         self._record(event)
@@ -172,7 +187,10 @@ class Store:
 
     def _remember(self, name: str, event: StepTaken | Validated, value: float | None) -> None:
         self.latest[name] = value
-        self.series.setdefault(name, Series()).append(event.step, event.elapsed, value)
+        series = self.series.get(name)
+        if series is None:
+            series = self.series[name] = Series()
+        series.append(event.step, event.elapsed, value)
 
     def _sampled(self, event: DeviceSampled) -> None:
         self.devices[event.device] = event

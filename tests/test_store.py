@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ from fbmon.events import (
     Validated,
 )
 from fbmon.notes import Level, Note
-from fbmon.store import Best, Store
+from fbmon.store import Best, Store, shares
 
 PLAN = TrainingStarted(
     steps=10, blocks=3, images=48, val_images=32, parameters=1234567, device="2 CPU threads", precision="float32",
@@ -123,6 +124,18 @@ def test_the_last_note_is_how_the_run_ended(state: State, exit_code: int, reason
     store = told(step(1), RunEnded(state=state, exit_code=exit_code, step=1, reason=reason, elapsed=4.0))
     assert store.notes == [Note(1, 4.0, level, text, "end")]
     assert store.seconds_left() is None
+
+
+def test_the_shares_of_the_full_loss_are_those_of_its_formula() -> None:
+    # L + λ/2 ‖θ‖² + τα/4 mean ‖g‖² = 1 + 0.5 + 0.1 * 0.5 / 4 * 6² = 1.95
+    values: dict[str, float | None] = {"loss": 1.0, "full_loss": 1.95, "learning_rate": 0.1, "block_grad_norm": 6.0}
+    assert shares(values, 0.5) == pytest.approx({"penalty_share": 0.45 / 1.95, "decay_share": 0.5 / 1.95})
+    assert shares(values, 0.0) == pytest.approx({"penalty_share": 0, "decay_share": 0.95 / 1.95})
+    assert shares(values, None) == pytest.approx({"extra_share": 0.95 / 1.95})
+    assert shares(values | {"loss": None}, 0.5) == {}
+    plan = msgspec.structs.replace(PLAN, penalty_strength=0.5)
+    store = told(plan, StepTaken(step=1, values=values))
+    assert store.series["penalty_share"].last() == pytest.approx(0.45 / 1.95)
 
 
 def test_a_loss_that_is_not_finite_is_noted_by_its_names() -> None:
