@@ -50,9 +50,9 @@ class TrainingStarted(Fact, frozen=True):
     device: str
     precision: str
     clip_norm: float | None = None
-    penalty_strength: float | None = None  # α, 0 without a penalty
     target_val_accuracy: float | None = None
     target_source: str = ""
+    penalty_strength: float | None = None  # α, 0 without a penalty
 
 
 class ProgressMade(Fact, frozen=True):
