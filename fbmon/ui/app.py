@@ -144,7 +144,7 @@ class MonitorApp(App[int]):
 
         here = self._source.folder
         found = [folder for folder in every(here.path.parent) if folder.name != here.name]
-        marked = {other.name for other in self.board.plots.others}
+        marked = [other.name for other in self.board.plots.others]
         self.push_screen(ChooseScreen(here, found, marked), self._chosen)
 
     def _chosen(self, folders: list[RunFolder] | None) -> None:

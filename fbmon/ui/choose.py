@@ -9,8 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import SelectionList, Static
-from textual.widgets.selection_list import Selection
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
 
 from fbmon import metrics
 from fbmon.compare import differences, glance, settings_of
@@ -31,27 +31,29 @@ class ChooseScreen(ModalScreen[list[RunFolder] | None]):
         background: $surface; border: round $primary;
     }
     ChooseScreen Horizontal { height: 1fr; }
-    ChooseScreen SelectionList { width: 3fr; height: 100%; border: none; padding: 0; scrollbar-size: 1 1; }
+    ChooseScreen OptionList { width: 3fr; height: 100%; border: none; padding: 0; scrollbar-size: 1 1; }
     ChooseScreen VerticalScroll { width: 2fr; padding: 0 0 0 2; scrollbar-size: 1 1; }
     ChooseScreen #hint { height: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", "Mark", priority=True),
         Binding("enter", "done", "Show", priority=True),
         Binding("escape,q,o", "dismiss(None)", "As it was"),
     ]
 
-    def __init__(self, run: RunFolder, others: list[RunFolder], marked: set[str]) -> None:
+    def __init__(self, run: RunFolder, others: list[RunFolder], marked: list[str]) -> None:
         super().__init__()
         self._run = run
-        self._others = {folder.name: folder for folder in others[:_MOST]}
-        self._marked = marked
+        self._others = others[:_MOST]
+        self._marked = [name for name in marked if any(folder.name == name for folder in self._others)]
         self._settings: dict[str, dict[str, Any]] = {}
+        self._lines = {folder.name: _line(folder) for folder in self._others}
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Static("Other runs over this one", id="title")
+            yield Static("Other runs over this one")
             with Horizontal():
-                yield SelectionList[str](*map(self._selection, self._others.values()), id="runs")
+                yield OptionList(*(Option(self._prompt(folder.name)) for folder in self._others), markup=False)
                 with VerticalScroll(can_focus=False):
                     yield Static(id="difference")
             yield Static("space mark   enter show   esc as it was", id="hint")
@@ -59,36 +61,59 @@ class ChooseScreen(ModalScreen[list[RunFolder] | None]):
     def on_mount(self) -> None:
         self._explain()
 
-    def action_done(self) -> None:
-        chosen = set(self.query_one(SelectionList).selected)
-        self.dismiss([folder for name, folder in self._others.items() if name in chosen][: len(MARKERS)])
+    def action_mark(self) -> None:
+        """Mark the run under the bar, or take its mark away."""
+        folder = self._under_the_bar()
+        if folder is None:
+            return
+        if folder.name in self._marked:
+            self._marked.remove(folder.name)
+        elif len(self._marked) < len(MARKERS):
+            self._marked.append(folder.name)
+        runs = self.query_one(OptionList)
+        for place, other in enumerate(self._others):
+            runs.replace_option_prompt_at_index(place, self._prompt(other.name))
 
-    @on(SelectionList.SelectionHighlighted)
-    @on(SelectionList.SelectedChanged)
-    def _changed(self) -> None:
+    def action_done(self) -> None:
+        found = {folder.name: folder for folder in self._others}
+        self.dismiss([found[name] for name in self._marked])
+
+    @on(OptionList.OptionHighlighted)
+    def _highlighted(self) -> None:
         self._explain()
 
-    def _selection(self, folder: RunFolder) -> Selection[str]:
-        seen = glance(folder)
-        accuracy = metrics.show("val_accuracy", seen.val_accuracy)
-        words = f"{clean(folder.name, 40):<34} {clean(seen.state):<9} {seen.step:>6}/{seen.steps:<6} {accuracy}"
-        return Selection(Content(words), folder.name, folder.name in self._marked)
+    def _prompt(self, name: str) -> Content:
+        """The line of a run behind the marker that its curves have."""
+        marker = MARKERS[self._marked.index(name)] if name in self._marked else " "
+        return Content(f"{marker} {self._lines[name]}")
+
+    def _under_the_bar(self) -> RunFolder | None:
+        place = self.query_one(OptionList).highlighted
+        return None if place is None else self._others[place]
 
     def _explain(self) -> None:
         """How the recipe of the run under the bar differs from that of the run on the screen."""
-        runs = self.query_one(SelectionList)
-        if runs.highlighted is None:
-            self.query_one("#difference", Static).update(Text("There is no other run in this folder.", "dim"))
-            return
-        name = str(runs.get_option_at_index(runs.highlighted).value)
-        found = differences(self._settings_of(self._others[name]), self._settings_of(self._run))
-        words = Text("here, and in the run on the screen\n", "dim")
-        for key, (here, there) in found.items():
+        folder = self._under_the_bar()
+        words = self._difference(folder) if folder else Text("There is no other run in this folder.", "dim")
+        self.query_one("#difference", Static).update(words)
+
+    def _difference(self, folder: RunFolder) -> Text:
+        found = differences(self._settings_of(folder), self._settings_of(self._run))
+        if not found:
+            return Text("The same recipe.", "dim")
+        words = Text("there, and in the run on the screen\n", "dim")
+        for key, (there, here) in found.items():
             words.append(f"{clean(key)}  ", "bold")
-            words.append(f"{clean(str(here), 40)}  ({clean(str(there), 40)})\n")
-        self.query_one("#difference", Static).update(words if found else Text("The same recipe.", "dim"))
+            words.append(f"{clean(str(there), 40)}  ({clean(str(here), 40)})\n", "not dim")
+        return words
 
     def _settings_of(self, folder: RunFolder) -> dict[str, Any]:
         if folder.name not in self._settings:
             self._settings[folder.name] = settings_of(folder)
         return self._settings[folder.name]
+
+
+def _line(folder: RunFolder) -> str:
+    seen = glance(folder)
+    accuracy = metrics.show("val_accuracy", seen.val_accuracy)
+    return f"{clean(folder.name, 32):<32} {clean(seen.state):<9} {f'{seen.step}/{seen.steps}':>11} {accuracy:>7}"

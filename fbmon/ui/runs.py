@@ -6,7 +6,7 @@ from typing import Any
 from fbmon.store import Store
 
 MARKERS = "△□◇×56789"  # one a run; more than nine curves over one another say nothing
-_NOT_OF_THE_RECIPE = ("name", "seed")
+_NOT_OF_THE_RECIPE = ("name", "seed", "steps")  # a run that stops earlier has the same schedule up to there
 
 
 @dataclass
