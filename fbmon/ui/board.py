@@ -57,7 +57,7 @@ class Board(Container):
         """Bring everything up to date; what has not changed costs next to nothing."""
         self.charts.offer(self.plots.charts())
         for chart, shown in self.charts.shown():
-            shown.show(self.plots.plot(chart, self.view))
+            shown.show(self.plots.plot(chart, self.view, whole=self.charts.is_full))
         self._show_line()
         cursor = self.view.cursor
         self.query_one(EventList).show(self._notes(), None if cursor is None else cursor.step)
@@ -70,7 +70,7 @@ class Board(Container):
         self.show()
 
     def on_chart_view_sized(self, message: ChartView.Sized) -> None:
-        message.view.show(self.plots.plot(message.view.chart, self.view))
+        message.view.show(self.plots.plot(message.view.chart, self.view, whole=self.charts.is_full))
         self._show_line()
 
     def on_chart_view_pointed(self, message: ChartView.Pointed) -> None:
@@ -164,7 +164,7 @@ class Board(Container):
         from fbmon.ui.save import write
 
         chart = self.charts.focused
-        plot = self.plots.plot(chart, replace(self.view, cursor=None))
+        plot = self.plots.plot(chart, replace(self.view, cursor=None), whole=True)
         try:
             names = [path.name for path in write(plot, f"{self._run}-{chart.name}", Path.cwd())]
         except OSError as error:

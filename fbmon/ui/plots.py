@@ -62,12 +62,15 @@ class Plots:
         low, high = min(one.low for one in extents), max(one.high for one in extents)
         return extents[0]._replace(low=low, high=high)
 
-    def plot(self, chart: Chart, view: View) -> Plot:
-        """A chart as the view asks for it; cheap, as curves only refer to series."""
+    def plot(self, chart: Chart, view: View, *, whole: bool = False) -> Plot:
+        """A chart as the view asks for it; cheap, as curves only refer to series.
+
+        `whole` has the other runs in its legend too: it stands alone; elsewhere a line under the charts names them.
+        """
         across = self.across(view)
         self._places.update(self.store.notes)
         own = [*self._own_curves(chart, view)]
-        curves = [*own, *self._other_curves(chart, view)]
+        curves = [*own, *self._other_curves(chart, view, named=whole)]
         cursor = None if view.cursor is None else across.at(view.cursor)
         return Plot(
             title=chart.title if view.cursor is None else f"{chart.title} @ {view.cursor.step:.0f}",
@@ -120,6 +123,7 @@ class Plots:
             yield from device_curves(self.store, across)
         for metric, series in self._series_of(chart):
             if (group := self._group(metric, chart, view)) is not None:
+                yield Curve(metric.label, metric.name, across.x(series), series, dim=True, named=False)
                 members = f"{metric.label}, mean of {len(group.members)}"
                 yield Curve(members, metric.name, across.x(group.mean), group.mean, metric.marker)
                 continue
@@ -131,7 +135,7 @@ class Plots:
             smoothed = across.smoothed(series, view.smoothing)
             yield Curve(metric.label, metric.name, x, smoothed, metric.marker, values=series)
 
-    def _other_curves(self, chart: Chart, view: View) -> Iterator[Curve]:
+    def _other_curves(self, chart: Chart, view: View, *, named: bool) -> Iterator[Curve]:
         for number, other in enumerate(self.others):
             if view.grouped and other.is_seed:
                 continue
@@ -141,7 +145,7 @@ class Plots:
                 if series is not None:
                     label = clean(other.name, 24) + (f" {metric.label}" if place else "")
                     x, role = across.x(series), f"other_{number % 4}"
-                    yield Curve(label, role, x, series, other.marker, dim=True, named=not place)
+                    yield Curve(label, role, x, series, other.marker, dim=True, named=named and not place)
 
     def _bands(self, chart: Chart, view: View) -> Iterator[Band]:
         for metric, _ in self._series_of(chart):

@@ -91,7 +91,8 @@ async def lay_over(pilot: Pilot[int], *names: str) -> None:
 def curves(pilot: Pilot[int], chart: str) -> list[str]:
     plot = pilot.app.query_one(f"#{chart}", ChartView).plot
     assert plot is not None
-    return [curve.label.partition("-")[0] for curve in plot.curves if curve.named]
+    others = [curve.label.partition("-")[0] for curve in plot.curves if curve.role.startswith("other_")]
+    return [*(curve.label for curve in plot.curves if curve.named), *dict.fromkeys(others)]
 
 
 async def test_o_lists_the_other_runs_and_what_differs_from_the_one_on_the_screen(runs: Path) -> None:
@@ -120,6 +121,9 @@ async def test_marked_runs_lie_over_this_one_each_with_its_marker_and_its_differ
         assert "△" in loss
         assert "□" in loss
         assert dots(loss) > 20
+        await pilot.press("z")
+        await until(pilot, lambda: "△ " in picture(monitor(pilot)).split("\n")[2])
+        await pilot.press("z")
 
         await lay_over(pilot)
         assert curves(pilot, "loss") == ["train", "full", "val"]
@@ -137,7 +141,7 @@ async def test_g_shows_the_seeds_as_their_mean_with_a_band(runs: Path) -> None:
         assert curves(pilot, "loss") == ["train, mean of 3", "full", "val, mean of 3", "fast"]
         plot = pilot.app.query_one("#loss", ChartView).plot
         assert plot is not None
-        mean, band = plot.curves[0].series, plot.bands[0]
+        mean, band = next(curve.series for curve in plot.curves if curve.named), plot.bands[0]
         assert len(mean) == 15, "as far as all of them have come"
         assert mean.values[:2].tolist() == [2.0, 1.0]
         assert (band.low.values[0], band.high.values[0]) == (1.0, 3.0)
