@@ -105,7 +105,8 @@ class MonitorApp(App[int]):
     def exit(self, *arguments: object, **options: object) -> None:
         """Leave; the settings are kept."""
         if self.is_running and self.screen_stack:
-            settings.save(self._settings_file, settings.of(self.board.view, self.theme))
+            theme = "" if self.theme == _DARK else self.theme
+            settings.save(self._settings_file, settings.of(self.board.view, theme))
         super().exit(*arguments, **options)  # type: ignore[arg-type]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -9,6 +9,8 @@ from textual.filter import LineFilter
 
 from fbmon.chart.ascii import ascii_only
 
+_WITHOUT_BRAILLE = ("linux", "vt")  # the console of the kernel, and what calls itself as old terminals do
+
 
 class AsciiFilter(LineFilter):
     """The last thing that sees a line before the terminal does."""
@@ -18,8 +20,9 @@ class AsciiFilter(LineFilter):
 
 
 def is_wanted() -> bool:
-    """Whether FBMON_ASCII is set, or the locale is one without Unicode."""
+    """FBMON_ASCII says 1 or 0; else whether the locale has no Unicode or the terminal is one without braille."""
     asked = os.environ.get("FBMON_ASCII")
     if asked:
         return asked != "0"
-    return locale.getpreferredencoding(False).upper().replace("-", "") not in ("UTF8", "UTF_8")
+    encoding = locale.getpreferredencoding(False).upper().replace("-", "").replace("_", "")
+    return encoding != "UTF8" or os.environ.get("TERM", "").startswith(_WITHOUT_BRAILLE)

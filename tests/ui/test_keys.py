@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from fbmon.chart import Plot
 from fbmon.events import Event, GradientClipped, RunEnded, RunStarted, StepTaken, TrainingStarted, Validated
 from fbmon.ui.app import MonitorApp
+from fbmon.ui.ascii import is_wanted
 from fbmon.ui.chart import ChartView
 from fbmon.ui.help import HelpScreen
 from fbmon.ui.keys import BOARD, GROUPS
@@ -339,13 +340,13 @@ async def test_t_makes_it_light_and_dark(tmp_path: Path) -> None:
         await pilot.press("ctrl+l")
 
 
-@pytest.mark.parametrize("key", ["question_mark", "h", "f1"])
-async def test_the_help_lists_every_key_and_any_size_can_read_it(key: str, tmp_path: Path) -> None:
+async def test_the_help_lists_every_key_and_any_size_can_read_it(tmp_path: Path) -> None:
     async with watching(tmp_path, (80, 24)) as pilot:
-        await pilot.press(key)
-        assert isinstance(pilot.app.screen, HelpScreen)
+        for key in ("h", "f1", "question_mark"):
+            await pilot.press("escape", key)
+            assert isinstance(pilot.app.screen, HelpScreen)
         seen = ""
-        for _ in range(60):
+        for _ in range(50):
             seen += picture(monitor(pilot))
             await pilot.press("down")
         for group in GROUPS.values():
@@ -414,6 +415,25 @@ async def test_in_ascii_every_character_of_the_screen_is(tmp_path: Path, monkeyp
         assert text.isascii()
         assert "^ spike: gradient norm" in text
         assert place(text, "clip")
+
+
+@pytest.mark.parametrize(
+    ("asked", "terminal", "encoding", "wanted"),
+    [
+        (None, "xterm-256color", "UTF-8", False),
+        (None, "xterm-256color", "ISO-8859-1", True),
+        (None, "linux", "UTF-8", True),
+        ("0", "linux", "UTF-8", False),
+        ("1", "xterm-256color", "utf_8", True),
+    ],
+)
+def test_ascii_is_for_who_asks_for_it_and_for_terminals_without_braille(
+    asked: str | None, terminal: str, encoding: str, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("locale.getpreferredencoding", lambda _: encoding)
+    monkeypatch.setenv("TERM", terminal)
+    monkeypatch.setenv("FBMON_ASCII", asked or "")
+    assert is_wanted() is wanted
 
 
 def _strips(pilot: Pilot[int]):
