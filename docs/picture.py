@@ -1,6 +1,6 @@
 """Takes a picture of the monitor: `python docs/picture.py RUN OUT.svg --size 120x40 --at-step 120 --press c z`.
 
-Attaches to a real run, live or ended, as `fbmon watch` does, waits for the step, presses keys and saves the screen as SVG.
+Attaches to a real run, live or ended, as `fbmon watch` does, waits for the step, presses keys, saves the screen as SVG.
 """
 
 import argparse

@@ -26,7 +26,7 @@ def _wordings(plot: Plot) -> list[str]:
     fullest = ["{marker} {label} {value}", "{label} {value}"]
     if len(named) == 1:
         return [*fullest, "{value}"]
-    bare = ["{marker} {value}"] if are_marked and plot.cursor is not None else []
+    bare = ["{marker} {value}", "{marker} {short}"] if are_marked and plot.cursor is not None else []
     return [*fullest, *bare, "{label} {short}", "{marker} {label}" if are_marked else "{label}"]
 
 

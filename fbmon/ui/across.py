@@ -23,14 +23,16 @@ class Across:
     def __init__(self, store: Store, axis: AxisName) -> None:
         self.store = store
         self.axis = axis
-        self._columns: dict[int, Column] = {}
+        self._columns: dict[int, tuple[Series, Column]] = {}  # with the series, so that its id stays its own
         self._smoothed: dict[int, Smoothed] = {}
 
     def x(self, series: Series) -> Floats:
         """Where the points of a series of this run stand; ascending."""
         if self.axis in ("step", "elapsed"):
             return series.steps if self.axis == "step" else series.elapsed
-        column = self._columns.setdefault(id(series), Column())
+        if id(series) not in self._columns:
+            self._columns[id(series)] = series, Column()
+        _, column = self._columns[id(series)]
         done = len(column)
         column.extend(self._place(series.steps[done:], series.elapsed[done:]))
         return column.view()

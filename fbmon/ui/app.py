@@ -22,7 +22,7 @@ from fbmon.ui.board import Board
 from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed
 from fbmon.ui.keys import APP, GROUPS, bindings
 from fbmon.ui.leave import Answer, LeaveScreen
-from fbmon.ui.runs import MARKERS, Other
+from fbmon.ui.other import MARKERS, Other
 from fbmon.ui.status import detail_line, state_line
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class MonitorApp(App[int]):
 
         here = self._source.folder
         found = [folder for folder in every(here.path.parent) if folder.name != here.name]
-        marked = [other.name for other in self.board.plots.others]
+        marked = [other.name for other in self.board.runs.others]
         self.push_screen(ChooseScreen(here, found, marked), self._chosen)
 
     def _chosen(self, folders: list[RunFolder] | None) -> None:
@@ -154,20 +154,20 @@ class MonitorApp(App[int]):
         if folders is None:
             return
         self._others = self._others or Others(self)
-        self.board.plots.others = []
+        self.board.runs.clear()
         self.board.show_others()
         self._others.follow(folders)
 
     def on_other_read(self, message: "OtherRead") -> None:
         from fbmon.compare import differences, settings_of
 
-        others = self.board.plots.others
+        others = self.board.runs.others
         differing = differences(message.settings, settings_of(self._source.folder))
         others.append(Other(message.folder.name, message.store, MARKERS[len(others)], differing))
         self.board.show_others()
 
     def on_other_told(self, message: "OtherTold") -> None:
-        for other in self.board.plots.others:
+        for other in self.board.runs.others:
             if other.name == message.folder.name:
                 for event in message.events:
                     other.store.apply(event)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
@@ -16,12 +15,15 @@ from fbmon.notes import Note
 from fbmon.series import Series
 from fbmon.store import Store
 from fbmon.text import clean
+from fbmon.ui import cursor
 from fbmon.ui import view as views
 from fbmon.ui.chart import ChartView
 from fbmon.ui.charts import Charts
 from fbmon.ui.events_list import EventList
 from fbmon.ui.keys import APP, BOARD, bindings
-from fbmon.ui.plots import Plots
+from fbmon.ui.plots import plot
+from fbmon.ui.readout import count, points, values
+from fbmon.ui.runs import Runs
 from fbmon.ui.signs import is_listed
 from fbmon.ui.status import others_lines, view_line
 from fbmon.ui.view import Moment, View
@@ -36,12 +38,12 @@ class Board(Container):
 
     def __init__(self, store: Store, run: str, view: View, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
-        self.plots = Plots(store)
+        self.runs = Runs(store)
         self.view = view
         self._run = run
 
     def compose(self) -> ComposeResult:
-        yield Charts(self.plots.charts(), id="charts")
+        yield Charts(self.runs.charts(), id="charts")
         yield Static(id="others")
         yield Static(id="view")
         yield EventList(id="events")
@@ -55,22 +57,22 @@ class Board(Container):
 
     def show(self) -> None:
         """Bring everything up to date; what has not changed costs next to nothing."""
-        self.charts.offer(self.plots.charts())
+        self.charts.offer(self.runs.charts())
         for chart, shown in self.charts.shown():
-            shown.show(self.plots.plot(chart, self.view, whole=self.charts.is_full))
+            shown.show(plot(self.runs, chart, self.view, alone=self.charts.is_full))
         self._show_line()
-        cursor = self.view.cursor
-        self.query_one(EventList).show(self._notes(), None if cursor is None else cursor.step)
+        step = None if self.view.cursor is None else self.view.cursor.step
+        self.query_one(EventList).show(self._notes(), step)
 
     def show_others(self) -> None:
         """The runs over this one, and what is other in them."""
         lines = self.query_one("#others", Static)
-        lines.display = bool(self.plots.others)
-        lines.update(others_lines(self.plots.others))
+        lines.display = bool(self.runs.others)
+        lines.update(others_lines(self.runs.others))
         self.show()
 
     def on_chart_view_sized(self, message: ChartView.Sized) -> None:
-        message.view.show(self.plots.plot(message.view.chart, self.view, whole=self.charts.is_full))
+        message.view.show(plot(self.runs, message.view.chart, self.view, alone=self.charts.is_full))
         self._show_line()
 
     def on_chart_view_pointed(self, message: ChartView.Pointed) -> None:
@@ -99,8 +101,8 @@ class Board(Container):
             self.action_full()
 
     def action_zoom(self, direction: int) -> None:
-        cursor = self.view.cursor
-        about = None if cursor is None else self.plots.across(self.view).at(cursor)
+        at = self.view.cursor
+        about = None if at is None else self.runs.across(self.view).at(at)
         self._change(views.zoom(self.view, self._extent(), views.ZOOM**direction, about))
 
     def action_pan(self, direction: int) -> None:
@@ -137,7 +139,7 @@ class Board(Container):
         self._change(views.next_events(self.view))
 
     def action_group(self) -> None:
-        if not any(other.is_seed for other in self.plots.others):
+        if not any(other.is_seed for other in self.runs.others):
             self.notify("No other seed of this recipe is shown; `o` lays other runs over this one.", markup=False)
         self._change(replace(self.view, grouped=not self.view.grouped))
 
@@ -148,25 +150,24 @@ class Board(Container):
             self._set_cursor(self._newest_in_sight())
 
     def action_end(self, direction: int) -> None:
-        points = self._points()
-        if points is not None:
-            self._set_cursor(_moment(points, 0 if direction < 0 else len(points) - 1))
+        along = self._points()
+        if along is not None:
+            self._set_cursor(cursor.moment(along, 0 if direction < 0 else len(along)))
 
     def action_jump(self, direction: int) -> None:
-        """The cursor to the next event, from the right end where there is none yet."""
-        at = self.view.cursor.step if self.view.cursor is not None else float("inf")
-        ahead = [note for note in self._notes() if (note.step - at) * direction > 0]
-        if ahead:
-            note = min(ahead, key=lambda note: abs(note.step - at) if at < float("inf") else -note.step)
+        """The cursor to the next event; from nowhere to the last one."""
+        at = None if self.view.cursor is None else self.view.cursor.step
+        note = cursor.next_note(self._notes(), at, direction)
+        if note is not None:
             self._set_cursor(Moment(note.step, note.elapsed))
 
     def action_write(self) -> None:
         from fbmon.ui.save import write
 
         chart = self.charts.focused
-        plot = self.plots.plot(chart, replace(self.view, cursor=None), whole=True)
+        drawn = plot(self.runs, chart, replace(self.view, cursor=None), alone=True)
         try:
-            names = [path.name for path in write(plot, f"{self._run}-{chart.name}", Path.cwd())]
+            names = [path.name for path in write(drawn, f"{self._run}-{chart.name}", Path.cwd())]
         except OSError as error:
             self.notify(f"Nothing is saved: {clean(str(error))}", severity="error", markup=False)
             return
@@ -183,60 +184,44 @@ class Board(Container):
 
     def _show_line(self) -> None:
         chart, charts = self.charts.focused, self.charts
-        count = self.plots.count(chart, self.view)
-        values = self.plots.values(chart, self.view)
+        counted = count(self.runs, chart, self.view)
+        told = values(self.runs, chart, self.view)
         pages = (charts.page + 1, charts.pages)
-        line = view_line(chart.title, self.view, values, count, pages, max(0, self.size.width - 2))
+        line = view_line(chart.title, self.view, told, counted, pages, max(0, self.size.width - 2))
         self.query_one("#view", Static).update(line, layout=False)
 
     def _notes(self) -> list[Note]:
-        return [note for note in self.plots.store.notes if is_listed(note, self.view.events)]
+        return [note for note in self.runs.store.notes if is_listed(note, self.view.events)]
 
     def _extent(self) -> views.Extent:
-        return self.plots.extent(self.view)
+        return self.runs.extent(self.view)
 
     def _points(self) -> Series | None:
         """The points that the cursor steps along: those of the first curve of the chart in focus."""
-        return self.plots.points(self.charts.focused)
+        return points(self.runs, self.charts.focused)
 
     def _set_cursor(self, moment: Moment | None) -> None:
         if moment is not None:
-            x = self.plots.across(self.view).at(moment)
+            x = self.runs.across(self.view).at(moment)
             self._change(replace(views.bring_in(self.view, self._extent(), x), cursor=moment))
 
     def _move_cursor(self, columns: int) -> None:
         """By columns of dots, but at least to the next point."""
-        points, cursor = self._points(), self.view.cursor
-        if points is None or cursor is None:
+        along, at = self._points(), self.view.cursor
+        if along is None or at is None:
             self._set_cursor(self._newest_in_sight())
             return
-        across = self.plots.across(self.view)
-        low, high = views.sight(self.view, self._extent())
+        across, (low, high) = self.runs.across(self.view), views.sight(self.view, self._extent())
         shown = self.charts.view(self.charts.focused)
-        width = shown.size.width if shown is not None else 1
-        x, there = across.x(points), across.at(cursor)
-        target = there + columns * (high - low) / max(1, 2 * width)
-        place = int(np.searchsorted(x, target, side="right")) - 1
-        here = int(np.searchsorted(x, there, side="right")) - 1
-        if columns > 0:
-            place = max(place, here + 1)
-        else:
-            place = min(place, here - 1 if here >= 0 and x[here] >= there else here)
-        self._set_cursor(_moment(points, min(max(place, 0), len(points) - 1)))
+        dots = 2 * max(1, shown.size.width) if shown is not None else 2
+        place = cursor.moved(across.x(along), across.at(at), columns * (high - low) / dots)
+        self._set_cursor(cursor.moment(along, place))
 
     def _nearest(self, x: float) -> Moment | None:
-        """The point nearest to a place on the axis."""
-        points = self._points()
-        if points is None:
+        along = self._points()
+        if along is None:
             return None
-        places = self.plots.across(self.view).x(points)
-        right = min(int(np.searchsorted(places, x)), len(places) - 1)
-        left = max(right - 1, 0)
-        return _moment(points, left if x - places[left] < places[right] - x else right)
+        return cursor.moment(along, cursor.nearest(self.runs.across(self.view).x(along), x))
 
     def _newest_in_sight(self) -> Moment | None:
         return self._nearest(views.sight(self.view, self._extent())[1])
-
-
-def _moment(points: Series, place: int) -> Moment:
-    return Moment(float(points.steps[place]), float(points.elapsed[place]))

@@ -16,7 +16,7 @@ from fbmon import metrics
 from fbmon.compare import differences, glance, settings_of
 from fbmon.folder import RunFolder
 from fbmon.text import clean
-from fbmon.ui.runs import MARKERS
+from fbmon.ui.other import MARKERS
 
 _MOST = 200  # runs in the list, the newest: a glance at each costs a look into its journal
 

@@ -5,8 +5,8 @@ from rich.text import Text
 from fbmon import metrics
 from fbmon.store import Store
 from fbmon.text import clean, duration
-from fbmon.ui.plots import Count
-from fbmon.ui.runs import Other
+from fbmon.ui.other import Other
+from fbmon.ui.readout import Count
 from fbmon.ui.view import AxisName, View
 
 _SILENCE_SECONDS = 60.0  # without any sign of life

@@ -85,7 +85,7 @@ async def lay_over(pilot: Pilot[int], *names: str) -> None:
             await go_to(pilot, name)
             await pilot.press("space")
     await pilot.press("enter")
-    await until(pilot, lambda: len(monitor(pilot).board.plots.others) == len(names))
+    await until(pilot, lambda: len(monitor(pilot).board.runs.others) == len(names))
 
 
 def curves(pilot: Pilot[int], chart: str) -> list[str]:
@@ -103,7 +103,7 @@ async def test_o_lists_the_other_runs_and_what_differs_from_the_one_on_the_scree
         await go_to(pilot, next(name for name in listed(pilot) if name.startswith("fast")))
         await until(pilot, lambda: "optimizer.lr  0.8  (0.1)" in picture(monitor(pilot)))
         await pilot.press("escape")
-        assert monitor(pilot).board.plots.others == []
+        assert monitor(pilot).board.runs.others == []
 
 
 async def test_marked_runs_lie_over_this_one_each_with_its_marker_and_its_difference(runs: Path) -> None:
@@ -133,7 +133,7 @@ async def test_marked_runs_lie_over_this_one_each_with_its_marker_and_its_differ
 async def test_g_shows_the_seeds_as_their_mean_with_a_band(runs: Path) -> None:
     async with watching(runs) as pilot:
         await pilot.press("g")
-        assert not monitor(pilot).board.plots.others
+        assert not monitor(pilot).board.runs.others
         await pilot.press("g")
         await lay_over(pilot, "fast", "seed1", "seed2")
         await pilot.press("g")
@@ -151,7 +151,7 @@ async def test_g_shows_the_seeds_as_their_mean_with_a_band(runs: Path) -> None:
 async def test_a_run_that_goes_on_is_followed(runs: Path) -> None:
     async with watching(runs) as pilot:
         await lay_over(pilot, "seed2")
-        (other,) = monitor(pilot).board.plots.others
+        (other,) = monitor(pilot).board.runs.others
         assert other.store.step == 15
         (folder,) = (folder for folder in folders.every(runs) if folder.name == other.name)
         journal = Journal(folder.journal)
@@ -170,7 +170,7 @@ async def test_damaged_runs_and_runs_that_vanish_are_in_nobodys_way(runs: Path) 
         shutil.rmtree(gone.path)
         await pilot.press("escape")
         await lay_over(pilot, broken.name)
-        assert monitor(pilot).board.plots.others[0].store.step == 0
+        assert monitor(pilot).board.runs.others[0].store.step == 0
         assert pilot.app.is_running
 
 
