@@ -19,7 +19,7 @@ from fbmon.ui.help import HelpScreen
 from fbmon.ui.keys import BOARD, GROUPS
 from fbmon.ui.leave import LeaveScreen
 from fbmon.ui.view import Moment, View
-from tests.ui.test_monitor import Script, inside, monitor, picture, place, shown, training, until
+from tests.ui.test_monitor import ATTACK, HARMLESS, Script, inside, monitor, picture, place, shown, training, until
 
 
 def long_run(steps: int = 400) -> list[Event]:
@@ -355,6 +355,20 @@ async def test_the_help_lists_every_key_and_any_size_can_read_it(tmp_path: Path)
                 assert all(word in seen for word in one.shown.split())
         await pilot.press("escape")
         assert not isinstance(pilot.app.screen, HelpScreen)
+
+
+async def test_a_metric_that_nobody_declared_has_a_chart_of_its_name_whatever_that_is(tmp_path: Path) -> None:
+    events = training()
+    for step in range(1, 31):
+        events.append(StepTaken(step, {"grad_norm": 1.0, ATTACK: 2.0 * step}, elapsed=40.0))
+    async with MonitorApp(Script(tmp_path / "tiny-1", events)).run_test(size=(160, 48)) as pilot:
+        await shown(pilot)
+        await pilot.press("shift+tab", "shift+tab", "z")
+        await until(pilot, lambda: len([one for one in pilot.app.query(ChartView) if one.display]) == 1)
+        text = picture(monitor(pilot))
+        assert HARMLESS[:30] in text.split("\n")[2]
+        assert text.split("\n")[2].rstrip().endswith(" 60")
+        assert not [character for character in text if character != "\n" and not character.isprintable()]
 
 
 def test_every_key_of_the_charts_is_pressed_here_or_beside_other_runs() -> None:
