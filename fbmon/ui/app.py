@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
@@ -102,16 +103,16 @@ class MonitorApp(App[int]):
     def on_resize(self) -> None:
         self._changed = True
 
-    def exit(self, *arguments: object, **options: object) -> None:
+    def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         """Leave; the settings are kept."""
         if self.is_running and self.screen_stack:
             theme = "" if self.theme == _DARK else self.theme
             settings.save(self._settings_file, settings.of(self.board.view, theme))
-        super().exit(*arguments, **options)  # type: ignore[arg-type]
+        super().exit(result, return_code, message)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: what Textual offers, and what the keys do."""
-        yield from (command for command in super().get_system_commands(screen) if command.title != "Quit")
+        yield from super().get_system_commands(screen)
         for key in (key for group in GROUPS.values() for key in group):
             if key.shown and key.action != "app.command_palette":
                 words = f"{key.help[0].upper()}{key.help[1:]}"

@@ -24,6 +24,7 @@ Row = tuple[Run, ...]
 class ChartView(Widget, can_focus=True):
     """One chart. `show` gives it what to draw; it asks nobody for anything, and says where it was pointed at."""
 
+    ALLOW_MAXIMIZE = False  # the board has a way of its own, which goes on with the next chart
     DEFAULT_CSS = CSS
     COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
 
