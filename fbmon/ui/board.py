@@ -58,8 +58,8 @@ class Board(Container):
     def show(self) -> None:
         """Bring everything up to date; what has not changed costs next to nothing."""
         self.charts.offer(self.runs.charts())
-        for chart, shown in self.charts.shown():
-            shown.show(plot(self.runs, chart, self.view, alone=self.charts.is_full))
+        for shown in self.charts.shown():
+            self._draw(shown)
         self._show_line()
         step = None if self.view.cursor is None else self.view.cursor.step
         self.query_one(EventList).show(self._notes(), step)
@@ -72,7 +72,7 @@ class Board(Container):
         self.show()
 
     def on_chart_view_sized(self, message: ChartView.Sized) -> None:
-        message.view.show(plot(self.runs, message.view.chart, self.view, alone=self.charts.is_full))
+        self._draw(message.view)
         self._show_line()
 
     def on_chart_view_pointed(self, message: ChartView.Pointed) -> None:
@@ -173,6 +173,9 @@ class Board(Container):
             return
         self.notify(f"Saved {clean(' and '.join(names))} in {clean(str(Path.cwd()))}", markup=False)
 
+    def _draw(self, shown: ChartView) -> None:
+        shown.show(plot(self.runs, shown.chart, self.view, alone=self.charts.is_full))
+
     def _look(self, move: Callable[[], None]) -> None:
         """Draw what is in sight after a move among the charts."""
         move()
@@ -212,8 +215,7 @@ class Board(Container):
             self._set_cursor(self._newest_in_sight())
             return
         across, (low, high) = self.runs.across(self.view), views.sight(self.view, self._extent())
-        shown = self.charts.view(self.charts.focused)
-        dots = 2 * max(1, shown.size.width) if shown is not None else 2
+        dots = 2 * max(1, self.charts.view(self.charts.focused).size.width)
         place = cursor.moved(across.x(along), across.at(at), columns * (high - low) / dots)
         self._set_cursor(cursor.moment(along, place))
 

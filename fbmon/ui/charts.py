@@ -24,10 +24,10 @@ class Charts(Container):
         self.charts = charts
         self.is_full = False  # one chart alone
         self._focused = charts[0]
+        self._views = {chart: ChartView(chart) for chart in (*CHARTS, DEVICES)}
 
     def compose(self) -> ComposeResult:
-        for chart in (*CHARTS, DEVICES):
-            yield ChartView(chart)
+        yield from self._views.values()
 
     @property
     def focused(self) -> Chart:
@@ -49,26 +49,25 @@ class Charts(Container):
         if self._focused not in charts:
             self._focused = charts[0]
         for chart in charts:
-            if self.view(chart) is None:
-                self.mount(ChartView(chart), before=self.view(DEVICES))
+            if chart not in self._views:
+                self._views[chart] = ChartView(chart)
+                self.mount(self._views[chart], before=self._views[DEVICES])
         self.lay_out()
 
-    def shown(self) -> list[tuple[Chart, ChartView]]:
+    def shown(self) -> list[ChartView]:
         """The charts in sight."""
         first = self.page * self._per_page()
-        on_page = self.charts[first : first + self._per_page()]
-        return [(chart, view) for chart in on_page if (view := self.view(chart)) is not None]
+        return [self._views[chart] for chart in self.charts[first : first + self._per_page()]]
 
-    def view(self, chart: Chart) -> ChartView | None:
-        return next((view for view in self.query(ChartView) if view.chart == chart), None)
+    def view(self, chart: Chart) -> ChartView:
+        return self._views[chart]
 
     def focus_chart(self, chart: Chart) -> None:
         """Move to a chart, turning the page if need be."""
         page, self._focused = self.page, chart
         if self.is_full or self.page != page:
             self.lay_out()
-        if (view := self.view(chart)) is not None:
-            view.focus(scroll_visible=False)
+        self._views[chart].focus(scroll_visible=False)
 
     def move(self, by: int) -> None:
         """Move to the next chart but `by` - 1, around the end."""
@@ -91,10 +90,10 @@ class Charts(Container):
     def lay_out(self) -> None:
         """Lay the page in sight out."""
         columns, rows = self._grid()
-        shown = {view for _, view in self.shown()}
+        shown = self.shown()
         self.styles.grid_size_columns = columns
         self.styles.grid_size_rows = rows
-        for view in self.query(ChartView):
+        for view in self._views.values():
             view.display = view in shown
 
     def on_resize(self) -> None:
