@@ -183,7 +183,7 @@ class MonitorApp(App[int]):
             self.notify("Stopping at the next block; the state is saved first.", markup=False)
 
     def _draw_if_changed(self) -> None:
-        if self._changed:
+        if self._changed and self.is_running:  # a last tick may come while the widgets are taken down
             self._redraw()
 
     def _redraw(self) -> None:
@@ -193,6 +193,8 @@ class MonitorApp(App[int]):
         self._show_end()
 
     def _show_status(self) -> None:
+        if not self.is_running:
+            return
         width = max(0, self.size.width - 2)
         silent = time.monotonic() - self._last_sign
         name = self._source.folder.name
