@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from fbmon.chart import Curve, Plot, draw
+from fbmon.chart.smooth import Smoothed
 from fbmon.metrics import Scale
 from fbmon.series import Floats, Series
 
@@ -34,13 +35,15 @@ def data(points: int) -> list[tuple[Floats, Floats]]:
     return [(x, 2.3 * np.exp(-5 * x / points) + 0.1 + 0.1 * row) for row in noise]
 
 
-def our_frame(scale: Scale, points: int) -> Frame:
+def our_frame(scale: Scale, points: int, smoothing: float = 0.0, charts: int = CHARTS) -> Frame:
+    """A smoothed chart has two curves, the raw one behind its average; both are as in the monitor."""
     plots = []
-    for _, values in data(points):
+    for x, values in data(points)[:charts]:
         series = Series()
-        for step, value in enumerate(values.tolist()):
-            series.append(step, 0.0, value)
-        plots.append(Plot("loss", (Curve("train", "train", series.steps, series),), scale))
+        series.extend(x, x, values)
+        raw = Curve("train", "train", series.steps, series, dim=bool(smoothing))
+        smooth = Curve("train", "train", series.steps, Smoothed(series, smoothing).update())
+        plots.append(Plot("loss", (raw, smooth) if smoothing else (raw,), scale))
     return lambda: [draw(plot, WIDTH, HEIGHT) for plot in plots]
 
 
@@ -107,6 +110,9 @@ def installed(package: str) -> str | None:
 def rows() -> Iterator[tuple[str, list[tuple[float, int]]]]:
     yield "fbmon, linear axis", [measure(our_frame("linear", points)) for points in POINTS]
     yield "fbmon, log axis", [measure(our_frame("log", points)) for points in POINTS]
+    yield "fbmon, log axis, average over raw", [measure(our_frame("log", points, 0.6)) for points in POINTS]
+    four = [measure(our_frame("log", points, 0.6, charts=4)) for points in POINTS]
+    yield "fbmon, the same, four charts", four
     if installed("textual-plot"):
         yield "textual-plot, linear axis", [asyncio.run(measure_textual_plot(points)) for points in POINTS]
     if installed("textual-plotext"):

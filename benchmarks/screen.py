@@ -35,6 +35,7 @@ from fbmon.chart import Curve, Plot, draw
 from fbmon.events import StepTaken
 from fbmon.folder import RunFolder
 from fbmon.journal import Journal
+from fbmon.metrics import Chart
 from fbmon.series import Series
 from fbmon.ui.chart import ChartView
 
@@ -62,7 +63,7 @@ class Charts(App[None]):
 
     def __init__(self, charts: int) -> None:
         super().__init__()
-        self.views = [ChartView(id=f"chart-{number}") for number in range(charts)]
+        self.views = [ChartView(Chart(f"chart-{number}", "loss", "log")) for number in range(charts)]
 
     def compose(self) -> ComposeResult:
         self.screen.styles.grid_size_columns = 3 if len(self.views) > 4 else 2

@@ -1,6 +1,6 @@
-"""Takes a picture of the monitor: `python docs/picture.py RUN OUT.svg --size 120x40 --at-step 120`.
+"""Takes a picture of the monitor: `python docs/picture.py RUN OUT.svg --size 120x40 --at-step 120 --press c z`.
 
-Attaches to a real run, live or ended, as `fbmon watch` does, waits for the step and saves the screen as SVG.
+Attaches to a real run, live or ended, as `fbmon watch` does, waits for the step, presses keys, saves the screen as SVG.
 """
 
 import argparse
@@ -13,12 +13,14 @@ from fbmon.launch import attach
 from fbmon.ui.app import MonitorApp
 
 
-async def take(app: MonitorApp, size: tuple[int, int], step: int) -> str:
-    """The screen as SVG as soon as the run has taken `step` steps or is gone."""
+async def take(app: MonitorApp, size: tuple[int, int], step: int, keys: list[str]) -> str:
+    """The screen as SVG as soon as the run has taken `step` steps or is gone and the keys are pressed."""
     async with app.run_test(size=size) as pilot:
         while app.store.ended is None and app.store.step < step:
             await pilot.pause(0.1)
         await pilot.pause(1.5)
+        await pilot.press(*keys)
+        await pilot.pause(0.5)
         return app.export_screenshot(title="fbmon watch")
 
 
@@ -34,11 +36,12 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--size", default="120x40")
     parser.add_argument("--at-step", type=int, default=1_000_000_000)
+    parser.add_argument("--press", nargs="*", default=[], help="keys, as Textual names them")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     arguments = parser.parse_args()
     columns, rows = map(int, arguments.size.split("x"))
     app = MonitorApp(attach(find(arguments.runs_dir, arguments.run)))
-    svg = asyncio.run(take(app, (columns, rows), arguments.at_step))
+    svg = asyncio.run(take(app, (columns, rows), arguments.at_step, arguments.press))
     arguments.out.write_text(without_downloads(svg))
 
 

@@ -98,7 +98,7 @@ def read(folder: RunFolder) -> Row:
         loss=store.latest.get("loss"),
         val_loss=store.latest.get("val_loss"),
         clipped_share=store.clipped_share(),
-        settings=_settings(folder),
+        settings=settings_of(folder),
     )
 
 
@@ -109,7 +109,14 @@ def compare(rows: list[Row]) -> Comparison:
     return Comparison(rows, differing)
 
 
-def _settings(folder: RunFolder) -> dict[str, Any]:
+def differences(these: dict[str, Any], those: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """By key, both values of each setting that is not the same; a setting that one has not is None there."""
+    keys = dict.fromkeys([*these, *those])
+    return {key: (these.get(key), those.get(key)) for key in keys if these.get(key) != those.get(key)}
+
+
+def settings_of(folder: RunFolder) -> dict[str, Any]:
+    """The resolved settings of a run by key, such as `optimizer.lr`; none where they cannot be read."""
     try:
         return recipes.flatten(recipes.load(folder.resolved))
     except FbmonError:

@@ -73,7 +73,7 @@ class PassRepeated(Fact, frozen=True):
 
 
 class StepTaken(Fact, frozen=True):
-    """One update of the weights; `step` counts from 1, `values` has the names of `metrics.STEP`."""
+    """One update of the weights; `step` counts from 1, `values` has names of `metrics.STEP`."""
 
     step: int
     values: dict[str, float | None]

@@ -24,6 +24,8 @@ class Metric:
     label: str
     chart: Chart
     format: str = ".4f"
+    marker: str = ""  # tells its curve from the others of the chart where colours do not
+    smooth: bool = True  # whether an average over steps tells more than it hides
 
 
 LOSS = Chart("loss", "loss", "log", ".3g")  # three of them have to fit
@@ -31,37 +33,42 @@ ACCURACY = Chart("accuracy", "accuracy")
 GRADIENT = Chart("gradient", "gradient norm", "log")
 LEARNING_RATE = Chart("learning_rate", "learning rate")
 BLOCK_GRADIENT = Chart("block_gradient", "block gradient norm", "log")
-PENALTY = Chart("penalty", "penalty, share of the full loss", "log")
-CLIPPED_BLOCKS = Chart("clipped_blocks", "blocks clipped, share")
-WEIGHTS = Chart("weights", "weight norm")
+SHARES = Chart("shares", "share of the full loss", format=".1%")
+CLIPPED = Chart("clipped", "share of steps clipped", format=".0%")
+CLIPPED_BLOCKS = Chart("clipped_blocks", "share of blocks clipped", format=".0%")
 SPEED = Chart("speed", "images per second", format=",.0f")
 STEP_TIME = Chart("step_time", "seconds per step")
-
 PARTS = Chart("parts", "seconds per step, by part", format=".3g")
+WEIGHTS = Chart("weights", "weight norm")
 
 STEP = (
     Metric("loss", "train", LOSS),
-    Metric("full_loss", "full", LOSS),
-    Metric("penalty_share", "penalty", PENALTY, ".3g"),
+    Metric("full_loss", "full", LOSS, marker="+"),
     Metric("accuracy", "train", ACCURACY),
     Metric("grad_norm", "before clipping", GRADIENT),
+    Metric("learning_rate", "lr", LEARNING_RATE, ".4g", smooth=False),
     Metric("block_grad_norm", "rms over blocks", BLOCK_GRADIENT),
-    Metric("clipped_blocks", "clipped", CLIPPED_BLOCKS, ".3f"),
-    Metric("learning_rate", "lr", LEARNING_RATE, ".4g"),
-    Metric("param_norm", "norm", WEIGHTS, ".3f"),
+    Metric("penalty_share", "penalty", SHARES, ".1%"),
+    Metric("decay_share", "weight decay", SHARES, ".1%", "+"),
+    Metric("clipped_blocks", "clipped", CLIPPED_BLOCKS, ".0%"),
+    Metric("images_per_second", "images/s", SPEED, ",.0f"),
     Metric("step_seconds", "step", STEP_TIME, ".3g"),
     Metric("data_seconds", "data", PARTS, ".3g"),
     Metric("gradient_seconds", "gradient", PARTS, ".3g"),
-    Metric("penalty_seconds", "penalty", PARTS, ".3g"),
-    Metric("mean_seconds", "mean", PARTS, ".3g"),
+    Metric("penalty_seconds", "penalty", PARTS, ".3g", "+"),
+    Metric("mean_seconds", "mean", PARTS, ".3g", "○"),
     Metric("update_seconds", "update", PARTS, ".3g"),
-    Metric("images_per_second", "images/s", SPEED, ",.0f"),
+    Metric("param_norm", "norm", WEIGHTS, ".3f"),
 )
 VALIDATION = (
-    Metric("val_loss", "val", LOSS),
-    Metric("val_accuracy", "val", ACCURACY),
+    Metric("val_loss", "val", LOSS, marker="○", smooth=False),
+    Metric("val_accuracy", "val", ACCURACY, marker="○", smooth=False),
 )
-METRICS = STEP + VALIDATION
+DERIVED = (  # what the store makes of what is told
+    Metric("clipped_share", "of the last 50", CLIPPED, ".0%", smooth=False),
+)
+METRICS = STEP + VALIDATION + DERIVED
+CHARTS = tuple(dict.fromkeys(metric.chart for metric in METRICS))  # in the order in which they are shown
 BY_NAME = {metric.name: metric for metric in METRICS}
 
 

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
+FAN = 8  # nodes of the pyramid below one: with 2 a question costs 1.4 times as much, in more and smaller steps
+_NEAR = np.arange(1, FAN)
 _SETTLE_EVERY = 1000  # points
 
 
@@ -51,7 +53,7 @@ class Column:
 class Series:
     """Points (step, elapsed, value) in the order of their arrival; an unknown value is NaN.
 
-    `extent` answers from a pyramid: level l holds the minimum and maximum of 2^l neighbours, so that a question costs
+    `extent` answers from a pyramid: level l holds the minimum and maximum of 8^l neighbours, so that a question costs
     the logarithm of the number of points, and a chart of w columns costs the same for a thousand points and a million.
     """
 
@@ -61,6 +63,9 @@ class Series:
         values = Column()
         self._levels = [(values, values)]  # (minima, maxima); at level 0 both are the values
         self._unsettled = 0
+        self._built = 0  # points that the levels above 0 know of
+        self._unknown = Column()
+        self._looked = 0  # points of which it is known whether they are unknown
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -89,6 +94,12 @@ class Series:
         for column in (self._steps, self._elapsed, self._levels[0][0]):
             column.settle()
 
+    def extend(self, steps: Floats, elapsed: Floats, values: Floats) -> None:
+        """Append many points at once; an unknown value is NaN."""
+        self._steps.extend(steps)
+        self._elapsed.extend(elapsed)
+        self._levels[0][0].extend(values)
+
     @property
     def steps(self) -> Floats:
         return self._steps.view()
@@ -105,36 +116,51 @@ class Series:
         """The newest value; None if there is none or it is unknown."""
         return None if not len(self) or np.isnan(self.values[-1]) else float(self.values[-1])
 
+    def unknown(self) -> Indices:
+        """Where the unknown values stand, ascending."""
+        if self._looked < len(self):
+            self._unknown.extend(
+                self._looked + np.flatnonzero(np.isnan(self.values[self._looked :])).astype(np.float64)
+            )
+            self._looked = len(self)
+        return self._unknown.view().astype(np.intp)
+
     def extent(self, start: Indices, stop: Indices) -> tuple[Floats, Floats]:
         """Minimum and maximum of the values at [start[i], stop[i]) for each i; NaN where there is no known value."""
         self._build()
-        low = np.full(len(start), np.nan)
-        high = np.full(len(start), np.nan)
-        start, stop = start.copy(), np.maximum(stop, start)
+        low, high = np.full(len(start), np.nan), np.full(len(start), np.nan)
+        stop = np.maximum(stop, start)
         for minima, maxima in self._levels:
             if not (start < stop).any():
                 break
-            _fold(low, high, minima, maxima, start, (start < stop) & (start % 2 == 1))
-            start += start % 2
-            odd_end = (start < stop) & (stop % 2 == 1)
-            _fold(low, high, minima, maxima, stop - 1, odd_end)
-            stop -= stop % 2
-            start //= 2
-            stop //= 2
+            # The middle is made of whole parents and left to them; fewer than FAN nodes are left over at either end.
+            middle = np.minimum(-(-start // FAN) * FAN, stop)
+            end = np.maximum(stop // FAN * FAN, middle)
+            left, right = middle[:, np.newaxis], end[:, np.newaxis]
+            nodes = np.concatenate((left - _NEAR, right + _NEAR - 1), axis=1)
+            outside = np.concatenate((left - _NEAR < start[:, np.newaxis], right + _NEAR > stop[:, np.newaxis]), axis=1)
+            nodes[outside] = 0
+            low = np.fmin(low, _reduce(np.fmin, minima, nodes, outside))
+            high = np.fmax(high, _reduce(np.fmax, maxima, nodes, outside))
+            start, stop = middle // FAN, np.maximum(end, middle) // FAN
         return low, high
 
     def _build(self) -> None:
-        level = 0
-        while len(self._levels[level][0]) >= 2:
+        if self._built == len(self):
+            return
+        self._built, level = len(self), 0
+        while len(self._levels[level][0]) >= FAN:
             if level + 1 == len(self._levels):
                 self._levels.append((Column(), Column()))
             below, above = self._levels[level], self._levels[level + 1]
-            done, pairs = len(above[0]), len(below[0]) // 2
-            above[0].extend(np.fmin.reduce(below[0].view()[2 * done : 2 * pairs].reshape(-1, 2), axis=1))
-            above[1].extend(np.fmax.reduce(below[1].view()[2 * done : 2 * pairs].reshape(-1, 2), axis=1))
+            fresh = slice(FAN * len(above[0]), len(below[0]) // FAN * FAN)
+            minima, maxima = (column.view()[fresh].reshape(-1, FAN) for column in below)
+            above[0].extend(np.fmin.reduce(minima, axis=1))
+            above[1].extend(np.fmax.reduce(maxima, axis=1))
             level += 1
 
 
-def _fold(low: Floats, high: Floats, minima: Column, maxima: Column, nodes: Indices, where: NDArray[np.bool_]) -> None:
-    low[where] = np.fmin(low[where], minima.view()[nodes[where]])
-    high[where] = np.fmax(high[where], maxima.view()[nodes[where]])
+def _reduce(function: np.ufunc, column: Column, nodes: Indices, outside: NDArray[np.bool_]) -> Floats:
+    values = column.view()[nodes]
+    values[outside] = np.nan
+    return np.asarray(function.reduce(values, axis=1))

@@ -2,7 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Literal, assert_never
+from typing import assert_never
 
 from fbmon import metrics
 from fbmon.events import (
@@ -21,19 +21,11 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
+from fbmon.notes import ClippingWatch, Kind, Level, Note, RateWatch, SpikeWatch, StallWatch
 from fbmon.series import Series
 
-Level = Literal["info", "good", "warning", "error"]
-
-
-@dataclass(frozen=True)
-class Note:
-    """One line of the event list."""
-
-    step: int
-    elapsed: float
-    level: Level
-    text: str
+SHARE_STEPS = 50  # the window of the clipped share
+CLOCK_SECONDS = 2.0  # a wall clock that has gained less on the run's own is still the same one
 
 
 @dataclass(frozen=True)
@@ -61,12 +53,24 @@ class Store:
     utilization: dict[str, Series] = field(default_factory=dict)  # percent, by device
     memory: dict[str, Series] = field(default_factory=dict)  # percent of the device's own, by device
     best: Best | None = None
-    notes: list[Note] = field(default_factory=list)
     ended: RunEnded | None = None
+    repeats: list[int] = field(default_factory=list)  # steps whose pass over the data was repeated
+    clocks: list[tuple[float, float]] = field(default_factory=list)  # from when on, how far 1970 is behind `elapsed`
     _clipped_step: int = 0  # the last one, with its norm
     _clipped_norm: float = 0.0
-    _streak: int = 0  # clipped steps without a pause, up to now
+    _notes: list[Note] = field(default_factory=list)
     _pace: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=50))
+    _window: deque[bool] = field(default_factory=lambda: deque(maxlen=SHARE_STEPS))  # which of the last were clipped
+
+    def __post_init__(self) -> None:
+        self._clipping = ClippingWatch(self._notes)
+        self._watches = (SpikeWatch(self._notes), RateWatch(self._notes), StallWatch(self._notes))
+
+    @property
+    def notes(self) -> list[Note]:
+        """The event list, in the order in which things were found; an episode's line is as of now."""
+        self._clipping.write()
+        return self._notes
 
     @property
     def steps(self) -> int:
@@ -93,6 +97,8 @@ class Store:
             self._sampled(event)
             return
         self.elapsed = max(self.elapsed, event.elapsed)
+        if event.time:
+            self._set_clock(event.elapsed, event.time - event.elapsed)
         match event:
             case RunStarted():
                 self.began = event
@@ -100,60 +106,70 @@ class Store:
                 self.phase = phase
             case TrainingStarted():
                 self.plan = event
-                self._note(event, 0, "info", f"training {event.parameters:,} parameters on {event.device}")
+                self._note(event, 0, "info", f"training {event.parameters:,} parameters on {event.device}", "start")
             case GradientClipped(step=step, norm=norm):
                 self._clipped_step, self._clipped_norm = step, norm
                 self.clipped.append(step, event.elapsed, norm)
-            case PassRepeated():
-                pass  # costs one pass, changes nothing that is shown
+            case PassRepeated(step=step):
+                self.repeats.append(step)
             case StepTaken():
                 self._step_taken(event)
             case Validated():
                 self._validated(event)
             case CheckpointSaved(step=step):
-                self._note(event, step, "info", f"checkpoint of step {step} saved")
+                self._note(event, step, "info", f"checkpoint of step {step} saved", "checkpoint")
             case NonFiniteFound(step=step, names=names):
-                self._note(event, step, "error", f"not finite at step {step}: {', '.join(names)}")
+                self._note(event, step, "error", f"not finite at step {step}: {', '.join(names)}", "nonfinite")
             case CommandTaken(command=command, source=source):
-                self._note(event, self.step, "warning", f"{command} asked for by {source}")
+                self._note(event, self.step, "warning", f"{command} asked for by {source}", "command")
             case RunEnded():
                 self._ended(event)
             case _:
                 assert_never(event)
 
+    def _set_clock(self, elapsed: float, offset: float) -> None:
+        """Keep the offset where it has grown: after a resume. A clock that was set back is not followed."""
+        if not self.clocks or offset > self.clocks[-1][1] + CLOCK_SECONDS:
+            self.clocks.append((elapsed, offset))
+
     def _step_taken(self, event: StepTaken) -> None:
         self.step = event.step
         self._pace.append((event.step, event.elapsed))
         self._record(event)
-        was_clipped = self._clipped_step == event.step
-        if was_clipped and not self._streak:
-            norm = metrics.show("grad_norm", self._clipped_norm)
-            self._note(event, event.step, "warning", f"clipping engaged (norm {norm})")
-        if self._streak and not was_clipped:
-            steps = "1 step" if self._streak == 1 else f"{self._streak} steps in a row"
-            self._note(event, event.step, "good", f"clipping released after {steps}")
-        self._streak = self._streak + 1 if was_clipped else 0
+        norm = self._clipped_norm if self._clipped_step == event.step else None
+        self._window.append(norm is not None)
+        if self._clipped_step or (self.plan and self.plan.clip_norm is not None):
+            self._remember("clipped_share", event, self._window.count(True) / len(self._window))
+        self._clipping.step(event, norm)
+        for watch in self._watches:
+            watch.step(event)
 
     def _validated(self, event: Validated) -> None:
         self._record(event)
         accuracy = event.values.get("val_accuracy")
+        shown = metrics.show("val_accuracy", accuracy)
         if accuracy is None or (self.best and accuracy <= self.best.value):
+            self._note(event, event.step, "info", f"validation accuracy {shown}", "validation")
             return
         self.best = Best(accuracy, event.step)
-        self._note(event, event.step, "good", f"best validation accuracy {metrics.show('val_accuracy', accuracy)}")
+        self._note(event, event.step, "good", f"best validation accuracy {shown}", "best")
 
     def _ended(self, event: RunEnded) -> None:
         self.ended = event
         level: Level = "good" if event.state == "finished" else "warning" if event.exit_code in (75, 130) else "error"
-        self._note(event, event.step, level, f"{event.state}: {event.reason}" if event.reason else event.state)
+        self._note(event, event.step, level, f"{event.state}: {event.reason}" if event.reason else event.state, "end")
 
     def _record(self, event: StepTaken | Validated) -> None:
         self.latest.update(event.values)
         for name, value in event.values.items():
-            series = self.series.get(name)
-            if series is None:
-                series = self.series[name] = Series()
-            series.append(event.step, event.elapsed, value)
+            self._remember(name, event, value)
+
+    def _remember(self, name: str, event: StepTaken | Validated, value: float | None) -> None:
+        self.latest[name] = value
+        series = self.series.get(name)
+        if series is None:
+            series = self.series[name] = Series()
+        series.append(event.step, event.elapsed, value)
 
     def _sampled(self, event: DeviceSampled) -> None:
         if event.device not in self.devices:
@@ -165,5 +181,5 @@ class Store:
             share = 100 * event.memory_mib / event.memory_total_mib
         self.memory[event.device].append(self.step, event.elapsed, share)
 
-    def _note(self, event: Event, step: int, level: Level, text: str) -> None:
-        self.notes.append(Note(step, event.elapsed, level, text))
+    def _note(self, event: Event, step: int, level: Level, text: str, kind: Kind) -> None:
+        self._notes.append(Note(step, event.elapsed, level, text, kind))

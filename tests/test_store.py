@@ -22,7 +22,8 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.store import Best, Level, Note, Store
+from fbmon.notes import Level, Note
+from fbmon.store import Best, Store
 
 PLAN = TrainingStarted(
     steps=10, blocks=3, images=48, val_images=32, parameters=1234567, device="2 CPU threads", precision="float32",
@@ -83,7 +84,7 @@ def test_a_whole_story_is_remembered() -> None:
     assert store.progress == STORY[4]
     assert store.ended == STORY[-1]
     assert store.best == Best(0.875, 5)
-    assert store.latest == {"loss": 1.0, "val_accuracy": 0.75, "val_loss": 0.5}
+    assert store.latest == {"loss": 1.0, "val_accuracy": 0.75, "val_loss": 0.5, "clipped_share": 0.5}
     assert store.clipped.steps.tolist() == [2, 3, 5]
     assert store.clipped.values.tolist() == [1.25, 0.75, 48.768]
     assert store.clipped_share() == 0.5
@@ -94,18 +95,18 @@ def test_a_whole_story_is_remembered() -> None:
     assert store.series["val_accuracy"].steps.tolist() == [1, 3, 5, 6]
 
 
-def test_the_notes_tell_the_story_with_one_line_for_each_streak_of_clipping() -> None:
+def test_the_notes_tell_the_story_with_one_line_for_each_episode_of_clipping() -> None:
+    clipping = "clipping engaged (norm 1.2500, up to 48.7680), 3 of 4 steps (75%), 2 in a row"
     assert told(*STORY).notes == [
-        Note(0, 2.0, "info", "training 1,234,567 parameters on 2 CPU threads"),
-        Note(1, 3.5, "good", "best validation accuracy 0.5000"),
-        Note(2, 4.0, "warning", "clipping engaged (norm 1.2500)"),
-        Note(4, 6.0, "good", "clipping released after 2 steps in a row"),
-        Note(5, 7.0, "warning", "clipping engaged (norm 48.7680)"),
-        Note(5, 7.5, "good", "best validation accuracy 0.8750"),
-        Note(6, 8.0, "good", "clipping released after 1 step"),
-        Note(6, 9.0, "warning", "stop asked for by SIGINT"),
-        Note(6, 9.1, "info", "checkpoint of step 6 saved"),
-        Note(6, 9.2, "warning", "stopped: stopped after step 6"),
+        Note(0, 2.0, "info", "training 1,234,567 parameters on 2 CPU threads", "start"),
+        Note(1, 3.5, "good", "best validation accuracy 0.5000", "best"),
+        Note(2, 4.0, "warning", clipping, "clipping"),
+        Note(3, 5.5, "info", "validation accuracy 0.5000", "validation"),
+        Note(5, 7.5, "good", "best validation accuracy 0.8750", "best"),
+        Note(6, 8.5, "info", "validation accuracy 0.7500", "validation"),
+        Note(6, 9.0, "warning", "stop asked for by SIGINT", "command"),
+        Note(6, 9.1, "info", "checkpoint of step 6 saved", "checkpoint"),
+        Note(6, 9.2, "warning", "stopped: stopped after step 6", "end"),
     ]
 
 
@@ -120,13 +121,13 @@ def test_the_notes_tell_the_story_with_one_line_for_each_streak_of_clipping() ->
 )
 def test_the_last_note_is_how_the_run_ended(state: State, exit_code: int, reason: str, level: Level, text: str) -> None:
     store = told(step(1), RunEnded(state=state, exit_code=exit_code, step=1, reason=reason, elapsed=4.0))
-    assert store.notes == [Note(1, 4.0, level, text)]
+    assert store.notes == [Note(1, 4.0, level, text, "end")]
     assert store.seconds_left() is None
 
 
 def test_a_loss_that_is_not_finite_is_noted_by_its_names() -> None:
     store = told(step(1), NonFiniteFound(step=2, names=["loss", "grad_norm"], elapsed=3.5))
-    assert store.notes == [Note(2, 3.5, "error", "not finite at step 2: loss, grad_norm")]
+    assert store.notes == [Note(2, 3.5, "error", "not finite at step 2: loss, grad_norm", "nonfinite")]
     assert store.step == 1
 
 
@@ -166,7 +167,7 @@ def test_a_journal_without_its_beginning_still_tells_what_it_holds() -> None:
     store = told(*STORY[8:])
     assert (store.step, store.steps, store.phase) == (6, 0, "starting the trainer")
     assert store.best == Best(0.875, 5)
-    assert store.notes[0] == Note(3, 5.0, "warning", "clipping engaged (norm 0.7500)")
+    assert store.notes[0].text == "clipping engaged (norm 0.7500, up to 48.7680), 2 of 3 steps (67%), 1 in a row"
     assert store.ended == STORY[-1]
 
 

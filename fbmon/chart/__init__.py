@@ -2,6 +2,6 @@
 
 from fbmon.chart.canvas import Drawing, Run
 from fbmon.chart.picture import draw
-from fbmon.chart.plot import Curve, Plot, Reference
+from fbmon.chart.plot import Band, Curve, Plot, Reference, Signs
 
-__all__ = ["Curve", "Drawing", "Plot", "Reference", "Run", "draw"]
+__all__ = ["Band", "Curve", "Drawing", "Plot", "Reference", "Run", "Signs", "draw"]

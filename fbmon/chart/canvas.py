@@ -51,19 +51,27 @@ class Canvas:
         self._roles[block][where] = self._number(role)
 
     def drawing(self) -> Drawing:
-        return Drawing(tuple(self._runs(row) for row in range(len(self._codes))))
+        height, width = self._codes.shape
+        text = self._codes.astype("<u4").tobytes().decode("utf-32-le")
+        changes: list[list[int]] = [[0] for _ in range(height)]
+        for row, column in np.argwhere(self._roles[:, 1:] != self._roles[:, :-1]).tolist():
+            changes[row].append(column + 1)
+        roles = self._roles.tolist()
+        return Drawing(
+            tuple(
+                self._runs(text[row * width : (row + 1) * width], roles[row], changes[row]) if width else ()
+                for row in range(height)
+            )
+        )
 
     def _number(self, role: str) -> int:
         if role not in self._names:
             self._names.append(role)
         return self._names.index(role)
 
-    def _runs(self, row: int) -> tuple[Run, ...]:
-        roles = self._roles[row]
-        text = self._codes[row].astype("<u4").tobytes().decode("utf-32-le")
-        changes = (np.flatnonzero(np.diff(roles)) + 1).tolist()
-        stretches = zip([0, *changes], [*changes, len(text)], strict=True)
-        return tuple(Run(text[start:stop], self._names[roles[start]]) for start, stop in stretches if stop)
+    def _runs(self, text: str, roles: list[int], starts: list[int]) -> tuple[Run, ...]:
+        stretches = zip(starts, [*starts[1:], len(text)], strict=True)
+        return tuple([Run(text[start:stop], self._names[roles[start]]) for start, stop in stretches])
 
 
 def one_cell_each(text: str) -> str:

@@ -3,13 +3,35 @@
 Nothing here reads all points: a column is two bisections and one question to the series' pyramid.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fbmon.chart.axes import Axis, to_units
+from fbmon.chart.plot import Curve
 from fbmon.metrics import Scale
 from fbmon.series import Floats, Indices, Series
 
 STRETCHES = 64  # what is looked at together when all points in sight are asked for their extent
+
+
+class Trace(NamedTuple):
+    """A curve in axis units: the lowest and highest point of each column, and its line at each edge; NaN is nothing."""
+
+    low: Floats
+    high: Floats
+    line: Floats
+
+    def reach(self) -> tuple[float, float]:
+        """Minimum and maximum of all that is in sight; NaN if that is nothing."""
+        return float(np.fmin.reduce([*self.low, *self.line])), float(np.fmax.reduce([*self.high, *self.line]))
+
+
+def trace(x: Floats, series: Series, at: Floats, scale: Scale) -> Trace:
+    """What the curve does in the columns between the edges `at`."""
+    index = borders(x, at)
+    low, high = extent(series, index[:-1], index[1:], scale)
+    return Trace(low, high, crossings(x, series, at, scale))
 
 
 def edges(axis: Axis, columns: int) -> Floats:
@@ -48,14 +70,20 @@ def crossings(x: Floats, series: Series, at: Floats, scale: Scale) -> Floats:
     return height
 
 
-def reach(x: Floats, series: Series, horizontal: Axis, scale: Scale) -> tuple[float, float]:
-    """Minimum and maximum, in axis units, of all that is in sight of the curve; NaN if that is nothing."""
-    ends = np.array([horizontal.low, horizontal.high])
-    start, stop = borders(x, ends)
-    stretches = np.linspace(start, stop, STRETCHES + 1).astype(np.intp)
-    low, high = extent(series, stretches[:-1], stretches[1:], scale)
-    crossed = crossings(x, series, ends, scale)
-    return float(np.fmin.reduce([*low, *crossed])), float(np.fmax.reduce([*high, *crossed]))
+def in_sight(curve: Curve, horizontal: Axis, scale: Scale) -> int:
+    """How many points of the curve are drawn: those between the ends of the axis that have a height on the scale."""
+    start, stop = borders(curve.x, np.array([horizontal.low, horizontal.high]))
+    unknown = np.diff(np.searchsorted(curve.series.unknown(), [start, stop]))[0]
+    without_logarithm = 0
+    if scale == "log" and curve.series.extent(np.array([start]), np.array([stop]))[0][0] <= 0:
+        without_logarithm = int((curve.series.values[start:stop] <= 0).sum())
+    return int(stop - start - unknown) - without_logarithm
+
+
+def value_at(x: Floats, series: Series, at: float) -> float | None:
+    """The value of the last point that is not right of `at`; None if there is none or it is unknown."""
+    index = int(np.searchsorted(x, at, side="right")) - 1
+    return None if index < 0 or np.isnan(series.values[index]) else float(series.values[index])
 
 
 def last_known(series: Series) -> float | None:

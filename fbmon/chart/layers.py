@@ -1,52 +1,93 @@
-"""What lies over what in the plotting area: references, the curves in their order, the references' labels."""
+"""What lies over what in the plotting area: bands, references, curves, their markers, labels, the cursor."""
 
 import numpy as np
 
 from fbmon.chart.area import Area
 from fbmon.chart.axes import Axis, to_units
 from fbmon.chart.canvas import Canvas, Cells, Codes
-from fbmon.chart.columns import edges
-from fbmon.chart.plot import Plot, Reference
-from fbmon.chart.raster import BRAILLE, Dots, cells, curve_dots, dashed_dots
+from fbmon.chart.columns import Trace
+from fbmon.chart.layout import Layout
+from fbmon.chart.plot import Curve, Plot, Reference
+from fbmon.chart.raster import BRAILLE, Dots, band_dots, cells, dashed_dots, trace_dots
+
+DIM = " dim"  # behind the role of a curve that stands back
+CURSOR = "cursor"
+MARKERS_APART = 14  # cells between two markers of a curve; the next curve's are shifted
+MARKERS_SHIFT = 5
 
 
-def draw_curves(canvas: Canvas, plot: Plot, area: Area, horizontal: Axis, vertical: Axis) -> None:
-    """References, then curves over them: the dots of a cell are united, its role is that of the last."""
-    united = np.zeros((area.height, area.width), np.uint32)
-    for reference in plot.references:
-        _overlay(canvas, area, united, _reference_dots(reference, area, vertical), reference.role)
-    occupied = np.zeros(united.shape, np.bool_)
-    columns = edges(horizontal, area.columns)
-    for curve in plot.curves:
-        dots = curve_dots(curve.x, curve.series, columns, vertical, area.rows)
-        occupied |= _overlay(canvas, area, united, dots, curve.role)
-    for reference in plot.references:
-        _reference_label(canvas, reference, area, vertical, occupied)
+class Layers:
+    """Paints one plotting area: the dots of a cell are united, its role is that of the last that came."""
 
+    def __init__(self, canvas: Canvas, area: Area, vertical: Axis) -> None:
+        self._canvas = canvas
+        self._area = area
+        self._vertical = vertical
+        self._united: Codes = np.zeros((area.height, area.width), np.uint32)
+        self._occupied: Cells = np.zeros((area.height, area.width), np.bool_)
 
-def _overlay(canvas: Canvas, area: Area, united: Codes, dots: Dots, role: str) -> Cells:
-    """Add dots to those `united` so far; answers which cells they touch."""
-    bits = cells(dots)
-    united |= bits
-    canvas.stamp(area.top, area.left, united + BRAILLE, role, bits > 0)
-    return bits > 0
+    def paint(self, plot: Plot, layout: Layout) -> None:
+        """Everything in the area but the cursor, from the back to the front."""
+        rows = self._area.rows
+        for band, (lower, upper) in zip(plot.bands, layout.bands, strict=True):
+            self._overlay(band_dots(lower, upper, self._vertical, rows), band.role)
+        for reference in plot.references:
+            self._overlay(self._reference_dots(reference), reference.role)
+        pairs = list(zip(plot.curves, layout.curves, strict=True))
+        pairs.sort(key=lambda pair: not pair[0].dim)
+        touched = [self._curve(curve, trace) for curve, trace in pairs]
+        for number, ((curve, _), where) in enumerate(zip(pairs, touched, strict=True)):
+            self._markers(curve, where, number)
+        for reference in plot.references:
+            self._label(reference)
 
+    def cursor(self, column: int) -> None:
+        """A vertical line through the cells that are still blank."""
+        for row in range(self._area.height):
+            if not self._occupied[row, column] and not self._united[row, column]:
+                self._canvas.write(self._area.top + row, self._area.left + column, "│", CURSOR)
 
-def _reference_dots(reference: Reference, area: Area, vertical: Axis) -> Dots:
-    height = vertical.place(to_units(np.array([reference.value]), vertical.scale))[0] * (area.rows - 1)
-    return dashed_dots(height, area.rows, area.columns)
+    def _curve(self, curve: Curve, trace: Trace) -> Cells:
+        where = self._overlay(trace_dots(trace, self._vertical, self._area.rows), role_of(curve))
+        self._occupied |= where
+        return where
 
+    def _overlay(self, dots: Dots, role: str) -> Cells:
+        """Add dots to those united so far; answers which cells they touch."""
+        bits = cells(dots)
+        self._united |= bits
+        self._canvas.stamp(self._area.top, self._area.left, self._united + BRAILLE, role, bits > 0)
+        return bits > 0
 
-def _reference_label(canvas: Canvas, reference: Reference, area: Area, vertical: Axis, occupied: Cells) -> None:
-    """The label on its line at the right end, else at the left; nowhere if curves run through both."""
-    units = to_units(np.array([reference.value]), vertical.scale)[0]
-    row = area.row(vertical, units)
-    text = f" {reference.label}"
-    if row is None or 2 * len(text) > area.width:
-        return
-    for start, wording in ((area.width - len(text), text), (0, f"{reference.label} ")):
-        cells_below = occupied[row, start : start + len(text)]
-        if not cells_below.any():
-            cells_below[:] = True
-            canvas.write(area.top + row, area.left + start, wording, reference.role)
+    def _markers(self, curve: Curve, where: Cells, number: int) -> None:
+        if not curve.marker:
             return
+        for column in range(2 + MARKERS_SHIFT * number % MARKERS_APART, self._area.width, MARKERS_APART):
+            rows = np.flatnonzero(where[:, column])
+            if len(rows):
+                row = int(rows[len(rows) // 2])
+                self._canvas.write(self._area.top + row, self._area.left + column, curve.marker, role_of(curve))
+
+    def _reference_dots(self, reference: Reference) -> Dots:
+        units = to_units(np.array([reference.value]), self._vertical.scale)
+        height = self._vertical.place(units)[0] * (self._area.rows - 1)
+        return dashed_dots(height, self._area.rows, self._area.columns)
+
+    def _label(self, reference: Reference) -> None:
+        """The label on its line at the right end or the left, else just below or above; nowhere if all is taken."""
+        row = self._area.row(self._vertical, to_units(np.array([reference.value]), self._vertical.scale)[0])
+        text = f" {reference.label}"
+        if row is None or 2 * len(text) > self._area.width:
+            return
+        right = self._area.width - len(text)
+        for line in (row, row + 1, row - 1):
+            for start, wording in ((right, text), (0, f"{reference.label} ")):
+                below = self._occupied[line : line + 1, start : start + len(text)]
+                if line >= 0 and below.size and not below.any():
+                    below[:] = True
+                    self._canvas.write(self._area.top + line, self._area.left + start, wording, reference.role)
+                    return
+
+
+def role_of(curve: Curve) -> str:
+    return curve.role + DIM if curve.dim else curve.role

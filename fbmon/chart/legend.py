@@ -1,23 +1,33 @@
 """The first row of a chart: its title, and each curve's name and latest value as far as there is room."""
 
 from fbmon.chart.canvas import Run
-from fbmon.chart.columns import last_known
+from fbmon.chart.columns import last_known, value_at
+from fbmon.chart.layers import role_of
 from fbmon.chart.plot import Curve, Plot
 
 TITLE = "title"
 GAP = 2
-_WORDINGS = ("━ {label} {value}", "{label} {value}", "{label} {short}")
 
 
 def legend(plot: Plot, width: int) -> list[Run]:
     """The entries in the fullest wording that fits beside the title; else those that fit in the shortest.
 
-    Every curve named matters more than its last digit, and that more than its value.
+    Every curve named matters more than its last digit, and that more than its value; at a cursor the digits matter
+    more than the names.
     """
     room = width - len(plot.title)
-    shortest = "{value}" if len(plot.curves) == 1 else "{label}"
-    wordings = [_entries(plot, wording) for wording in (*_WORDINGS, shortest)]
+    wordings = [_entries(plot, wording) for wording in _wordings(plot)]
     return next((entries for entries in wordings if _width(entries) <= room), _fitting(wordings[-1], room))
+
+
+def _wordings(plot: Plot) -> list[str]:
+    named = [curve for curve in plot.curves if curve.named]
+    are_marked = any(curve.marker for curve in named)
+    fullest = ["{marker} {label} {value}", "{label} {value}"]
+    if len(named) == 1:
+        return [*fullest, "{value}"]
+    bare = ["{marker} {value}", "{marker} {short}"] if are_marked and plot.cursor is not None else []
+    return [*fullest, *bare, "{label} {short}", "{marker} {label}" if are_marked else "{label}"]
 
 
 def title(plot: Plot, width: int) -> Run:
@@ -26,17 +36,15 @@ def title(plot: Plot, width: int) -> Run:
 
 
 def _entries(plot: Plot, wording: str) -> list[Run]:
-    return [_entry(curve, wording, plot.y_format) for curve in plot.curves]
+    return [_entry(curve, wording, plot) for curve in plot.curves if curve.named]
 
 
-def _entry(curve: Curve, wording: str, y_format: str) -> Run:
-    words = wording.format(label=curve.label, value=_value(curve, y_format), short=_value(curve, ".2g"))
-    return Run(words, curve.role)
-
-
-def _value(curve: Curve, y_format: str) -> str:
-    value = last_known(curve.series)
-    return "–" if value is None else format(value, y_format)
+def _entry(curve: Curve, wording: str, plot: Plot) -> Run:
+    values = curve.series if curve.values is None else curve.values
+    value = last_known(values) if plot.cursor is None else value_at(curve.x, values, plot.cursor)
+    full, short = ("–", "–") if value is None else (format(value, plot.y_format), format(value, ".2g"))
+    words = wording.format(marker=curve.marker or "━", label=curve.label, value=full, short=short)
+    return Run(words, role_of(curve))
 
 
 def _width(entries: list[Run]) -> int:

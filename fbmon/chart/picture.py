@@ -1,35 +1,34 @@
 """The drawing of a plot, from its header down to its x-axis.
 
-    loss                     ━ train 1.2  ━ validation 1.4    title and legend
-       2 ┤⢣⡀                                                  plotting area: labels of the y-axis, curves over
-         │ ⠑⠢⢄⣀⡀                                              dashed references
-       1 ┤      ⠉⠉⠉⠒⠒⠒⠤⠤⠤⠤⠤⣀⣀⣀⣀
-                 ⠇ ⠸                                          marks
+    loss                     ━ train 1.2  ○ validation 1.4    title and legend
+       2 ┤⢣⡀        │                                         plotting area: labels of the y-axis, curves over
+         │ ⠑⠢⢄⣀⡀    │                                         dashed references, the cursor
+       1 ┤      ⠉⠉⠉⠒⠒⠒○⠤⠤⠤⠤⣀⣀⣀⣀
+                 ⠇ ⠸  ▲                                       marks and signs
          0         1000        2000        3000               x-axis
 
 What does not fit is left out: the x-axis, then the marks, then the header; in a narrow drawing the y-axis.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fbmon.chart.area import Area
 from fbmon.chart.axes import Axis
 from fbmon.chart.canvas import Canvas, Drawing
 from fbmon.chart.columns import borders, edges
-from fbmon.chart.layers import draw_curves
+from fbmon.chart.layers import Layers
+from fbmon.chart.layout import Layout, lay_out
 from fbmon.chart.legend import GAP, legend, title
 from fbmon.chart.plot import Plot
-from fbmon.chart.ranges import horizontal_axis, vertical_axis
 from fbmon.chart.raster import BRAILLE, cells
+from fbmon.chart.spans import time_ticks
 from fbmon.chart.ticks import Tick, ticks
 from fbmon.series import Floats
 
 AXIS = "axis"
 MARK = "mark"
 MARK_DOTS = 3  # of the four in a cell: marks hang from the plotting area and keep clear of the x-axis
-GUTTER = 6  # five characters of label and the axis itself: charts above one another then share their columns
-NARROW = 40  # below this width the gutter is only as wide as it must be
-TICK_ROWS = 2  # a label and a free row
 TICK_COLUMNS = 10  # a label of five characters and a gap as wide
 
 
@@ -41,46 +40,26 @@ def draw(plot: Plot, width: int, height: int) -> Drawing:
     """
     canvas = Canvas(max(width, 0), max(height, 0))
     if width > 0 and height > 0:
-        _paint(canvas, plot, width, height)
+        _paint(canvas, plot, lay_out(plot, width, height))
     return canvas.drawing()
 
 
-def _paint(canvas: Canvas, plot: Plot, width: int, height: int) -> None:
-    has_header, has_marks, has_x_axis = _rows(plot, height)
-    plot_height = height - has_header - has_marks - has_x_axis
-    x_axis = horizontal_axis(plot)
-    horizontal = x_axis or Axis(0, 1)
-    y_axis = vertical_axis(plot, horizontal)
-    vertical = y_axis or Axis(0, 1, plot.scale)
-    labels = _labels(y_axis, plot_height) if y_axis else []  # an invented range has nothing to say
-    gutter = _gutter(labels, width)
-    area = Area(gutter, int(has_header), width - gutter, plot_height)
-    if has_header:
-        _header(canvas, plot, width)
-    if gutter:
-        _y_axis(canvas, area, vertical, labels)
-    draw_curves(canvas, plot, area, horizontal, vertical)
-    if has_marks and plot.marks is not None:
-        _marks(canvas, plot.marks, area, horizontal)
-    if has_x_axis and x_axis:
-        _x_axis(canvas, area, x_axis, height - 1)
-
-
-def _rows(plot: Plot, height: int) -> tuple[bool, bool, bool]:
-    """Whether there is room for the header, the marks and the x-axis."""
-    marks = plot.marks is not None and height >= 4
-    return height >= 2, marks, height >= 4 + marks
-
-
-def _labels(vertical: Axis, height: int) -> list[Tick]:
-    return ticks(vertical, min(TICK_ROWS / (height - 0.25), 0.5))  # an axis reaches from lowest to highest dot
-
-
-def _gutter(labels: list[Tick], width: int) -> int:
-    """Cells to the left of the plotting area; none where they would take more than a third."""
-    needed = 1 + max((len(tick.label) for tick in labels), default=0)
-    gutter = max(GUTTER, needed) if width >= NARROW else needed
-    return gutter if 3 * gutter <= width else 0
+def _paint(canvas: Canvas, plot: Plot, layout: Layout) -> None:
+    area = layout.area
+    if layout.has_header:
+        _header(canvas, plot, area.left + area.width)
+    if area.left and layout.y_axis:
+        _y_axis(canvas, area, layout.y_axis, layout.labels)
+    elif area.left:
+        _y_axis(canvas, area, Axis(0, 1), [])
+    layers = Layers(canvas, area, layout.y_axis or Axis(0, 1, plot.scale))
+    layers.paint(plot, layout)
+    if plot.cursor is not None and layout.horizontal.low <= plot.cursor <= layout.horizontal.high:
+        layers.cursor(layout.cell(plot.cursor))
+    if layout.has_marks:
+        _marks(canvas, plot, layout)
+    if layout.has_x_axis and layout.x_axis:
+        _x_axis(canvas, plot, layout)
 
 
 def _header(canvas: Canvas, plot: Plot, width: int) -> None:
@@ -103,22 +82,32 @@ def _y_axis(canvas: Canvas, area: Area, vertical: Axis, labels: list[Tick]) -> N
             canvas.write(area.top + line, 0, f"{tick.label:>{area.left - 1}}┤", AXIS)
 
 
-def _x_axis(canvas: Canvas, area: Area, horizontal: Axis, row: int) -> None:
-    border = edges(horizontal, area.columns)
+def _x_axis(canvas: Canvas, plot: Plot, layout: Layout) -> None:
+    area, row = layout.area, layout.area.top + layout.area.height + layout.has_marks
+    apart = min(TICK_COLUMNS / area.width, 0.5)
+    axis, unit = layout.horizontal, plot.x_unit
     free = area.left
-    for tick in ticks(horizontal, min(TICK_COLUMNS / area.width, 0.5)):
-        cell = area.left + int(np.searchsorted(border[1:-1], tick.units, side="right")) // 2
+    for tick in ticks(axis, apart) if unit == "number" else time_ticks(axis, apart, unit):
         last_start = area.left + area.width - len(tick.label)
-        start = min(max(cell - len(tick.label) // 2, area.left), last_start)
+        start = min(max(area.left + layout.cell(tick.units) - len(tick.label) // 2, area.left), last_start)
         if start >= free:
             canvas.write(row, start, tick.label, AXIS)
             free = start + len(tick.label) + GAP
 
 
-def _marks(canvas: Canvas, marks: Floats, area: Area, horizontal: Axis) -> None:
-    """A mark in each pixel column where at least one of `marks` stands."""
-    index = borders(marks, edges(horizontal, area.columns))
-    dots = np.zeros((4, area.columns), np.bool_)
-    dots[:MARK_DOTS] = np.diff(index) > 0
-    bits = cells(dots)
-    canvas.stamp(area.top + area.height, area.left, bits + BRAILLE, MARK, bits > 0)
+def _marks(canvas: Canvas, plot: Plot, layout: Layout) -> None:
+    """A mark in each pixel column where at least one of `marks` stands; over them the signs."""
+    area, row = layout.area, layout.area.top + layout.area.height
+    if plot.marks is not None:
+        dots = np.zeros((4, area.columns), np.bool_)
+        dots[:MARK_DOTS] = _standing(plot.marks, layout)
+        bits = cells(dots)
+        canvas.stamp(row, area.left, bits + BRAILLE, MARK, bits > 0)
+    for signs in plot.signs or ():
+        where = np.asarray(_standing(signs.x, layout).reshape(1, area.width, 2).any(axis=2))
+        canvas.stamp(row, area.left, np.full(where.shape, ord(signs.character), np.uint32), signs.role, where)
+
+
+def _standing(x: Floats, layout: Layout) -> NDArray[np.bool_]:
+    """In which pixel columns at least one of `x` stands."""
+    return np.asarray(np.diff(borders(x, edges(layout.horizontal, layout.area.columns))) > 0)

@@ -1,9 +1,11 @@
 """Which axes a plot needs: those it asks for, or those on which all that is in sight has its place."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from fbmon.chart.axes import Axis, exactly, fit, to_units
-from fbmon.chart.columns import reach
+from fbmon.chart.columns import Trace
 from fbmon.chart.plot import Plot
 from fbmon.metrics import Scale
 
@@ -14,9 +16,9 @@ def horizontal_axis(plot: Plot) -> Axis | None:
     return _asked(plot.x_range, "linear") or (_asked((min(ends), max(ends)), "linear") if ends else None)
 
 
-def vertical_axis(plot: Plot, horizontal: Axis) -> Axis | None:
+def vertical_axis(plot: Plot, traces: Iterable[Trace]) -> Axis | None:
     """The y-axis for all curves in sight and all references; None where no number is known."""
-    return _asked(plot.y_range, plot.scale) or _fitted(plot, horizontal)
+    return _asked(plot.y_range, plot.scale) or _fitted(plot, traces)
 
 
 def _asked(ends: tuple[float, float] | None, scale: Scale) -> Axis | None:
@@ -27,9 +29,8 @@ def _asked(ends: tuple[float, float] | None, scale: Scale) -> Axis | None:
     return exactly(low, high, scale) if low <= high else None
 
 
-def _fitted(plot: Plot, horizontal: Axis) -> Axis | None:
+def _fitted(plot: Plot, traces: Iterable[Trace]) -> Axis | None:
     levels = to_units(np.array([reference.value for reference in plot.references], float), plot.scale)
-    reaches = [reach(curve.x, curve.series, horizontal, plot.scale) for curve in plot.curves]
-    units = np.array([*levels, *(end for ends in reaches for end in ends)])
+    units = np.array([*levels, *(end for trace in traces for end in trace.reach())])
     known = units[np.isfinite(units)]
     return fit(float(known.min()), float(known.max()), plot.scale) if len(known) else None

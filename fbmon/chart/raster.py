@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from fbmon.chart.axes import Axis
 from fbmon.chart.canvas import Codes
-from fbmon.chart.columns import borders, crossings, extent
+from fbmon.chart.columns import Trace, trace
 from fbmon.series import Floats, Series
 
 Dots = NDArray[np.bool_]  # (rows of dots, columns of dots); row 0 is the uppermost
@@ -17,11 +17,22 @@ DASH, PERIOD = 4, 6  # of every six dots the first four
 
 def curve_dots(x: Floats, series: Series, edges: Floats, vertical: Axis, rows: int) -> Dots:
     """Each column filled from its lowest to its highest point, and along the line that joins the points."""
-    index = borders(x, edges)
-    low, high = extent(series, index[:-1], index[1:], vertical.scale)
-    line = crossings(x, series, edges, vertical.scale)
-    low, high, line = (vertical.place(units) * (rows - 1) for units in (low, high, line))
+    return trace_dots(trace(x, series, edges, vertical.scale), vertical, rows)
+
+
+def trace_dots(traced: Trace, vertical: Axis, rows: int) -> Dots:
+    """The dots of a curve, on an axis of the scale for which it was traced."""
+    low, high, line = (vertical.place(units) * (rows - 1) for units in traced)
     return fill(low, high, line, rows)
+
+
+def band_dots(lower: Trace, upper: Trace, vertical: Axis, rows: int) -> Dots:
+    """Every second dot, as on a chessboard, from the lowest of the one curve to the highest of the other."""
+    joined = Trace(lower.low, upper.high, np.full(len(lower.line), np.nan))
+    bottom = np.fmin(joined.low, np.fmin(lower.line[:-1], lower.line[1:]))
+    top = np.fmax(joined.high, np.fmax(upper.line[:-1], upper.line[1:]))
+    solid = trace_dots(Trace(bottom, top, joined.line), vertical, rows)
+    return np.asarray(solid & (np.indices(solid.shape).sum(axis=0) % 2 == 0))
 
 
 def fill(low: Floats, high: Floats, line: Floats, rows: int) -> Dots:

@@ -33,9 +33,11 @@ def show(handle: RunHandle, ui: Ui, *, started_here: bool) -> int:
 
 
 def _full(handle: RunHandle) -> int:
+    from platformdirs import user_config_path
+
     from fbmon.ui.app import MonitorApp
 
-    app = MonitorApp(handle)
+    app = MonitorApp(handle, user_config_path("fbmon") / "screen.json")
     _collect_garbage_again()
     app.run()
     if app.return_code:  # the screen itself has failed, and has said why

@@ -37,11 +37,10 @@ from fbmon.train.control import Control, Emit, Interrupted, NextCommand
 from fbmon.train.data import DataSet, load
 from fbmon.train.descent import Descent, Work
 from fbmon.train.evaluate import evaluate
-from fbmon.train.measure import Measures, combine, full_loss, penalty_loss
+from fbmon.train.measure import Measures, combine, decay_loss, full_loss, penalty_loss
 from fbmon.train.models import make_model
 from fbmon.train.precision import autocast, set_precision_
 from fbmon.train.snapshot import Snapshot
-from fbmon.train.stopwatch import PARTS
 
 
 def train(
@@ -178,21 +177,24 @@ class Loop:
         if recipe.clip and recipe.clip.norm and longest > recipe.clip.norm:
             self._emit(GradientClipped(step, longest, recipe.clip.norm))
         full = full_loss(measures, recipe, rate)
-        parts = self._descent.watch.lap()
         values: dict[str, float | None] = {
             "loss": measures.loss,
             "full_loss": full,
-            "penalty_share": penalty_loss(measures, recipe, rate) / full if recipe.penalty and full else None,
             "accuracy": measures.accuracy,
             "grad_norm": measures.grad_norm,
             "block_grad_norm": math.sqrt(measures.block_square),
-            "clipped_blocks": measures.clipped_blocks if recipe.clip and recipe.clip.block_norm else None,
             "param_norm": measures.param_norm,
             "learning_rate": rate,
             "step_seconds": seconds,
-            **{f"{part}_seconds": parts.get(part) for part in PARTS},
             "images_per_second": measures.images / seconds,
+            **{f"{part}_seconds": spent for part, spent in self._descent.watch.lap().items()},
         }
+        if recipe.penalty:
+            values["penalty_share"] = penalty_loss(measures, recipe, rate) / full if full else None
+        if recipe.optimizer.weight_decay:
+            values["decay_share"] = decay_loss(measures, recipe) / full if full else None
+        if recipe.clip and recipe.clip.block_norm:
+            values["clipped_blocks"] = measures.clipped_blocks
         self._emit(StepTaken(step, values))
         return measures
 

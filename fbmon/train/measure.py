@@ -100,10 +100,14 @@ def penalty_loss(measures: Measures, recipe: Recipe, rate: float) -> float:
     return rate / 4 * (strengths[0] * measures.block_square + strengths[1] * measures.acc_square)
 
 
+def decay_loss(measures: Measures, recipe: Recipe) -> float:
+    """Weight decay as part of the loss: ½ λ ‖θ‖² over the parameters that it acts on."""
+    return recipe.optimizer.weight_decay / 2 * measures.decayed_norm**2
+
+
 def full_loss(measures: Measures, recipe: Recipe, rate: float) -> float:
-    """Loss, weight decay and penalty together: L + ½ λ ‖θ‖² + penalty (paper's code, statistics)."""
-    decay = recipe.optimizer.weight_decay / 2 * measures.decayed_norm**2
-    return measures.loss + decay + penalty_loss(measures, recipe, rate)
+    """Loss, weight decay and penalty together (paper's code, statistics)."""
+    return measures.loss + decay_loss(measures, recipe) + penalty_loss(measures, recipe, rate)
 
 
 def _mean(values: Sequence[float], weights: Sequence[int]) -> float:

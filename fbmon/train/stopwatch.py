@@ -4,12 +4,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 
 Part = Literal["data", "gradient", "penalty", "mean", "update"]  # mean: adding up, and the exchange between ranks
-PARTS: tuple[Part, ...] = get_args(Part)
 
 
 class Stopwatch:

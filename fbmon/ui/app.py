@@ -1,68 +1,77 @@
 """The monitor: one run, live or ended, on one screen."""
 
 import time
-from typing import ClassVar
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
-from textual.app import App, ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Container
-from textual.widgets import Footer, RichLog, Static
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.widgets import Footer, Static
 
 from fbmon.events import DeviceSampled, ProgressMade
-from fbmon.store import Note, Store
-from fbmon.text import clean, clean_lines, duration
-from fbmon.ui.chart import ChartView
+from fbmon.folder import RunFolder, every
+from fbmon.store import Store
+from fbmon.text import clean, clean_lines
+from fbmon.ui import ascii as in_ascii
+from fbmon.ui import settings
+from fbmon.ui.board import Board
 from fbmon.ui.devices import DevicesPanel, devices
 from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed
+from fbmon.ui.keys import APP, GROUPS, bindings
 from fbmon.ui.leave import Answer, LeaveScreen
-from fbmon.ui.plots import NAMES, plots
+from fbmon.ui.other import MARKERS, Other
 from fbmon.ui.status import detail_line, state_line
+
+if TYPE_CHECKING:
+    from fbmon.ui.others import OtherRead, Others, OtherTold
 
 _FRAME_SECONDS = 0.1
 _READING_FRAME_SECONDS = 0.3  # drawing more often takes longer than reading
-_LEVEL_STYLES = {"info": "", "good": "green", "warning": "yellow", "error": "bold red"}
+_DARK, _LIGHT = "textual-dark", "textual-light"
 
 
 class MonitorApp(App[int]):
-    """Shows the store of one run; `q` leaves."""
+    """Shows the store of one run; `q` leaves. Settings are remembered in the file given, if any."""
 
     TITLE = "fbmon"
     CSS_PATH = "monitor.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-medium"), (38, "-tall")]  # noqa: RUF012
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "leave", "Leave or stop"),
-        Binding("ctrl+q,ctrl+c", "leave", show=False),
-        Binding("ctrl+z", "suspend_process", "To the shell; fg comes back", show=False),
-    ]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-medium"), (40, "-tall")]  # noqa: RUF012 - Textual's own declaration
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP)]
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, settings_file: Path | None = None) -> None:
         super().__init__()
         self.store = Store()
         self._source = source
         self._feed = Feed(source, self)
+        self._settings_file = settings_file
+        self._settings = settings.load(settings_file)
+        self._others: Others | None = None
         self._alive = True
         self._stopping = False
         self._changed = True
         self._drawn = 0.0
         self._unread = 0.0
-        self._notes_shown = 0
         self._last_sign = time.monotonic()
         self._began = time.monotonic()  # when the run began, by this process's clock
+        if in_ascii.is_wanted():
+            self._filters.append(in_ascii.AsciiFilter())
 
     def compose(self) -> ComposeResult:
         yield Static(id="state")
         yield Static(id="detail")
         yield Static(id="ended")
-        with Container(id="charts"):
-            for name in NAMES:
-                yield ChartView(id=name)
+        yield Board(self.store, self._source.folder.name, settings.to_view(self._settings), id="board")
         yield DevicesPanel()
-        yield RichLog(id="events", wrap=False, markup=False, highlight=False, max_lines=10_000)
-        yield Footer()
+        yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
+        if self._settings.theme in self.available_themes:
+            self.theme = self._settings.theme
         self._redraw()
         self._drawn = 0.0  # the first news is shown at once
         self.set_interval(_FRAME_SECONDS, self._draw_if_changed)
@@ -71,6 +80,12 @@ class MonitorApp(App[int]):
 
     def on_unmount(self) -> None:
         self._feed.stop()
+        if self._others:
+            self._others.stop()
+
+    @property
+    def board(self) -> Board:
+        return self.screen_stack[0].query_one(Board)
 
     def on_events_arrived(self, message: EventsArrived) -> None:
         for event in message.events:
@@ -97,12 +112,76 @@ class MonitorApp(App[int]):
     def on_resize(self) -> None:
         self._changed = True
 
+    def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        """Leave; the settings are kept."""
+        if self.is_running and self.screen_stack:
+            theme = "" if self.theme == _DARK else self.theme
+            settings.save(self._settings_file, settings.of(self.board.view, theme))
+        super().exit(result, return_code, message)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The command palette: what Textual offers, and what the keys do."""
+        yield from super().get_system_commands(screen)
+        for key in (key for group in GROUPS.values() for key in group):
+            if key.shown and key.action != "app.command_palette":
+                words = f"{key.help[0].upper()}{key.help[1:]}"
+                yield SystemCommand(words, f"key: {key.shown}", partial(self.run_action, key.action, self.board))
+
+    async def action_quit(self) -> None:
+        """Textual's own way out asks the same question as `q`."""
+        self.action_leave()
+
     def action_leave(self) -> None:
         """Ask what becomes of a running run; leave an ended one at once."""
         if not self._alive:
             self.exit()
         elif not isinstance(self.screen, LeaveScreen):
             self.push_screen(LeaveScreen(clean(self._source.folder.name)), self._answered)
+
+    def action_help(self) -> None:
+        from fbmon.ui.help import HelpScreen
+
+        self.push_screen(HelpScreen())
+
+    def action_toggle_light(self) -> None:
+        self.theme = _DARK if self.theme == _LIGHT else _LIGHT
+
+    def action_repaint(self) -> None:
+        self.refresh(repaint=True, layout=True)
+
+    def action_others(self) -> None:
+        """Choose the runs that lie over this one."""
+        from fbmon.ui.choose import ChooseScreen
+
+        here = self._source.folder
+        found = [folder for folder in every(here.path.parent) if folder.name != here.name]
+        marked = [other.name for other in self.board.runs.others]
+        self.push_screen(ChooseScreen(here, found, marked), self._chosen)
+
+    def _chosen(self, folders: list[RunFolder] | None) -> None:
+        from fbmon.ui.others import Others
+
+        if folders is None:
+            return
+        self._others = self._others or Others(self)
+        self.board.runs.clear()
+        self.board.show_others()
+        self._others.follow(folders)
+
+    def on_other_read(self, message: "OtherRead") -> None:
+        from fbmon.compare import differences, settings_of
+
+        others = self.board.runs.others
+        differing = differences(message.settings, settings_of(self._source.folder))
+        others.append(Other(message.folder.name, message.store, MARKERS[len(others)], differing))
+        self.board.show_others()
+
+    def on_other_told(self, message: "OtherTold") -> None:
+        for other in self.board.runs.others:
+            if other.name == message.folder.name:
+                for event in message.events:
+                    other.store.apply(event)
+        self._changed = True
 
     def _answered(self, answer: Answer | None) -> None:
         if answer == "leave":
@@ -118,23 +197,22 @@ class MonitorApp(App[int]):
             self._redraw()
 
     def _draw_if_changed(self) -> None:
-        if self._changed and not self._unread:  # while the journal is read, each batch asks for itself
+        # While the journal is read, each batch asks for itself; a last tick may come while the widgets are taken down.
+        if self._changed and not self._unread and self.is_running:
             self._redraw()
 
     def _redraw(self) -> None:
         self._changed = False
         self._drawn = time.monotonic()
-        made = plots(self.store)
-        for chart in self.query(ChartView):
-            if chart.id:  # also those without room: they may get it before the next news
-                chart.show(made[chart.id])
+        self.board.show()
         trains_on = self.store.plan.device if self.store.plan else ""
         self.query_one(DevicesPanel).show(devices(self.store), trains_on)
         self._show_status()
-        self._show_notes()
         self._show_end()
 
     def _show_status(self) -> None:
+        if not self.is_running:
+            return
         width = max(0, self.size.width - 2)
         silent = time.monotonic() - self._last_sign
         name = self._source.folder.name
@@ -144,12 +222,6 @@ class MonitorApp(App[int]):
         # One line each for ever: without a new layout, which would render every chart again.
         self.query_one("#state", Static).update(state, layout=False)
         self.query_one("#detail", Static).update(detail, layout=False)
-
-    def _show_notes(self) -> None:
-        events = self.query_one("#events", RichLog)
-        for note in self.store.notes[self._notes_shown :]:
-            events.write(_line(note))
-        self._notes_shown = len(self.store.notes)
 
     def _show_end(self) -> None:
         ended = self.store.ended
@@ -162,8 +234,3 @@ class MonitorApp(App[int]):
         banner = self.query_one("#ended", Static)
         banner.update(Text(clean_lines(f"{reason}{hint}\nLog: {self._source.folder.log}")))
         banner.display = True
-
-
-def _line(note: Note) -> Text:
-    place = f"{duration(note.elapsed):>8}  step {note.step:>5}  "
-    return Text.assemble((place, "dim"), (clean(note.text), _LEVEL_STYLES[note.level]))

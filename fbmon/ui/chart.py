@@ -1,80 +1,128 @@
-"""The widget that shows a Plot; drawn line by line, anew only when the plot or the size has changed."""
+"""The widget that shows a Plot; drawn anew only when the plot or the size has changed, and painted row by row."""
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fbmon.chart import Plot, draw
+from fbmon.chart import Plot, Run, draw
+from fbmon.chart.layers import DIM
+from fbmon.chart.layout import lay_out
+from fbmon.metrics import CHARTS, Chart
+from fbmon.ui.colours import COMPONENTS, CSS, component_of
+from fbmon.ui.devices_plot import DEVICES
+
+Row = tuple[Run, ...]
 
 
-class ChartView(Widget):
-    """One chart. `show` gives it what to draw; it asks nobody for anything."""
+class ChartView(Widget, can_focus=True):
+    """One chart. `show` gives it what to draw; it asks nobody for anything, and says where it was pointed at."""
 
-    # Colours by Okabe and Ito, told apart also by colour-blind eyes.
-    DEFAULT_CSS = """
-    ChartView {
-        & > .chart--title { color: $foreground; text-style: bold; }
-        & > .chart--axis { color: $text-muted; }
-        & > .chart--mark, & > .chart--threshold { color: #d55e00; }
-        & > .chart--target { color: #009e73; }
-        & > .chart--validation { color: #e69f00; }
-        & > .chart--secondary { color: #cc79a7; }
-        & > .chart--primary { color: #56b4e9; }
-    }
-    """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "chart--title", "chart--axis", "chart--mark", "chart--threshold", "chart--target",
-        "chart--validation", "chart--secondary", "chart--primary",
-    }  # fmt: skip
-    _STYLES: ClassVar[dict[str, str]] = {
-        "title": "title",
-        "axis": "axis",
-        "mark": "mark",
-        "threshold": "threshold",
-        "target": "target",
-        "val_loss": "validation",
-        "val_accuracy": "validation",
-        "full_loss": "secondary",
-        "memory_0": "secondary",
-        "memory_1": "target",
-        "busy_1": "validation",
-    }  # every other role is drawn as primary
+    ALLOW_MAXIMIZE = False  # the board has a way of its own, which goes on with the next chart
+    DEFAULT_CSS = CSS
+    COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
 
-    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
-        super().__init__(id=id)
-        self._plot: Plot | None = None
-        self._strips: list[Strip] | None = None
+    class Pointed(Message):
+        """Someone has clicked at `x`, or turned the wheel there: `zoom` is 1 inwards, -1 outwards, else 0."""
+
+        def __init__(self, chart: Chart, x: float, zoom: int) -> None:
+            super().__init__()
+            self.chart = chart
+            self.x = x
+            self.zoom = zoom
+
+    class Sized(Message):
+        """The chart has another size than before; what it shows may be of long ago."""
+
+        def __init__(self, view: "ChartView") -> None:
+            super().__init__()
+            self.view = view
+
+    def __init__(self, chart: Chart) -> None:
+        super().__init__(id=chart.name if chart in (*CHARTS, DEVICES) else None)  # a foreign name may be no id
+        self.chart = chart
+        self.plot: Plot | None = None
+        self._key: Hashable = None
+        self._rows: tuple[Row, ...] = ()
+        self._strips: list[Strip] = []
 
     def show(self, plot: Plot) -> None:
-        """Draw this from now on."""
-        self._plot = plot
-        self._strips = None
-        self.refresh()
+        """Draw this from now on; only the rows that are not as they were are painted."""
+        self.plot = plot
+        key = (_key(plot), self.size)
+        if key == self._key:
+            return
+        before, self._key = self._rows, key
+        self._rows = draw(plot, self.size.width, self.size.height).rows
+        self._strips = self._strips[: len(self._rows)]
+        styles: dict[str, Style] = {}
+        changed = []
+        for number, row in enumerate(self._rows):
+            if number >= len(self._strips) or number >= len(before) or row != before[number]:
+                self._strips[number : number + 1] = [self._strip(row, styles)]
+                changed.append(Region(0, number, self.size.width, 1))
+        self.refresh(*changed) if changed else None
 
     def on_resize(self) -> None:
-        self._strips = None
+        self._forget()
+        self.post_message(self.Sized(self))
 
     def notify_style_update(self) -> None:
-        self._strips = None
+        self._forget()
         super().notify_style_update()
 
     def render_line(self, y: int) -> Strip:
-        if self._strips is None:
-            self._strips = self._render_strips()
+        if self._key is None and self.plot is not None:
+            self.show(self.plot)
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
 
-    def _render_strips(self) -> list[Strip]:
-        if self._plot is None:
-            return []
-        rows = draw(self._plot, self.size.width, self.size.height).rows
+    def on_click(self, event: Click) -> None:
+        self._point(event.x, 0)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        self._point(event.x, 1)
+        event.stop()
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        self._point(event.x, -1)
+        event.stop()
+
+    def _point(self, column: float, zoom: int) -> None:
+        if self.plot is None or not self.size.width or not self.size.height:
+            return
+        layout = lay_out(self.plot, self.size.width, self.size.height)
+        share = min(max((column - layout.area.left + 0.5) / layout.area.width, 0.0), 1.0)
+        axis = layout.horizontal
+        self.post_message(self.Pointed(self.chart, axis.low + share * (axis.high - axis.low), zoom))
+
+    def _forget(self) -> None:
+        self._key, self._rows, self._strips = None, (), []
+
+    def _strip(self, row: Row, styles: dict[str, Style]) -> Strip:
         # Looking a style up costs more than drawing a row: once per role.
-        styles = {role: self._style(role) for role in {run.role for row in rows for run in row}}
-        return [Strip([Segment(run.text, styles[run.role]) for run in row], self.size.width) for row in rows]
+        for run in row:
+            if run.role not in styles:
+                styles[run.role] = self._style(run.role)
+        return Strip([Segment(run.text, styles[run.role]) for run in row], self.size.width)
 
     def _style(self, role: str) -> Style:
         if not role:
             return self.rich_style
-        return self.get_component_rich_style(f"chart--{self._STYLES.get(role, 'primary')}")
+        style = self.get_component_rich_style(f"chart--{component_of(role.removesuffix(DIM))}")
+        return style + Style(dim=True) if role.endswith(DIM) else style
+
+
+def _key(plot: Plot) -> Hashable:
+    """Equal for two plots that look the same: series only grow, so that their length tells what is in them."""
+    curves = tuple((curve.label, curve.role, curve.dim, id(curve.series), len(curve.series)) for curve in plot.curves)
+    bands = tuple((id(band.low), len(band.low)) for band in plot.bands)
+    signs = None if plot.signs is None else tuple((one.character, len(one.x)) for one in plot.signs)
+    marks = None if plot.marks is None else len(plot.marks)
+    rest = (plot.title, plot.scale, plot.x_range, plot.y_range, plot.references, plot.cursor, plot.x_unit)
+    return curves, bands, signs, marks, rest

@@ -1,48 +1,92 @@
-"""From the store to the charts of the monitor: which curves, marks and reference lines each one has."""
+"""From the runs to the charts of the monitor: which curves, marks and reference lines each one has."""
+
+from collections.abc import Iterator
 
 from fbmon import metrics
-from fbmon.chart import Curve, Plot, Reference
-from fbmon.metrics import Chart
+from fbmon.chart import Band, Curve, Plot, Reference, Signs
+from fbmon.metrics import Chart, Metric
+from fbmon.series import Series
 from fbmon.store import Store
+from fbmon.text import clean
+from fbmon.ui.across import X_UNITS
+from fbmon.ui.devices_plot import DEVICES, device_curves
+from fbmon.ui.runs import Runs, compared
+from fbmon.ui.signs import SIGNS
+from fbmon.ui.view import View, sight
 
-CHARTS = (metrics.LOSS, metrics.ACCURACY, metrics.GRADIENT, metrics.LEARNING_RATE, metrics.SPEED)
-DEVICES = "devices"
-NAMES = (*(chart.name for chart in CHARTS), DEVICES)
-
-
-def plots(store: Store) -> dict[str, Plot]:
-    """Every chart of the monitor by name, in the order of NAMES; cheap, as curves only refer to the store's series."""
-    made = {chart.name: _metric_plot(store, chart) for chart in CHARTS}
-    return made | {DEVICES: _device_plot(store)}
+_OTHER_ROLES = 4
 
 
-def _metric_plot(store: Store, chart: Chart) -> Plot:
-    shown = [metric for metric in metrics.METRICS if metric.chart is chart]
-    curves = tuple(
-        Curve(metric.label, metric.name, series.steps, series)
-        for metric in shown
-        if (series := store.series.get(metric.name)) is not None
-    )
-    is_gradient = chart is metrics.GRADIENT
+def plot(runs: Runs, chart: Chart, view: View, *, alone: bool = False) -> Plot:
+    """A chart as the view asks for it; cheap, as curves only refer to series.
+
+    One that stands alone has the other runs in its legend; elsewhere a line under the charts names them.
+    """
+    across = runs.across(view)
+    own = device_curves(runs.store, across) if chart is DEVICES else _own_curves(runs, chart, view)
     return Plot(
-        title=chart.title,
-        curves=curves,
-        scale=chart.scale,
-        x_range=_steps_in_sight(store),
-        references=_references(store, chart),
-        marks=store.clipped.steps if is_gradient else None,
+        title=chart.title if view.cursor is None else f"{chart.title} @ {view.cursor.step:.0f}",
+        curves=(*own, *_other_curves(runs, chart, view, named=alone)),
+        scale=view.scales.get(chart.name, chart.scale),
+        x_range=sight(view, runs.extent(view)),
+        y_range=(0.0, 100.0) if chart is DEVICES else None,
+        references=_references(runs.store, chart),
+        marks=across.x(runs.store.clipped) if chart is metrics.GRADIENT else None,
         y_format=chart.format,
+        signs=(*runs.places().signs(chart, across, view.events), *_gaps(runs, chart, view)),
+        bands=tuple(_bands(runs, chart, view)),
+        cursor=None if view.cursor is None else across.at(view.cursor),
+        x_unit=X_UNITS[view.axis],
     )
 
 
-def _steps_in_sight(store: Store) -> tuple[float, float] | None:
-    """From 0 to all steps, or to half, a quarter, ... of them while the curves would fill less than half the chart."""
-    if not store.steps:
+def _own_curves(runs: Runs, chart: Chart, view: View) -> Iterator[Curve]:
+    """Each metric as its raw curve, dim behind the mean of the seeds or its average where one is shown."""
+    for metric, series in runs.series_of(chart):
+        front = _front(runs, metric, series, view)
+        if front is None:
+            yield Curve(metric.label, metric.name, runs.across(view).x(series), series, metric.marker)
+        else:
+            yield Curve(metric.label, metric.name, runs.across(view).x(series), series, dim=True, named=False)
+            yield front
+
+
+def _front(runs: Runs, metric: Metric, series: Series, view: View) -> Curve | None:
+    across = runs.across(view)
+    group = runs.group(metric, view)
+    if group is not None:
+        label = f"{metric.label}, mean of {len(group.members)}"
+        return Curve(label, metric.name, across.x(group.mean), group.mean, metric.marker)
+    if not (metric.smooth and view.smoothing):
         return None
-    end = float(store.steps)
-    while end / 2 >= max(1.1 * store.step, 20):
-        end /= 2
-    return 0.0, end
+    smoothed = across.smoothed(series, view.smoothing)
+    return Curve(metric.label, metric.name, across.x(series), smoothed, metric.marker, values=series)
+
+
+def _other_curves(runs: Runs, chart: Chart, view: View, *, named: bool) -> Iterator[Curve]:
+    for number, other in enumerate(runs.others):
+        if view.grouped and other.is_seed:
+            continue
+        across = runs.across(view, other.store)
+        for place, metric in enumerate(compared(chart)):
+            series = other.store.series.get(metric.name)
+            if series is not None:
+                label = clean(other.name, 24) + (f" {metric.label}" if place else "")
+                role, is_named = f"other_{number % _OTHER_ROLES}", named and not place
+                yield Curve(label, role, across.x(series), series, other.marker, dim=True, named=is_named)
+
+
+def _bands(runs: Runs, chart: Chart, view: View) -> Iterator[Band]:
+    for metric, _ in runs.series_of(chart):
+        if (group := runs.group(metric, view)) is not None:
+            yield Band(f"{metric.name} dim", runs.across(view).x(group.mean), group.low, group.high)
+
+
+def _gaps(runs: Runs, chart: Chart, view: View) -> Iterator[Signs]:
+    """A sign wherever a value is unknown; the curve has a gap there."""
+    for _, series in runs.series_of(chart):
+        if len(unknown := series.unknown()):
+            yield Signs(runs.across(view).x(series)[unknown], SIGNS["nonfinite"], "nonfinite")
 
 
 def _references(store: Store, chart: Chart) -> tuple[Reference, ...]:
@@ -50,23 +94,8 @@ def _references(store: Store, chart: Chart) -> tuple[Reference, ...]:
         return ()
     if chart is metrics.GRADIENT and store.plan.clip_norm is not None:
         return (Reference(store.plan.clip_norm, "clip", "threshold"),)
-    if chart is metrics.ACCURACY and store.plan.target_val_accuracy is not None:
-        return (Reference(store.plan.target_val_accuracy, "reported", "target"),)
+    target = store.plan.target_val_accuracy
+    if chart is metrics.ACCURACY and target is not None:
+        distance = f", best {store.best.value - target:+.4f}" if store.best else ""
+        return (Reference(target, f"reported {target:.4g}{distance}", "target"),)
     return ()
-
-
-def _device_plot(store: Store) -> Plot:
-    curves = []
-    for number, device in enumerate(store.utilization):
-        memory = store.memory[device]
-        curves.append(Curve(f"{device} memory", f"memory_{number % 2}", memory.elapsed, memory))
-        busy = store.utilization[device]
-        curves.append(Curve(f"{device} busy", f"busy_{number % 2}", busy.elapsed, busy))
-    seconds = max((float(curve.x[-1]) for curve in curves if len(curve.x)), default=1.0)
-    return Plot(
-        title="devices, % over seconds",
-        curves=tuple(curves),
-        x_range=(0.0, max(seconds, 1.0)),
-        y_range=(0.0, 100.0),
-        y_format=".0f",
-    )

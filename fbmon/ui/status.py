@@ -5,6 +5,9 @@ from rich.text import Text
 from fbmon import metrics
 from fbmon.store import Store
 from fbmon.text import clean, duration
+from fbmon.ui.other import Other
+from fbmon.ui.readout import Count
+from fbmon.ui.view import AxisName, View
 
 _SILENCE_SECONDS = 60.0  # without any sign of life
 
@@ -69,10 +72,16 @@ def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
         details.append(f"{metrics.show('images_per_second', speed)} images/s")
     details += [_device(store, name) for name in store.devices]
     if store.best:
-        details.append(f"best {metrics.show('val_accuracy', store.best.value)} at {store.best.step}")
+        details.append(f"best {metrics.show('val_accuracy', store.best.value)} at {store.best.step}{_distance(store)}")
     if store.plan and store.plan.clip_norm is not None and store.step:
         details.append(f"clipped {store.clipped_share():.0%}")
     return details
+
+
+def _distance(store: Store) -> str:
+    """From the reported accuracy to the best one."""
+    target = store.plan.target_val_accuracy if store.plan else None
+    return "" if target is None or store.best is None else f" ({store.best.value - target:+.4f} to reported)"
 
 
 def _device(store: Store, name: str) -> str:
@@ -86,3 +95,49 @@ def _device(store: Store, name: str) -> str:
 def _bar(share: float, width: int) -> Text:
     done = round(width * min(share, 1.0))
     return Text.assemble(("━" * done, "green"), ("─" * (width - done), "dim"))
+
+
+_AXES: dict[AxisName, str] = {
+    "step": "over steps",
+    "elapsed": "over elapsed time",
+    "clock": "by the clock",
+    "passes": "over passes over the data",
+}
+
+
+def view_line(
+    chart: str,
+    view: View,
+    values: list[tuple[str, float | None]],
+    count: Count,
+    pages: tuple[int, int],
+    width: int,
+) -> Text:
+    """As much as fits in `width` cells: the chart in focus, what stands at the cursor, its points, the axis, the page.
+
+    `values` are those at the cursor, by their labels.
+    """
+    unknown = f" ({count.unknown:,} not finite)" if count.unknown else ""
+    cursor = [f"step {view.cursor.step:.0f}, {duration(view.cursor.elapsed)}"] if view.cursor else []
+    parts = [
+        *cursor,
+        *(f"{clean(label, 40)} {'–' if value is None else format(value, '.6g')}" for label, value in values),
+        f"drawn {count.drawn:,} of {count.all:,}{unknown}",
+        *([f"page {pages[0]}/{pages[1]}"] if pages[1] > 1 else []),
+        _AXES[view.axis],
+        f"smoothing {view.smoothing:g}" if view.smoothing else "not smoothed",
+        *(["following"] if view.follows else ["zoomed in"] if view.span else []),
+        *(["no events" if view.events == "none" else "all events"] if view.events != "main" else []),
+        *(["mean of the seeds"] if view.grouped else []),
+    ]
+    line = clean(chart, 40)
+    for part in parts:
+        if len(line) + len(part) + 3 <= width:
+            line += f" · {part}"
+    return Text(line[:width], no_wrap=True, overflow="crop")
+
+
+def others_lines(others: list[Other]) -> Text:
+    """A line a run: its marker, its name, and the settings in which it is another."""
+    lines = [f"{other.marker} {clean(other.name, 60)}  {clean(other.difference())}" for other in others]
+    return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")

@@ -1,14 +1,18 @@
 """What a reader sees: whole drawings, drawn here in full."""
 
+import re
+import time
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from fbmon.chart import Curve, Plot, Reference, draw
+from fbmon.chart import Band, Curve, Plot, Reference, Signs, draw
 from fbmon.series import Series
-from tests.chart.make import curve, dots, long_curve, picture
+from tests.chart.make import curve, dots, long_curve, picture, series
 
 FULL = """
     |loss            ━ train 1.00  ━ val 2.00|
@@ -205,3 +209,92 @@ def test_a_long_run_is_asked_as_few_questions_as_a_short_one() -> None:
         draw(Plot("loss", (Curve("a", "train", made.steps, made),)), 40, 12)
         counts.append(Watched.asked)
     assert counts[0] == counts[1]
+
+
+def test_curves_are_told_apart_by_their_markers_too_and_a_dim_one_lies_behind() -> None:
+    raw = Curve("train", "train", *_level(1), dim=True, named=False)
+    smooth, val = Curve("train", "train", *_level(1)), Curve("val", "val", *_level(2), marker="○")
+    drawing = draw(Plot("loss", (smooth, raw, val), y_format=".1f"), 40, 5)
+    assert str(drawing) == picture("""
+        |loss              ━ train 1.0  ○ val 2.0|
+        |    2┤⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉○⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉○⠉⠉⠉⠉⠉⠉⠉|
+        |     │                                  |
+        |    1┤⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀|
+        |      0                1               2|
+    """)
+    assert {run.role for row in drawing.rows for run in row} == {"title", "axis", "train", "val", ""}
+    alone = draw(Plot("loss", (raw,)), 40, 5)
+    assert "train dim" in {run.role for row in alone.rows for run in row}
+
+
+def test_the_cursor_is_a_line_behind_the_curves_and_the_legend_tells_the_values_there() -> None:
+    plot = Plot("loss", (curve([4, 3, None, 1]),), cursor=1.0)
+    assert str(draw(plot, 30, 6)) == picture("""
+        |loss                     ━ a 3|
+        |4┤⠒⠒⠤⠤⣀⣀   │                  |
+        | │      ⠉⠉⠒⠂                  |
+        |2┤         │                  |
+        | │         │                 ⠠|
+        |  0                 2         |
+    """)
+    unknown = Plot("loss", (curve([4, 3, None, 1]),), cursor=2.5)
+    assert str(draw(unknown, 30, 6)).startswith("loss                     ━ a –\n")
+
+
+def test_a_band_is_a_chessboard_between_its_ends() -> None:
+    low, high = series([1, 1]), series([3, 2])
+    plot = Plot("", (), x_range=(0, 1), y_range=(0, 4), bands=(Band("mean", low.steps, low, high),))
+    assert str(draw(plot, 12, 5)) == picture("""
+        |            |
+        |4┤⢀⢀⢀       |
+        | │⢕⢕⢕⢕⢕⢕⢕⢔⢔⢔|
+        |0┤⠁⠁⠁⠁⠁⠁⠁⠁⠁⠁|
+        |  0   0.5   |
+    """)
+
+
+def test_signs_stand_in_the_row_of_the_marks_and_the_later_hide_the_earlier() -> None:
+    best, spike = Signs(np.array([0.0, 20.0]), "★", "best"), Signs(np.array([20.0]), "▲", "spike")
+    falling = curve([2, 1], [0, 20])
+    plot = Plot("norm", (falling,), marks=np.array([0.0, 1.0, 10.0]), signs=(best, spike))
+    drawing = draw(plot, 24, 8)
+    assert str(drawing).split("\n")[6] == "    ★⠇        ⠇        ▲"
+    assert [run.role for run in drawing.rows[6] if run.text.strip()] == ["best", "mark", "mark", "spike"]
+    assert len(draw(plot, 24, 6).rows) == 6
+    without = Plot("norm", (falling,), signs=())
+    assert str(draw(without, 24, 6)) == str(draw(Plot("norm", (falling,)), 24, 6)), "a small chart has no such row"
+
+
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine that lives by universal time."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("utc")
+@pytest.mark.parametrize(
+    ("unit", "x_range", "labels"),
+    [
+        ("span", (0, 100), ["0", "0:30", "1:00", "1:30"]),
+        ("span", (3500, 3700), ["59m", "1h00", "1h01"]),
+        ("span", (0, 5000), ["0", "30m", "1h00"]),
+        ("span", (0, 18_000), ["0", "2h", "4h"]),
+        ("span", (0, 3 * 86400), ["0", "1d", "2d", "3d"]),
+        ("span", (0, 1), ["0", "0.5", "1.0"]),
+        ("clock", (1.7e9, 1.7e9 + 100), ["22:13:30", "22:14:30"]),
+        ("clock", (1.7e9, 1.7e9 + 4000), ["22:30", "23:00"]),
+        ("clock", (1.7e9, 1.7e9 + 86400), ["15Nov", "12:00"]),
+    ],
+)
+def test_an_axis_of_time_counts_in_minutes_hours_and_days(unit, x_range, labels) -> None:
+    last = str(draw(Plot("loss", (), x_range=x_range, x_unit=unit), 40, 6)).split("\n")[-1]
+    assert re.sub(r"(\d+) (\w{3})", r"\1\2", last).split() == labels
+
+
+def _level(value: float) -> tuple[np.ndarray, Series]:
+    made = series([value] * 3)
+    return made.steps, made

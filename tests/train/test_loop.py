@@ -154,6 +154,17 @@ def test_the_loss_falls_and_the_learning_rate_is_the_schedules(small: Recipe, tm
     assert rates[-1] == pytest.approx(0, abs=1e-9)
 
 
+def test_loss_weight_decay_and_penalty_make_up_the_full_loss(small: Recipe, tmp_path: Path) -> None:
+    for event in steps(run(small, tmp_path / "checkpoints")):
+        told = {name: value for name, value in event.values.items() if value is not None}
+        # L + λ/2 ‖θ‖² + τα/4 mean ‖g‖², with α = 0.5 and λ = 5e-4
+        decay = 5e-4 / 2 * told["param_norm"] ** 2
+        penalty = told["learning_rate"] * 0.5 / 4 * told["block_grad_norm"] ** 2
+        assert told["full_loss"] == pytest.approx(told["loss"] + decay + penalty, rel=1e-12)
+        assert told["penalty_share"] == pytest.approx(penalty / told["full_loss"], rel=1e-12)
+        assert told["decay_share"] == pytest.approx(decay / told["full_loss"], rel=1e-12)
+
+
 def test_a_clipped_step_is_told_just_before_it_with_the_norm_before_clipping(small: Recipe, tmp_path: Path) -> None:
     norms = told(run(but(small, clip__norm=1e6), tmp_path / "free"), "grad_norm")
     threshold = sorted(norms)[0] * 1.0001

@@ -65,6 +65,7 @@ def training(steps: int = 30, of: int = 60) -> list[Event]:
             "accuracy": 1 - 0.9 / step,
             "grad_norm": 8 / step,
             "learning_rate": 0.1 * step / of,
+            "penalty_share": 0.2,
             "images_per_second": 640.0 + step,
         }
         if step < 8:
@@ -128,25 +129,34 @@ async def test_before_its_first_word_the_run_is_starting(tmp_path: Path) -> None
         assert "● starting the trainer  tiny-1" in await shown(pilot, steps=0)
 
 
+FIRST = ["loss", "accuracy", "gradient", "learning_rate"]
+TITLES = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "gradient": "gradient norm",
+    "learning_rate": "learning rate",
+    "shares": "share of the full loss",
+    "speed": "images per second",
+    "clipped": "share of steps clipped",
+    "devices": "devices, %",
+}
+
+
 @pytest.mark.parametrize(
     ("size", "charts"),
     [
-        ((80, 24), ["loss", "accuracy", "gradient", "learning_rate"]),
-        ((160, 48), ["loss", "accuracy", "gradient", "learning_rate", "speed", "devices"]),
-        ((80, 40), ["loss", "accuracy", "gradient", "learning_rate", "speed", "devices"]),
+        ((60, 20), FIRST[:2]),
+        ((80, 24), FIRST),
+        ((80, 40), list(TITLES)),
+        ((120, 24), [*FIRST, "shares", "speed"]),
+        ((120, 40), list(TITLES)),
+        ((160, 48), list(TITLES)),
+        ((200, 60), list(TITLES)),
     ],
 )
 async def test_the_screen_holds_these_charts_and_each_has_a_curve(
     size: tuple[int, int], charts: list[str], tmp_path: Path
 ) -> None:
-    titles = {
-        "loss": "loss",
-        "accuracy": "accuracy",
-        "gradient": "gradient norm",
-        "learning_rate": "learning rate",
-        "speed": "images per second",
-        "devices": "devices, % over seconds",
-    }
     async with MonitorApp(Script(tmp_path / "tiny-1", training())).run_test(size=size) as pilot:
         text = await shown(pilot)
         app = monitor(pilot)
@@ -156,7 +166,7 @@ async def test_the_screen_holds_these_charts_and_each_has_a_curve(
             region = app.query_one(f"#{name}").region
             chart = inside(region, text)
             assert app.screen.region.contains_region(region)
-            assert chart.startswith(titles[name]), chart
+            assert chart.startswith(TITLES[name]), chart
             assert dots(chart) >= 10, chart
 
 
@@ -165,10 +175,9 @@ async def test_the_event_list_tells_what_happened(tmp_path: Path) -> None:
         text = await shown(pilot)
 
         for line in (
-            "   1.0 s  step     0  training 5,142 parameters on 1 CPU thread",
-            "   2.0 s  step     1  clipping engaged (norm 8.0000)",
-            "   9.0 s  step     8  clipping released after 7 steps in a row",
-            "    0:22  step    21  best validation accuracy 0.9548",
+            "   1.0 s  step     0  ● training 5,142 parameters on 1 CPU thread",
+            "   2.0 s  step     1  ▸ clipping engaged (norm 8.0000), 7 steps in a row, released after step 7",
+            "    0:22  step    21  ★ best validation accuracy 0.9548",
         ):
             assert line in text
 

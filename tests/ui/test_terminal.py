@@ -43,8 +43,8 @@ def test_the_screen_stands_before_torch_is_imported_and_the_run_outlives_it(
     second = terminal("watch", width=160, height=48)
     text = second.until(r"clipping engaged \(norm")
     assert re.search(rf"● (training|validating)  {folder.name}", text)
-    assert re.search(r"step +0  training 5,142 parameters on 1 CPU thread", text)
-    assert re.search(r"step +1  best validation accuracy", text)
+    assert re.search(r"step +0  ● training 5,142 parameters on 1 CPU thread", text)
+    assert re.search(r"step +1  ★ best validation accuracy", text)
 
     second.press("q")
     second.until("Leave it running")

@@ -1,0 +1,114 @@
+"""All charts of a run in a grid: as many as fit, the rest on further pages; or one of them alone."""
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.geometry import Size
+
+from fbmon.metrics import CHARTS, Chart
+from fbmon.ui.chart import ChartView
+from fbmon.ui.devices_plot import DEVICES
+
+COLUMNS = ((160, 4), (120, 3), (80, 2), (0, 1))  # from how many cells on, how many charts stand side by side
+LEAST_HEIGHT = 7  # of a chart: header, four rows of curves, marks, x-axis
+
+
+class Charts(Container):
+    """Shows charts by name; the one in focus is always on the page in sight."""
+
+    DEFAULT_CSS = """
+    Charts { layout: grid; grid-gutter: 0 2; height: 1fr; }
+    """
+
+    def __init__(self, charts: list[Chart], *, id: str) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self.charts = charts
+        self.is_full = False  # one chart alone
+        self._focused = charts[0]
+        self._views = {chart: ChartView(chart) for chart in (*CHARTS, DEVICES)}
+
+    def compose(self) -> ComposeResult:
+        yield from self._views.values()
+
+    @property
+    def focused(self) -> Chart:
+        return self._focused
+
+    @property
+    def page(self) -> int:
+        return self.charts.index(self._focused) // self._per_page()
+
+    @property
+    def pages(self) -> int:
+        return -(-len(self.charts) // self._per_page())
+
+    def offer(self, charts: list[Chart]) -> None:
+        """Show these from now on; the order is theirs."""
+        if charts == self.charts:
+            return
+        self.charts = charts
+        if self._focused not in charts:
+            self._focused = charts[0]
+        for chart in charts:
+            if chart not in self._views:
+                self._views[chart] = ChartView(chart)
+                self.mount(self._views[chart], before=self._views[DEVICES])
+        self.lay_out()
+
+    def shown(self) -> list[ChartView]:
+        """The charts in sight."""
+        first = self.page * self._per_page()
+        return [self._views[chart] for chart in self.charts[first : first + self._per_page()]]
+
+    def view(self, chart: Chart) -> ChartView:
+        return self._views[chart]
+
+    def focus_chart(self, chart: Chart) -> None:
+        """Move to a chart, turning the page if need be."""
+        page, self._focused = self.page, chart
+        if self.is_full or self.page != page:
+            self.lay_out()
+        self._views[chart].focus(scroll_visible=False)
+
+    def move(self, by: int) -> None:
+        """Move to the next chart but `by` - 1, around the end."""
+        self.focus_chart(self.charts[(self.charts.index(self._focused) + by) % len(self.charts)])
+
+    def move_down(self, rows: int) -> None:
+        """Move to the chart below or above; on the border nowhere."""
+        place = self.charts.index(self._focused) + rows * (1 if self.is_full else self._grid()[0])
+        if 0 <= place < len(self.charts):
+            self.focus_chart(self.charts[place])
+
+    def turn(self, pages: int) -> None:
+        """Turn the pages, around the end."""
+        self.focus_chart(self.charts[(self.page + pages) % self.pages * self._per_page()])
+
+    def toggle_full(self) -> None:
+        self.is_full = not self.is_full
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        """Lay the page in sight out."""
+        columns, rows = self._grid()
+        shown = self.shown()
+        self.styles.grid_size_columns = columns
+        self.styles.grid_size_rows = rows
+        for view in self._views.values():
+            view.display = view in shown
+
+    def on_resize(self) -> None:
+        self.lay_out()
+
+    def _grid(self) -> tuple[int, int]:
+        return (1, 1) if self.is_full else grid(self.size, len(self.charts))
+
+    def _per_page(self) -> int:
+        columns, rows = self._grid()
+        return columns * rows
+
+
+def grid(size: Size, count: int) -> tuple[int, int]:
+    """Columns and rows for up to `count` charts; those that do not fit go to further pages."""
+    columns = next(number for width, number in COLUMNS if size.width >= width)
+    rows = max(1, min(size.height // LEAST_HEIGHT, -(-count // columns)))
+    return columns, rows

@@ -1,0 +1,119 @@
+"""The list of other runs: mark those that are to lie over the one on the screen."""
+
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from fbmon import metrics
+from fbmon.compare import differences, glance, settings_of
+from fbmon.folder import RunFolder
+from fbmon.text import clean
+from fbmon.ui.other import MARKERS
+
+_MOST = 200  # runs in the list, the newest: a glance at each costs a look into its journal
+
+
+class ChooseScreen(ModalScreen[list[RunFolder] | None]):
+    """Answers with the marked runs; None leaves everything as it is. Beside the list: what differs."""
+
+    DEFAULT_CSS = """
+    ChooseScreen { align: center middle; }
+    ChooseScreen > Vertical {
+        width: 120; max-width: 100%; height: 24; max-height: 100%; padding: 0 1;
+        background: $surface; border: round $primary;
+    }
+    ChooseScreen Horizontal { height: 1fr; }
+    ChooseScreen OptionList { width: 3fr; height: 100%; border: none; padding: 0; scrollbar-size: 1 1; }
+    ChooseScreen VerticalScroll { width: 2fr; padding: 0 0 0 2; scrollbar-size: 1 1; }
+    ChooseScreen #hint { height: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", "Mark", priority=True),
+        Binding("enter", "done", "Show", priority=True),
+        Binding("escape,q,o", "dismiss(None)", "As it was"),
+    ]
+
+    def __init__(self, run: RunFolder, others: list[RunFolder], marked: list[str]) -> None:
+        super().__init__()
+        self._run = run
+        self._others = others[:_MOST]
+        self._marked = [name for name in marked if any(folder.name == name for folder in self._others)]
+        self._settings: dict[str, dict[str, Any]] = {}
+        self._lines = {folder.name: _line(folder) for folder in self._others}
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static("Other runs over this one")
+            with Horizontal():
+                yield OptionList(*(Option(self._prompt(folder.name)) for folder in self._others), markup=False)
+                with VerticalScroll(can_focus=False):
+                    yield Static(id="difference")
+            yield Static("space mark   enter show   esc as it was", id="hint")
+
+    def on_mount(self) -> None:
+        self._explain()
+
+    def action_mark(self) -> None:
+        """Mark the run under the bar, or take its mark away."""
+        folder = self._under_the_bar()
+        if folder is None:
+            return
+        if folder.name in self._marked:
+            self._marked.remove(folder.name)
+        elif len(self._marked) < len(MARKERS):
+            self._marked.append(folder.name)
+        runs = self.query_one(OptionList)
+        for place, other in enumerate(self._others):
+            runs.replace_option_prompt_at_index(place, self._prompt(other.name))
+
+    def action_done(self) -> None:
+        found = {folder.name: folder for folder in self._others}
+        self.dismiss([found[name] for name in self._marked])
+
+    @on(OptionList.OptionHighlighted)
+    def _highlighted(self) -> None:
+        self._explain()
+
+    def _prompt(self, name: str) -> Content:
+        """The line of a run behind the marker that its curves have."""
+        marker = MARKERS[self._marked.index(name)] if name in self._marked else " "
+        return Content(f"{marker} {self._lines[name]}")
+
+    def _under_the_bar(self) -> RunFolder | None:
+        place = self.query_one(OptionList).highlighted
+        return None if place is None else self._others[place]
+
+    def _explain(self) -> None:
+        """How the recipe of the run under the bar differs from that of the run on the screen."""
+        folder = self._under_the_bar()
+        words = self._difference(folder) if folder else Text("There is no other run in this folder.", "dim")
+        self.query_one("#difference", Static).update(words)
+
+    def _difference(self, folder: RunFolder) -> Text:
+        found = differences(self._settings_of(folder), self._settings_of(self._run))
+        if not found:
+            return Text("The same recipe.", "dim")
+        words = Text("there, and in the run on the screen\n", "dim")
+        for key, (there, here) in found.items():
+            words.append(f"{clean(key)}  ", "bold")
+            words.append(f"{clean(str(there), 40)}  ({clean(str(here), 40)})\n", "not dim")
+        return words
+
+    def _settings_of(self, folder: RunFolder) -> dict[str, Any]:
+        if folder.name not in self._settings:
+            self._settings[folder.name] = settings_of(folder)
+        return self._settings[folder.name]
+
+
+def _line(folder: RunFolder) -> str:
+    seen = glance(folder)
+    accuracy = metrics.show("val_accuracy", seen.val_accuracy)
+    return f"{clean(folder.name, 32):<32} {clean(seen.state):<9} {f'{seen.step}/{seen.steps}':>11} {accuracy:>7}"

@@ -1,0 +1,74 @@
+"""The event list: what happened, newest last, with the event at the cursor of the charts marked."""
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from fbmon.notes import Note
+from fbmon.text import clean, duration
+from fbmon.ui.signs import ORDER, SIGNS
+
+_STYLES = {
+    "info": Style(),
+    "good": Style(color="green"),
+    "warning": Style(color="yellow"),
+    "error": Style(color="red", bold=True),
+}
+
+
+class EventList(Widget):
+    """As many of the notes as fit: the last ones, or those around the cursor."""
+
+    DEFAULT_CSS = "EventList { height: 3; padding: 0 1; background: $surface; }"
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self._notes: list[Note] = []
+        self._chosen: int | None = None
+        self._back = 0  # how many notes the wheel has scrolled back
+
+    def show(self, notes: list[Note], step: float | None) -> None:
+        """The notes to choose from, and the step at which the cursor stands."""
+        chosen = None if step is None else at_or_before(notes, step)
+        if (notes, chosen) != (self._notes, self._chosen):
+            if chosen != self._chosen:
+                self._back = 0
+            self._notes, self._chosen = notes, chosen
+            self.refresh()
+
+    def on_mouse_scroll_up(self) -> None:
+        self._scroll(1)
+
+    def on_mouse_scroll_down(self) -> None:
+        self._scroll(-1)
+
+    def render_line(self, y: int) -> Strip:
+        place = self._first() + y
+        width, style = self.size.width, self.rich_style
+        if not 0 <= place < len(self._notes):
+            return Strip.blank(width, style)
+        note = self._notes[place]
+        mark = Style(reverse=True) if place == self._chosen else Style()
+        where = f"{duration(note.elapsed):>8}  step {note.step:>5}  "
+        segments = [
+            Segment(where, style + Style(dim=True) + mark),
+            Segment(f"{SIGNS[note.kind]} {clean(note.text)}", style + _STYLES[note.level] + mark),
+        ]
+        return Strip(segments).adjust_cell_length(width, style)
+
+    def _scroll(self, back: int) -> None:
+        self._back = min(max(self._back + back, 0), max(len(self._notes) - self.size.height, 0))
+        self.refresh()
+
+    def _first(self) -> int:
+        height, count = self.size.height, len(self._notes)
+        if self._chosen is None:
+            return max(0, count - height - self._back)
+        return min(max(0, self._chosen - height // 2 - self._back), max(0, count - height))
+
+
+def at_or_before(notes: list[Note], step: float) -> int | None:
+    """The place of the note at the last step that is not behind `step`; of several there the weightiest."""
+    before = [place for place, note in enumerate(notes) if note.step <= step]
+    return max(before, key=lambda place: (notes[place].step, ORDER.index(notes[place].kind)), default=None)

@@ -1,0 +1,58 @@
+"""The help screen: every key of the monitor."""
+
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from fbmon.notes import Kind
+from fbmon.ui.keys import GROUPS
+from fbmon.ui.signs import SIGNS
+
+_MEANINGS: dict[Kind, str] = {
+    "clipping": "clipping engaged; a dot under every clipped step", "spike": "a norm far above its recent level",
+    "nonfinite": "not finite: infinite or not a number", "best": "best validation so far", "validation": "validation",
+    "rate": "a phase of the learning rate begins", "checkpoint": "checkpoint", "stall": "a step that came late",
+    "command": "a command", "end": "the end",
+}  # fmt: skip
+
+
+class HelpScreen(ModalScreen[None]):
+    """What the keys do and what the signs mean; scrolls where it does not fit."""
+
+    DEFAULT_CSS = """
+    HelpScreen { align: center middle; }
+    HelpScreen > VerticalScroll {
+        width: 76; max-width: 100%; height: auto; max-height: 100%; padding: 1 2;
+        background: $surface; border: round $primary; scrollbar-size: 1 1;
+    }
+    HelpScreen Static { height: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,h,f1,enter", "dismiss(None)", "Close"),
+        Binding("down,j", "scroll(1)", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+    ]
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll():
+            for title, keys in GROUPS.items():
+                yield Static(_table(title, [(key.shown, key.help) for key in keys if key.shown]))
+            yield Static(_table("Signs", [(SIGNS[kind], meaning) for kind, meaning in _MEANINGS.items()]))
+
+    def action_scroll(self, rows: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)
+
+
+def _table(title: str, rows: list[tuple[str, str]]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 1), title=Text(title, "bold"), title_justify="left")
+    table.add_column(no_wrap=True, width=10)
+    table.add_column()
+    for keys, words in rows:
+        table.add_row(Text(keys, "bold"), Text(words))
+    return table

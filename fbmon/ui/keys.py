@@ -1,0 +1,84 @@
+"""Every key of the monitor, once: what it is bound to, and what the help says of it."""
+
+from typing import NamedTuple
+
+from textual.binding import Binding
+
+
+class Key(NamedTuple):
+    """Keys that do one thing; `footer` is empty for those that only the help shows."""
+
+    keys: str  # as Textual names them, with commas between
+    action: str
+    shown: str  # as people write them
+    footer: str
+    help: str
+
+
+GROUPS: dict[str, tuple[Key, ...]] = {
+    "The run": (
+        Key(
+            "q,ctrl+q,ctrl+c",
+            "app.leave",
+            "q",
+            "Leave or stop",
+            "leave the screen; of a running run asks: leave or stop",
+        ),
+        Key("question_mark,h,f1", "app.help", "?", "Help", "this list (also h, F1)"),
+        Key("ctrl+p", "app.command_palette", "^p", "", "every command by its name"),
+        Key("o", "app.others", "o", "Other runs", "lay other runs over this one"),
+        Key("t", "app.toggle_light", "t", "", "light or dark"),
+        Key("ctrl+z", "app.suspend_process", "^z", "", "to the shell; `fg` comes back"),
+        Key("ctrl+l", "app.repaint", "^l", "", "paint the screen anew"),
+    ),
+    "Charts": (
+        Key("tab", "move(1)", "tab", "Next chart", "the next chart"),
+        Key("shift+tab", "move(-1)", "shift-tab", "", "the chart before"),
+        Key("down,j", "move_down(1)", "↓ j", "", "the chart below"),
+        Key("up,k", "move_down(-1)", "↑ k", "", "the chart above"),
+        Key("n,pagedown", "turn(1)", "n PgDn", "", "the next page of charts"),
+        Key("N,pageup", "turn(-1)", "N PgUp", "", "the page before"),
+        Key("z,enter", "full", "z", "Full screen", "this chart alone, and back (also enter)"),
+        Key("escape", "back", "esc", "", "one step back: from the cursor, from the single chart"),
+    ),
+    "What is in sight": (
+        Key("plus,equals_sign", "zoom(1)", "+", "", "zoom in, around the cursor if there is one"),
+        Key("minus", "zoom(-1)", "-", "", "zoom out"),
+        Key("left", "sideways(-1)", "← →", "", "move the cursor, or pan where there is none"),
+        Key("right", "sideways(1)", "", "", ""),
+        Key("shift+left", "pan(-1)", "shift-← →", "", "pan"),
+        Key("shift+right", "pan(1)", "", "", ""),
+        Key("r", "fit", "r", "", "everything: the whole run"),
+        Key("f", "follow", "f", "", "follow the newest point, or stop following"),
+        Key("x", "axis", "x", "X-axis", "over steps, elapsed time, wall clock, passes over the data"),
+        Key("l", "scale", "l", "Log", "logarithmic or linear height of this chart"),
+        Key("s", "smooth(1)", "s", "Smooth", "smooth more"),
+        Key("S", "smooth(-1)", "S", "", "smooth less"),
+        Key("0", "smooth(0)", "0", "", "do not smooth"),
+    ),
+    "Cursor and events": (
+        Key("c", "cursor", "c", "Cursor", "set the cursor at the newest point, or take it away"),
+        Key("comma", "fast(-1)", ", .", "", "move the cursor ten columns"),
+        Key("full_stop", "fast(1)", "", "", ""),
+        Key("home", "end(-1)", "home end", "", "the cursor to the first or the newest point"),
+        Key("end", "end(1)", "", "", ""),
+        Key("left_square_bracket", "jump(-1)", "[ ]", "Events", "the cursor to the event before or the next one"),
+        Key("right_square_bracket", "jump(1)", "", "", ""),
+        Key("e", "events", "e", "", "events: the main ones, all, none"),
+    ),
+    "Other runs, files": (
+        Key("g", "group", "g", "", "other seeds of the same recipe as their mean and a band"),
+        Key("w", "write", "w", "Save", "save this chart as SVG and its series as CSV in the current folder"),
+    ),
+}
+APP = "The run"
+BOARD = tuple(name for name in GROUPS if name != APP)
+
+
+def bindings(*groups: str) -> list[Binding]:
+    """The bindings of some groups; those with a word in the footer are shown there."""
+    return [
+        Binding(key.keys, key.action, key.footer or key.help, show=bool(key.footer), key_display=key.shown)
+        for group in groups
+        for key in GROUPS[group]
+    ]

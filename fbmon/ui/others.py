@@ -1,0 +1,69 @@
+"""Reads the runs that lie over the one on the screen: a thread of its own, which follows those still running."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from textual.app import App
+from textual.message import Message
+
+from fbmon.compare import settings_of
+from fbmon.events import Event
+from fbmon.folder import RunFolder
+from fbmon.journal import Tail
+from fbmon.store import Store
+
+_SECONDS = 1.0  # between two looks at the journals
+
+
+class OtherRead(Message):
+    """A run has been read as far as it goes; the store belongs to the screen from now on."""
+
+    def __init__(self, folder: RunFolder, store: Store, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.folder = folder
+        self.store = store
+        self.settings = settings
+
+
+class OtherTold(Message):
+    """What a run that was read has told since."""
+
+    def __init__(self, folder: RunFolder, events: list[Event]) -> None:
+        super().__init__()
+        self.folder = folder
+        self.events = events
+
+
+class Others:
+    """Posts the runs of `follow` to `app`, one after the other, then what they go on to tell."""
+
+    def __init__(self, app: "App[int]") -> None:
+        self._app = app
+        self._stopped = threading.Event()
+        self._stopped.set()
+
+    def follow(self, folders: Sequence[RunFolder]) -> None:
+        """Read these from now on and no others."""
+        self.stop()
+        self._stopped = threading.Event()
+        arguments = (list(folders), self._stopped)
+        threading.Thread(target=self._run, args=arguments, name="others", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self, folders: list[RunFolder], stopped: threading.Event) -> None:
+        tails = [(folder, Tail(folder.journal)) for folder in folders]
+        for folder, tail in tails:
+            store = Store()
+            for event in tail.read():
+                store.apply(event)
+            if stopped.is_set():
+                return
+            self._app.post_message(OtherRead(folder, store, settings_of(folder)))
+        while tails and not stopped.wait(_SECONDS):
+            for folder, tail in tails:
+                events = tail.read()
+                if events and not stopped.is_set():
+                    self._app.post_message(OtherTold(folder, events))

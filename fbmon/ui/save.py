@@ -1,0 +1,58 @@
+"""Files of a chart: its picture as SVG, its points as CSV."""
+
+import csv
+import io
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+
+from fbmon.chart import Curve, Plot
+from fbmon.chart.layers import role_of
+from fbmon.chart.svg import svg
+from fbmon.text import clean
+from fbmon.ui.colours import on_paper
+
+
+def write(plot: Plot, name: str, folder: Path) -> list[Path]:
+    """NAME.svg and NAME.csv in `folder`, or NAME-2 and so on where these are taken. Raises OSError."""
+    roles = {role_of(curve) for curve in plot.curves} | {band.role for band in plot.bands}
+    roles |= {reference.role for reference in plot.references}
+    colours = {role.split()[0]: colour for role, colour in on_paper(roles).items()}
+    safe = re.sub(r"[^\w.-]+", "_", clean(name, 100)).lstrip(".") or "chart"
+    stem = next(stem for stem in _stems(safe) if not any((folder / f"{stem}.{end}").exists() for end in ("svg", "csv")))
+    written = {folder / f"{stem}.svg": svg(plot, colours), folder / f"{stem}.csv": as_csv(plot)}
+    for path, text in written.items():
+        with path.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+    return list(written)
+
+
+def as_csv(plot: Plot) -> str:
+    """A row a step, with the seconds since the run began and a column a curve; an unknown value is empty.
+
+    A curve that is drawn smoothed has a second column, as it is drawn.
+    """
+    columns = {_heading(curve): curve.series for curve in plot.curves}
+    steps = np.unique(np.concatenate([np.empty(0), *(series.steps for series in columns.values())]))
+    seconds = np.full(len(steps), np.nan)
+    table = []
+    for series in columns.values():
+        rows, values = np.searchsorted(steps, series.steps), np.full(len(steps), np.nan)
+        values[rows], seconds[rows] = series.values, np.fmax(seconds[rows], series.elapsed)
+        table.append(values.tolist())
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["step", "seconds", *columns])
+    for step, *numbers in zip(steps.tolist(), seconds.tolist(), *table, strict=True):
+        writer.writerow([f"{step:g}", *("" if math.isnan(number) else repr(number) for number in numbers)])
+    return text.getvalue()
+
+
+def _heading(curve: Curve) -> str:
+    return clean(curve.label if curve.values is None else f"{curve.label} smoothed")
+
+
+def _stems(name: str) -> list[str]:
+    return [name, *(f"{name}-{number}" for number in range(2, 10_000))]
