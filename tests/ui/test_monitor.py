@@ -231,8 +231,18 @@ async def test_q_on_an_ended_run_leaves_at_once(tmp_path: Path) -> None:
         await until(pilot, lambda: not pilot.app.is_running)
 
 
-async def test_the_question_goes_away_when_the_run_ends_and_q_then_leaves(tmp_path: Path) -> None:
+async def test_q_between_the_last_word_and_the_end_leaves_at_the_end(tmp_path: Path) -> None:
     script = Script(tmp_path / "tiny-1", [*training(), FINISHED])
+    async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        await pilot.press("q")
+        assert not isinstance(pilot.app.screen, LeaveScreen)
+        script.over = True
+        await until(pilot, lambda: not pilot.app.is_running)
+
+
+async def test_the_question_goes_away_when_the_run_ends_and_q_then_leaves(tmp_path: Path) -> None:
+    script = Script(tmp_path / "tiny-1", training())
     async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
         await shown(pilot)
         await pilot.press("q")
