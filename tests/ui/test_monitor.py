@@ -282,7 +282,6 @@ async def test_text_that_steers_terminals_or_looks_like_markup_is_shown_as_text(
         TrainingStarted(60, 2, 64, 32, 5142, ATTACK, ATTACK, target_val_accuracy=0.5, target_source=ATTACK),
         *training()[2:],
         DeviceSampled(ATTACK, 50.0, 1.0, 2.0),
-        RunEnded("failed", 1, 30, ATTACK, ATTACK),
     ]
     script = Script(tmp_path / ATTACK.replace("/", "|"), events)
     async with MonitorApp(script).run_test(size=(250, 48)) as pilot:
@@ -291,6 +290,7 @@ async def test_text_that_steers_terminals_or_looks_like_markup_is_shown_as_text(
         text = picture(monitor(pilot))
         await pilot.click(offset=place(text, "=app.quit]"))
         await pilot.press("escape")
+        monitor(pilot).store.apply(RunEnded("failed", 1, 30, ATTACK, ATTACK))
         script.over = True
         await until(pilot, lambda: "Log: " in picture(monitor(pilot)))
         text += picture(monitor(pilot))
