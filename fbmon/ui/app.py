@@ -135,6 +135,8 @@ class MonitorApp(App[int]):
         """Ask what becomes of a running run; leave an ended one at once."""
         if not self._alive:
             self.exit()
+        elif self.store.ended:  # it has said its last word: leave as soon as it is gone
+            self._stopping = True
         elif not isinstance(self.screen, LeaveScreen):
             self.push_screen(LeaveScreen(clean(self._source.folder.name)), self._answered)
 

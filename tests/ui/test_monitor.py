@@ -233,8 +233,18 @@ async def test_q_on_an_ended_run_leaves_at_once(tmp_path: Path) -> None:
         await until(pilot, lambda: not pilot.app.is_running)
 
 
-async def test_the_question_goes_away_when_the_run_ends_and_q_then_leaves(tmp_path: Path) -> None:
+async def test_q_between_the_last_word_and_the_end_leaves_at_the_end(tmp_path: Path) -> None:
     script = Script(tmp_path / "tiny-1", [*training(), FINISHED])
+    async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        await pilot.press("q")
+        assert not isinstance(pilot.app.screen, LeaveScreen)
+        script.over = True
+        await until(pilot, lambda: not pilot.app.is_running)
+
+
+async def test_the_question_goes_away_when_the_run_ends_and_q_then_leaves(tmp_path: Path) -> None:
+    script = Script(tmp_path / "tiny-1", training())
     async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
         await shown(pilot)
         await pilot.press("q")
@@ -274,7 +284,6 @@ async def test_text_that_steers_terminals_or_looks_like_markup_is_shown_as_text(
         TrainingStarted(60, 2, 64, 32, 5142, ATTACK, ATTACK, target_val_accuracy=0.5, target_source=ATTACK),
         *training()[2:],
         DeviceSampled(ATTACK, 50.0, 1.0, 2.0),
-        RunEnded("failed", 1, 30, ATTACK, ATTACK),
     ]
     script = Script(tmp_path / ATTACK.replace("/", "|"), events)
     async with MonitorApp(script).run_test(size=(250, 48)) as pilot:
@@ -283,6 +292,7 @@ async def test_text_that_steers_terminals_or_looks_like_markup_is_shown_as_text(
         text = picture(monitor(pilot))
         await pilot.click(offset=place(text, "=app.quit]"))
         await pilot.press("escape")
+        monitor(pilot).store.apply(RunEnded("failed", 1, 30, ATTACK, ATTACK))
         script.over = True
         await until(pilot, lambda: "Log: " in picture(monitor(pilot)))
         text += picture(monitor(pilot))
