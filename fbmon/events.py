@@ -55,6 +55,7 @@ class TrainingStarted(Fact, frozen=True):
     clip_norm: float | None = None
     target_val_accuracy: float | None = None
     target_source: str = ""
+    validation_every: int = 0  # steps; 0: not told
 
 
 class ProgressMade(Fact, frozen=True):

@@ -1,7 +1,10 @@
 """A run in memory: its events folded into series, notes and a state; the same from queue or journal."""
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import stdev
 from typing import assert_never
 
 from fbmon import metrics
@@ -53,6 +56,7 @@ class Store:
     utilization: dict[str, Series] = field(default_factory=dict)  # percent, by device
     memory: dict[str, Series] = field(default_factory=dict)  # percent of the device's own, by device
     best: Best | None = None
+    paused: bool = False
     ended: RunEnded | None = None
     repeats: list[int] = field(default_factory=list)  # steps whose pass over the data was repeated
     clocks: list[tuple[float, float]] = field(default_factory=list)  # from when on, how far 1970 is behind `elapsed`
@@ -83,6 +87,22 @@ class Store:
             return None
         (first_step, first_time), (last_step, last_time) = self._pace[0], self._pace[-1]
         return (last_time - first_time) / (last_step - first_step) * (self.steps - self.step)
+
+    def seconds_left_deviation(self) -> float | None:
+        """The standard deviation of `seconds_left`, were the steps to come as uneven as the last 50; None below 3."""
+        if self.seconds_left() is None or len(self._pace) < 4:
+            return None
+        paces = [(then - now) / (after - before) for (before, now), (after, then) in pairwise(self._pace)]
+        left = self.steps - self.step
+        # Of the sum of the steps to come, and of the mean that stands for each of them.
+        return stdev(paces) * math.sqrt(left + left**2 / len(paces))
+
+    def steps_to_validation(self) -> int | None:
+        """How many steps from now the next validation comes; None where that is not told."""
+        every = self.plan.validation_every if self.plan else 0
+        if not every or self.step >= self.steps:
+            return None
+        return min(every - (self.step - 1) % every if self.step else 1, self.steps - self.step)
 
     def clipped_share(self) -> float:
         """The share of the steps taken that were clipped."""
@@ -121,7 +141,10 @@ class Store:
             case NonFiniteFound(step=step, names=names):
                 self._note(event, step, "error", f"not finite at step {step}: {', '.join(names)}", "nonfinite")
             case CommandTaken(command=command, source=source):
-                self._note(event, self.step, "warning", f"{command} asked for by {source}", "command")
+                self.paused = (self.paused or command == "pause") and command != "resume"
+                if command == "resume":
+                    self._pace.clear()  # the pause is no measure of what is to come
+                self._note(event, self.step, "warning", f"{command.replace('_', ' ')} asked for by {source}", "command")
             case RunEnded():
                 self._ended(event)
             case _:

@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,3 +187,24 @@ def test_whatever_lines_a_journal_has_lost_the_rest_is_remembered(kept: list[int
     left = store.seconds_left()
     assert left is None or math.isfinite(left)
     assert (store.ended is not None) == (len(STORY) - 1 in kept)
+
+
+def test_the_time_left_has_a_spread_as_wide_as_the_steps_were_uneven() -> None:
+    plan = msgspec.structs.replace(PLAN, steps=100)
+    even = told(plan, *(StepTaken(step, {}, elapsed=2.0 * step) for step in range(1, 51)))
+    assert (even.seconds_left(), even.seconds_left_deviation()) == (100, 0)
+    assert told(plan, step(1), step(2)).seconds_left_deviation() is None
+    # Steps of 1 and 3 seconds in turn: a standard deviation of 1, over 50 steps to come and a mean of 50 steps.
+    uneven = told(plan, *(StepTaken(step, {}, elapsed=2.0 * step + step % 2) for step in range(1, 51)))
+    assert uneven.seconds_left_deviation() == pytest.approx(math.sqrt(50 + 50**2 / 49), rel=0.02)
+
+
+def test_the_next_validation_comes_after_the_first_step_then_every_so_many_and_after_the_last() -> None:
+    plan = msgspec.structs.replace(PLAN, steps=12, validation_every=5)
+    left = [told(plan, *(step(number) for number in range(1, done + 1))).steps_to_validation() for done in range(13)]
+    assert left == [1, 5, 4, 3, 2, 1, 5, 4, 3, 2, 1, 1, None]  # after steps 1, 6, 11 and 12
+
+
+def test_a_run_is_paused_from_its_pause_to_its_resume() -> None:
+    pause, resume = CommandTaken("pause", "the screen"), CommandTaken("resume", "the screen")
+    assert [told(step(1), *commands).paused for commands in ([], [pause], [pause, resume])] == [False, True, False]

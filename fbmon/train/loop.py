@@ -145,6 +145,7 @@ class Loop:
             parameters=sum(parameter.numel() for parameter in self._model.parameters()),
             device=f"{device} ({name})" if is_cuda else name,
             precision=recipe.precision,
+            validation_every=recipe.validation.every,
             clip_norm=recipe.clip.norm if recipe.clip else None,
             target_val_accuracy=recipe.target.val_accuracy if recipe.target else None,
             target_source=recipe.target.source if recipe.target else "",

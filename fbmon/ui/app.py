@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from fbmon.events import DeviceSampled, ProgressMade
+from fbmon.events import Command, DeviceSampled, ProgressMade
 from fbmon.folder import RunFolder, every
 from fbmon.store import Store
 from fbmon.text import clean, clean_lines
@@ -140,6 +140,29 @@ class MonitorApp(App[int]):
         elif not isinstance(self.screen, LeaveScreen):
             self.push_screen(LeaveScreen(clean(self._source.folder.name)), self._answered)
 
+    def action_pause(self) -> None:
+        """Ask whether to pause the training, or to let it go on."""
+        if self.store.paused:
+            self._confirm("The training is paused.", "Go on", "resume")
+        else:
+            self._confirm("Pause the training at its next block? It keeps its memory and its GPU.", "Pause", "pause")
+
+    def action_save(self) -> None:
+        """Ask whether to save a checkpoint."""
+        self._confirm("Save a checkpoint when this step is over?", "Save", "checkpoint")
+
+    def _confirm(self, question: str, yes: str, command: Command) -> None:
+        from fbmon.ui.confirm import ConfirmScreen
+
+        def answered(wanted: bool | None) -> None:
+            if wanted:
+                self._source.ask(command, "the screen")
+
+        if self._alive and len(self.screen_stack) == 1:
+            self.push_screen(ConfirmScreen(question, yes), answered)
+        elif not self._alive:
+            self.notify("The training has ended.", markup=False)
+
     def action_help(self) -> None:
         from fbmon.ui.help import HelpScreen
 
@@ -188,10 +211,11 @@ class MonitorApp(App[int]):
     def _answered(self, answer: Answer | None) -> None:
         if answer == "leave":
             self.exit()
-        elif answer == "stop":
+        elif answer is not None:
             self._stopping = True
-            self._source.ask("stop", "the screen")
-            self.notify("Stopping at the next block; the state is saved first.", markup=False)
+            self._source.ask(answer, "the screen")
+            when = "at the next block" if answer == "stop" else "after this step"
+            self.notify(f"Stopping {when}; the state is saved first.", markup=False)
 
     def _draw_after_a_pause(self) -> None:
         """Draw now what comes after a frame without news; what comes sooner waits for the timer."""

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-Answer = Literal["leave", "stop"]
+Answer = Literal["leave", "stop", "stop_after_step"]
 
 
 class LeaveScreen(ModalScreen[Answer | None]):
@@ -26,6 +26,7 @@ class LeaveScreen(ModalScreen[Answer | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l,enter", "answer('leave')", "Leave it running"),
         Binding("s", "answer('stop')", "Stop it"),
+        Binding("a", "answer('stop_after_step')", "After this step"),
         Binding("escape,q", "dismiss(None)", "Stay"),
         Binding("up", "app.focus_previous", show=False),
         Binding("down", "app.focus_next", show=False),
@@ -40,11 +41,12 @@ class LeaveScreen(ModalScreen[Answer | None]):
             yield Static(Content(f"{self._run} is running. It goes on without this screen."))
             yield Button("Leave it running (l)", id="leave", variant="primary", compact=True)
             yield Button("Stop it; it saves first (s)", id="stop", variant="warning", compact=True)
+            yield Button("Stop it after this step (a)", id="stop_after_step", variant="warning", compact=True)
             yield Button("Stay (esc)", id="stay", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         match event.button.id:
-            case "leave" | "stop" as answer:
+            case "leave" | "stop" | "stop_after_step" as answer:
                 self.dismiss(answer)
             case _:
                 self.dismiss(None)

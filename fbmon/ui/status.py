@@ -50,6 +50,8 @@ def _state(store: Store, *, alive: bool, silent: float) -> tuple[str, str]:
         return store.ended.state, "bold green" if good else "bold red" if store.ended.exit_code < 75 else "bold yellow"
     if not alive:
         return "gone without a last word", "bold red"
+    if store.paused:
+        return "paused", "bold yellow"
     if store.phase != "training":
         return store.phase, "bold yellow"
     if silent > _SILENCE_SECONDS:
@@ -62,11 +64,14 @@ def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
     progress = store.progress
     details = [f"elapsed {duration(elapsed)}"]
     if alive and store.ended is None:
-        details.append(f"ETA {duration(store.seconds_left())}")
+        details.append(_eta(store))
         if progress and progress.task == "downloading":
             details.insert(0, f"{progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB")
         elif progress:
             details.insert(0, f"block {progress.done}/{progress.total}")
+        steps = store.steps_to_validation()
+        if steps is not None:
+            details.append(f"validation in {steps} step{'s'[: steps > 1]}")
     speed = store.latest.get("images_per_second")
     if speed is not None:
         details.append(f"{metrics.show('images_per_second', speed)} images/s")
@@ -76,6 +81,14 @@ def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
     if store.plan and store.plan.clip_norm is not None and store.step:
         details.append(f"clipped {store.clipped_share():.0%}")
     return details
+
+
+def _eta(store: Store) -> str:
+    """The time to the end, with its standard deviation where that is more than a fiftieth of it."""
+    left, deviation = store.seconds_left(), store.seconds_left_deviation()
+    if left is None or deviation is None or deviation < left / 50:
+        return f"ETA {duration(left)}"
+    return f"ETA {duration(left)} ± {duration(deviation)}"
 
 
 def _distance(store: Store) -> str:

@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 
 from fbmon.events import (
     Command,
+    CommandTaken,
     DeviceSampled,
     Event,
     GradientClipped,
@@ -147,7 +148,7 @@ TITLES = {
     [
         ((60, 20), FIRST[:2]),
         ((80, 24), FIRST),
-        ((80, 40), list(TITLES)),
+        ((80, 40), [*FIRST, "shares", "speed"]),
         ((120, 24), [*FIRST, "shares", "speed"]),
         ((120, 40), list(TITLES)),
         ((160, 48), list(TITLES)),
@@ -222,6 +223,35 @@ async def test_s_asks_the_run_to_stop_and_leaves_when_it_has(tmp_path: Path) -> 
 
         await until(pilot, lambda: not pilot.app.is_running)
     assert pilot.app.return_code == 0
+
+
+async def test_a_asks_the_run_to_stop_after_its_step(tmp_path: Path) -> None:
+    script = Script(tmp_path / "tiny-1", training())
+    async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        await pilot.press("q", "a")
+        await until(pilot, lambda: script.asked == [("stop_after_step", "the screen")])
+        assert pilot.app.is_running
+
+
+async def test_p_pauses_and_lets_go_on_and_ctrl_s_saves_each_after_a_question(tmp_path: Path) -> None:
+    script = Script(tmp_path / "tiny-1", [*training(), CommandTaken("pause", "the screen", elapsed=40)])
+    async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
+        assert " ● paused  tiny-1" in await shown(pilot)
+        await pilot.press("p")
+        assert "The training is paused." in picture(monitor(pilot))
+        await pilot.press("escape")
+        assert script.asked == []
+        await pilot.press("p", "y")
+        await pilot.press("ctrl+s")
+        assert "Save a checkpoint when this step is over?" in picture(monitor(pilot))
+        await pilot.press("enter")
+        assert script.asked == [("resume", "the screen"), ("checkpoint", "the screen")]
+        monitor(pilot).store.apply(CommandTaken("resume", "the screen", elapsed=50))
+        await pilot.press("p")
+        assert "Pause the training at its next block?" in picture(monitor(pilot))
+        await pilot.press("y")
+        assert script.asked[-1] == ("pause", "the screen")
 
 
 async def test_q_on_an_ended_run_leaves_at_once(tmp_path: Path) -> None:
