@@ -53,11 +53,11 @@ STEP = (
     Metric("clipped_blocks", "clipped", CLIPPED_BLOCKS, ".0%"),
     Metric("images_per_second", "images/s", SPEED, ",.0f"),
     Metric("step_seconds", "step", STEP_TIME, ".3g"),
-    Metric("data_seconds", "data", PARTS, ".3g"),
+    Metric("data_seconds", "data", PARTS, ".3g", "△"),
     Metric("gradient_seconds", "gradient", PARTS, ".3g"),
     Metric("penalty_seconds", "penalty", PARTS, ".3g", "+"),
     Metric("mean_seconds", "mean", PARTS, ".3g", "○"),
-    Metric("update_seconds", "update", PARTS, ".3g"),
+    Metric("update_seconds", "update", PARTS, ".3g", "×"),
     Metric("param_norm", "norm", WEIGHTS, ".3f"),
 )
 VALIDATION = (
