@@ -24,6 +24,7 @@ class Metric:
     label: str
     chart: Chart
     format: str = ".4f"
+    best: Literal["lowest", "highest"] = "lowest"
 
 
 LOSS = Chart("loss", "loss", "log", ".3g")  # three of them have to fit
@@ -43,7 +44,7 @@ STEP = (
     Metric("loss", "train", LOSS),
     Metric("full_loss", "full", LOSS),
     Metric("penalty_share", "penalty", PENALTY, ".3g"),
-    Metric("accuracy", "train", ACCURACY),
+    Metric("accuracy", "train", ACCURACY, best="highest"),
     Metric("grad_norm", "before clipping", GRADIENT),
     Metric("block_grad_norm", "rms over blocks", BLOCK_GRADIENT),
     Metric("clipped_blocks", "clipped", CLIPPED_BLOCKS, ".3f"),
@@ -55,11 +56,11 @@ STEP = (
     Metric("penalty_seconds", "penalty", PARTS, ".3g"),
     Metric("mean_seconds", "mean", PARTS, ".3g"),
     Metric("update_seconds", "update", PARTS, ".3g"),
-    Metric("images_per_second", "images/s", SPEED, ",.0f"),
+    Metric("images_per_second", "images/s", SPEED, ",.0f", "highest"),
 )
 VALIDATION = (
     Metric("val_loss", "val", LOSS),
-    Metric("val_accuracy", "val", ACCURACY),
+    Metric("val_accuracy", "val", ACCURACY, best="highest"),
 )
 METRICS = STEP + VALIDATION
 BY_NAME = {metric.name: metric for metric in METRICS}
