@@ -24,7 +24,6 @@ class Metric:
     label: str
     chart: Chart
     format: str = ".4f"
-    best: Literal["lowest", "highest"] = "lowest"
 
 
 LOSS = Chart("loss", "loss", "log", ".3g")  # three of them have to fit
@@ -44,7 +43,7 @@ STEP = (
     Metric("loss", "train", LOSS),
     Metric("full_loss", "full", LOSS),
     Metric("penalty_share", "penalty", PENALTY, ".3g"),
-    Metric("accuracy", "train", ACCURACY, best="highest"),
+    Metric("accuracy", "train", ACCURACY),
     Metric("grad_norm", "before clipping", GRADIENT),
     Metric("block_grad_norm", "rms over blocks", BLOCK_GRADIENT),
     Metric("clipped_blocks", "clipped", CLIPPED_BLOCKS, ".3f"),
@@ -56,14 +55,15 @@ STEP = (
     Metric("penalty_seconds", "penalty", PARTS, ".3g"),
     Metric("mean_seconds", "mean", PARTS, ".3g"),
     Metric("update_seconds", "update", PARTS, ".3g"),
-    Metric("images_per_second", "images/s", SPEED, ",.0f", "highest"),
+    Metric("images_per_second", "images/s", SPEED, ",.0f"),
 )
 VALIDATION = (
     Metric("val_loss", "val", LOSS),
-    Metric("val_accuracy", "val", ACCURACY, best="highest"),
+    Metric("val_accuracy", "val", ACCURACY),
 )
 METRICS = STEP + VALIDATION
 BY_NAME = {metric.name: metric for metric in METRICS}
+HIGHEST_IS_BEST = frozenset({"accuracy", "val_accuracy", "images_per_second"})  # of all others the lowest
 
 
 def show(name: str, value: float | None) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fbmon.cli.compare import compare
+from fbmon.cli.export import export
 from fbmon.cli.output import report
 from fbmon.cli.recipe import recipe_commands
 from fbmon.cli.run import run
@@ -28,6 +29,7 @@ app.command()(watch)
 app.command()(stop)
 app.command(cls=QueryCommand)(runs)
 app.command(cls=QueryCommand)(compare)
+app.command(cls=QueryCommand)(export)
 app.add_typer(recipe_commands, name="recipe")
 
 

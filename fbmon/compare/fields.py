@@ -80,7 +80,7 @@ def _of_setting(name: str) -> Field:
 
 
 def _of_metric(name: str, aggregate: str, metric: str) -> Field:
-    highest = metrics.BY_NAME[metric].best == "highest"
+    highest = metric in metrics.HIGHEST_IS_BEST
     value = AGGREGATES[aggregate]
 
     def of_run(run: Run) -> Value:
