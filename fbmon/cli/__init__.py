@@ -8,6 +8,7 @@ import typer
 from fbmon.cli.compare import compare
 from fbmon.cli.export import export
 from fbmon.cli.output import report
+from fbmon.cli.plan import plan
 from fbmon.cli.recipe import recipe_commands
 from fbmon.cli.run import run
 from fbmon.cli.runs import runs
@@ -30,6 +31,7 @@ app.command()(stop)
 app.command(cls=QueryCommand)(runs)
 app.command(cls=QueryCommand)(compare)
 app.command(cls=QueryCommand)(export)
+app.command(no_args_is_help=True)(plan)
 app.add_typer(recipe_commands, name="recipe")
 
 
