@@ -10,6 +10,7 @@ from fbmon.cli.export import export
 from fbmon.cli.output import report
 from fbmon.cli.plan import plan
 from fbmon.cli.recipe import recipe_commands
+from fbmon.cli.reproduce import reproduce
 from fbmon.cli.run import run
 from fbmon.cli.runs import runs
 from fbmon.cli.stop import stop
@@ -32,6 +33,7 @@ app.command(cls=QueryCommand)(runs)
 app.command(cls=QueryCommand)(compare)
 app.command(cls=QueryCommand)(export)
 app.command(no_args_is_help=True)(plan)
+app.command()(reproduce)
 app.add_typer(recipe_commands, name="recipe")
 
 
