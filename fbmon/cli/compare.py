@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from fbmon.cli.complete import column_names
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from fbmon.cli.output import print_json
 from fbmon.cli.tables import (
@@ -28,7 +29,11 @@ def compare(
     sort: Sort = None,
     group: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="One row for all runs alike in it: mean ± sd over n finished ones."),
+        typer.Option(
+            metavar="COLUMN",
+            help="One row for all runs alike in it, as recipe: mean ± sd over n finished ones.",
+            autocompletion=column_names,
+        ),
     ] = None,
     only_changed: Annotated[
         bool, typer.Option("--only-changed", help="Leave out columns that say the same of all runs.")
@@ -44,8 +49,13 @@ def compare(
 ) -> None:
     """Put runs side by side: final and best values beside the reported ones, and the settings in which they differ.
 
-    Examples: fbmon compare · fbmon compare 'fb_*' --sort val_accuracy:max · fbmon compare state:finished
-    optimizer.lr>=0.4 -name:debug --group recipe --markdown · fbmon compare --columns run,best.val_accuracy,time
+    \b
+    Examples:
+      fbmon compare
+      fbmon compare 'fb_*' --sort val_accuracy:max
+      fbmon compare state:finished 'optimizer.lr>=0.4' -name:debug
+      fbmon compare --group recipe --markdown
+      fbmon compare --columns run,best.val_accuracy,time --csv
     """
     if list_columns:
         _list_columns(json)

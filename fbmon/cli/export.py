@@ -40,8 +40,12 @@ def export(
 ) -> None:
     """Write runs in the formats of other tools, and print what was written. Default: the newest run, as a report.
 
-    Examples: fbmon export · fbmon export 'fb_*' state:finished --to html · fbmon export quickstart --to tensorboard
-    --out logs · fbmon export seed=0 --to csv
+    \b
+    Examples:
+      fbmon export
+      fbmon export 'fb_*' state:finished --to html
+      fbmon export quickstart --to tensorboard --out logs
+      fbmon export seed=0 --to csv
     """
     from fbmon import folder as folders
     from fbmon.compare import read, select

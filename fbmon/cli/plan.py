@@ -25,8 +25,13 @@ def plan(
 ) -> None:
     """Say what a recipe would cost on this machine: blocks, steps, FLOP, memory, hours; nothing is started.
 
-    A few blocks are timed on random images, so no data set is needed. Examples: fbmon plan fb_strong_reg · fbmon plan
-    quickstart --set gradient.block=256 · fbmon plan resnet152/fb_longer --devices cuda --json
+    A few blocks are timed on random images, so no data set is needed.
+
+    \b
+    Examples:
+      fbmon plan fb_strong_reg
+      fbmon plan quickstart --set gradient.block=256
+      fbmon plan resnet152/fb_longer --devices cuda --json
     """
     from fbmon import recipe as recipes
     from fbmon.plan import measure

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fbmon.cli.complete import table_names
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, NoUi, RunsDir, Ui, UiOption, choose_ui
 from fbmon.cli.output import print_json
 from fbmon.cli.run import DataDir, Devices, Overrides, Steps, asked_settings, choose_device, data_folder
@@ -25,7 +26,12 @@ _COLUMNS = "reported,val_accuracy,difference,best.val_accuracy,clipped,time,stat
 
 def reproduce(
     table: Annotated[
-        str | None, typer.Argument(metavar="[TABLE]", help="A table, as main or digits; without it they are listed.")
+        str | None,
+        typer.Argument(
+            metavar="[TABLE]",
+            help="A table, as main or digits; without it they are listed.",
+            autocompletion=table_names,
+        ),
     ] = None,
     seeds: Annotated[str, typer.Option(metavar="0,1,2|0-4", help="The seeds of every recipe.")] = "0",
     dry_run: Annotated[
@@ -46,8 +52,14 @@ def reproduce(
     """Run the recipes of one of the paper's tables one after the other, and end with the table: ours beside theirs.
 
     Runs of the same settings that are finished already are not run again, and one that is still running is watched to
-    its end: stop or lose it at any point, and the same command goes on. Examples: fbmon reproduce · fbmon reproduce
-    digits --seeds 0-2 · fbmon reproduce main --dry-run · fbmon reproduce fixed --ui none --markdown
+    its end: stop or lose it at any point, and the same command goes on.
+
+    \b
+    Examples:
+      fbmon reproduce
+      fbmon reproduce digits --seeds 0-2
+      fbmon reproduce main --dry-run
+      fbmon reproduce fixed --ui none --markdown
     """
     from fbmon import reproduce as tables
 

@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
+from fbmon.cli.complete import recipe_names
 from fbmon.cli.options import DEFAULT_RUNS_DIR, NoUi, RunsDir, Ui, UiOption, choose_ui
 from fbmon.errors import UsageError
 from fbmon.text import clean
 
 RecipeArgument = Annotated[
-    str, typer.Argument(help="A recipe file, or the name of a shipped one (`fbmon recipe list`).")
+    str,
+    typer.Argument(
+        help="A recipe file, or the name of a shipped one (`fbmon recipe list`).", autocompletion=recipe_names
+    ),
 ]
 Steps = Annotated[int | None, typer.Option(min=1, help="Stop after this many steps; the schedule stays.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="The seed of weights and augmentation.")]

@@ -37,7 +37,11 @@ def runs(
 
     Running means alive; stalled: alive but silent; killed: gone without a word; damaged: nothing of it can be read.
 
-    Examples: fbmon runs · fbmon runs state:running · fbmon runs seen<1d --sort val_accuracy --json
+    \b
+    Examples:
+      fbmon runs
+      fbmon runs state:running
+      fbmon runs 'seen<1d' --sort val_accuracy --json
     """
     from fbmon.compare.columns import LIST_COLUMNS, columns_for
 

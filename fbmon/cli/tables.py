@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from fbmon.cli.complete import column_names, query_words
 from fbmon.cli.output import print_json
 from fbmon.errors import UsageError
 
@@ -25,6 +26,7 @@ Runs = Annotated[
         metavar="[RUN|QUERY]...",
         help="Runs by path, name, beginning of a name or glob, and conditions such as state:finished "
         "optimizer.lr>=0.4 best.val_accuracy>0.95 -name:debug. Default: all runs.",
+        autocompletion=query_words,
     ),
 ]
 Columns = Annotated[
@@ -33,7 +35,11 @@ Columns = Annotated[
 ]
 Sort = Annotated[
     str | None,
-    typer.Option(metavar="COLUMN[:HOW]", help="As val_accuracy:max, loss or optimizer.lr:desc; best first."),
+    typer.Option(
+        metavar="COLUMN[:HOW]",
+        help="As val_accuracy:max, loss or optimizer.lr:desc; best first.",
+        autocompletion=column_names,
+    ),
 ]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, with values at full precision.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")]

@@ -1,10 +1,12 @@
 """A run or a comparison as one HTML file that opens offline and prints well: table, curves, recipes, environment."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from fbmon.compare import Run
 from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for
+from fbmon.compare.facts import show_plain
+from fbmon.compare.fields import find
 from fbmon.compare.settings import differing
 from fbmon.compare.table import Table, lay_out
 from fbmon.events import DeviceSampled
@@ -15,6 +17,7 @@ from fbmon.store import Note, Store
 from fbmon.text import clean, clean_lines, duration
 
 _NOTES = 40  # the newest of a run's events
+_WIDE = 5  # runs beside each other in a table of settings
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -42,7 +45,7 @@ def page(runs: Sequence[Run]) -> str:
         f"<h1>{_words(title)}</h1>",
         f'<p class="about">{_about(runs)}</p>',
         "<h2>Results</h2>",
-        _table(lay_out(runs, columns_for(runs, None, DEFAULT_COLUMNS, with_settings=len(runs) > 1))),
+        _table(lay_out(runs, columns_for(runs, None, DEFAULT_COLUMNS, with_settings=False))),
         *_differences(runs),
         "<h2>Curves</h2>",
         f'<div class="charts">{"".join(map(picture.single, panels.of(runs)))}</div>',
@@ -71,24 +74,36 @@ def _about(runs: Sequence[Run]) -> str:
 
 
 def _table(table: Table) -> str:
-    sides = ['class="right"' if column.is_right else "" for column in table.columns]
-    head = "".join(
-        f"<th {side}>{_words(column.heading)}</th>" for column, side in zip(table.columns, sides, strict=True)
+    heads = [(column.heading, column.is_right) for column in table.columns]
+    return _html_table(heads, [[cell.text for cell in row] for row in table.rows])
+
+
+def _html_table(heads: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]]) -> str:
+    """`heads` are the headings, each with whether its column stands on the right."""
+    sides = [' class="right"' if is_right else "" for _, is_right in heads]
+    head = "".join(f"<th{side}>{_words(heading)}</th>" for (heading, _), side in zip(heads, sides, strict=True))
+    body = "".join(
+        f"<tr>{''.join(f'<td{side}>{_words(cell)}</td>' for cell, side in zip(row, sides, strict=True))}</tr>"
+        for row in rows
     )
-    rows = (
-        "".join(f"<td {side}>{_words(cell.text)}</td>" for cell, side in zip(row, sides, strict=True))
-        for row in table.rows
-    )
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _differences(runs: Sequence[Run]) -> Iterator[str]:
+    """A row for each setting in which runs differ, a column for each run; turned where there are more runs."""
     if len(runs) < 2:
         return
     names = differing(runs)
     yield "<h2>What differs between the recipes</h2>"
-    yield f"<p>{_words(', '.join(names), 1000) or 'Nothing.'}</p>"
+    if not names:
+        yield "<p>Nothing.</p>"
+        return
+    cells = [[show_plain(find(name, runs).value(run)) for run in runs] for name in names]
+    by_run, by_setting = [run.name for run in runs], names
+    if len(runs) > _WIDE:
+        cells, by_run, by_setting = [list(column) for column in zip(*cells, strict=True)], by_setting, by_run
+    heads = [("", False), *((heading, True) for heading in by_run)]
+    yield _html_table(heads, [[name, *row] for name, row in zip(by_setting, cells, strict=True)])
 
 
 def _of_run(run: Run, *, is_open: bool) -> Iterator[str]:
