@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fbmon import summary
+from fbmon.compare.many import read_all
 from fbmon.events import CommandTaken, Event, NonFiniteFound, PhaseEntered, StepTaken
 from fbmon.folder import RunFolder
 from fbmon.journal import unseal
@@ -155,3 +156,18 @@ def test_a_run_leaves_its_summary_behind_when_it_ends(finished: dict[str, Ended]
 
     assert kept["size"] == folder.journal.stat().st_size
     assert kept["summary"]["ended"]["state"] == "finished"
+
+
+def test_many_long_journals_are_read_by_several_processes_and_the_runs_stay_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fbmon.compare.many._LONG_BYTES", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    folders = [write_run(tmp_path, f"run-{k}", story(accuracies=accuracies(k + 2))) for k in range(5)]
+    told: list[int] = []
+
+    runs = read_all([*folders, RunFolder(tmp_path / "none")], told.append)
+
+    assert [run.summary.step for run in runs] == [2, 3, 4, 5, 6, 0]
+    assert [run.name for run in runs[:5]] == [folder.name for folder in folders]
+    assert told == [5]

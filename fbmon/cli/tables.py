@@ -87,8 +87,13 @@ def chosen_runs(runs_dir: Path, arguments: list[str], sort: str | None) -> "list
     from fbmon.compare import select
     from fbmon.compare.order import sort_by
 
-    runs = select(runs_dir, arguments)
+    runs = select(runs_dir, arguments, _say_that_it_takes_a_while)
     return sort_by(runs, sort) if sort else runs
+
+
+def _say_that_it_takes_a_while(journals: int) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"reading {journals:,} journals that have no summary yet ...\n")
 
 
 def print_table(runs: "list[Run]", columns: "list[Field]", group: str | None, wanted: "Format") -> None:

@@ -35,9 +35,9 @@ class Run:
         return self.summary.steps or int(self.settings.get("steps", 0))
 
 
-def read(folder: RunFolder) -> Run:
-    """The run in a folder; a damaged or half-written one as what it is."""
-    summary = read_summary(folder)
+def read(folder: RunFolder, summary: Summary | None = None) -> Run:
+    """The run in a folder; a damaged or half-written one as what it is. `summary` is its own, if it was read before."""
+    summary = summary or read_summary(folder)
     sign = _last_sign(folder, summary)
     return Run(folder.name, folder.path, summary, state(folder, summary, sign), sign, read_settings(folder.resolved))
 

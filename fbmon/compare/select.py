@@ -4,17 +4,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fbmon import folder as folders
+from fbmon.compare.many import Notice, read_all
 from fbmon.compare.query import Query, is_glob, is_term, keep, matches_text, parse
-from fbmon.compare.run import Run, read
+from fbmon.compare.run import Run
 from fbmon.errors import UsageError
 from fbmon.folder import RunFolder
 from fbmon.text import clean
 
 
-def select(runs_dir: Path, arguments: Sequence[str]) -> list[Run]:
+def select(runs_dir: Path, arguments: Sequence[str], notice: Notice = lambda _journals: None) -> list[Run]:
     """The runs meant, in the order in which they are named, else newest first; nothing given means all in `runs_dir`.
 
-    Raises UsageError for a name or path that no run has, and for a query that makes no sense.
+    `notice` is called as in `read_all`. Raises UsageError for a name or path that no run has, and for a query that
+    makes no sense.
     """
     paths = [argument for argument in arguments if not is_term(argument) and _holds_runs(Path(argument))]
     queries = parse(argument for argument in arguments if argument not in paths)
@@ -22,21 +24,25 @@ def select(runs_dir: Path, arguments: Sequence[str]) -> list[Run]:
     found: dict[Path, Run] = {}
     read_already: dict[Path, Run] = {}
     for query in queries:
-        for run in _answer(query, paths, every, runs_dir, read_already):
+        for run in _answer(query, paths, every, runs_dir, read_already, notice):
             found.setdefault(run.path.resolve(), run)
     return list(found.values())
 
 
 def _answer(
-    query: Query, paths: Sequence[str], every: Sequence[RunFolder], runs_dir: Path, read_already: dict[Path, Run]
+    query: Query,
+    paths: Sequence[str],
+    every: Sequence[RunFolder],
+    runs_dir: Path,
+    read_already: dict[Path, Run],
+    notice: Notice,
 ) -> list[Run]:
     named = [folder for path in paths for folder in _in(Path(path))]
     for name in query.names:
         named += _named(name, every, runs_dir)
     meant = named if paths or query.names else every
-    for folder in meant:
-        if folder.path not in read_already:
-            read_already[folder.path] = read(folder)
+    new = {folder.path: folder for folder in meant if folder.path not in read_already}
+    read_already |= {run.path: run for run in read_all(list(new.values()), notice)}
     return keep([read_already[folder.path] for folder in meant], query.terms)
 
 

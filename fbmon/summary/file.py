@@ -45,13 +45,10 @@ def read(folder: RunFolder, *, keep: bool = True) -> Summary:
     """
     kept = _load(folder.summary)
     try:
-        status = os.stat(folder.journal)  # noqa: PTH116 - a thousand runs are listed in a second
-    except OSError:
-        return Summary()
-    if kept and (kept.size, kept.time) == (status.st_size, status.st_mtime_ns):
-        return kept.summary
-    try:
         with folder.journal.open("rb") as journal:
+            status = os.fstat(journal.fileno())
+            if kept and _is_of(kept, status):
+                return kept.summary
             start = kept if kept and _continues(journal, kept) else _NOTHING
             now = _fold_on(journal, start, status)
     except OSError:
@@ -59,6 +56,16 @@ def read(folder: RunFolder, *, keep: bool = True) -> Summary:
     if keep and (now.offset - start.offset >= _WORTH_BYTES):
         _keep(folder, now)
     return now.summary
+
+
+def unchanged(folder: RunFolder) -> Summary | None:
+    """The summary that is kept of a journal as it stands now; None where `read` would have to read the journal."""
+    kept = _load(folder.summary)
+    try:
+        status = os.stat(folder.journal)  # noqa: PTH116 - a thousand runs are listed in a second
+    except OSError:
+        return Summary()
+    return kept.summary if kept and _is_of(kept, status) else None
 
 
 def write(folder: RunFolder) -> None:
@@ -77,6 +84,10 @@ def _load(path: Path) -> _Kept | None:
     except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
     return kept if kept and kept.format == _FORMAT else None
+
+
+def _is_of(kept: _Kept, status: os.stat_result) -> bool:
+    return (kept.size, kept.time) == (status.st_size, status.st_mtime_ns)
 
 
 def _continues(journal: BinaryIO, kept: _Kept) -> bool:

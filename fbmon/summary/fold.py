@@ -29,6 +29,7 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     elapsed: float = 0.0  # of the newest event
     last_time: float = 0.0  # of the newest event, seconds since 1970; 0 if there is none
     slowest: float = 0.0  # seconds between two steps
+    step_elapsed: float = 0.0  # of the newest step
     clipped: int = 0  # steps
     damaged: int = 0  # lines
     not_finite: tuple[str, ...] = ()
@@ -82,7 +83,6 @@ class _Folding:
     def __init__(self, before: Summary) -> None:
         self._now = msgspec.structs.asdict(before)
         self._last: Event | None = None
-        self._step_elapsed = 0.0
         self._stepped, self._validated = _Told(), _Told()
 
     def add(self, event: Event | None) -> None:
@@ -127,9 +127,9 @@ class _Folding:
         return Summary(**self._now)
 
     def _pace(self, elapsed: float) -> None:
-        if self._step_elapsed:
-            self._now["slowest"] = max(self._now["slowest"], elapsed - self._step_elapsed)
-        self._step_elapsed = elapsed
+        if before := self._now["step_elapsed"]:
+            self._now["slowest"] = max(self._now["slowest"], elapsed - before)
+        self._now["step_elapsed"] = elapsed
 
 
 def _joined(before: dict[str, Digest], after: dict[str, Digest]) -> dict[str, Digest]:
