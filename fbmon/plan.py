@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -63,15 +64,24 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def measure(recipe: Recipe, devices: str = "auto", precisions: Sequence[str] = (), seconds: float = 10.0) -> Plan:
-    """The plan of a recipe, measured in its own precision and in `precisions`, about `seconds` long each.
+    """The plan of a recipe, measured in its own precision and in `precisions`, each for about `seconds`.
 
-    Takes the seconds that torch needs to load besides. Raises FbmonError where the measurement fails, as where memory
-    runs out.
+    Each takes a process of its own, so that none is charged for another's memory, and the seconds that torch needs to
+    load. A further precision that fails, as where the device does not know it, is left out. Raises FbmonError where the
+    recipe itself cannot be measured, as where memory runs out.
     """
-    command = [sys.executable, "-m", "fbmon.train.cost", "--devices", devices, "--seconds", str(seconds)]
-    result = subprocess.run(
-        [*command, *precisions], input=recipe.model_dump_json(), capture_output=True, text=True, check=False
-    )
+    plan = _measure_one(recipe, devices, recipe.precision, seconds)
+    timings = list(plan.timings)
+    for precision in precisions:
+        if precision != recipe.precision:
+            with suppress(FbmonError):
+                timings += _measure_one(recipe, devices, precision, seconds).timings
+    return msgspec.structs.replace(plan, timings=tuple(timings))
+
+
+def _measure_one(recipe: Recipe, devices: str, precision: str, seconds: float) -> Plan:
+    command = [sys.executable, "-m", "fbmon.train.cost", precision, "--devices", devices, "--seconds", str(seconds)]
+    result = subprocess.run(command, input=recipe.model_dump_json(), capture_output=True, text=True, check=False)
     if result.returncode:
         lines = result.stderr.strip().splitlines()
         reason = lines[-1] if lines else f"exit code {result.returncode}"

@@ -55,13 +55,20 @@ def lines(plan: "Plan") -> list[str]:
         "steps": f"{plan.steps:,} of {plan.images:,} images in {plan.blocks:,} blocks of up to {plan.block:,}; "
         f"{plan.validations:,} validations of {plan.val_images:,} images",
         "FLOP": f"{plan.flop:.3g} in all, {plan.step_flop:.3g} a step",
-        "device": f"{clean(plan.device)}; {plan.seconds_per_step():.3g} s a step "
+        "device": f"{clean(plan.device)}; {_show_seconds(plan.seconds_per_step())} a step "
         f"({own.blocks} blocks of {own.block} timed), {plan.step_flop / plan.seconds_per_step() / 1e12:.3g} TFLOP/s",
         "memory": f"{own.memory_mib + plan.data_mib:,.0f} MiB" + _caution(plan),
         "time": duration(plan.seconds()),
     }
     width = max(map(len, told))
     return [f"{name:<{width}}  {words}" for name, words in told.items()] + ["", *_alternatives(plan)]
+
+
+def _show_seconds(seconds: float) -> str:
+    """Three digits of a short time, hours and minutes of a long one."""
+    from fbmon.text import duration
+
+    return f"{seconds:.3g} s" if seconds < 100 else duration(seconds)
 
 
 def _caution(plan: "Plan") -> str:

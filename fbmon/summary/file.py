@@ -69,11 +69,11 @@ def unchanged(folder: RunFolder) -> Summary | None:
 
 
 def write(folder: RunFolder) -> None:
-    """Leave the summary of a run that has ended in its folder."""
-    with suppress(OSError):
-        status = folder.journal.stat()
-        with folder.journal.open("rb") as journal:
-            _keep(folder, _fold_on(journal, _NOTHING, status))
+    """Leave the summary of a run that has ended in its folder, however short its journal is."""
+    kept = _load(folder.summary)
+    with suppress(OSError), folder.journal.open("rb") as journal:
+        start = kept if kept and _continues(journal, kept) else _NOTHING
+        _keep(folder, _fold_on(journal, start, os.fstat(journal.fileno())))
 
 
 def _load(path: Path) -> _Kept | None:

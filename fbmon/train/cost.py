@@ -9,7 +9,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 import torch
@@ -50,27 +50,26 @@ _SHAPES: dict[str, _Shape] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="fbmon.train.cost")
-    parser.add_argument("precisions", nargs="*", help="others to measure in besides the recipe's own")
+    parser.add_argument("precision", choices=get_args(Precision))
     parser.add_argument("--devices", default="auto")
     parser.add_argument("--seconds", type=float, default=10.0)
     arguments = parser.parse_args()
     recipe = Recipe.model_validate_json(sys.stdin.read())
     try:
-        plan = make_plan(recipe, arguments.devices, arguments.precisions, arguments.seconds)
+        plan = make_plan(recipe, arguments.devices, arguments.precision, arguments.seconds)
     except (FbmonError, RuntimeError) as error:  # torch's out of memory is a RuntimeError
         sys.exit(str(error).splitlines()[0])
     sys.stdout.write(msgspec.json.encode(plan).decode() + "\n")
 
 
-def make_plan(recipe: Recipe, devices: str, precisions: list[Precision], seconds: float) -> Plan:
-    """The plan of a recipe, measured in its own precision and some others. Raises FbmonError for no such device."""
+def make_plan(recipe: Recipe, devices: str, precision: Precision, seconds: float) -> Plan:
+    """The plan of a recipe, measured in one precision. Raises FbmonError for no such device."""
     shape = _SHAPES[recipe.data.dataset]
     device = choose_device(devices)
     train, val = _first(shape.train, recipe.data.limit), _first(shape.val, recipe.data.val_limit)
     cut = blocks(train, recipe.data, recipe.gradient, recipe.seed, 1, torch.device("cpu"))
     taken = range(1, recipe.steps + 1)
     flop, val_flop, parameters = _count(recipe)
-    wanted: list[Precision] = [recipe.precision, *(other for other in precisions if other != recipe.precision)]
     threads = torch.get_num_threads()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} CPU thread{'s'[: threads > 1]}"
     return Plan(
@@ -86,7 +85,7 @@ def make_plan(recipe: Recipe, devices: str, precisions: list[Precision], seconds
         val_flop_per_image=val_flop,
         data_mib=(train + val) * shape.channels * shape.side**2 / 2**20,
         device=name,
-        timings=tuple(_time(recipe, precision, device, max(map(len, cut)), seconds) for precision in wanted),
+        timings=(_time(recipe, precision, device, max(map(len, cut)), seconds),),
     )
 
 

@@ -8,7 +8,7 @@ from fbmon.train.cost import make_plan
 
 
 def plan_of(name: str, *settings: str) -> Plan:
-    return make_plan(recipes.load(recipes.find(name), settings), "cpu", [], 0.01)
+    return make_plan(recipes.load(recipes.find(name), settings), "cpu", "float32", 0.01)
 
 
 def test_resnet18_takes_the_operations_it_is_known_for_and_the_penalty_doubles_them() -> None:
