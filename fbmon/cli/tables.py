@@ -129,15 +129,13 @@ def print_groups_json(runs: "list[Run]", columns: "list[Field]", group: str) -> 
 
 
 def _print_in_terminal(table: "Table") -> None:
-    """Without the columns for which there is no room; they are named below."""
+    """As several tables, one below the other, where there is not room for one."""
     import os
     import shutil
 
-    from fbmon.compare.render import fitting, text
+    from fbmon.compare.render import stacked, text
 
-    fitted, left_out = fitting(table, shutil.get_terminal_size().columns)
-    heading, _, rest = text(fitted).partition("\n")
-    bold, plain = ("", "") if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else ("\x1b[1m", "\x1b[0m")
-    sys.stdout.write(f"{bold}{heading}{plain}\n{rest}")
-    if left_out:
-        sys.stdout.write(f"no room for: {', '.join(left_out)} (--columns chooses)\n")
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    bold, normal = ("", "") if is_plain else ("\x1b[1m", "\x1b[0m")
+    parts = [text(part).partition("\n") for part in stacked(table, shutil.get_terminal_size().columns)]
+    sys.stdout.write("\n".join(f"{bold}{heading}{normal}\n{rest}" for heading, _, rest in parts))

@@ -13,11 +13,6 @@ DEFAULT_COLUMNS = (
     "last.val_accuracy", "reported", "difference", "final.loss", "final.val_loss", "clipped", "time",
 )  # fmt: skip
 LIST_COLUMNS = ("run", "state", "progress", "final.val_accuracy", "seen")
-# What goes first where a terminal is too narrow for all.
-DISPENSABLE = (
-    "last.val_accuracy", "best_step.val_accuracy", "final.val_loss", "final.loss", "time", "clipped",
-    "reported", "best.val_accuracy", "difference",
-)  # fmt: skip
 _ALWAYS = ("run", "state", "progress", "final.val_accuracy", "seen")
 
 

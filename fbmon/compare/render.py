@@ -3,9 +3,9 @@
 import csv
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, assert_never
 
-from fbmon.compare.columns import DISPENSABLE
 from fbmon.compare.fields import AGGREGATES, find
 from fbmon.compare.group import Group, Spread
 from fbmon.compare.run import Run
@@ -16,6 +16,9 @@ _LATEX_SIGNS = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "–": "--",
 }  # fmt: skip
+
+_GAP = "  "  # between columns of text
+_LEAST_NAME = 16  # signs of the first column that are left where there is little room
 
 
 def render(table: Table, wanted: Format) -> str:
@@ -36,27 +39,49 @@ def render(table: Table, wanted: Format) -> str:
 def text(table: Table) -> str:
     """Columns two blanks apart, numbers on the right."""
     cells = _with_headings(table, lambda cell: cell)
-    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    widths = _widths(cells)
     lines = []
     for row in cells:
         padded = [
             " " * (width - _width(cell)) + cell if column.is_right else cell + " " * (width - _width(cell))
             for cell, width, column in zip(row, widths, table.columns, strict=True)
         ]
-        lines.append("  ".join(padded).rstrip() + "\n")
+        lines.append(_GAP.join(padded).rstrip() + "\n")
     return "".join(lines)
 
 
-def fitting(table: Table, width: int) -> tuple[Table, list[str]]:
-    """The table without as many of the less telling columns as `width` demands, and which."""
-    left_out: list[str] = []
-    for name in DISPENSABLE:
-        if _width(text(table).partition("\n")[0]) <= width and max(map(_width, text(table).splitlines())) <= width:
-            break
-        if any(column.name == name for column in table.columns):
-            table = table.without(name)
-            left_out.append(name)
-    return table, left_out
+def stacked(table: Table, width: int) -> list[Table]:
+    """The table in as many as it takes to fit into `width`, one below the other, each with the first column.
+
+    The first column, mostly names, is shortened in the middle where that helps.
+    """
+    widths = _widths(_with_headings(table, lambda cell: cell))
+    others = [len(_GAP) + needed for needed in widths[1:]]
+    if widths[0] + sum(others) > width:
+        room = width - sum(others)
+        widths[0] = min(widths[0], max(_LEAST_NAME, room if room >= _LEAST_NAME else width // 3))
+    groups: list[list[int]] = [[0]]
+    used = widths[0]
+    for place, needed in enumerate(others, 1):
+        if used + needed > width and len(groups[-1]) > 1:
+            groups.append([0])
+            used = widths[0]
+        groups[-1].append(place)
+        used += needed
+    return [_shortened(table.only(group), widths[0]) for group in groups]
+
+
+def _shortened(table: Table, width: int) -> Table:
+    rows = tuple((replace(first, text=_middle_cut(first.text, width)), *others) for first, *others in table.rows)
+    return replace(table, rows=rows)
+
+
+def _middle_cut(name: str, width: int) -> str:
+    """Its beginning and its end: runs of one recipe differ at the end."""
+    if _width(name) <= width:
+        return name
+    end = (width - 1) // 2
+    return f"{name[: width - 1 - end]}…{name[-end:]}"
 
 
 def csv_text(table: Table) -> str:
@@ -131,6 +156,10 @@ def group_data(group: Group, table_row: Sequence[Cell], names: Sequence[str]) ->
         spread = cell.spread
         cells[name] = {"mean": spread.mean, "sd": spread.sd, "n": spread.n} if spread else cell.value
     return cells | {"runs": [run.name for run in group.runs]}
+
+
+def _widths(cells: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(_width, column)) for column in zip(*cells, strict=True)]
 
 
 def _with_headings(table: Table, change: Callable[[str], str]) -> list[list[str]]:

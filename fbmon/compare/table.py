@@ -37,13 +37,10 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
-    def without(self, name: str) -> "Table":
-        """The table without a column."""
-        kept = [place for place, column in enumerate(self.columns) if column.name != name]
-        return Table(
-            tuple(self.columns[place] for place in kept),
-            tuple(tuple(row[place] for place in kept) for row in self.rows),
-        )
+    def only(self, places: Sequence[int]) -> "Table":
+        """The table with only the columns at these places."""
+        rows = tuple(tuple(row[place] for place in places) for row in self.rows)
+        return Table(tuple(self.columns[place] for place in places), rows)
 
 
 def lay_out(runs: Sequence[Run], columns: Sequence[Field]) -> Table:

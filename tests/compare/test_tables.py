@@ -5,11 +5,15 @@ import io
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fbmon.compare import read
+from fbmon.compare import read, select
+from fbmon.compare.columns import columns_for
+from fbmon.compare.render import stacked, text
+from fbmon.compare.table import lay_out
 from fbmon.events import CommandTaken, RunEnded
 from fbmon.folder import RunFolder
 from tests.runs import story, write_run
@@ -180,3 +184,28 @@ def test_a_resumed_run_has_not_ended(tmp_path: Path) -> None:
 
     assert len(ended) == 1
     assert run.state == "killed"
+
+
+def test_a_table_too_wide_for_its_terminal_is_stacked_and_loses_nothing_but_the_middle_of_names(three: Path) -> None:
+    runs = select(three, [])
+    runs = [replace(run, name=f"a-run-with-a-long-name-{run.name}") for run in runs]
+    table = lay_out(runs, columns_for(runs, "run,state,val_accuracy,loss,seed,optimizer.lr", (), with_settings=False))
+
+    assert ["".join(text(part)) for part in stacked(table, 44)] == [
+        "run               state     val acc    loss\n"
+        "a-run-wi…ame-b-1  killed     0.5000  0.5000\n"
+        "a-run-wi…ame-a-2  finished   0.8500  0.3333\n"
+        "a-run-wi…ame-a-1  finished   0.7500  0.3333\n",
+        "run               seed  optimizer.lr\n"
+        "a-run-wi…ame-b-1     1           0.8\n"
+        "a-run-wi…ame-a-2     2           0.4\n"
+        "a-run-wi…ame-a-1     1           0.4\n",
+    ]
+    for width in range(20, 200):
+        parts = stacked(table, width)
+        assert [column.name for part in parts for column in part.columns[1:]] == [
+            column.name for column in table.columns[1:]
+        ]
+        for part in parts:
+            assert max(map(len, text(part).splitlines())) <= max(width, 16 + 2 + len("optimizer.lr"))
+    assert stacked(table, 200) == [table]
