@@ -21,7 +21,7 @@ import msgspec
 import fbmon
 from fbmon.errors import UsageError
 from fbmon.events import Command
-from fbmon.text import as_utf8, clean
+from fbmon.text import NAME_PATTERN, as_utf8, clean
 
 # What a signal to a run means; several of Slurm's may come in turn. While a process starts they are blocked, so that
 # none is lost or deadly before its handler stands.
@@ -60,6 +60,7 @@ class RunFolder:
         self.journal = path / "journal.jsonl"
         self.telemetry = path / "telemetry.jsonl"
         self.progress = path / "progress.json"
+        self.summary = path / "summary.json"
         self.log = path / "trainer.log"
         self.lock = path / "lock"
         self.inbox = path / "inbox"
@@ -135,8 +136,6 @@ def create(
 
     Never touches an existing run. Raises UsageError for a name that is none and where nothing can be written.
     """
-    from fbmon.recipe import NAME_PATTERN  # pydantic: 65 ms that whoever only looks at a run need not wait for
-
     if not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(
             f"--name {clean(name)}: must be 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
@@ -162,7 +161,7 @@ def every(runs_dir: Path) -> list[RunFolder]:
     """All runs in `runs_dir`, newest first."""
     if not runs_dir.is_dir():
         return []
-    found = [RunFolder(path) for path in runs_dir.iterdir() if _is_run(path)]
+    found = [RunFolder(path) for path in runs_dir.iterdir() if is_run(path)]
     return sorted(found, key=_created, reverse=True)
 
 
@@ -171,7 +170,7 @@ def find(runs_dir: Path, given: str | None) -> RunFolder:
 
     Raises UsageError when there is none.
     """
-    if given is not None and _is_run(Path(given)):
+    if given is not None and is_run(Path(given)):
         return RunFolder(Path(given).resolve())
     runs = every(runs_dir)
     # A whole name comes first: the second run of a second is called as the first one is, with -2 behind it.
@@ -207,18 +206,19 @@ def _candidates(name: str) -> Iterator[str]:
         number += 1
 
 
-def _is_run(path: Path) -> bool:
+def is_run(path: Path) -> bool:
+    """Whether a path is a run's folder, be it half made or half lost."""
     try:
-        return (path / "meta.json").is_file()
+        return (path / "meta.json").is_file() or (path / "journal.jsonl").is_file()
     except OSError:  # a name too long, a folder that may not be entered
         return False
 
 
 def _created(folder: RunFolder) -> tuple[float, str]:
-    try:
-        return folder.meta.stat().st_mtime, folder.name
-    except OSError:
-        return 0.0, folder.name
+    for path in (folder.meta, folder.resolved, folder.path):
+        with suppress(OSError):
+            return path.stat().st_mtime, folder.name
+    return 0.0, folder.name
 
 
 def _meta(name: str, now: datetime, recipe_file: Path, devices: str, data_dir: Path | None) -> Meta:

@@ -21,9 +21,15 @@ _LAST_LINE_WITHIN = 64 * 1024  # bytes; an event is a few hundred
 def seal(event: Event) -> bytes:
     """The event as one JSON object whose last key is the CRC-32 of everything before it; ends with a newline."""
     try:
-        body = _ENCODER.encode(event)[:-1]
+        encoded = _ENCODER.encode(event)
     except UnicodeEncodeError:  # the message of an exception, with the name of a file in it that is not UTF-8
-        body = _ENCODER.encode(_as_utf8(msgspec.to_builtins(event)))[:-1]
+        encoded = _ENCODER.encode(_as_utf8(msgspec.to_builtins(event)))
+    return seal_json(encoded)
+
+
+def seal_json(encoded: bytes) -> bytes:
+    """The same for any JSON object with at least one key."""
+    body = encoded[:-1]
     return body + _SEAL % zlib.crc32(body) + b"\n"
 
 
@@ -39,9 +45,14 @@ def _as_utf8(value: Any) -> Any:  # noqa: ANN401 - whatever JSON has
             return value
 
 
+def is_sealed(line: bytes) -> bool:
+    """Whether a line without its newline is as it was written."""
+    return line[-_SEAL_BYTES:] == _SEAL % zlib.crc32(line[:-_SEAL_BYTES])
+
+
 def unseal(line: bytes) -> Event | None:
     """The event in a line without its newline; None if the line is damaged or of a kind that is not known here."""
-    if line[-_SEAL_BYTES:] != _SEAL % zlib.crc32(line[:-_SEAL_BYTES]):
+    if not is_sealed(line):
         return None
     try:
         return _DECODER.decode(line)

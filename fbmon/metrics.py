@@ -70,6 +70,7 @@ DERIVED = (  # what the store makes of what is told
 METRICS = STEP + VALIDATION + DERIVED
 CHARTS = tuple(dict.fromkeys(metric.chart for metric in METRICS))  # in the order in which they are shown
 BY_NAME = {metric.name: metric for metric in METRICS}
+HIGHEST_IS_BEST = frozenset({"accuracy", "val_accuracy", "images_per_second"})  # of all others the lowest
 
 
 def show(name: str, value: float | None) -> str:

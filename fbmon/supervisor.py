@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from fbmon import summary
 from fbmon.errors import Exit
 from fbmon.events import Event, RunEnded, State
 from fbmon.folder import SIGNALS, RunFolder
@@ -35,14 +36,21 @@ def supervise(folder: RunFolder, queue: int | None) -> int:
     trainer = _start_trainer(folder, queue, environment)
     hurried = _forward_signals(trainer)
     _watch(trainer, folder, Sampler(devices, environment))
+    ended = _ended(folder, trainer.returncode, hurried=bool(hurried))
+    summary.write(folder)  # so that no table ever has to read the whole journal
+    return ended.exit_code
+
+
+def _ended(folder: RunFolder, code: int, *, hurried: bool) -> RunEnded:
+    """The last word: the trainer's own if it had one, else the supervisor's, which is written down here."""
     last = last_event(folder.journal)
     if isinstance(last, RunEnded):
-        return last.exit_code
+        return last
     journal = Journal(folder.journal)
-    ended = _last_word(trainer.returncode, last, hurried=bool(hurried))
+    ended = _last_word(code, last, hurried=hurried)
     journal.append(ended)
     journal.close()
-    return ended.exit_code
+    return ended
 
 
 def _environment() -> dict[str, str]:

@@ -2,6 +2,9 @@
 
 import re
 
+# What a recipe and a run may be called: it becomes the name of a folder.
+NAME_PATTERN = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"
+
 # C0 and C1 controls, soft hyphen, zero-width and bidirectional marks, line separators, byte-order mark, interlinear
 # and variation marks, surrogates, tag characters: whatever steers a terminal or hides text instead of being text.
 _STEERING = re.compile(

@@ -33,7 +33,18 @@ def imported(home: Path, statement: str, *arguments: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["runs"], ["recipe", "list"], ["recipe", "check", "quickstart"], ["compare"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["runs"],
+        ["recipe", "list"],
+        ["recipe", "check", "quickstart"],
+        ["compare"],
+        ["compare", "--group", "recipe", "--latex"],
+        ["export", "--to", "html"],
+        ["plan", "--help"],
+        ["reproduce"],
+    ],
     ids=" ".join,
 )
 def test_a_command_that_neither_trains_nor_shows_a_screen_imports_neither_torch_nor_textual(
@@ -44,6 +55,13 @@ def test_a_command_that_neither_trains_nor_shows_a_screen_imports_neither_torch_
     found = imported(tmp_path, "from fbmon.cli import main; main()", *arguments)
 
     assert found.isdisjoint({"torch", "torchvision", "textual"})
+
+
+def test_a_table_of_runs_needs_neither_numpy_nor_rich(finished: dict[str, Ended], tmp_path: Path) -> None:
+    (tmp_path / "runs").symlink_to(finished["plain"].folder.path.parent)
+
+    for command in ("runs", "compare"):
+        assert imported(tmp_path, "from fbmon.cli import main; main()", command).isdisjoint({"numpy", "rich"})
 
 
 def test_watching_a_run_in_plain_lines_imports_neither_torch_nor_textual(

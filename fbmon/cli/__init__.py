@@ -7,11 +7,15 @@ from typing import Annotated
 import typer
 
 from fbmon.cli.compare import compare
+from fbmon.cli.export import export
 from fbmon.cli.output import report
+from fbmon.cli.plan import plan
 from fbmon.cli.recipe import recipe_commands
+from fbmon.cli.reproduce import reproduce
 from fbmon.cli.run import run
 from fbmon.cli.runs import runs
 from fbmon.cli.stop import stop
+from fbmon.cli.tables import QueryCommand
 from fbmon.cli.watch import watch
 from fbmon.errors import FbmonError
 
@@ -23,8 +27,14 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, watch, stop, runs, compare):
-    app.command(no_args_is_help=command is run)(command)
+app.command(no_args_is_help=True)(run)
+app.command()(watch)
+app.command()(stop)
+app.command(cls=QueryCommand)(runs)
+app.command(cls=QueryCommand)(compare)
+app.command(cls=QueryCommand)(export)
+app.command(no_args_is_help=True)(plan)
+app.command()(reproduce)
 app.add_typer(recipe_commands, name="recipe")
 
 

@@ -1,90 +1,93 @@
 """`fbmon compare`: runs side by side."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from fbmon.cli.complete import column_names
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
-from fbmon.cli.output import make_console, print_json
+from fbmon.cli.output import print_json
+from fbmon.cli.tables import (
+    Columns,
+    Csv,
+    Latex,
+    Markdown,
+    Runs,
+    Sort,
+    choose_format,
+    chosen_runs,
+    no_run_message,
+    print_groups_json,
+    print_table,
+)
 from fbmon.errors import UsageError
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from fbmon.compare import Comparison, Row
-
-_DISPENSABLE = ("at step", "val loss", "loss", "time", "clipped")
 
 
 def compare(
-    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Default: all runs.")] = None,
+    runs: Runs = None,
+    columns: Columns = None,
+    sort: Sort = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="One row for all runs alike in it, as recipe: mean ± sd over n finished ones.",
+            autocompletion=column_names,
+        ),
+    ] = None,
+    only_changed: Annotated[
+        bool, typer.Option("--only-changed", help="Leave out columns that say the same of all runs.")
+    ] = False,
     json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    latex: Latex = False,
+    list_columns: Annotated[
+        bool, typer.Option("--list-columns", help="Name everything that columns, sorting and queries know, and leave.")
+    ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> None:
-    """Put runs side by side: final and best values, and the settings in which they differ.
+    """Put runs side by side: final and best values beside the reported ones, and the settings in which they differ.
 
-    Examples: fbmon compare · fbmon compare quickstart-20260101-120000 runs/other --json
+    \b
+    Examples:
+      fbmon compare
+      fbmon compare 'fb_*' --sort val_accuracy:max
+      fbmon compare state:finished 'optimizer.lr>=0.4' -name:debug
+      fbmon compare --group recipe --markdown
+      fbmon compare --columns run,best.val_accuracy,time --csv
     """
-    from fbmon import compare as comparing
-    from fbmon import folder as folders
-
-    chosen = [folders.find(runs_dir, run) for run in runs] if runs else folders.every(runs_dir)
-    if not chosen:
-        raise UsageError(f"no run in {runs_dir}", "start one with `fbmon run quickstart`")
-    table = comparing.compare([comparing.read(folder) for folder in chosen])
-    if json:
-        print_json(table)
+    if list_columns:
+        _list_columns(json)
         return
-    _print(table)
+    from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for
+    from fbmon.compare.columns import only_changed as changed_of
+    from fbmon.compare.render import run_data
+    from fbmon.compare.settings import differing
+
+    wanted = choose_format(csv, markdown, latex, json)
+    chosen = chosen_runs(runs_dir, runs or [], sort)
+    if not chosen:
+        raise UsageError(
+            no_run_message(runs_dir, runs or []), "`fbmon runs` lists all, `fbmon run quickstart` starts one"
+        )
+    shown = columns_for(chosen, columns, DEFAULT_COLUMNS, with_settings=True)
+    shown = changed_of(shown, chosen) if only_changed else shown
+    if json and group:
+        print_groups_json(chosen, shown, group)
+    elif json:
+        print_json({"runs": [run_data(run) for run in chosen], "differing": differing(chosen)})
+    else:
+        print_table(chosen, shown, group, wanted)
 
 
-def _print(comparison: "Comparison") -> None:
-    """The table; in a terminal too narrow for it, without the least telling columns."""
-    from rich.measure import Measurement
+def _list_columns(json: bool) -> None:
+    from fbmon.compare import fields
 
-    console = make_console()
-    left_out: set[str] = set()
-    for heading in ("", *_DISPENSABLE):
-        left_out.add(heading)
-        table = _table(comparison, left_out)
-        if Measurement.get(console, console.options.update(width=10_000), table).maximum <= console.width:
-            break
-    console.print(table)
-
-
-def _table(comparison: "Comparison", left_out: set[str]) -> "Table":
-    from rich.table import Table
-
-    rows = [_cells(row) | _settings(row, comparison.differing) for row in comparison.runs]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    headings = [heading for heading in rows[0] if heading not in left_out]
-    for heading in headings:
-        justify: Literal["left", "right"] = "left" if heading in ("run", "state") else "right"
-        table.add_column(heading, justify=justify, no_wrap=True, style="cyan" if "." in heading else "")
-    for row in rows:
-        table.add_row(*(row[heading] for heading in headings))
-    return table
-
-
-def _cells(row: "Row") -> dict[str, str]:
-    from fbmon import metrics
-    from fbmon.text import clean, duration
-
-    return {
-        "run": clean(row.run),
-        "state": row.state,
-        "step": f"{row.step}/{row.steps}",
-        "val acc": metrics.show("val_accuracy", row.val_accuracy),
-        "best": metrics.show("val_accuracy", row.best_val_accuracy),
-        "at step": "–" if row.best_step is None else str(row.best_step),
-        "loss": metrics.show("loss", row.loss),
-        "val loss": metrics.show("val_loss", row.val_loss),
-        "clipped": f"{row.clipped_share:.0%}",
-        "time": duration(row.seconds),
-    }
-
-
-def _settings(row: "Row", keys: list[str]) -> dict[str, str]:
-    from fbmon.text import clean
-
-    return {key: clean(str(row.settings.get(key, "–")), 24) for key in keys}
+    every = fields.every()
+    if json:
+        print_json([{"name": name, "description": about} for name, about in every])
+        return
+    width = max(len(name) for name, _ in every)
+    for name, about in every:
+        typer.echo(f"{name:<{width}}  {about}")

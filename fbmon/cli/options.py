@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fbmon.cli.complete import run_names
 from fbmon.errors import UsageError
 
 
@@ -22,7 +23,11 @@ class Ui(StrEnum):
 RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="FBMON_RUNS", help="The folder that holds all runs.")]
 RunArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[RUN]", help="A run: its path, name, or how its name begins. Default: the newest."),
+    typer.Argument(
+        metavar="[RUN]",
+        help="A run: its path, name, or how its name begins. Default: the newest.",
+        autocompletion=run_names,
+    ),
 ]
 UiOption = Annotated[
     Ui,

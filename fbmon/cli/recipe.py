@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from fbmon.cli.complete import recipe_names
 from fbmon.cli.options import Json
 from fbmon.cli.output import make_console, print_json
 
@@ -13,7 +14,10 @@ recipe_commands = typer.Typer(help="List, show and check recipes.", no_args_is_h
 
 @recipe_commands.command("list")
 def list_recipes(json: Json = False) -> None:
-    """List the recipes that come with fbmon."""
+    """List the recipes that come with fbmon.
+
+    Examples: fbmon recipe list · fbmon recipe list --json
+    """
     from fbmon import recipe as recipes
 
     loaded = {name: recipes.load(path) for name, path in recipes.shipped().items()}
@@ -35,8 +39,13 @@ def list_recipes(json: Json = False) -> None:
 
 
 @recipe_commands.command("show")
-def show_recipe(name: Annotated[str, typer.Argument(help="A shipped recipe's name, or a file.")]) -> None:
-    """Print a recipe, comments and all; one that extends another as a whole, with what it takes over."""
+def show_recipe(
+    name: Annotated[str, typer.Argument(help="A shipped recipe's name, or a file.", autocompletion=recipe_names)],
+) -> None:
+    """Print a recipe, comments and all; one that extends another as a whole, with what it takes over.
+
+    Examples: fbmon recipe show quickstart · fbmon recipe show digits/sgd > mine.toml
+    """
     from fbmon import recipe as recipes
     from fbmon.text import clean_lines
 
@@ -45,7 +54,10 @@ def show_recipe(name: Annotated[str, typer.Argument(help="A shipped recipe's nam
 
 @recipe_commands.command("check")
 def check_recipe(file: Annotated[Path, typer.Argument(help="The recipe file.")]) -> None:
-    """Check a recipe: every fault with its line, key and value; exit code 2 if there is one."""
+    """Check a recipe: every fault with its line, key and value; exit code 2 if there is one.
+
+    Example: fbmon recipe check mine.toml
+    """
     from fbmon import recipe as recipes
     from fbmon.text import clean
 

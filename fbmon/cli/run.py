@@ -7,31 +7,40 @@ from typing import Annotated
 
 import typer
 
+from fbmon.cli.complete import recipe_names
 from fbmon.cli.options import DEFAULT_RUNS_DIR, NoUi, RunsDir, Ui, UiOption, choose_ui
 from fbmon.errors import UsageError
 from fbmon.text import clean
 
+RecipeArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A recipe file, or the name of a shipped one (`fbmon recipe list`).", autocompletion=recipe_names
+    ),
+]
+Steps = Annotated[int | None, typer.Option(min=1, help="Stop after this many steps; the schedule stays.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="The seed of weights and augmentation.")]
+Devices = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or N.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable.")
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(envvar="FBMON_DATA", help="The folder that holds cifar-10-batches-py; default: fbmon's cache folder."),
+]
+
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one (`fbmon recipe list`).")],
+    recipe: RecipeArgument,
     ui: UiOption = Ui.AUTO,
     no_ui: NoUi = False,
-    steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many steps; the schedule stays.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="The seed of weights and augmentation.")] = None,
-    devices: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or N.")] = "auto",
+    steps: Steps = None,
+    seed: Seed = None,
+    devices: Devices = "auto",
     name: Annotated[str | None, typer.Option(help="The name of the run; default: the recipe's.")] = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="FBMON_DATA",
-            help="The folder that holds cifar-10-batches-py; default: fbmon's cache folder.",
-        ),
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
-    ] = None,
+    data_dir: DataDir = None,
+    overrides: Overrides = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Start in the background, print the run's name, and leave.")
     ] = False,
@@ -51,18 +60,15 @@ def run(
     from fbmon import recipe as recipes
     from fbmon.cli.show import show  # before the start: from then on a Ctrl-C has to be passed on at once
 
-    asked = list(overrides or [])
-    asked += [f"steps={steps}"] if steps is not None else []
-    asked += [f"seed={seed}"] if seed is not None else []
     file = recipes.find(recipe)
-    wanted = recipes.load(file, asked)
+    wanted = recipes.load(file, asked_settings(overrides, steps, seed))
     folder = folders.create(
         runs_dir,
         wanted.name if name is None else name,
         file,
         recipes.dump(wanted),
-        _device(devices),
-        _data_folder(data_dir),
+        choose_device(devices),
+        data_folder(data_dir),
     )
     handle = launch.start(folder, queue=shown is not Ui.NONE)
     if kept:
@@ -73,7 +79,16 @@ def run(
     raise typer.Exit(show(handle, shown, started_here=True))
 
 
-def _device(devices: str) -> str:
+def asked_settings(overrides: list[str] | None, steps: int | None, seed: int | None) -> list[str]:
+    """All that is laid over the recipe, as --set has it."""
+    asked = list(overrides or [])
+    asked += [f"steps={steps}"] if steps is not None else []
+    asked += [f"seed={seed}"] if seed is not None else []
+    return asked
+
+
+def choose_device(devices: str) -> str:
+    """The device that is meant, as the trainer names it. Raises UsageError."""
     if devices in ("auto", "cpu") or re.fullmatch(r"cuda:\d+", devices, re.ASCII):
         return devices
     if devices == "cuda":
@@ -85,7 +100,8 @@ def _device(devices: str) -> str:
     raise UsageError(f"--devices {clean(devices)}: must be auto, cpu, cuda, cuda:N or N")
 
 
-def _data_folder(given: Path | None) -> Path:
+def data_folder(given: Path | None) -> Path:
+    """Where the data sets lie, or are downloaded to."""
     if given is not None:
         return given
     import platformdirs

@@ -1,52 +1,62 @@
 """`fbmon runs`: list the runs with their true state."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
-from fbmon.cli.output import make_console, print_json
+from fbmon.cli.output import print_json
+from fbmon.cli.tables import (
+    Columns,
+    Csv,
+    Latex,
+    Markdown,
+    Runs,
+    Sort,
+    choose_format,
+    chosen_runs,
+    no_run_message,
+    print_table,
+)
 
 if TYPE_CHECKING:
-    from fbmon.compare import Glance
+    from fbmon.compare import Run
 
 
-def runs(json: Json = False, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
-    """List all runs, newest first: state, steps, latest validation accuracy, last sign of life.
+def runs(
+    runs: Runs = None,
+    columns: Columns = None,
+    sort: Sort = None,
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    latex: Latex = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+) -> None:
+    """List runs, newest first: state, steps, latest validation accuracy, last sign of life.
 
-    Examples: fbmon runs · fbmon runs --json
+    Running means alive; stalled: alive but silent; killed: gone without a word; damaged: nothing of it can be read.
+
+    \b
+    Examples:
+      fbmon runs
+      fbmon runs state:running
+      fbmon runs 'seen<1d' --sort val_accuracy --json
     """
-    from fbmon import compare
-    from fbmon import folder as folders
+    from fbmon.compare.columns import LIST_COLUMNS, columns_for
 
-    listed = [compare.glance(folder) for folder in folders.every(runs_dir)]
+    wanted = choose_format(csv, markdown, latex, json)
+    listed = chosen_runs(runs_dir, runs or [], sort)
     if json:
-        print_json(listed)
-        return
-    if not listed:
-        from fbmon.text import clean
-
-        typer.echo(f"no run in {clean(str(runs_dir))}; start one with: fbmon run quickstart")
-        return
-    _print(listed)
+        print_json([_data(run) for run in listed])
+    elif not listed:
+        typer.echo(f"{no_run_message(runs_dir, runs or [])}; start one with: fbmon run quickstart")
+    else:
+        print_table(listed, columns_for(listed, columns, LIST_COLUMNS, with_settings=False), None, wanted)
 
 
-def _print(listed: "list[Glance]") -> None:
-    import time
+def _data(run: "Run") -> dict[str, Any]:
+    from fbmon.compare.fields import find
 
-    from rich.table import Table
-
-    from fbmon import metrics
-    from fbmon.text import clean, duration
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("run", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("step", justify="right", no_wrap=True)
-    table.add_column("val acc", justify="right")
-    table.add_column("last seen", justify="right")
-    for run in listed:
-        sign = duration(max(0.0, time.time() - run.last_sign)) + " ago" if run.last_sign else "–"
-        accuracy = metrics.show("val_accuracy", run.val_accuracy)
-        table.add_row(clean(run.run), run.state, f"{run.step}/{run.steps}", accuracy, sign)
-    make_console().print(table)
+    names = ("run", "path", "recipe", "state", "step", "steps", "val_accuracy", "damaged")
+    return {name: find(name).value(run) for name in names} | {"last_sign": run.last_sign}

@@ -25,10 +25,10 @@ def stop(run: RunArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
     else:
         found = folders.find(runs_dir, run)
     if not found.is_alive():
-        typer.echo(f"{clean(found.name)} has already ended: {compare.glance(found).state}")
+        typer.echo(f"{clean(found.name)} has already ended: {compare.read(found).state}")
         return
     found.put("stop", "fbmon stop")
     typer.echo(f"asked {clean(found.name)} to stop at its next block; waiting until its state is saved")
     while found.is_alive():
         time.sleep(0.1)
-    typer.echo(compare.glance(found).state)
+    typer.echo(compare.read(found).state)

@@ -2,7 +2,6 @@
 
 from fbmon.recipe.file import dump, find, flatten, load, shipped, whole
 from fbmon.recipe.schema import (
-    NAME_PATTERN,
     AdamW,
     AnyOptimizer,
     AnySchedule,
@@ -25,7 +24,6 @@ from fbmon.recipe.schema import (
 )
 
 __all__ = [
-    "NAME_PATTERN",
     "AdamW",
     "AnyOptimizer",
     "AnySchedule",

@@ -194,10 +194,10 @@ class MonitorApp(App[int]):
         self._others.follow(folders)
 
     def on_other_read(self, message: "OtherRead") -> None:
-        from fbmon.compare import differences, settings_of
+        from fbmon.compare.settings import differences, read_settings
 
         others = self.board.runs.others
-        differing = differences(message.settings, settings_of(self._source.folder))
+        differing = differences(message.settings, read_settings(self._source.folder.resolved))
         others.append(Other(message.folder.name, message.store, MARKERS[len(others)], differing))
         self.board.show_others()
 

@@ -13,7 +13,8 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from fbmon import metrics
-from fbmon.compare import differences, glance, settings_of
+from fbmon.compare import read
+from fbmon.compare.settings import differences, read_settings
 from fbmon.folder import RunFolder
 from fbmon.text import clean
 from fbmon.ui.other import MARKERS
@@ -109,11 +110,13 @@ class ChooseScreen(ModalScreen[list[RunFolder] | None]):
 
     def _settings_of(self, folder: RunFolder) -> dict[str, Any]:
         if folder.name not in self._settings:
-            self._settings[folder.name] = settings_of(folder)
+            self._settings[folder.name] = read_settings(folder.resolved)
         return self._settings[folder.name]
 
 
 def _line(folder: RunFolder) -> str:
-    seen = glance(folder)
-    accuracy = metrics.show("val_accuracy", seen.val_accuracy)
-    return f"{clean(folder.name, 32):<32} {clean(seen.state):<9} {f'{seen.step}/{seen.steps}':>11} {accuracy:>7}"
+    run = read(folder)
+    told = run.summary.metrics.get("val_accuracy")
+    accuracy = metrics.show("val_accuracy", told.final if told else None)
+    steps = f"{run.summary.step}/{run.steps}"
+    return f"{clean(folder.name, 32):<32} {clean(run.state):<9} {steps:>11} {accuracy:>7}"

@@ -7,7 +7,7 @@ from typing import Any
 from textual.app import App
 from textual.message import Message
 
-from fbmon.compare import settings_of
+from fbmon.compare.settings import read_settings
 from fbmon.events import Event
 from fbmon.folder import RunFolder
 from fbmon.journal import Tail
@@ -61,7 +61,7 @@ class Others:
                 store.apply(event)
             if stopped.is_set():
                 return
-            self._app.post_message(OtherRead(folder, store, settings_of(folder)))
+            self._app.post_message(OtherRead(folder, store, read_settings(folder.resolved)))
         while tails and not stopped.wait(_SECONDS):
             for folder, tail in tails:
                 events = tail.read()

@@ -1,0 +1,77 @@
+"""What the shell offers at the Tab key: recipes, runs, tables, and the words of queries (`fbmon --install-completion`).
+
+Whatever goes wrong here offers nothing: a shell in the middle of a line is no place for an error.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import typer
+
+_STATES = (
+    "running", "paused", "stalled", "finished", "stopped", "preempted", "diverged", "failed", "killed", "damaged",
+)  # fmt: skip
+
+Offer = Callable[[typer.Context, str], list[str]]
+
+
+def _silent(offer: Callable[[typer.Context], Iterable[str]]) -> Offer:
+    """Those that begin as what was typed; nothing if there is an error."""
+
+    # Typer reads this signature to know what to hand over, so it is not that of `offer`.
+    def offered(ctx: typer.Context, incomplete: str) -> list[str]:
+        try:
+            return [word for word in offer(ctx) if word.startswith(incomplete)]
+        except Exception:
+            return []
+
+    return offered
+
+
+@_silent
+def recipe_names(_ctx: typer.Context) -> Iterable[str]:
+    """The shipped recipes; files are the shell's own business."""
+    from fbmon import recipe as recipes
+
+    return recipes.shipped()
+
+
+@_silent
+def run_names(ctx: typer.Context) -> Iterable[str]:
+    """The runs in the runs folder, newest first."""
+    from fbmon import folder as folders
+
+    return [folder.name for folder in folders.every(_runs_dir(ctx)) if folder.name.isprintable()]
+
+
+@_silent
+def query_words(ctx: typer.Context) -> Iterable[str]:
+    """Runs, and the beginnings of conditions."""
+    from fbmon import folder as folders
+    from fbmon.compare.facts import FACTS
+
+    names = [folder.name for folder in folders.every(_runs_dir(ctx)) if folder.name.isprintable()]
+    states = [f"state:{state}" for state in _STATES]
+    return [*names, *states, *(f"{name}:" for name in FACTS if name != "state")]
+
+
+@_silent
+def column_names(_ctx: typer.Context) -> Iterable[str]:
+    """What can be said of a run."""
+    from fbmon import metrics
+    from fbmon.compare.facts import FACTS
+
+    return [*FACTS, *metrics.BY_NAME, *(f"best.{name}" for name in metrics.BY_NAME)]
+
+
+@_silent
+def table_names(_ctx: typer.Context) -> Iterable[str]:
+    """The paper's tables."""
+    from fbmon.reproduce import tables
+
+    return tables()
+
+
+def _runs_dir(ctx: typer.Context) -> Path:
+    return Path(ctx.params.get("runs_dir") or os.environ.get("FBMON_RUNS") or "runs")

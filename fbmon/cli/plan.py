@@ -1,0 +1,104 @@
+"""`fbmon plan`: what a recipe would cost, before anything starts."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fbmon.cli.options import Json
+from fbmon.cli.output import print_json
+from fbmon.cli.run import Devices, Overrides, RecipeArgument, Seed, Steps, asked_settings, choose_device
+
+if TYPE_CHECKING:
+    from fbmon.plan import Plan
+
+_DEVICES = (2, 4, 8)
+
+
+def plan(
+    recipe: RecipeArgument,
+    steps: Steps = None,
+    seed: Seed = None,
+    devices: Devices = "auto",
+    overrides: Overrides = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="About how long to measure in each precision.")] = 10.0,
+    json: Json = False,
+) -> None:
+    """Say what a recipe would cost on this machine: blocks, steps, FLOP, memory, hours; nothing is started.
+
+    A few blocks are timed on random images, so no data set is needed.
+
+    \b
+    Examples:
+      fbmon plan fb_strong_reg
+      fbmon plan quickstart --set gradient.block=256
+      fbmon plan resnet152/fb_longer --devices cuda --json
+    """
+    from fbmon import recipe as recipes
+    from fbmon.plan import measure
+
+    wanted = recipes.load(recipes.find(recipe), asked_settings(overrides, steps, seed))
+    made = measure(wanted, choose_device(devices), ["float32", "bfloat16"], seconds)
+    if json:
+        print_json(_data(made))
+        return
+    for line in lines(made):
+        typer.echo(line)
+
+
+def lines(plan: "Plan") -> list[str]:
+    """The plan in words."""
+    from fbmon.text import clean, duration
+
+    own = plan.timings[0]
+    told = {
+        "recipe": f"{clean(plan.recipe)}: {plan.parameters:,} parameters, {own.precision}",
+        "steps": f"{plan.steps:,} of {plan.images:,} images in {plan.blocks:,} blocks of up to {plan.block:,}; "
+        f"{plan.validations:,} validations of {plan.val_images:,} images",
+        "FLOP": f"{plan.flop:.3g} in all, {plan.step_flop:.3g} a step",
+        "device": f"{clean(plan.device)}; {_show_seconds(plan.seconds_per_step())} a step "
+        f"({own.blocks} blocks of {own.block} timed), {plan.step_flop / plan.seconds_per_step() / 1e12:.3g} TFLOP/s",
+        "memory": f"{own.memory_mib + plan.data_mib:,.0f} MiB" + _caution(plan),
+        "time": duration(plan.seconds()),
+    }
+    width = max(map(len, told))
+    return [f"{name:<{width}}  {words}" for name, words in told.items()] + ["", *_alternatives(plan)]
+
+
+def _show_seconds(seconds: float) -> str:
+    """Three digits of a short time, hours and minutes of a long one."""
+    from fbmon.text import duration
+
+    return f"{seconds:.3g} s" if seconds < 100 else duration(seconds)
+
+
+def _caution(plan: "Plan") -> str:
+    own = plan.timings[0]
+    if own.block == plan.block:
+        return ""
+    return f" with blocks of {own.block}; those of {plan.block} need more, and would take too long to try"
+
+
+def _alternatives(plan: "Plan") -> list[str]:
+    """What other precisions and more such devices would change."""
+    from fbmon.text import duration
+
+    header = ["precision", "memory", "1 device", *(f"{count} devices" for count in _DEVICES)]
+    rows = [
+        [timing.precision, f"{timing.memory_mib + plan.data_mib:,.0f} MiB"]
+        + [duration(plan.seconds(timing, count)) for count in (1, *_DEVICES)]
+        for timing in plan.timings
+    ]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    table = [
+        "  ".join(f"{cell:>{width}}" if place else f"{cell:<{width}}" for place, (cell, width) in enumerate(cells))
+        for cells in (list(zip(row, widths, strict=True)) for row in [header, *rows])
+    ]
+    return [*table, "More devices: as many equal ones sharing the blocks, their exchange not counted."]
+
+
+def _data(plan: "Plan") -> dict[str, Any]:
+    import msgspec
+
+    facts: dict[str, Any] = msgspec.to_builtins(plan)
+    hours = {count: plan.seconds(devices=count) / 3600 for count in (1, *_DEVICES)}
+    return facts | {"flop": plan.flop, "step_flop": plan.step_flop, "hours_by_devices": hours}

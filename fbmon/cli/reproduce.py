@@ -1,0 +1,195 @@
+"""`fbmon reproduce`: the runs of one of the paper's tables, one after the other, and the table that they give."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fbmon.cli.complete import table_names
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, NoUi, RunsDir, Ui, UiOption, choose_ui
+from fbmon.cli.output import print_json
+from fbmon.cli.run import DataDir, Devices, Overrides, Steps, asked_settings, choose_device, data_folder
+from fbmon.cli.tables import Csv, Latex, Markdown, choose_format, print_groups_json, print_table
+from fbmon.errors import Exit
+from fbmon.text import clean, duration
+
+if TYPE_CHECKING:
+    from fbmon.compare import Run
+    from fbmon.reproduce import Task
+
+_COLUMNS = "reported,val_accuracy,difference,best.val_accuracy,clipped,time,state"
+
+
+def reproduce(
+    table: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TABLE]",
+            help="A table, as main or digits; without it they are listed.",
+            autocompletion=table_names,
+        ),
+    ] = None,
+    seeds: Annotated[str, typer.Option(metavar="0,1,2|0-4", help="The seeds of every recipe.")] = "0",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what is done already and what the rest would cost; start nothing.")
+    ] = False,
+    steps: Steps = None,
+    overrides: Overrides = None,
+    devices: Devices = "auto",
+    ui: UiOption = Ui.AUTO,
+    no_ui: NoUi = False,
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    latex: Latex = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    data_dir: DataDir = None,
+) -> None:
+    """Run the recipes of one of the paper's tables one after the other, and end with the table: ours beside theirs.
+
+    Runs of the same settings that are finished already are not run again, and one that is still running is watched to
+    its end: stop or lose it at any point, and the same command goes on.
+
+    \b
+    Examples:
+      fbmon reproduce
+      fbmon reproduce digits --seeds 0-2
+      fbmon reproduce main --dry-run
+      fbmon reproduce fixed --ui none --markdown
+    """
+    from fbmon import reproduce as tables
+
+    if table is None:
+        _list_tables(json)
+        return
+    wanted = choose_format(csv, markdown, latex, json)
+    asked = asked_settings(overrides, steps, None)
+    tasks = tables.tasks(table, tables.parse_seeds(seeds), asked)
+    device = choose_device(devices)
+    if dry_run:
+        _dry_run(tasks, runs_dir, device, json)
+        return
+    quiet = json or wanted != "text"
+    shown = Ui.NONE if quiet and ui is Ui.AUTO and not no_ui else choose_ui(ui, no_ui)
+    codes = [_carry_out(task, runs_dir, device, data_folder(data_dir), shown) for task in tasks]
+    runs = [run for task in tasks if (run := tables.done(task, runs_dir))]
+    _print(runs, wanted, json)
+    if any(codes):
+        raise typer.Exit(Exit.FAILED)
+
+
+def _list_tables(json: bool) -> None:
+    from fbmon import reproduce as tables
+
+    known = tables.tables()
+    if json:
+        print_json(known)
+        return
+    width = max(map(len, known))
+    for name, rows in known.items():
+        typer.echo(f"{name:<{width}}  {', '.join(row.rpartition('/')[2] for row in rows)}")
+
+
+def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: Ui) -> int:
+    """Run it, or watch the run that there is; 0 when it has a result. Leaves when the user does."""
+    from fbmon import launch
+    from fbmon import reproduce as tables
+    from fbmon.cli.show import show
+    from fbmon.compare import read
+    from fbmon.folder import RunFolder
+
+    there = tables.done(task, runs_dir)
+    if there and not tables.is_alive(there):
+        _say(f"{there.name}: {there.state} already", ui)
+        return 0
+    if there:
+        handle = launch.attach(RunFolder(there.path))
+    else:
+        handle = launch.start(tables.start_folder(task, runs_dir, devices, data_dir), queue=ui is not Ui.NONE)
+    with _own_signals():
+        code = show(handle, ui, started_here=True)
+    if handle.alive:  # the screen was left
+        _say("left; the same command goes on from here", ui)
+        raise typer.Exit
+    if code in (Exit.STOPPED, Exit.PREEMPTED):
+        _say("the same command goes on from here", ui)
+        raise typer.Exit(code)
+    if code not in (Exit.FINISHED, Exit.DIVERGED) and read(handle.folder).summary.step == 0:
+        _say("it has not taken a single step: no other run of the table would", ui)
+        raise typer.Exit(code)
+    return 0 if code == Exit.DIVERGED else code
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Signals are passed on to a run while it is shown, and are this command's own again between two of them."""
+    from fbmon.folder import SIGNALS
+
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(line: str, ui: Ui) -> None:
+    if ui is not Ui.NONE:
+        typer.echo(clean(line, 400))
+
+
+def _print(runs: "list[Run]", wanted: Any, json: bool) -> None:  # noqa: ANN401 - a Format
+    from fbmon.compare.columns import columns_for
+
+    if not runs:
+        sys.stderr.write("no run has come to a result\n")
+        return
+    columns = columns_for(runs, _COLUMNS, (), with_settings=False)
+    if json:
+        print_groups_json(runs, columns, "recipe")
+    else:
+        print_table(runs, columns, "recipe", wanted)
+
+
+def _dry_run(tasks: "list[Task]", runs_dir: Path, devices: str, json: bool) -> None:
+    """Every recipe with what its seeds still cost, measured for some seconds each, and the sum."""
+    costs = list(_costs(tasks, runs_dir, devices))
+    if json:
+        print_json(costs)
+        return
+    rows = [["recipe", "done", "to do", "steps", "FLOP", "time"]]
+    rows += [_row(cost["recipe"], cost["done"], cost["to_do"], cost["steps"], cost) for cost in costs]
+    total = {key: sum(cost[key] for cost in costs) for key in ("done", "to_do", "flop", "seconds")}
+    rows.append(_row("in all", total["done"], total["to_do"], "", total))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
+        typer.echo(f"{clean(first):<{widths[0]}}  {'  '.join(cells)}")
+
+
+def _row(name: str, is_done: int, to_do: int, steps: int | str, cost: dict[str, Any]) -> list[str]:
+    return [name, str(is_done), str(to_do), str(steps), f"{cost['flop']:.3g}", duration(cost["seconds"])]
+
+
+def _costs(tasks: "list[Task]", runs_dir: Path, devices: str) -> Iterator[dict[str, Any]]:
+    from fbmon import reproduce as tables
+    from fbmon.plan import measure
+
+    by_recipe: dict[str, list[Task]] = {}
+    for task in tasks:
+        by_recipe.setdefault(task.recipe.name, []).append(task)
+    for name, same in by_recipe.items():
+        to_do = [task for task in same if tables.done(task, runs_dir) is None]
+        plan = measure(same[0].recipe, devices, seconds=2.0) if to_do else None
+        yield {
+            "recipe": name,
+            "done": len(same) - len(to_do),
+            "to_do": len(to_do),
+            "steps": same[0].recipe.steps,
+            "flop": plan.flop * len(to_do) if plan else 0.0,
+            "seconds": plan.seconds() * len(to_do) if plan else 0.0,
+        }

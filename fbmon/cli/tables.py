@@ -1,0 +1,141 @@
+"""What `fbmon compare` and `fbmon runs` share: choosing runs by a query, sorting, grouping, and the table's form."""
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from fbmon.cli.complete import column_names, query_words
+from fbmon.cli.output import print_json
+from fbmon.errors import UsageError
+
+if TYPE_CHECKING:
+    from fbmon.compare import Run
+    from fbmon.compare.facts import Field
+    from fbmon.compare.table import Format, Table
+
+_NEGATION = re.compile(r"-(?=[A-Za-z_][\w.]*(?:[:=<>]|!=))")
+
+Runs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[RUN|QUERY]...",
+        help="Runs by path, name, beginning of a name or glob, and conditions such as state:finished "
+        "optimizer.lr>=0.4 best.val_accuracy>0.95 -name:debug. Default: all runs.",
+        autocompletion=query_words,
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(metavar="A,B,...", help="Which columns, as run,best.val_accuracy,time; +A,B adds to the usual ones."),
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN[:HOW]",
+        help="As val_accuracy:max, loss or optimizer.lr:desc; best first.",
+        autocompletion=column_names,
+    ),
+]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, with values at full precision.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")]
+Latex = Annotated[bool, typer.Option("--latex", help="Print a LaTeX table (booktabs).")]
+
+
+class QueryCommand(TyperCommand):
+    """A command whose arguments may be negated conditions, as -name:debug, which are no options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer keeps the type to itself
+        """Hand `-field:...` on as `!field:...`, which the query language reads alike."""
+        return super().parse_args(
+            ctx, [_NEGATION.sub("!", arg, count=1) if _NEGATION.match(arg) else arg for arg in args]
+        )
+
+
+@dataclass(frozen=True)
+class View:
+    """How a table was asked for."""
+
+    columns: str | None = None
+    sort: str | None = None
+    group: str | None = None
+    only_changed: bool = False
+
+
+def choose_format(csv: bool, markdown: bool, latex: bool, json: bool) -> "Format":
+    """The one form that was asked for; JSON is printed apart from tables. Raises UsageError for several."""
+    named: dict[Format, bool] = {"csv": csv, "markdown": markdown, "latex": latex}
+    chosen = [name for name, is_wanted in named.items() if is_wanted]
+    if len(chosen) + json > 1:
+        raise UsageError(f"{' '.join(f'--{name}' for name in [*chosen, *['json'] * json])}: choose one of them")
+    return chosen[0] if chosen else "text"
+
+
+def no_run_message(runs_dir: Path, arguments: list[str]) -> str:
+    """Why a table would be empty."""
+    from fbmon.text import clean
+
+    return f"no run in {clean(str(runs_dir))}" + (f" matches {clean(' '.join(arguments))}" if arguments else "")
+
+
+def chosen_runs(runs_dir: Path, arguments: list[str], sort: str | None) -> "list[Run]":
+    """The runs of a table, in its order."""
+    from fbmon.compare import select
+    from fbmon.compare.order import sort_by
+
+    runs = select(runs_dir, arguments, _say_that_it_takes_a_while)
+    return sort_by(runs, sort) if sort else runs
+
+
+def _say_that_it_takes_a_while(journals: int) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"reading {journals:,} journals that have no summary yet ...\n")
+
+
+def print_table(runs: "list[Run]", columns: "list[Field]", group: str | None, wanted: "Format") -> None:
+    """The table of runs, or of groups of runs, in the form that was asked for."""
+    from fbmon.compare import fields
+    from fbmon.compare.group import group_by
+    from fbmon.compare.render import render
+    from fbmon.compare.table import lay_out, lay_out_groups
+
+    if group:
+        by = fields.find(group, runs)
+        table = lay_out_groups(group_by(runs, by), by, columns)
+    else:
+        table = lay_out(runs, columns)
+    if wanted == "text" and sys.stdout.isatty():
+        _print_in_terminal(table)
+    else:
+        sys.stdout.write(render(table, wanted))
+
+
+def print_groups_json(runs: "list[Run]", columns: "list[Field]", group: str) -> None:
+    """The groups as JSON: every number with mean, sd and n."""
+    from fbmon.compare import fields
+    from fbmon.compare.group import group_by
+    from fbmon.compare.render import group_data
+    from fbmon.compare.table import lay_out_groups
+
+    by = fields.find(group, runs)
+    groups = group_by(runs, by)
+    table = lay_out_groups(groups, by, columns)
+    names = [column.name for column in table.columns]
+    print_json({"groups": [group_data(one, row, names) for one, row in zip(groups, table.rows, strict=True)]})
+
+
+def _print_in_terminal(table: "Table") -> None:
+    """As several tables, one below the other, where there is not room for one."""
+    import os
+    import shutil
+
+    from fbmon.compare.render import stacked, text
+
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    bold, normal = ("", "") if is_plain else ("\x1b[1m", "\x1b[0m")
+    parts = [text(part).partition("\n") for part in stacked(table, shutil.get_terminal_size().columns)]
+    sys.stdout.write("\n".join(f"{bold}{heading}{normal}\n{rest}" for heading, _, rest in parts))

@@ -1,0 +1,45 @@
+"""Which columns a table has: those asked for, or those that tell something of these runs."""
+
+from collections.abc import Sequence
+
+from fbmon.compare import fields
+from fbmon.compare.facts import Field
+from fbmon.compare.run import Run
+from fbmon.compare.settings import differing
+
+# In the order of the table. A column in which nothing is known of any run is left out.
+DEFAULT_COLUMNS = (
+    "run", "state", "progress", "final.val_accuracy", "best.val_accuracy", "best_step.val_accuracy",
+    "last.val_accuracy", "reported", "difference", "final.loss", "final.val_loss", "clipped", "time",
+)  # fmt: skip
+LIST_COLUMNS = ("run", "state", "progress", "final.val_accuracy", "seen")
+_ALWAYS = ("run", "state", "progress", "final.val_accuracy", "seen")
+
+
+def columns_for(runs: Sequence[Run], wanted: str | None, standard: Sequence[str], with_settings: bool) -> list[Field]:
+    """The fields of a table. `wanted` is a list with commas; `+a,b` adds to the standard ones. Raises UsageError."""
+    if wanted and not wanted.startswith("+"):
+        return [fields.find(name, runs) for name in _split(wanted)]
+    names = [name for name in standard if name in _ALWAYS or _is_known(name, runs)]
+    names += differing(runs) if with_settings else []
+    names += _split(wanted[1:]) if wanted else []
+    names += ["damaged"] if any(run.summary.damaged for run in runs) else []
+    return [fields.find(name, runs) for name in dict.fromkeys(names)]
+
+
+def only_changed(columns: Sequence[Field], runs: Sequence[Run]) -> list[Field]:
+    """Without the columns that say the same of all runs."""
+    return [
+        column
+        for column in columns
+        if column.name == "run" or any(column.value(run) != column.value(runs[0]) for run in runs)
+    ]
+
+
+def _is_known(name: str, runs: Sequence[Run]) -> bool:
+    value = fields.find(name, runs).value
+    return any(value(run) is not None for run in runs)
+
+
+def _split(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

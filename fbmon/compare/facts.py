@@ -1,0 +1,123 @@
+"""What can be said of every run, whatever its metrics and settings: `state`, `time`, `clipped`, `difference`, ..."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from fbmon.compare.run import Run
+from fbmon.text import clean, duration
+
+Value = str | float | int | bool | None
+Direction = Literal["ascending", "descending"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """Something that can be said of a run; its heading is what people read, its name what they type."""
+
+    name: str
+    heading: str
+    value: Callable[[Run], Value]
+    show: Callable[[Value], str]
+    direction: Direction = "ascending"  # what comes first when sorted by it
+    is_number: bool = True  # and so has a mean
+    is_right: bool = True  # stands on the right of its column
+    about: str = ""
+
+
+def show_plain(value: Value) -> str:
+    """Any value for people; an unknown one is `–`."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else clean(str(value), 200)
+
+
+def _number(specification: str) -> Callable[[Value], str]:
+    def show(value: Value) -> str:
+        return format(value, specification) if isinstance(value, float | int) else "–"
+
+    return show
+
+
+def _show_seconds(value: Value) -> str:
+    return duration(value) if isinstance(value, float | int) else "–"
+
+
+def _show_ago(value: Value) -> str:
+    return f"{_show_seconds(value)} ago" if value is not None else "–"
+
+
+def _progress(run: Run) -> Value:
+    return f"{run.summary.step}/{run.steps}"
+
+
+def _clipped(run: Run) -> Value:
+    return run.summary.clipped / run.summary.step if run.summary.step else None
+
+
+def _reported(run: Run) -> Value:
+    reported = run.settings.get("target.val_accuracy")
+    return reported if isinstance(reported, float) else None
+
+
+def _difference(run: Run) -> Value:
+    digest, reported = run.summary.metrics.get("val_accuracy"), _reported(run)
+    final = digest.final if digest else None
+    return final - reported if final is not None and isinstance(reported, float) else None
+
+
+def _reason(run: Run) -> Value:
+    return run.summary.ended.reason if run.summary.ended else ""
+
+
+def _seen(run: Run) -> Value:
+    return max(0.0, time.time() - run.last_sign) if run.last_sign else None
+
+
+def _text(name: str, value: Callable[[Run], Value], about: str) -> Field:
+    return Field(name, name, value, show_plain, is_number=False, is_right=False, about=about)
+
+
+_STATES = "running, paused, stalled, finished, stopped, preempted, diverged, failed, killed or damaged"
+
+_FACTS = (
+    _text("run", lambda run: run.name, "its name"),
+    _text("path", lambda run: str(run.path), "its folder"),
+    _text("recipe", lambda run: run.recipe, "its recipe's name"),
+    _text("state", lambda run: run.state, _STATES),
+    _text("reason", _reason, "why it ended"),
+    Field("step", "step", lambda run: run.summary.step, show_plain, "descending", about="steps taken"),
+    Field("steps", "steps", lambda run: run.steps or None, show_plain, about="steps it is to take"),
+    Field("progress", "step", _progress, show_plain, is_number=False, about="the two as 30/3000"),
+    Field("clipped", "clipped", _clipped, _number(".0%"), about="the share of steps that were clipped"),
+    Field("time", "time", lambda run: run.summary.elapsed, _show_seconds, about="how long it took, in seconds"),
+    Field(
+        "device_hours",
+        "device-hours",
+        lambda run: run.summary.elapsed / 3600,
+        _number(".3g"),
+        about="that times its devices, in hours",
+    ),
+    Field("reported", "reported", _reported, _number(".4f"), "descending", about="the recipe's target.val_accuracy"),
+    Field(
+        "difference",
+        "difference",
+        _difference,
+        _number("+z.4f"),
+        "descending",
+        about="the final validation accuracy less the reported one",
+    ),
+    Field("seen", "last seen", _seen, _show_ago, about="seconds since its last sign of life"),
+    Field(
+        "damaged",
+        "damaged lines",
+        lambda run: run.summary.damaged,
+        show_plain,
+        "descending",
+        about="lines of its journal that cannot be read",
+    ),
+)
+FACTS = {field.name: field for field in _FACTS}

@@ -1,0 +1,64 @@
+"""Runs of the same recipe, or the same anything, as one row: mean ± standard deviation, n."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fbmon.compare.facts import Field, Value
+from fbmon.compare.run import Run
+
+_LISTED = 4  # different values in a cell; of more only their number is told
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The mean of n numbers and their standard deviation (of the sample: n - 1); None of fewer than two."""
+
+    mean: float
+    sd: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that have the value of a field in common."""
+
+    value: Value
+    runs: tuple[Run, ...]
+
+    @property
+    def finished(self) -> tuple[Run, ...]:
+        """Those that numbers are averaged over: half a run has no final accuracy."""
+        return tuple(run for run in self.runs if run.state == "finished")
+
+    def spread(self, field: Field) -> Spread | None:
+        """The spread of a number over the finished runs that have it."""
+        told = [field.value(run) for run in self.finished]
+        return spread([float(value) for value in told if isinstance(value, float | int)])
+
+    def texts(self, field: Field) -> str:
+        """What a field that is no number says: each value once; of states how many there are of each."""
+        counts = Counter(field.show(field.value(run)) for run in self.runs)
+        if field.name == "state":
+            return ", ".join(f"{count} {state}" for state, count in counts.items())
+        return ", ".join(counts) if len(counts) <= _LISTED else f"{len(counts)} values"
+
+
+def group_by(runs: Sequence[Run], field: Field) -> list[Group]:
+    """The runs by the value of a field, in the order in which the values first occur."""
+    groups: dict[Value, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(field.value(run), []).append(run)
+    return [Group(value, tuple(members)) for value, members in groups.items()]
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """Mean and sample standard deviation; None of no values."""
+    if not values:
+        return None
+    mean = math.fsum(values) / len(values)
+    if len(values) == 1:
+        return Spread(mean, None, 1)
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    return Spread(mean, math.sqrt(squares / (len(values) - 1)), len(values))

@@ -1,0 +1,38 @@
+"""Runs in the order of one of their fields: `val_accuracy`, `val_accuracy:max`, `optimizer.lr:desc`."""
+
+from collections.abc import Sequence
+
+from fbmon.compare import fields
+from fbmon.compare.facts import Field
+from fbmon.compare.run import Run
+from fbmon.errors import UsageError
+from fbmon.text import clean
+
+_DIRECTIONS = {"asc": "ascending", "desc": "descending"}
+
+
+def sort_by(runs: Sequence[Run], wanted: str) -> list[Run]:
+    """The runs sorted, best first; those of which the value is unknown come last. Raises UsageError."""
+    field, descending = parse_order(wanted, runs)
+    known = [run for run in runs if field.value(run) is not None]
+    unknown = [run for run in runs if field.value(run) is None]
+    return sorted(known, key=lambda run: _key(field, run), reverse=descending) + unknown
+
+
+def parse_order(wanted: str, runs: Sequence[Run]) -> tuple[Field, bool]:
+    """The field that is meant, and whether its largest value comes first."""
+    name, _, how = wanted.partition(":")
+    if how in fields.AGGREGATES:
+        field = fields.find(f"{how}.{name}", runs)
+    elif not how or how in _DIRECTIONS:
+        field = fields.find(name, runs)
+    else:
+        known = ", ".join([*fields.AGGREGATES, *_DIRECTIONS])
+        raise UsageError(f"--sort {clean(wanted)}: after the colon must come one of {known}")
+    return field, _DIRECTIONS.get(how, field.direction) == "descending"
+
+
+def _key(field: Field, run: Run) -> tuple[bool, float, str]:
+    """Numbers in their order, before texts in theirs."""
+    value = field.value(run)
+    return (False, float(value), "") if isinstance(value, float | int) else (True, 0.0, str(value))

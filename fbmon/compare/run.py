@@ -1,0 +1,68 @@
+"""One run as the tables see it: its summary, its settings, and the truth about its state."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fbmon.compare.settings import read_settings
+from fbmon.folder import RunFolder
+from fbmon.summary import Summary
+from fbmon.summary import read as read_summary
+
+_SILENCE_SECONDS = 60.0  # a run that says nothing for longer has stalled, unless its steps are as slow as that
+_SILENCE_STEPS = 3.0  # times its slowest step
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it stood when it was read."""
+
+    name: str
+    path: Path
+    summary: Summary
+    state: str
+    last_sign: float  # seconds since 1970; 0 if there never was one
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> str:
+        return self.summary.began.recipe if self.summary.began else str(self.settings.get("name", ""))
+
+    @property
+    def steps(self) -> int:
+        """The number of steps it is or was to take; 0 if unknown."""
+        return self.summary.steps or int(self.settings.get("steps", 0))
+
+
+def read(folder: RunFolder, summary: Summary | None = None) -> Run:
+    """The run in a folder; a damaged or half-written one as what it is. `summary` is its own, if it was read before."""
+    summary = summary or read_summary(folder)
+    sign = _last_sign(folder, summary)
+    return Run(folder.name, folder.path, summary, state(folder, summary, sign), sign, read_settings(folder.resolved))
+
+
+def state(folder: RunFolder, summary: Summary, last_sign: float) -> str:
+    """Its last word if it had one; else what its supervisor's lock and its last sign of life say.
+
+    running, paused, stalled (alive and silent), killed (gone without a word), damaged (nothing of it can be read), or
+    one of `events.State`.
+    """
+    if summary.ended:
+        return summary.ended.state
+    if not folder.is_alive():
+        return "killed" if summary.last_time else "damaged"
+    if summary.last_command == "pause":
+        return "paused"
+    patience = max(_SILENCE_SECONDS, _SILENCE_STEPS * summary.slowest)
+    return "stalled" if last_sign and time.time() - last_sign > patience else "running"
+
+
+def _last_sign(folder: RunFolder, summary: Summary) -> float:
+    """The newest event, or the newest progress of a step that takes long."""
+    if summary.ended:
+        return summary.last_time
+    try:
+        return max(summary.last_time, folder.progress.stat().st_mtime)
+    except OSError:
+        return summary.last_time

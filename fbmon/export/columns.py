@@ -1,0 +1,75 @@
+"""A run as columns: one row a step with everything told of it, as CSV with units or as JSON lines."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from fbmon import metrics
+from fbmon.events import GradientClipped, StepTaken, Validated
+from fbmon.journal import Tail
+
+
+class Row(msgspec.Struct):
+    """What was told of one step; a step that was taken again is told as it was the last time."""
+
+    step: int
+    time: float  # seconds since 1970
+    elapsed: float  # seconds since the run began
+    clipped: bool
+    values: dict[str, float | None]
+
+
+def rows(journal: Path) -> list[Row]:
+    """The steps of a journal in order; what is not known is missing or None."""
+    found: dict[int, Row] = {}
+    clipped: set[int] = set()
+    for event in Tail(journal).read():
+        match event:
+            case GradientClipped(step=step):
+                clipped.add(step)
+            case StepTaken(step=step, values=values):
+                found[step] = Row(step, event.time, event.elapsed, step in clipped, dict(values))
+                clipped.discard(step)
+            case Validated(step=step, values=values):
+                found.setdefault(step, Row(step, event.time, event.elapsed, False, {})).values.update(values)
+            case _:
+                pass
+    return [found[step] for step in sorted(found)]
+
+
+def names(told: Iterable[Row]) -> list[str]:
+    """The metrics that occur, in the order of metrics.py, others behind them."""
+    seen = dict.fromkeys(name for row in told for name in row.values)
+    return [name for name in metrics.BY_NAME if name in seen] + [name for name in seen if name not in metrics.BY_NAME]
+
+
+def csv_text(told: Sequence[Row]) -> str:
+    """A heading with units, then the rows; every number reads back equal, an unknown one is empty."""
+    named = names(told)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["step", "time [s since 1970]", "elapsed [s]", "clipped [0/1]", *map(heading, named)])
+    for row in told:
+        values = (row.values.get(name) for name in named)
+        writer.writerow([row.step, repr(row.time), repr(row.elapsed), int(row.clipped), *values])
+    return out.getvalue()
+
+
+def jsonl_text(told: Sequence[Row]) -> str:
+    """One JSON object a step, flat."""
+    encoder = msgspec.json.Encoder()
+    lines: Iterable[dict[str, float | None]] = (
+        {"step": row.step, "time": row.time, "elapsed": row.elapsed, "clipped": row.clipped, **row.values}
+        for row in told
+    )
+    return "".join(encoder.encode(line).decode() + "\n" for line in lines)
+
+
+def heading(name: str) -> str:
+    """A metric's name with its unit, if it has one."""
+    if name.endswith("_seconds"):
+        return f"{name} [s]"
+    return f"{name} [1/s]" if name.endswith("_per_second") else name

@@ -1,0 +1,83 @@
+"""Which files an export has, and where they go; nothing is overwritten unless that was asked for."""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, assert_never
+
+from fbmon.compare import Run
+from fbmon.errors import FbmonError, UsageError
+from fbmon.export import columns
+from fbmon.folder import RunFolder
+from fbmon.text import clean
+
+Kind = Literal["tensorboard", "csv", "jsonl", "svg", "html"]
+
+
+def export(runs: Sequence[Run], kind: Kind, out: Path, *, force: bool) -> list[Path]:
+    """Write the runs into the folder `out` and return what was written.
+
+    svg and html are one file for all the runs, the others one for each. Raises UsageError where something is there
+    already, and FbmonError where nothing can be written.
+    """
+    goals = [out / name for name in names(runs, kind)]
+    there = next((goal for goal in goals if goal.exists()), None)
+    if there and not force:
+        raise UsageError(f"{clean(str(there))}: exists already", "--force writes over it, --out names another folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _write(runs, kind, goals)
+    except OSError as error:
+        raise FbmonError(f"{clean(str(out))}: cannot be written in: {error.strerror}") from None
+    return goals
+
+
+def names(runs: Sequence[Run], kind: Kind) -> list[str]:
+    """The names of the files, or for TensorBoard of the folders: safe ones, each different."""
+    if kind in ("svg", "html"):
+        return [f"{_safe(runs[0].name) if len(runs) == 1 else 'comparison'}.{kind}"]
+    suffix = "" if kind == "tensorboard" else f".{kind}"
+    found: list[str] = []
+    for run in runs:
+        name = _safe(run.name)
+        while f"{name}{suffix}" in found:
+            name += "_"
+        found.append(f"{name}{suffix}")
+    return found
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII).lstrip(".") or "run"
+
+
+def _write(runs: Sequence[Run], kind: Kind, goals: Sequence[Path]) -> None:
+    match kind:
+        case "csv" | "jsonl":
+            text = columns.csv_text if kind == "csv" else columns.jsonl_text
+            for run, goal in zip(runs, goals, strict=True):
+                goal.write_text(text(columns.rows(RunFolder(run.path).journal)), newline="")
+        case "tensorboard":
+            from fbmon.export import tensorboard
+
+            for run, goal in zip(runs, goals, strict=True):
+                _remove_events(goal)
+                tensorboard.write(RunFolder(run.path), goal)
+        case "svg":
+            from fbmon.export import panels, picture
+
+            goals[0].write_text(picture.figure(panels.of(runs)))
+        case "html":
+            from fbmon.export import report
+
+            goals[0].write_text(report.page(runs))
+        case _:
+            assert_never(kind)
+
+
+def _remove_events(goal: Path) -> None:
+    """TensorBoard would draw old event files together with the new one."""
+    with suppress(FileNotFoundError):
+        for path in goal.iterdir():
+            if path.name.startswith("events.out.tfevents."):
+                path.unlink()

@@ -1,0 +1,89 @@
+"""What a recipe would cost on this machine: counted and measured by a process of its own, as torch is heavy."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+
+from fbmon.errors import FbmonError
+from fbmon.recipe import Recipe
+from fbmon.text import clean
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """What a short measurement in one precision has shown."""
+
+    precision: str
+    block: int  # images in the blocks that were measured: fewer than the recipe's where those would take too long
+    blocks: int  # that were timed
+    seconds_per_image: float
+    val_seconds_per_image: float
+    memory_mib: float  # at the peak: on a GPU what torch held, on a CPU the whole process
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A recipe's size, and its timings on one device; the first is in its own precision."""
+
+    recipe: str
+    steps: int
+    blocks: int  # per step
+    images: int  # per step
+    block: int
+    val_images: int
+    validations: int
+    parameters: int
+    flop_per_image: float  # of a step, penalty included: multiplications and additions of convolutions and products
+    val_flop_per_image: float
+    data_mib: float  # of the data set on the device
+    device: str
+    timings: tuple[Timing, ...]
+
+    @property
+    def step_flop(self) -> float:
+        """Of one step, without validation."""
+        return self.flop_per_image * self.images
+
+    @property
+    def flop(self) -> float:
+        """Of the whole run."""
+        return self.steps * self.step_flop + self.validations * self.val_images * self.val_flop_per_image
+
+    def seconds_per_step(self) -> float:
+        """In the recipe's own precision."""
+        return self.images * self.timings[0].seconds_per_image
+
+    def seconds(self, timing: Timing | None = None, devices: int = 1) -> float:
+        """How long the run would take if `devices` such devices shared the blocks of a step and exchanged for free."""
+        timing = timing or self.timings[0]
+        share = math.ceil(self.blocks / devices) / self.blocks
+        step = self.images * timing.seconds_per_image * share
+        return self.steps * step + self.validations * self.val_images * timing.val_seconds_per_image
+
+
+def measure(recipe: Recipe, devices: str = "auto", precisions: Sequence[str] = (), seconds: float = 10.0) -> Plan:
+    """The plan of a recipe, measured in its own precision and in `precisions`, each for about `seconds`.
+
+    Each takes a process of its own, so that none is charged for another's memory, and the seconds that torch needs to
+    load. A further precision that fails, as where the device does not know it, is left out. Raises FbmonError where the
+    recipe itself cannot be measured, as where memory runs out.
+    """
+    plan = _measure_one(recipe, devices, recipe.precision, seconds)
+    timings = list(plan.timings)
+    for precision in precisions:
+        if precision != recipe.precision:
+            with suppress(FbmonError):
+                timings += _measure_one(recipe, devices, precision, seconds).timings
+    return msgspec.structs.replace(plan, timings=tuple(timings))
+
+
+def _measure_one(recipe: Recipe, devices: str, precision: str, seconds: float) -> Plan:
+    command = [sys.executable, "-m", "fbmon.train.cost", precision, "--devices", devices, "--seconds", str(seconds)]
+    result = subprocess.run(command, input=recipe.model_dump_json(), capture_output=True, text=True, check=False)
+    if result.returncode:
+        lines = result.stderr.strip().splitlines()
+        reason = lines[-1] if lines else f"exit code {result.returncode}"
+        raise FbmonError(f"{recipe.name} could not be measured: {clean(reason, 400)}")
+    return msgspec.json.decode(result.stdout.splitlines()[-1], type=Plan)

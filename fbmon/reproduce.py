@@ -1,0 +1,104 @@
+"""The paper's tables as lists of runs: which recipes, which seeds, and which of them have been run already."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fbmon import folder as folders
+from fbmon import recipe as recipes
+from fbmon.compare import Run, read
+from fbmon.compare.settings import read_settings
+from fbmon.errors import UsageError
+from fbmon.folder import RunFolder
+from fbmon.recipe import Recipe
+from fbmon.text import clean
+
+MAIN = "main"
+# The order of the paper's rows; what is not named here comes behind.
+_ROWS = ("sgd", "fb_baseline", "fb_longer", "fb_clipped", "fb_regularized", "fb_strong_reg", "fb_practice")
+_NOT_IN_A_TABLE = ("quickstart",)
+_ALIVE = ("running", "paused", "stalled")
+_SETTLED = ("finished", "diverged", *_ALIVE)  # the same recipe would diverge again, at the same step
+_MANY_SEEDS = 1000
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run of a table."""
+
+    recipe: Recipe
+    file: Path
+    settings: tuple[str, ...]  # laid over the file, the seed among them
+
+
+def tables() -> dict[str, list[str]]:
+    """The tables and the shipped recipes that are their rows, in the order of the paper."""
+    found: dict[str, list[str]] = {MAIN: []}
+    for name in recipes.shipped():
+        table, _, _ = name.rpartition("/")
+        if name not in _NOT_IN_A_TABLE:
+            found.setdefault(table or MAIN, []).append(name)
+    return {table: sorted(names, key=_place) for table, names in found.items()}
+
+
+def tasks(table: str, seeds: Iterable[int], overrides: Sequence[str] = ()) -> list[Task]:
+    """The runs of a table, seed by seed, so that a first result of every row comes early. Raises UsageError."""
+    known = tables()
+    if table not in known:
+        raise UsageError(f"{clean(table)}: no such table", f"there are {', '.join(known)}")
+    shipped = recipes.shipped()
+    return [_task(shipped[name], (*overrides, f"seed={seed}")) for seed in seeds for name in known[table]]
+
+
+def parse_seeds(text: str) -> list[int]:
+    """The seeds in `0,1,2` or `0-4`. Raises UsageError."""
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part.strip(), re.ASCII)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if last < first or last - first >= _MANY_SEEDS:
+            raise UsageError(
+                f"--seeds {clean(text)}: must be whole numbers", "for example --seeds 0,1,2 or --seeds 0-4"
+            )
+        seeds |= dict.fromkeys(range(first, last + 1))
+    return list(seeds)
+
+
+def done(task: Task, runs_dir: Path) -> Run | None:
+    """The newest run of exactly these settings that is finished, diverged or alive, whatever its name; else None."""
+    wanted = _settings(task.recipe)
+    for folder in folders.every(runs_dir):
+        if _without_target(read_settings(folder.resolved)) == wanted and (run := read(folder)).state in _SETTLED:
+            return run
+    return None
+
+
+def is_alive(run: Run) -> bool:
+    """Whether it is being trained."""
+    return run.state in _ALIVE
+
+
+def start_folder(task: Task, runs_dir: Path, devices: str, data_dir: Path) -> RunFolder:
+    """A new run's folder, named after the recipe and its seed."""
+    name = f"{task.recipe.name[:48]}-seed{task.recipe.seed}"
+    return folders.create(runs_dir, name, task.file, recipes.dump(task.recipe), devices, data_dir)
+
+
+def _task(file: Path, settings: tuple[str, ...]) -> Task:
+    return Task(recipes.load(file, settings), file, settings)
+
+
+def _settings(recipe: Recipe) -> dict[str, object]:
+    return _without_target(recipes.flatten(recipe))
+
+
+def _without_target(settings: dict[str, object]) -> dict[str, object]:
+    """What was reported for a setting changes nothing of a run."""
+    return {key: value for key, value in settings.items() if not key.startswith("target.")}
+
+
+def _place(name: str) -> tuple[int, str]:
+    last = name.rpartition("/")[2]
+    row = next((place for place, known in enumerate(_ROWS) if last == known), len(_ROWS))
+    return row, last

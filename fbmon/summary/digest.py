@@ -1,0 +1,63 @@
+"""What is remembered of one metric: its last value, its lowest and highest and their steps, its last window."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+RECENT = 10  # values in the last window
+
+Aggregate = Literal["final", "best", "min", "max", "last"]
+
+
+class Digest(msgspec.Struct, frozen=True, array_like=True):
+    """A metric over a run; unknown values are left out, but the final one is None if it is unknown."""
+
+    count: int
+    final: float | None
+    final_step: int
+    lowest: float | None
+    lowest_step: int  # the first to have it
+    highest: float | None
+    highest_step: int
+    recent: tuple[float, ...]  # up to RECENT values, the newest last
+
+    def window_mean(self) -> float | None:
+        """The mean of the last window."""
+        return math.fsum(self.recent) / len(self.recent) if self.recent else None
+
+
+def digest(steps: Sequence[int], values: Sequence[float | None]) -> Digest:
+    """The digest of a metric told at these steps; at least one."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return Digest(0, None, steps[-1], None, 0, None, 0, ())
+    lowest, highest = min(known), max(known)
+    return Digest(
+        count=len(known),
+        final=values[-1],
+        final_step=steps[-1],
+        lowest=lowest,
+        lowest_step=steps[values.index(lowest)],
+        highest=highest,
+        highest_step=steps[values.index(highest)],
+        recent=tuple(known[-RECENT:]),
+    )
+
+
+def join(before: Digest, after: Digest) -> Digest:
+    """The digest of two stretches, one after the other."""
+    is_lower = before.lowest is None or (after.lowest is not None and after.lowest < before.lowest)
+    is_higher = before.highest is None or (after.highest is not None and after.highest > before.highest)
+    low, high = (after if is_lower else before), (after if is_higher else before)
+    return Digest(
+        count=before.count + after.count,
+        final=after.final,
+        final_step=after.final_step,
+        lowest=low.lowest,
+        lowest_step=low.lowest_step,
+        highest=high.highest,
+        highest_step=high.highest_step,
+        recent=(before.recent + after.recent)[-RECENT:],
+    )

@@ -1,0 +1,104 @@
+"""The paper's tables as lists of runs: what is run, what is found to be done, and the table in the end."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fbmon import recipe as recipes
+from fbmon import reproduce
+from fbmon.errors import UsageError
+from tests.runs import story, write_run
+from tests.shell import Fbmon, until
+
+# The two rows of the table `lr`, as small as they can be.
+SMALL = [
+    f"--set={setting}"
+    for setting in (
+        "data.dataset=digits", "data.augment=none", "data.limit=32", "data.val_limit=16", "model.name=resnet8",
+        "model.width=4", "gradient.block=16", "gradient.drop_last=false", "steps=2",
+    )
+]  # fmt: skip
+
+
+def test_every_shipped_recipe_but_the_quickstart_is_a_row_of_one_table_in_the_order_of_the_paper() -> None:
+    tables = reproduce.tables()
+
+    assert sorted(name for names in tables.values() for name in names) == sorted(
+        recipes.shipped().keys() - {"quickstart"}
+    )
+    assert tables["main"] == [
+        "sgd", "fb_baseline", "fb_longer", "fb_clipped", "fb_regularized", "fb_strong_reg", "fb_practice",
+    ]  # fmt: skip
+    assert tables["digits"] == [f"digits/{name}" for name in tables["main"]]
+
+
+def test_seeds_are_lists_and_ranges_and_each_is_run_for_all_rows_before_the_next() -> None:
+    assert reproduce.parse_seeds("3,0-2,1") == [3, 0, 1, 2]
+    tasks = reproduce.tasks("lr", [0, 7], ["steps=5"])
+    assert [(task.recipe.name, task.recipe.seed, task.recipe.steps) for task in tasks] == [
+        ("lr-fb_regularized_lr0.4", 0, 5), ("lr-fb_regularized_lr1.6", 0, 5),
+        ("lr-fb_regularized_lr0.4", 7, 5), ("lr-fb_regularized_lr1.6", 7, 5),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seeds", ["", "a", "2-1", "0-99999", "-1", "1,,2"])
+def test_seeds_that_are_none_are_refused(seeds: str) -> None:
+    with pytest.raises(UsageError, match="must be whole numbers"):
+        reproduce.parse_seeds(seeds)
+
+
+def test_a_run_counts_as_done_by_its_settings_and_its_state_and_not_by_its_name(tmp_path: Path) -> None:
+    (task,) = (task for task in reproduce.tasks("digits", [1], ["steps=2"]) if task.recipe.name == "digits-sgd")
+
+    def write(name: str, state: str | None, *settings: str, recipe: str = "digits/sgd") -> None:
+        write_run(tmp_path, name, story(state=state), ["steps=2", *settings], recipe)  # type: ignore[arg-type]
+
+    write("other-seed", "finished", "seed=2")
+    write("other-recipe", "finished", "seed=1", recipe="digits/fb_baseline")
+    write("killed", None, "seed=1")
+    write("stopped", "stopped", "seed=1")
+    write("failed", "failed", "seed=1")
+    assert reproduce.done(task, tmp_path) is None
+    write("diverged", "diverged", "seed=1", "target.val_accuracy=0.5", "target.source=elsewhere")
+    found = reproduce.done(task, tmp_path)
+    assert found is not None
+    assert found.name == "diverged"
+
+
+def test_a_table_is_run_once_and_then_only_read(fbmon: Fbmon, runs_dir: Path) -> None:
+    command = ["reproduce", "lr", *SMALL]
+
+    first = fbmon(*command, "--no-ui")
+    started = sorted(path.name for path in runs_dir.iterdir())
+    again = fbmon(*command, "--no-ui")
+    groups = json.loads(fbmon(*command, "--json").stdout)["groups"]
+    costs = json.loads(fbmon(*command, "--seeds", "0-1", "--dry-run", "--json").stdout)
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert [name.rpartition("-seed0-")[0] for name in started] == ["lr-fb_regularized_lr0.4", "lr-fb_regularized_lr1.6"]
+    assert sorted(path.name for path in runs_dir.iterdir()) == started
+    table = first.stdout.splitlines()[-3:]
+    assert " ".join(table[0].split()) == "recipe n reported val acc difference best val acc clipped time state"
+    assert [row.split()[:2] for row in table[1:]] == [
+        ["lr-fb_regularized_lr0.4", "1"],
+        ["lr-fb_regularized_lr1.6", "1"],
+    ]
+    assert again.stdout.splitlines()[-3:] == table
+    assert again.stdout.splitlines()[0].endswith(": finished already")
+    assert [group["n"] for group in groups] == [1, 1]
+    assert [(cost["done"], cost["to_do"]) for cost in costs] == [(1, 1), (1, 1)]
+    assert all(cost["flop"] > 0 and cost["seconds"] > 0 for cost in costs)
+
+
+def test_stopped_in_the_middle_it_goes_on_with_the_runs_that_are_missing(fbmon: Fbmon, runs_dir: Path) -> None:
+    command = ["reproduce", "lr", *SMALL, "--no-ui", "--set=steps=100000"]
+    screen = fbmon.start(*command)
+    until(lambda: any(path.name.startswith("lr-") for path in runs_dir.glob("*")) and fbmon.run_folder().lock.exists())
+
+    screen.send_signal(2)
+    stdout, _ = screen.communicate(timeout=60)
+
+    assert screen.returncode == 130
+    assert stdout.splitlines()[-1] == "the same command goes on from here"
+    assert len(list(runs_dir.iterdir())) == 1

@@ -1,0 +1,173 @@
+"""The summary of a journal is what the store makes of it, whatever was kept beside it."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fbmon import summary
+from fbmon.compare.many import read_all
+from fbmon.events import CommandTaken, Event, NonFiniteFound, PhaseEntered, StepTaken
+from fbmon.folder import RunFolder
+from fbmon.journal import unseal
+from fbmon.store import Store
+from fbmon.summary import Digest, Summary
+from tests.conftest import Ended
+from tests.runs import lines, story, write_run
+
+MANY = 400  # steps: a journal long enough to be worth keeping the summary of
+
+
+def accuracies(count: int = MANY) -> list[float]:
+    return [((37 * step) % 101) / 101 for step in range(count)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """A run that has ended."""
+    return write_run(tmp_path, "run", story(accuracies=accuracies(), clipped=range(1, 9)))
+
+
+def fresh(folder: RunFolder) -> Summary:
+    """What the journal comes to, whatever lies beside it."""
+    folder.summary.unlink(missing_ok=True)
+    return summary.read(folder, keep=False)
+
+
+def test_a_journal_comes_to_its_last_lowest_and_highest_values_and_their_steps(tmp_path: Path) -> None:
+    events = story(accuracies=(0.5, 0.75, 0.75, 0.25), clipped=(2, 3))
+    events[-1:-1] = [NonFiniteFound(5, ["loss"]), CommandTaken("pause", "a shell"), PhaseEntered("training")]
+
+    told = summary.read(write_run(tmp_path, "run", events))
+
+    assert told.metrics["val_accuracy"] == Digest(4, 0.25, 4, 0.25, 4, 0.75, 2, (0.5, 0.75, 0.75, 0.25))
+    assert told.metrics["val_accuracy"].window_mean() == 0.5625
+    assert told.metrics["loss"] == Digest(4, 0.25, 4, 0.25, 4, 1.0, 1, (1.0, 1 / 2, 1 / 3, 1 / 4))
+    assert told.metrics["grad_norm"] == Digest(0, None, 4, None, 0, None, 0, ())
+    assert (told.step, told.steps, told.clipped, told.elapsed, told.slowest) == (4, 4, 2, 40.0, 10.0)
+    assert (told.not_finite, told.last_command, told.phase) == (("loss",), "pause", "training")
+    assert told.ended is not None
+    assert told.ended.state == "finished"
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    values=st.lists(st.floats(0, 1) | st.none(), min_size=1, max_size=40),
+    lost=st.sets(st.integers(0, 130)),
+    cuts=st.lists(st.integers(0, 20_000), max_size=4),
+)
+def test_in_whatever_stretches_a_growing_journal_is_read_it_comes_to_what_the_store_makes_of_it(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    values: list[float | None],
+    lost: set[int],
+    cuts: list[int],
+) -> None:
+    monkeypatch.setattr("fbmon.summary.file._WORTH_BYTES", 1)  # keep every stretch
+    monkeypatch.setattr("fbmon.summary.file._CHUNK_BYTES", 700)  # and read each in several pieces
+    events: list[Event] = []
+    for event in story(accuracies=[0.5] * len(values)):
+        mine = values[event.step - 1] if isinstance(event, StepTaken) else None
+        events.append(
+            StepTaken(event.step, {"loss": mine}, elapsed=event.elapsed) if isinstance(event, StepTaken) else event
+        )
+    text = [b"\xff?\n" if number in lost else line for number, line in enumerate(lines(events).splitlines(True))]
+    whole = b"".join(text)
+    folder = RunFolder(tmp_path_factory.mktemp("run"))
+
+    for end in [*sorted(min(cut, len(whole)) for cut in cuts), len(whole)]:
+        folder.journal.write_bytes(whole[:end])
+        grown = summary.read(folder)
+
+    store = Store()
+    for line in text:
+        if (kept_event := unseal(line.rstrip(b"\n"))) is not None:
+            store.apply(kept_event)
+    assert grown == fresh(folder)
+    assert (grown.step, grown.steps, grown.elapsed) == (store.step, store.steps, store.elapsed)
+    assert grown.damaged == sum(line == b"\xff?\n" for line in text)
+    series = store.series.get("loss")
+    told = grown.metrics.get("loss")
+    known = [value for value in values if value is not None]
+    assert (told is None) == (series is None)
+    if series is not None and told is not None:
+        kept = [value for value in series.values.tolist() if value == value]
+        assert set(kept) <= set(known)
+        assert (told.count, told.final, list(told.recent)) == (len(kept), series.last(), kept[-10:])
+        assert (told.lowest, told.highest) == (min(kept, default=None), max(kept, default=None))
+
+
+def test_a_long_journal_is_read_once_and_then_believed_by_its_size_and_time(folder: RunFolder) -> None:
+    first = summary.read(folder)
+    status = folder.journal.stat()
+    folder.journal.write_bytes(b"\0" * status.st_size)
+    os.utime(folder.journal, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    assert summary.read(folder) == first
+    assert folder.summary.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_journal_that_has_grown_is_read_on_and_one_that_was_changed_is_read_anew(folder: RunFolder) -> None:
+    summary.read(folder)
+    more = lines(story(accuracies=[*accuracies(), 0.25], clipped=range(1, 9)))
+
+    folder.journal.write_bytes(more)
+    assert summary.read(folder).metrics["val_accuracy"].final == 0.25
+    assert summary.read(folder) == fresh(folder)
+
+    other = lines(story(recipe="other", accuracies=accuracies(900)))
+    folder.journal.write_bytes(other)
+    assert len(other) > len(more)
+    assert summary.read(folder) == fresh(folder)
+    folder.journal.write_bytes(more[: len(more) // 2])
+    assert summary.read(folder) == fresh(folder)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"format":1}', "\xff" * 9])
+def test_a_damaged_summary_is_no_summary(folder: RunFolder, damage: str) -> None:
+    expected = fresh(folder)
+    folder.summary.write_text(damage)
+    assert summary.read(folder, keep=False) == expected
+
+    summary.write(folder)
+    kept = folder.summary.read_text()
+    folder.summary.write_text(kept.replace('"clipped":8', '"clipped":9'))
+    assert "clipped" in kept
+    assert summary.read(folder, keep=False) == expected
+
+
+def test_a_folder_that_cannot_be_written_in_is_read_all_the_same(folder: RunFolder, tmp_path: Path) -> None:
+    planted = tmp_path / "planted"
+    planted.write_text("mine")
+    (folder.path / f".summary.json.{os.getpid()}").symlink_to(planted)
+
+    assert summary.read(folder).step == MANY
+    assert planted.read_text() == "mine"
+    assert not folder.summary.exists()
+
+
+def test_a_run_leaves_its_summary_behind_when_it_ends(finished: dict[str, Ended]) -> None:
+    folder = finished["plain"].folder
+
+    kept = json.loads(folder.summary.read_text())
+
+    assert kept["size"] == folder.journal.stat().st_size
+    assert kept["summary"]["ended"]["state"] == "finished"
+
+
+def test_many_long_journals_are_read_by_several_processes_and_the_runs_stay_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fbmon.compare.many._LONG_BYTES", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    folders = [write_run(tmp_path, f"run-{k}", story(accuracies=accuracies(k + 2))) for k in range(5)]
+    told: list[int] = []
+
+    runs = read_all([*folders, RunFolder(tmp_path / "none")], told.append)
+
+    assert [run.summary.step for run in runs] == [2, 3, 4, 5, 6, 0]
+    assert [run.name for run in runs[:5]] == [folder.name for folder in folders]
+    assert told == [5]

@@ -1,0 +1,55 @@
+"""What a plan counts is what the networks are known to take, and what it times is the real loop."""
+
+import pytest
+
+from fbmon import recipe as recipes
+from fbmon.plan import Plan, Timing, measure
+from fbmon.train.cost import make_plan
+
+
+def plan_of(name: str, *settings: str) -> Plan:
+    return make_plan(recipes.load(recipes.find(name), settings), "cpu", "float32", 0.01)
+
+
+def test_resnet18_takes_the_operations_it_is_known_for_and_the_penalty_doubles_them() -> None:
+    plain = plan_of("fb_clipped", "gradient.block=16")
+    penalized = plan_of("fb_strong_reg", "gradient.block=16")
+
+    # 0.5564e9 multiplications of convolutions and the last product for one 32x32 image, and as many additions.
+    assert plain.val_flop_per_image == pytest.approx(2 * 0.5564e9, rel=2e-3)
+    # Backward twice as many again, but for the gradient with respect to the image.
+    assert plain.flop_per_image == pytest.approx(3 * plain.val_flop_per_image, rel=5e-3)
+    assert penalized.flop_per_image == pytest.approx(2 * plain.flop_per_image, rel=1e-9)
+    assert plain.parameters == 11_173_962
+    assert (plain.steps, plain.images, plain.val_images, plain.validations) == (3000, 50_000, 10_000, 31)
+    assert (plain.blocks, penalized.blocks) == (3125, 3125)
+
+
+def test_copies_limits_and_dropped_blocks_count_as_the_run_would_cut_them() -> None:
+    plan = plan_of(
+        "digits/fb_clipped", "data.copies=3", "data.limit=100", "gradient.block=64", "gradient.drop_last=true"
+    )
+
+    assert (plan.blocks, plan.images, plan.block) == (4, 256, 64)
+    assert plan.flop == pytest.approx(
+        300 * 256 * plan.flop_per_image + plan.validations * 360 * plan.val_flop_per_image
+    )
+
+
+def test_time_is_shared_among_devices_by_whole_blocks() -> None:
+    timing = Timing("float32", 10, 2, 0.5, 0.25, 1.0)
+    plan = Plan("r", 4, 3, 30, 10, 8, 2, 1, 1.0, 1.0, 1.0, "cpu", (timing,))
+
+    assert plan.seconds() == 4 * 30 * 0.5 + 2 * 8 * 0.25
+    assert plan.seconds(devices=2) == 4 * 20 * 0.5 + 2 * 8 * 0.25
+    assert plan.seconds(devices=8) == 4 * 10 * 0.5 + 2 * 8 * 0.25
+
+
+def test_a_plan_is_measured_in_a_process_of_its_own() -> None:
+    plan = measure(
+        recipes.load(recipes.find("digits/fb_baseline"), ["optimizer.lr=0.1"]), precisions=["bfloat16"], seconds=0.5
+    )
+
+    assert [timing.precision for timing in plan.timings] == ["float32", "bfloat16"]
+    assert all(timing.seconds_per_image > 0 and timing.memory_mib > 50 for timing in plan.timings)
+    assert (plan.blocks, plan.images) == (8, 512)
