@@ -6,6 +6,7 @@ from typing import Literal, assert_never
 
 from fbmon import metrics
 from fbmon.events import (
+    CheckpointFailed,
     CheckpointSaved,
     CommandTaken,
     DeviceSampled,
@@ -16,11 +17,14 @@ from fbmon.events import (
     PhaseEntered,
     ProgressMade,
     RunEnded,
+    RunResumed,
     RunStarted,
+    StateRestored,
     StepTaken,
     TrainingStarted,
     Validated,
 )
+from fbmon.replay import Replay
 from fbmon.series import Series
 
 Level = Literal["info", "good", "warning", "error"]
@@ -63,6 +67,7 @@ class Store:
     best: Best | None = None
     notes: list[Note] = field(default_factory=list)
     ended: RunEnded | None = None
+    _replay: Replay = field(default_factory=Replay)
     _streak: int = 0  # clipped steps without a pause, up to now
     _pace: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=50))
 
@@ -94,6 +99,8 @@ class Store:
         match event:
             case RunStarted():
                 self.began = event
+            case RunResumed():
+                self.ended, self.progress, self.phase = None, None, "starting the trainer"
             case PhaseEntered(phase=phase):
                 self.phase = phase
             case TrainingStarted():
@@ -109,6 +116,10 @@ class Store:
                 self._validated(event)
             case CheckpointSaved(step=step):
                 self._note(event, step, "info", f"checkpoint of step {step} saved")
+            case CheckpointFailed(step=step, reason=reason):
+                self._note(event, step, "error", f"step {step} could not be saved: {reason}; it is tried again")
+            case StateRestored():
+                self._restored(event)
             case NonFiniteFound(step=step, names=names):
                 self._note(event, step, "error", f"not finite at step {step}: {', '.join(names)}")
             case CommandTaken(command=command, source=source):
@@ -117,6 +128,24 @@ class Store:
                 self._ended(event)
             case _:
                 assert_never(event)
+
+    def _restored(self, event: StateRestored) -> None:
+        """Go back to the step that the run goes on from; what lies behind it is told once more."""
+        for name, series in self.series.items():
+            behind = series.steps > event.step
+            steps, values = series.steps[behind].astype(int).tolist(), series.values[behind].tolist()
+            self._replay.remember(name, dict(zip(steps, values, strict=True)))
+        for curves in (self.series, self.utilization, self.memory):
+            curves.update({name: series.until(event.step) for name, series in curves.items()})
+        self.clipped = self.clipped.until(event.step)
+        self.latest = {name: series.last() for name, series in self.series.items()}
+        self.step, self._streak = event.step, 0
+        self._pace.clear()
+        if self.best and self.best.step > event.step:
+            self.best = _best(self.series.get("val_accuracy", Series()))
+        for step in event.damaged:
+            self._note(event, event.step, "error", f"the checkpoint of step {step} is damaged and was set aside")
+        self._note(event, event.step, "warning", f"resumed from step {event.step}")
 
     def _step_taken(self, event: StepTaken) -> None:
         self.step = event.step
@@ -145,6 +174,9 @@ class Store:
         self._note(event, event.step, level, f"{event.state}: {event.reason}" if event.reason else event.state)
 
     def _record(self, event: StepTaken | Validated) -> None:
+        difference = self._replay.difference(event)
+        if difference:
+            self._note(event, event.step, "warning", difference)
         for name, value in event.values.items():
             self.latest[name] = value
             self.series.setdefault(name, Series()).append(event.step, event.elapsed, value)
@@ -159,3 +191,9 @@ class Store:
 
     def _note(self, event: Event, step: int, level: Level, text: str) -> None:
         self.notes.append(Note(step, event.elapsed, level, text))
+
+
+def _best(accuracies: Series) -> Best | None:
+    known = [(value, -step) for step, value in zip(accuracies.steps, accuracies.values, strict=True) if value == value]
+    value, step = max(known, default=(None, 0))
+    return None if value is None else Best(float(value), int(-step))
