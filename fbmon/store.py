@@ -136,7 +136,9 @@ class Store:
             steps, values = series.steps[behind].astype(int).tolist(), series.values[behind].tolist()
             self._replay.remember(name, dict(zip(steps, values, strict=True)))
         for curves in (self.series, self.utilization, self.memory):
-            curves.update({name: series.until(event.step) for name, series in curves.items()})
+            kept = {name: series.until(event.step) for name, series in curves.items()}
+            curves.clear()
+            curves.update({name: series for name, series in kept.items() if len(series)})
         self.clipped = self.clipped.until(event.step)
         self.latest = {name: series.last() for name, series in self.series.items()}
         self.step, self._streak = event.step, 0

@@ -8,6 +8,7 @@ import typer
 from fbmon.cli.compare import compare
 from fbmon.cli.output import report
 from fbmon.cli.recipe import recipe_commands
+from fbmon.cli.resume import resume
 from fbmon.cli.run import run
 from fbmon.cli.runs import runs
 from fbmon.cli.stop import stop
@@ -17,12 +18,12 @@ from fbmon.errors import FbmonError
 app = typer.Typer(
     help="Train a network without stochasticity, and watch it live in a terminal.",
     epilog="Exit codes: 0 finished, 1 failed, 2 wrong usage or recipe, 3 not finite, 4 trainer lost, "
-    "75 preempted and saved, 130 stopped and saved.",
+    "5 trainer stuck, 6 not saved, 75 preempted and saved, 130 stopped and saved.",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, watch, stop, runs, compare):
+for command in (run, watch, stop, resume, runs, compare):
     app.command(no_args_is_help=command is run)(command)
 app.add_typer(recipe_commands, name="recipe")
 

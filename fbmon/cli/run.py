@@ -1,15 +1,17 @@
 """`fbmon run`: start a training in the background and show it."""
 
 import os
-import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fbmon.cli.options import DEFAULT_RUNS_DIR, NoUi, RunsDir, Ui, UiOption, choose_ui
-from fbmon.errors import UsageError
+from fbmon.cli.resume import has_finished
 from fbmon.text import clean
+
+if TYPE_CHECKING:
+    from fbmon.folder import RunFolder
 
 
 def run(
@@ -18,7 +20,9 @@ def run(
     no_ui: NoUi = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many steps; the schedule stays.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The seed of weights and augmentation.")] = None,
-    devices: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or N.")] = "auto",
+    devices: Annotated[
+        str, typer.Option(help="auto (every GPU), cpu, cpu:N, cuda:N or N, or several GPUs as 0,1,2: one process each.")
+    ] = "auto",
     name: Annotated[str | None, typer.Option(help="The name of the run; default: the recipe's.")] = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     data_dir: Annotated[
@@ -32,13 +36,22 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
     ] = None,
+    stall_limit: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            metavar="SECONDS",
+            help="Give up when no block ends for so long; default: 60, or ten times the longest block so far.",
+        ),
+    ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Start in the background, print the run's name, and leave.")
     ] = False,
 ) -> None:
     """Start a training in the background and show it live.
 
-    The training goes on when this screen is left, closed or killed; `fbmon watch` shows it again.
+    The training goes on when this screen is left, closed or killed; `fbmon watch` shows it again. In a job of torchrun
+    or srun this is one of its ranks and starts nothing. A job that Slurm has requeued goes on with its run.
 
     Examples: fbmon run quickstart · fbmon run recipes/fb_strong_reg.toml --no-ui --set optimizer.lr=0.4
     """
@@ -46,38 +59,35 @@ def run(
     from fbmon import launch
     from fbmon import recipe as recipes
     from fbmon.cli.show import show  # before the start: from then on a Ctrl-C has to be passed on at once
+    from fbmon.crew.devices import parse
+    from fbmon.crew.seat import job_of, job_seat
 
-    shown = Ui.NONE if detach else choose_ui(ui, no_ui)
+    seat, job = job_seat(os.environ), job_of(os.environ)
+    shown = Ui.NONE if detach else choose_ui(ui, no_ui or seat is not None)
     asked = list(overrides or [])
     asked += [f"steps={steps}"] if steps is not None else []
     asked += [f"seed={seed}"] if seed is not None else []
     file = recipes.find(recipe)
     wanted = recipes.load(file, asked)
-    folder = folders.create(
-        runs_dir,
-        wanted.name if name is None else name,
-        file,
-        recipes.dump(wanted),
-        _device(devices),
-        _data_folder(data_dir),
-    )
+    named, resolved = wanted.name if name is None else name, recipes.dump(wanted)
+    on, data = parse(devices), _data_folder(data_dir)
+
+    def make() -> "RunFolder":
+        begun = folders.of_job(runs_dir, job.name, named, resolved) if job.is_restarted else None
+        return begun or folders.create(runs_dir, named, file, resolved, on, data, job.name, stall_limit)
+
+    if seat:
+        from fbmon.cli.member import take_part
+
+        raise typer.Exit(take_part(wanted, seat, on, data, make, shown, stall_limit))
+    folder = make()
+    if has_finished(folder):
+        return
     handle = launch.start(folder, queue=shown is not Ui.NONE)
     if detach:
         typer.echo(f"{clean(str(folder.path), 4096)}\nwatch it with: fbmon watch {folder.name}")
         return
     raise typer.Exit(show(handle, shown, started_here=True))
-
-
-def _device(devices: str) -> str:
-    if devices in ("auto", "cpu") or re.fullmatch(r"cuda:\d+", devices, re.ASCII):
-        return devices
-    if devices == "cuda":
-        return "cuda:0"
-    if re.fullmatch(r"\d+", devices, re.ASCII):
-        return f"cuda:{devices}"
-    if "," in devices or re.fullmatch(r"cpu:\d+", devices, re.ASCII):
-        raise UsageError(f"--devices {clean(devices)}: training on several devices is not there yet", "name one device")
-    raise UsageError(f"--devices {clean(devices)}: must be auto, cpu, cuda, cuda:N or N")
 
 
 def _data_folder(given: Path | None) -> Path:

@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from fbmon.beats import Doing
+from fbmon.crew.beats import Doing
 from fbmon.errors import RankLostError, StallError
 
 _FIRST_ALONE = timedelta(hours=24)  # rank 0 may be downloading a data set

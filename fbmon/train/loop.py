@@ -56,7 +56,7 @@ def train(
     stepper = Stepper(recipe, data, model, emit, next_command, ranks)
     learnt = Learnt(model, stepper.average, stepper.descent)
     saving = Saving(checkpoints, recipe.checkpoint, learnt, emit, ranks)
-    if resume:
+    if ranks.highest(int(resume)):  # only the first knows
         stepper.step = saving.restore_()
     emit(stepper.plan())
     emit(PhaseEntered("training"))
