@@ -89,7 +89,7 @@ def _runs(home: Path, kills: int, seed: int, devices: list[str]) -> list[Verdict
     (home / "chaos.toml").write_text(RECIPE)
     whole = _start(home, "undisturbed", "cpu")
     _wait_until_gone(whole, _START_SECONDS)
-    print(f"undisturbed: {_hash(whole)[:16]}", flush=True)
+    print(f"undisturbed: {_hash(whole)[:32]}", flush=True)
     print("run  devices  kills  starting  replayed  same bits  not reproducible  damaged lines")
     verdicts: list[Verdict] = []
     while sum(one.kills for one in verdicts) < kills:
@@ -115,7 +115,7 @@ def _disturb(home: Path, number: int, devices: str, most: int, whole: RunFolder,
         before = _steps(folder)
         # Half of the kills hit the start, the loading and the first steps, half some place in the training.
         if draw.random() < 0.5:
-            _wait_for(lambda before=before: _steps(folder) > before or not folder.is_alive())  # type: ignore[misc]
+            _wait_for(lambda before=before: _steps(folder) > before or not folder.is_alive())
         time.sleep(draw.random() ** 2 * 3)
         victims = _processes(folder)
         if not victims or _is_finished(folder):

@@ -63,7 +63,7 @@ def run(
     from fbmon.crew.seat import job_of, job_seat
 
     seat, job = job_seat(os.environ), job_of(os.environ)
-    shown = Ui.NONE if detach else choose_ui(ui, no_ui or seat is not None)
+    shown = Ui.NONE if detach else choose_ui(Ui.PLAIN if seat and ui in (Ui.AUTO, Ui.FULL) else ui, no_ui)
     asked = list(overrides or [])
     asked += [f"steps={steps}"] if steps is not None else []
     asked += [f"seed={seed}"] if seed is not None else []

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from fbmon import folder as folders
-from fbmon.events import StepTaken, TrainingStarted
+from fbmon.events import TrainingStarted
 from fbmon.folder import RunFolder
 from tests.cli.test_resume import assert_same
 from tests.conftest import Ended
@@ -47,11 +47,12 @@ def start_two(fbmon: Fbmon, recipe: Path, *options: str) -> "tuple[subprocess.Po
 def test_two_processes_have_the_bits_of_one_also_when_the_run_began_with_three(
     tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:
-    fbmon("run", tiny, "--devices", "cpu:3", "--detach")
+    first = fbmon.start("run", tiny, "--devices", "cpu:3", "--no-ui")
     folder = fbmon.run_folder()
-    wait_for_steps(folder, 2)
-    fbmon("stop")
-    assert 0 < steps_taken(folder) < 40
+    until(lambda: told(folder))  # torch is still to be loaded: the first block finds the command
+    folder.put("stop_after_step", "the test")
+    first.communicate(timeout=DEADLINE)
+    assert (first.returncode, steps_taken(folder)) == (130, 1)
     resumed = fbmon("resume", "--no-ui", "--devices", "cpu:2")
 
     assert (resumed.returncode, resumed.stderr) == (0, "")
@@ -162,23 +163,34 @@ def test_in_a_job_of_torchrun_a_run_is_one_of_its_processes_and_starts_none(
     assert_same(folder, undisturbed)
 
 
-def test_a_signal_to_a_job_of_torchrun_saves_and_the_run_can_be_resumed_without_it(
+def srun(fbmon: Fbmon, recipe: Path, restarts: int) -> "list[subprocess.Popen[str]]":
+    """Two tasks of one step, with the variables that srun gives them, on one machine."""
+    port = free_port()
+    step = {"SLURM_JOB_ID": "4711", "SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "127.0.0.1"}
+    step |= {"MASTER_PORT": port, "SLURM_RESTART_COUNT": str(restarts)}
+    return [fbmon.start("run", recipe, **step, SLURM_PROCID=task, SLURM_LOCALID=task) for task in ("0", "1")]
+
+
+def test_a_job_of_srun_whose_last_task_is_signalled_saves_and_goes_on_when_it_is_requeued(
     tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:
-    job = torchrun(fbmon, tiny, "--steps", ENDLESS)
+    tasks = srun(fbmon, tiny, restarts=0)
     folder = fbmon.run_folder()
-    wait_for_steps(folder)
-
-    job.send_signal(signal.SIGTERM)
-    said, _ = job.communicate(timeout=DEADLINE)
-
+    wait_for_steps(folder, 2)
+    tasks[1].send_signal(signal.SIGUSR1)
+    for task in tasks:
+        task.communicate(timeout=DEADLINE)
     ended = last_word(folder)
-    assert ended is not None, said
-    assert (ended.state, ended.exit_code) == ("preempted", 75)
-    assert ended.reason.endswith("; the state is saved")
-    assert max(folder.checkpoints.iterdir()).name == f"step-{ended.step:08d}"
+
+    assert ended is not None
+    assert [task.returncode for task in tasks] == [75, 75]
+    assert (ended.state, ended.reason) == ("preempted", "by another rank; the state is saved")
     assert not folder.is_alive()
-    taken = ended.step
-    resumed = fbmon.start("resume", "--no-ui", "--devices", "cpu")
-    until(lambda: any(isinstance(event, StepTaken) and event.step > taken for event in told(folder)))
-    resumed.kill()
+
+    again = srun(fbmon, tiny, restarts=1)
+    said = [task.communicate(timeout=DEADLINE)[0] for task in again]
+    assert [task.returncode for task in again] == [0, 0]
+    assert f"resumed from step {ended.step}\n" in said[0]
+    assert said[1] == ""
+    assert len(folders.every(fbmon.runs_dir)) == 1
+    assert_same(folder, undisturbed)

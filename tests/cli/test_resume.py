@@ -79,8 +79,9 @@ def test_killed_again_and_again_a_run_ends_as_one_that_was_left_alone(
     fbmon("run", tiny, "--set", "checkpoint.every=3", "--detach")
     folder = fbmon.run_folder()
     for kills, victim in enumerate((trainer, supervisor, trainer)):
+        process = victim(folder)
         wait_for_attempt(folder, kills, steps=draw.randrange(1, 6))
-        victim(folder).kill()
+        process.kill()
         until(lambda: not processes(folder.path), seconds=5)
         with folder.journal.open("ab") as journal:  # as if it had died in the middle of a line
             journal.write(b'{"kind":"StepTaken","seq":')
