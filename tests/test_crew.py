@@ -76,6 +76,13 @@ def test_what_a_rank_writes_of_itself_the_supervisor_reads() -> None:
     assert page.read() == [(0, Doing.PREPARING), (2, BUSY)]
 
 
+def wait(watch: StallWatch, now: float, seconds: float, slots: list[tuple[int, Doing]]) -> list[int]:
+    """What is seen at the end of some seconds in which nothing moves, looked at once a second."""
+    for passed in range(1, int(seconds)):
+        assert watch.look(now + passed, slots) == []
+    return watch.look(now + seconds, slots)
+
+
 def moving(watch: StallWatch, every: float, blocks: int) -> tuple[float, int]:
     """Two ranks that end a block in turn, without a stall; the time and the count after it."""
     for count in range(1, blocks + 1):
@@ -88,36 +95,45 @@ def test_the_rank_that_the_others_wait_for_is_the_stuck_one() -> None:
     now, count = moving(watch, every=1.0, blocks=5)
     slots = [(count + 1, WAITS), (count, BUSY)]
     assert watch.look(now, slots) == []
-    assert watch.look(now + 60, slots) == []
-    assert watch.look(now + 61, slots) == [1]
+    assert wait(watch, now, 61, slots) == [1]
     assert watch.silent_for(now + 61) == 61
 
 
 def test_who_has_long_blocks_is_given_ten_times_as_long() -> None:
     watch = StallWatch()
-    now, count = moving(watch, every=30.0, blocks=5)
-    slots = [(count, BUSY), (count, WAITS)]
-    assert watch.look(now + 299, slots) == []
-    assert watch.look(now + 301, slots) == [0]
+    slots = [(1, BUSY), (1, WAITS)]
+    for second in range(100):
+        slots = [(second // 20, BUSY), (second // 20, WAITS)]
+        assert watch.look(second, slots) == []
+    assert wait(watch, 80, 201, slots) == [0]
 
 
-def test_the_first_block_and_a_slow_save_are_given_ten_minutes() -> None:
+def test_the_first_block_and_a_slow_save_are_given_half_an_hour() -> None:
     watch = StallWatch()
-    assert watch.look(0, [(1, BUSY), (1, BUSY)]) == []
-    assert watch.look(599, [(1, BUSY), (1, BUSY)]) == []
+    assert watch.look(0, [(1, BUSY), (1, WAITS)]) == []
+    assert wait(watch, 0, 1801, [(1, BUSY), (1, WAITS)]) == [0]
     saving = StallWatch()
     now, count = moving(saving, every=1.0, blocks=5)
     slots = [(count + 1, AWAY), (count, WAITS)]
     assert saving.look(now, slots) == []
-    assert saving.look(now + 599, slots) == []
-    assert saving.look(now + 601, slots) == [0]
+    assert wait(saving, now, 1801, slots) == [0]
+
+
+def test_a_job_that_was_suspended_as_a_whole_is_not_stuck_when_it_wakes() -> None:
+    watch = StallWatch()
+    now, count = moving(watch, every=1.0, blocks=5)
+    slots = [(count, BUSY), (count, WAITS)]
+    assert wait(watch, now, 30, slots) == []
+    later = now + 30 + 3600
+    assert watch.look(later, slots) == []
+    assert wait(watch, later, 31, slots) == [0]
 
 
 def test_while_data_are_loaded_there_is_no_limit() -> None:
-    assert StallWatch().look(100_000, [(0, Doing.PREPARING)]) == []
+    assert wait(StallWatch(), 0, 10_000, [(0, Doing.PREPARING)]) == []
 
 
 def test_where_all_wait_for_each_other_all_are_named() -> None:
     watch = StallWatch(5)
     now, count = moving(watch, every=0.1, blocks=5)
-    assert watch.look(now + 6, [(count, WAITS), (count, WAITS)]) == [0, 1]
+    assert wait(watch, now, 6, [(count, WAITS), (count, WAITS)]) == [0, 1]

@@ -35,7 +35,7 @@ class Loss:
 
 
 class Crew:
-    """One process for each of `devices`. Only the thread that made it may outlive it: Linux ends them with that one."""
+    """One process for each of `devices`, started by the main thread: Linux ends them with the thread they come from."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ def _explain(name: str, code: int) -> Loss:
     if code < 0:
         hint = "often this is the system running out of memory" if -code == signal.SIGKILL else ""
         return Loss(f"{name} was killed by {signal.Signals(-code).name}", Exit.LOST, hint)
-    return Loss(f"{name} left with exit code {code} and no word", Exit.LOST, was_killed=False)
+    return Loss(f"{name} left with exit code {code}; the log may say why", Exit.LOST, was_killed=False)
 
 
 def _state(process: int) -> str:

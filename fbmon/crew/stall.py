@@ -6,7 +6,8 @@ from fbmon.crew.beats import Doing
 
 LEAST_SECONDS = 60.0  # of silence that is a stall; a machine may be busy for a while
 _LONGEST = 10  # times the longest silence so far between two signs that a rank moves on
-_FIRST = 10  # times as much for the first block, which compiles and connects, and for a save on a slow disk
+_FIRST = 30  # times as much for the first block, which compiles and connects, and for a save on a slow disk
+_ABSENT_SECONDS = 5.0  # between two looks: the whole job was suspended, and the ranks with it
 
 
 class StallWatch:
@@ -18,9 +19,14 @@ class StallWatch:
         self._moved = 0.0
         self._moves = 0
         self._longest = 0.0
+        self._looked = 0.0
 
     def look(self, now: float, slots: Sequence[tuple[int, Doing]]) -> list[int]:
         """The ranks for which all others wait in vain; none as long as there is hope, or before training begins."""
+        absent = now - self._looked
+        if absent > _ABSENT_SECONDS:
+            self._moved += absent  # the time in which nobody could have moved does not count
+        self._looked = now
         counts = [count for count, _ in slots]
         if counts != self._counts:
             if self._moves > 1:

@@ -60,9 +60,9 @@ class Saving:
         self._validated = step
         if accuracy is None or (self._best[1] is not None and accuracy <= self._best[1]):
             return
-        self._best = step, accuracy
         content = self._learnt.dump() if self._ranks.is_first else None
         if content is not None:
+            self._best = step, accuracy
             self._waiting = self._state(step), content
 
     def after_step(self, step: int) -> None:
