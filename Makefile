@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check golden format clean
+.PHONY: demo test check golden chaos format clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/fbmon run recipes/quickstart.toml
@@ -20,6 +20,10 @@ check: $(VENV)/dev-ready
 # DATA is the folder that holds cifar-10-batches-py.
 golden: $(VENV)/dev-ready
 	for file in tests/golden/*.json; do echo "$$file"; $(BIN)/python -m benchmarks.replay $$file --data $(DATA) || exit 1; done
+
+# A hundred kills of random processes, in one process and in two: an hour of a core, so not part of `make test`.
+chaos: $(VENV)/dev-ready
+	$(BIN)/python -m benchmarks.chaos --kills 100 --devices cpu --devices cpu:2
 
 format: $(VENV)/dev-ready
 	$(BIN)/ruff format .

@@ -20,9 +20,9 @@ from fbmon.errors import FbmonError
 from fbmon.events import Event, StepTaken, Validated
 from fbmon.recipe import Data, Recipe
 from fbmon.train.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, load
-from fbmon.train.loop import Loop
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
+from fbmon.train.step import Stepper
 
 Golden = dict[str, Any]
 LIMIT = 1e-6
@@ -138,11 +138,11 @@ def replay(golden: Golden, folder: Path | None) -> dict[str, float]:
     fill_(model)
     set_precision_(model, wanted.precision)
     told: list[Event] = []
-    loop = Loop(wanted, data, model, told.append, lambda: None)
+    stepper = Stepper(wanted, data, model, told.append, lambda: None)
     block_norms = []
     for step in range(1, wanted.steps + 1):
-        block_norms.append(loop.take_step(step).block_norms)
-        loop.validate(step)
+        block_norms.append(stepper.take_step(step).block_norms)
+        stepper.validate(step)
     found = series_of(told, wanted)
     deviations = {name: largest(found[name], values) for name, values in golden["stats"].items()}
     norms = [value for block in golden["chunk_grad_norms"].values() for value in block]

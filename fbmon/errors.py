@@ -4,7 +4,11 @@ FbmonError            something went wrong that the user can read about (exit co
 ├── UsageError        a wrong option, run or device (2)
 │   └── RecipeError   a faulty recipe; one line per fault (2)
 ├── DataError         a data set is missing or damaged (1)
-└── NonFiniteError    a loss or gradient that is not a number (3)
+├── NonFiniteError    a loss or gradient that is not a number (3)
+├── RankLostError     another process of the training is gone (4)
+│   └── StallError    another process of the training answers no more (5)
+├── ReplicaError      the processes of the training no longer have the same weights (1)
+└── StorageError      the last state could not be saved (6)
 """
 
 from enum import IntEnum
@@ -18,6 +22,8 @@ class Exit(IntEnum):
     USAGE = 2
     DIVERGED = 3
     LOST = 4
+    STALLED = 5
+    STORAGE = 6
     PREEMPTED = 75
     STOPPED = 130
 
@@ -51,3 +57,25 @@ class NonFiniteError(FbmonError):
     """A loss or a gradient that is infinite or not a number; the weights are those of the last good step."""
 
     exit_code = Exit.DIVERGED
+
+
+class RankLostError(FbmonError):
+    """An exchange with the other ranks has failed: one of them is gone."""
+
+    exit_code = Exit.LOST
+
+
+class StallError(RankLostError):
+    """Nothing has come from the other ranks for too long."""
+
+    exit_code = Exit.STALLED
+
+
+class ReplicaError(FbmonError):
+    """The ranks no longer have the same weights: a device computes wrongly, or they are not equal devices."""
+
+
+class StorageError(FbmonError):
+    """The last state of a run could not be written."""
+
+    exit_code = Exit.STORAGE

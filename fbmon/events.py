@@ -36,6 +36,13 @@ class RunStarted(Fact, frozen=True):
     pid: int
 
 
+class RunResumed(Fact, frozen=True):
+    """The run goes on after it had ended or was killed; written before torch is imported."""
+
+    version: str
+    pid: int
+
+
 class PhaseEntered(Fact, frozen=True):
     """What the trainer is doing now."""
 
@@ -96,10 +103,26 @@ class Validated(Fact, frozen=True):
 
 
 class CheckpointSaved(Fact, frozen=True):
-    """The state after this step is on disk, in the run folder under `path`."""
+    """The state after this step is on disk, in the run folder under `path`; beside it that of the best validation."""
 
     step: int
     path: str
+    best_step: int = 0  # 0: nothing has been validated yet
+
+
+class CheckpointFailed(Fact, frozen=True):
+    """The state after this step could not be saved; the training goes on, and the next try comes soon."""
+
+    step: int
+    reason: str
+
+
+class StateRestored(Fact, frozen=True):
+    """The run goes on from the state after this step; steps behind it that were told before are taken once more."""
+
+    step: int  # 0: from the beginning
+    path: str = ""
+    damaged: list[int] = []  # the steps of newer checkpoints that could not be used
 
 
 class NonFiniteFound(Fact, frozen=True):
@@ -140,6 +163,7 @@ class RunEnded(Fact, frozen=True):
 
 Event = (
     RunStarted
+    | RunResumed
     | PhaseEntered
     | TrainingStarted
     | ProgressMade
@@ -148,6 +172,8 @@ Event = (
     | GradientClipped
     | Validated
     | CheckpointSaved
+    | CheckpointFailed
+    | StateRestored
     | NonFiniteFound
     | CommandTaken
     | DeviceSampled

@@ -47,6 +47,8 @@ class Meta(msgspec.Struct, frozen=True):
     data_dir: str | None
     versions: dict[str, str]
     git: str  # commit of the directory, with "+" when it had changes; empty outside a repository
+    job: str = ""  # the batch job that started it
+    stall_seconds: float | None = None  # given up after so long without a sign
 
 
 class RunFolder:
@@ -81,12 +83,35 @@ class RunFolder:
             return False
         return False
 
+    def seize(self) -> int:
+        """A descriptor that holds the lock, for whoever trains here; commands to an earlier trainer are thrown away.
+
+        Raises UsageError if the run is running.
+        """
+        lock = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            name = clean(self.name)
+            raise UsageError(f"{name} is running", f"see it with `fbmon watch {name}`") from None
+        while self.take():
+            pass
+        return lock
+
     def read_meta(self) -> Meta | None:
         """What was noted at the start; None where it is missing or damaged."""
         try:
             return msgspec.json.decode(self.meta.read_bytes(), type=Meta)
         except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is a fault in UTF-8
             return None
+
+    def set_devices(self, devices: str) -> None:
+        """From now on the run is to be trained on these; for whoever has seized it."""
+        meta = self.read_meta()
+        if meta:
+            changed = msgspec.structs.replace(meta, devices=devices)
+            replace(self.meta, msgspec.json.format(msgspec.json.encode(changed)) + b"\n")
 
     def put(self, command: Command, source: str) -> None:
         """Lay a command into the inbox; the trainer reads it at its next block, also over a shared file system."""
@@ -130,7 +155,14 @@ def as_path(text: str) -> Path:
 
 
 def create(
-    runs_dir: Path, name: str, recipe_file: Path, resolved: str, devices: str, data_dir: Path | None
+    runs_dir: Path,
+    name: str,
+    recipe_file: Path,
+    resolved: str,
+    devices: str,
+    data_dir: Path | None,
+    job: str = "",
+    stall_seconds: float | None = None,
 ) -> RunFolder:
     """A new folder NAME-DATE-TIME in `runs_dir` with the recipe as given, the resolved one and meta.json.
 
@@ -147,6 +179,7 @@ def create(
         folder = RunFolder(_make_new(runs_dir, f"{name}-{now:%Y%m%d-%H%M%S}"))
         folder.inbox.mkdir(mode=0o700)
         meta = _meta(folder.name, now, recipe_file, devices, data_dir)
+        meta = msgspec.structs.replace(meta, job=job, stall_seconds=stall_seconds)
         _write_new(folder.recipe, given)
         _write_new(folder.resolved, resolved.encode())
         _write_new(folder.meta, msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
@@ -183,6 +216,17 @@ def find(runs_dir: Path, given: str | None) -> RunFolder:
             f"no run in {where}", "start one with `fbmon run quickstart`, or name the folder with --runs-dir"
         )
     raise UsageError(f"{clean(given)}: no such run in {where}", "`fbmon runs` lists them")
+
+
+def of_job(runs_dir: Path, job: str, name: str, resolved: str) -> RunFolder | None:
+    """The newest run of this name and recipe that an earlier start of the batch job `job` has begun."""
+    for folder in every(runs_dir):
+        meta = folder.read_meta()
+        with suppress(OSError):
+            is_same = meta is not None and meta.job == job and folder.resolved.read_text() == resolved
+            if is_same and re.fullmatch(rf"{re.escape(name)}-\d{{8}}-\d{{6}}(-\d+)?", folder.name):
+                return folder
+    return None
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 import os
 import time
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,11 @@ class Journal:
         except OSError:
             self._torn = True
         self.lost += self._torn
+
+    def sync(self) -> None:
+        """Wait until all lines so far would outlast a power cut."""
+        with suppress(OSError):
+            os.fsync(self._file)
 
     def close(self) -> None:
         os.close(self._file)

@@ -1,6 +1,5 @@
 """Starts the background trainer and attaches to running ones; both give a RunHandle: poll, alive, ask."""
 
-import fcntl
 import os
 import select
 import signal
@@ -140,10 +139,15 @@ class RunHandle:
         return []
 
 
-def start(folder: RunFolder, *, queue: bool = True) -> RunHandle:
-    """Start the supervisor of a new run in a session of its own, so that it outlives this process and its terminal."""
-    lock = os.open(folder.lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the supervisor inherits the lock, so that it is never free
+def start(folder: RunFolder, *, queue: bool = True, devices: str | None = None) -> RunHandle:
+    """Start the supervisor of a run in a session of its own, so that it outlives this process and its terminal.
+
+    A run that has ended, or was killed, goes on from its newest checkpoint, on other `devices` where they are given.
+    Raises UsageError if it is running.
+    """
+    lock = folder.seize()  # the supervisor inherits the lock, so that it is never free
+    if devices is not None:
+        folder.set_devices(devices)
     receiving, sending = os.pipe() if queue else (None, None)
     command = [sys.executable, "-m", "fbmon.supervisor", str(folder.path)]
     if sending is not None:

@@ -100,6 +100,15 @@ class Series:
         self._elapsed.extend(elapsed)
         self._levels[0][0].extend(values)
 
+    def until(self, step: int) -> "Series":
+        """A new series of the points up to this step; their steps ascend."""
+        count = int(np.searchsorted(self.steps, step, side="right"))
+        series = Series()
+        series._steps.extend(self.steps[:count])
+        series._elapsed.extend(self.elapsed[:count])
+        series._levels[0][0].extend(self.values[:count])
+        return series
+
     @property
     def steps(self) -> Floats:
         return self._steps.view()

@@ -9,6 +9,7 @@ from typing import assert_never
 
 from fbmon import metrics
 from fbmon.events import (
+    CheckpointFailed,
     CheckpointSaved,
     CommandTaken,
     DeviceSampled,
@@ -19,12 +20,15 @@ from fbmon.events import (
     PhaseEntered,
     ProgressMade,
     RunEnded,
+    RunResumed,
     RunStarted,
+    StateRestored,
     StepTaken,
     TrainingStarted,
     Validated,
 )
 from fbmon.notes import ClippingWatch, Kind, Level, Note, RateWatch, SpikeWatch, StallWatch
+from fbmon.replay import Replay
 from fbmon.series import Series
 
 SHARE_STEPS = 50  # the window of the clipped share
@@ -62,6 +66,7 @@ class Store:
     clocks: list[tuple[float, float]] = field(default_factory=list)  # from when on, how far 1970 is behind `elapsed`
     _clipped_step: int = 0  # the last one, with its norm
     _clipped_norm: float = 0.0
+    _replay: Replay = field(default_factory=Replay)
     _notes: list[Note] = field(default_factory=list)
     _pace: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=50))
     _window: deque[bool] = field(default_factory=lambda: deque(maxlen=SHARE_STEPS))  # which of the last were clipped
@@ -122,6 +127,8 @@ class Store:
         match event:
             case RunStarted():
                 self.began = event
+            case RunResumed():
+                self.ended, self.progress, self.phase = None, None, "starting the trainer"
             case PhaseEntered(phase=phase):
                 self.phase = phase
             case TrainingStarted():
@@ -138,6 +145,11 @@ class Store:
                 self._validated(event)
             case CheckpointSaved(step=step):
                 self._note(event, step, "info", f"checkpoint of step {step} saved", "checkpoint")
+            case CheckpointFailed(step=step, reason=reason):
+                words = f"step {step} could not be saved: {reason}; it is tried again"
+                self._note(event, step, "error", words, "checkpoint")
+            case StateRestored():
+                self._restored(event)
             case NonFiniteFound(step=step, names=names):
                 self._note(event, step, "error", f"not finite at step {step}: {', '.join(names)}", "nonfinite")
             case CommandTaken(command=command, source=source):
@@ -154,6 +166,31 @@ class Store:
         """Keep the offset where it has grown: after a resume. A clock that was set back is not followed."""
         if not self.clocks or offset > self.clocks[-1][1] + CLOCK_SECONDS:
             self.clocks.append((elapsed, offset))
+
+    def _restored(self, event: StateRestored) -> None:
+        """Go back to the step that the run goes on from; what lies behind it is told once more."""
+        for name, series in self.series.items():
+            behind = series.steps > event.step
+            steps, values = series.steps[behind].astype(int).tolist(), series.values[behind].tolist()
+            self._replay.remember(name, dict(zip(steps, values, strict=True)))
+        for curves in (self.series, self.utilization, self.memory):
+            kept = {name: series.until(event.step) for name, series in curves.items()}
+            curves.clear()
+            curves.update({name: series for name, series in kept.items() if len(series)})
+        self.clipped = self.clipped.until(event.step)
+        self.latest = {name: series.last() for name, series in self.series.items()}
+        self.step, self._clipped_step = event.step, 0
+        self._pace.clear()
+        self._clipping.restored()
+        clipped = set(self.clipped.steps[-SHARE_STEPS:].tolist())
+        self._window.clear()
+        self._window.extend(step in clipped for step in range(max(1, event.step - SHARE_STEPS + 1), event.step + 1))
+        if self.best and self.best.step > event.step:
+            self.best = _best(self.series.get("val_accuracy", Series()))
+        for step in event.damaged:
+            words = f"the checkpoint of step {step} is damaged and was set aside"
+            self._note(event, event.step, "error", words, "checkpoint")
+        self._note(event, event.step, "warning", f"resumed from step {event.step}", "resume")
 
     def _step_taken(self, event: StepTaken) -> None:
         self.step = event.step
@@ -183,6 +220,9 @@ class Store:
         self._note(event, event.step, level, f"{event.state}: {event.reason}" if event.reason else event.state, "end")
 
     def _record(self, event: StepTaken | Validated) -> None:
+        difference = self._replay.difference(event)
+        if difference:
+            self._note(event, event.step, "warning", difference, "resume")
         self.latest.update(event.values)
         for name, value in event.values.items():
             self._remember(name, event, value)
@@ -206,3 +246,9 @@ class Store:
 
     def _note(self, event: Event, step: int, level: Level, text: str, kind: Kind) -> None:
         self._notes.append(Note(step, event.elapsed, level, text, kind))
+
+
+def _best(accuracies: Series) -> Best | None:
+    known = [(value, -step) for step, value in zip(accuracies.steps, accuracies.values, strict=True) if value == value]
+    value, step = max(known, default=(None, 0))
+    return None if value is None else Best(float(value), int(-step))

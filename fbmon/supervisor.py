@@ -1,22 +1,24 @@
-"""The background process of a run: its own session; starts the trainer, samples telemetry, has the last word."""
+"""The background process of a run: its own session; starts the ranks, samples telemetry, has the last word."""
 
 import argparse
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 from types import FrameType
 
 from fbmon import summary
+from fbmon.crew import devices as device_names
+from fbmon.crew.processes import Crew
 from fbmon.errors import Exit
-from fbmon.events import Event, RunEnded, State
+from fbmon.events import Event, RunEnded
 from fbmon.folder import SIGNALS, RunFolder
 from fbmon.journal import Journal, last_event
 from fbmon.telemetry import Sampler
 
 _SAMPLE_SECONDS = 1.0
+_LOOK_SECONDS = 0.1
 
 
 def main() -> None:
@@ -29,25 +31,27 @@ def main() -> None:
 
 
 def supervise(folder: RunFolder, queue: int | None) -> int:
-    """Run the trainer of `folder` to its end and return its exit code; the caller already holds the lock."""
+    """Run the ranks of `folder` to their end and return the exit code; the caller already holds the lock."""
     meta = folder.read_meta()
-    devices = meta.devices if meta else "auto"
-    environment = _environment()
-    trainer = _start_trainer(folder, queue, environment)
-    hurried = _forward_signals(trainer)
-    _watch(trainer, folder, Sampler(devices, environment))
-    ended = _ended(folder, trainer.returncode, hurried=bool(hurried))
+    names = device_names.expand(meta.devices if meta else "auto", os.environ)
+    environment = device_names.prepare(_environment(), names)
+    before = last_event(folder.journal)  # the last word of an earlier attempt is not that of this one
+    crew = Crew(folder.path, names, queue, environment, meta.stall_seconds if meta else None)
+    hurried = _forward_signals(crew)
+    _watch(crew, folder, Sampler(",".join(dict.fromkeys(names)), environment))
+    crew.close()
+    ended = _ended(folder, crew, before, hurried=bool(hurried))
     summary.write(folder)  # so that no table ever has to read the whole journal
     return ended.exit_code
 
 
-def _ended(folder: RunFolder, code: int, *, hurried: bool) -> RunEnded:
+def _ended(folder: RunFolder, crew: Crew, before: Event | None, *, hurried: bool) -> RunEnded:
     """The last word: the trainer's own if it had one, else the supervisor's, which is written down here."""
     last = last_event(folder.journal)
-    if isinstance(last, RunEnded):
+    if isinstance(last, RunEnded) and last != before:
         return last
     journal = Journal(folder.journal)
-    ended = _last_word(code, last, hurried=hurried)
+    ended = _last_word(crew, last, hurried=hurried)
     journal.append(ended)
     journal.close()
     return ended
@@ -66,21 +70,8 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def _start_trainer(folder: RunFolder, queue: int | None, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    # The trainer's standard input is its lifeline: when the supervisor dies, however it dies, the kernel closes the
-    # pipe, and the trainer sees the end of the file and leaves.
-    command = [sys.executable, "-m", "fbmon.worker", str(folder.path)]
-    if queue is None:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
-    trainer = subprocess.Popen(
-        [*command, "--queue", str(queue)], stdin=subprocess.PIPE, env=environment, pass_fds=(queue,)
-    )
-    os.close(queue)  # the screen's end of the file is the trainer's death
-    return trainer
-
-
-def _forward_signals(trainer: "subprocess.Popen[bytes]") -> list[int]:
-    """Pass signals on; a second SIGINT ends the trainer at once and is noted in the list returned."""
+def _forward_signals(crew: Crew) -> list[int]:
+    """Pass signals on to rank 0; a second SIGINT ends all ranks at once and is noted in the list returned."""
     hurried: list[int] = []
     interrupts: list[int] = []
 
@@ -89,9 +80,9 @@ def _forward_signals(trainer: "subprocess.Popen[bytes]") -> list[int]:
             interrupts.append(number)
         if len(interrupts) > 1:
             hurried.append(number)
-            trainer.kill()
+            crew.kill()
         else:
-            trainer.send_signal(number)
+            crew.first.send_signal(number)
 
     for number in SIGNALS:
         signal.signal(number, forward)
@@ -100,32 +91,24 @@ def _forward_signals(trainer: "subprocess.Popen[bytes]") -> list[int]:
     return hurried
 
 
-def _watch(trainer: "subprocess.Popen[bytes]", folder: RunFolder, sampler: Sampler) -> None:
+def _watch(crew: Crew, folder: RunFolder, sampler: Sampler) -> None:
     telemetry = Journal(folder.telemetry)
-    began = time.monotonic()
-    samples = 0
-    while trainer.poll() is None:
-        for sampled in sampler.sample():
-            telemetry.append(sampled)
-        samples += 1
-        pause = began + samples * _SAMPLE_SECONDS - time.monotonic()
-        try:
-            trainer.wait(timeout=max(0.01, pause))
-        except subprocess.TimeoutExpired:
-            continue
+    due = time.monotonic()
+    while crew.is_there(now := time.monotonic()):
+        if now >= due:
+            due += _SAMPLE_SECONDS
+            for sampled in sampler.sample():
+                telemetry.append(sampled)
+        time.sleep(_LOOK_SECONDS)
     telemetry.close()
 
 
-def _last_word(code: int, last: Event | None, *, hurried: bool) -> RunEnded:
+def _last_word(crew: Crew, last: Event | None, *, hurried: bool) -> RunEnded:
     step = getattr(last, "step", 0)
-    state: State = "killed"
     if hurried:
         return RunEnded("stopped", Exit.STOPPED, step, "at once, by a second Ctrl-C; nothing was saved")
-    if code < 0:
-        name = signal.Signals(-code).name
-        hint = "often this is the system running out of memory" if -code == signal.SIGKILL else ""
-        return RunEnded(state, Exit.LOST, step, f"the trainer was killed by {name}", hint)
-    return RunEnded("failed", Exit.LOST, step, f"the trainer left with exit code {code} and no word")
+    loss = crew.account()
+    return RunEnded("killed" if loss.was_killed else "failed", loss.exit_code, step, loss.reason, loss.hint)
 
 
 if __name__ == "__main__":

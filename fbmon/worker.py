@@ -1,152 +1,145 @@
-"""What one rank does: open the journal, then import torch and train; every fact goes to the journal, then the queue."""
+"""What one rank does: begin the journal, then import torch and train, and say how it ended."""
 
-import argparse
 import os
 import signal
 import sys
 import threading
-import time
 import traceback
-from contextlib import suppress
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 
 import fbmon
 from fbmon import folder as folders
 from fbmon import recipe as recipes
-from fbmon.errors import Exit, FbmonError
-from fbmon.events import CommandTaken, Event, PhaseEntered, ProgressMade, RunEnded, RunStarted, State, StepTaken
-from fbmon.folder import SIGNALS, Meta, RunFolder
-from fbmon.journal import Journal
+from fbmon.crew.beats import Beats, Doing
+from fbmon.crew.seat import Seat
+from fbmon.crew.start import Start
+from fbmon.errors import Exit, FbmonError, RankLostError
+from fbmon.events import Event, PhaseEntered, RunEnded, RunResumed, RunStarted, State
+from fbmon.folder import Meta, RunFolder
+from fbmon.orders import Orders
+from fbmon.recipe import Recipe
+from fbmon.teller import Teller
 
-_PROGRESS_SECONDS = 0.1
-_INBOX_SECONDS = 0.1
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl
+
+
+@dataclass(frozen=True)
+class Part:
+    """A rank's part of a run: what to train, on what, and whom to tell."""
+
+    recipe: Recipe
+    seat: Seat
+    device: str
+    data_dir: Path | None
+    checkpoints: Path
+    folder: RunFolder | None = None  # only the first rank's
+    teller: Teller | None = None  # likewise
+    tell_doing: Callable[[Doing], None] = lambda _: None
+    patience: float | None = None  # seconds to wait for the others; None: the supervisor looks after that
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="fbmon.worker")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--queue", type=int, default=None, help="descriptor of the pipe to the screen")
-    arguments = parser.parse_args()
+    start = msgspec.json.decode(sys.argv[2], type=Start)
     os.umask(0o077)
-    threading.Thread(target=_die_with_supervisor, daemon=True).start()
-    sys.exit(work(RunFolder(arguments.folder), arguments.queue))
+    _die_with_supervisor()
+    folder = RunFolder(Path(sys.argv[1]))
+    meta = msgspec.json.decode(folder.meta.read_bytes(), type=Meta)
+    is_first, beats = start.rank == 0, Beats(start.beats, start.ranks)
+    part = Part(
+        recipes.load(folder.resolved),
+        Seat(start.rank, start.ranks, start.rank, Path(start.store)),
+        start.device,
+        folders.as_path(meta.data_dir) if meta.data_dir else None,
+        folder.checkpoints,
+        folder if is_first else None,
+        Teller(folder, start.queue) if is_first else None,
+        lambda doing: beats.write(start.rank, doing),
+    )
+    code = work(part)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not through the interpreter's own exit: with the others gone, a process group may wait for them there for ever.
+    os._exit(code)
 
 
-def work(folder: RunFolder, queue: int | None) -> int:
-    """Train the recipe of `folder`, tell everything, and return the exit code."""
-    teller = Teller(folder, queue)
-    orders = Orders(folder)
+def work(part: Part) -> int:
+    """Do the rank's part, tell everything if it is the first, and return the exit code."""
+    told = part.teller or Silence()
     try:
-        ended = _train(folder, teller, orders)
+        ended = _train(part, told)
+    except RankLostError as error:
+        print(error.message, flush=True)  # into trainer.log, which the screens name
+        if not part.seat.engine:
+            return error.exit_code  # the supervisor knows better who is gone
+        ended = RunEnded("killed", error.exit_code, told.step, error.message, error.hint)
     except FbmonError as error:
+        print(error.message, error.hint, sep="\n", flush=True)
         state: State = "diverged" if error.exit_code == Exit.DIVERGED else "failed"
-        print(error.message, error.hint, sep="\n")  # into trainer.log, which the screens name
-        ended = RunEnded(state, error.exit_code, teller.step, error.message, error.hint)
+        ended = RunEnded(state, error.exit_code, told.step, error.message, error.hint)
     except Exception as error:
         traceback.print_exc()
         reason = " ".join(f"{type(error).__name__}: {error}".split())  # one line; the log has the rest
-        ended = RunEnded("failed", Exit.FAILED, teller.step, reason)
-    teller.emit(ended)
+        ended = RunEnded("failed", Exit.FAILED, told.step, reason)
+    told.emit(ended)
     return ended.exit_code
 
 
-def _train(folder: RunFolder, teller: "Teller", orders: "Orders") -> RunEnded:
-    recipe = recipes.load(folder.resolved)
-    meta = msgspec.json.decode(folder.meta.read_bytes(), type=Meta)
-    teller.emit(RunStarted(folder.name, recipe.name, recipe.steps, fbmon.__version__, os.getpid()))
-    teller.emit(PhaseEntered("loading torch"))
-    from fbmon.train.loop import train  # torch takes seconds to import; by now a screen says so
+def _train(part: Part, told: "Teller | Silence") -> RunEnded:
+    orders = Orders(part.folder)
+    if told.has_begun:
+        told.emit(RunResumed(fbmon.__version__, os.getpid()))
+    elif part.folder:
+        name, recipe = part.folder.name, part.recipe
+        told.emit(RunStarted(name, recipe.name, recipe.steps, fbmon.__version__, os.getpid()))
+    told.emit(PhaseEntered("loading torch"))
+    from fbmon.train.group import joined  # torch takes seconds to import; by now a screen says so
+    from fbmon.train.loop import train
 
-    data_dir = folders.as_path(meta.data_dir) if meta.data_dir else None
-    state = train(recipe, meta.devices, data_dir, folder.checkpoints, teller.emit, orders.next)
+    with joined(part.seat, part.device, part.tell_doing, part.patience) as (ranks, device):
+        state = train(
+            part.recipe,
+            device,
+            part.data_dir,
+            part.checkpoints,
+            told.emit,
+            orders.next,
+            ranks=ranks,
+            resume=told.has_begun,
+        )
     if state == "finished":
-        return RunEnded(state, Exit.FINISHED, teller.step)
+        return RunEnded(state, Exit.FINISHED, told.step)
     code = Exit.PREEMPTED if state == "preempted" else Exit.STOPPED
-    return RunEnded(state, code, teller.step, f"by {orders.source}; the state is saved")
+    return RunEnded(state, code, told.step, f"by {told.source}; the state is saved")
 
 
-class Teller:
-    """Rank 0's `emit`: progress to a small file, everything else to the journal first and the queue second."""
+class Silence:
+    """What the ranks have in place of a teller that are not the first: they tell nothing."""
 
-    def __init__(self, folder: RunFolder, queue: int | None) -> None:
-        self._folder = folder
-        self._journal = Journal(folder.journal)
-        self._queue = queue
-        self._progress_due = 0.0
-        self._task = ""
-        self.step = 0
-        if queue is not None:
-            os.set_blocking(queue, False)
+    step = 0
+    source = ""
+    has_begun = False
 
     def emit(self, event: Event) -> None:
-        if isinstance(event, ProgressMade):
-            self._show_progress(event)
-            return
-        if isinstance(event, StepTaken):
-            self.step = event.step
-        line = self._journal.append(event)
-        if self._queue is not None:
-            self._offer(self._queue, line)
-
-    def _offer(self, queue: int, line: bytes) -> None:
-        """Never waits: a line that does not fit is left out, and the screen reads it from the journal."""
-        try:
-            os.write(queue, line)
-        except BlockingIOError:
-            pass
-        except OSError:  # the screen is gone
-            os.close(queue)
-            self._queue = None
-
-    def _show_progress(self, event: ProgressMade) -> None:
-        now = time.monotonic()
-        # A new task is shown at once: the first block of it may take minutes.
-        if now < self._progress_due and event.task == self._task:
-            return
-        self._task = event.task
-        self._progress_due = now + _PROGRESS_SECONDS
-        with suppress(OSError):  # a full disk costs the progress bar, never a step
-            folders.replace(self._folder.progress, msgspec.json.encode(event))
-
-
-class Orders:
-    """What the user wants of the trainer: signals and the inbox, as one question asked at every block."""
-
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-        self._signalled: CommandTaken | None = None
-        self.source = ""  # of the last command
-        self._look_again = 0.0
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        for number in SIGNALS:
-            signal.signal(number, self._note)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-
-    def next(self) -> CommandTaken | None:
-        """The next command, or None."""
-        taken = self._signalled or self._look_into_inbox()
-        self._signalled = None
-        if taken:
-            self.source = taken.source
-        return taken
-
-    def _look_into_inbox(self) -> CommandTaken | None:
-        now = time.monotonic()
-        if now < self._look_again:
-            return None
-        self._look_again = now + _INBOX_SECONDS
-        asked = self._folder.take()
-        return CommandTaken(asked.command, asked.source) if asked else None
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        taken = signal.Signals(number)
-        self._signalled = CommandTaken(SIGNALS[taken], taken.name)
+        pass
 
 
 def _die_with_supervisor() -> None:
+    """Leave when the supervisor is gone, however it went: by the end of its pipe, and where there is, by the kernel.
+
+    Of a process that is stopped, or hangs in a driver, only the kernel gets hold.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_leave_at_end_of_pipe, daemon=True).start()
+
+
+def _leave_at_end_of_pipe() -> None:
     os.read(0, 1)  # returns when the supervisor is gone; sys.stdin would be locked at the interpreter's own exit
     os._exit(Exit.LOST)
 

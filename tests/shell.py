@@ -1,5 +1,6 @@
 """`fbmon` as typed into a shell: its commands, its runs and their processes."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -35,17 +36,17 @@ class Fbmon:
 
     runs_dir: Path
 
-    def __call__(self, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    def __call__(self, *arguments: str | Path, **variables: str) -> "subprocess.CompletedProcess[str]":
         """Run it to its end."""
-        process = self.start(*arguments)
+        process = self.start(*arguments, **variables)
         try:
             stdout, stderr = process.communicate(timeout=DEADLINE)
         finally:
             process.kill()
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
-    def start(self, *arguments: str | Path) -> "subprocess.Popen[str]":
-        """Start it with pipes for all it says."""
+    def start(self, *arguments: str | Path, **variables: str) -> "subprocess.Popen[str]":
+        """Start it with pipes for all it says, and some variables more."""
         return subprocess.Popen(
             [sys.executable, "-m", "fbmon", *map(str, arguments)],
             stdin=subprocess.DEVNULL,
@@ -54,7 +55,7 @@ class Fbmon:
             encoding="utf-8",
             errors="strict",
             cwd=self.runs_dir.parent,
-            env=environment(self.runs_dir),
+            env=environment(self.runs_dir) | variables,
         )
 
     def run_folder(self) -> RunFolder:
@@ -109,6 +110,18 @@ def supervisor(folder: RunFolder) -> psutil.Process:
 
 def trainer(folder: RunFolder) -> psutil.Process:
     return until(lambda: processes(folder.path, "fbmon.worker"))[0]
+
+
+def rank(folder: RunFolder, number: int) -> psutil.Process:
+    """The process of a rank."""
+    here = f'"rank":{number},'
+    return until(lambda: [one for one in processes(folder.path, "fbmon.worker") if here in one.cmdline()[-1]])[0]
+
+
+def last_tensors(folder: RunFolder) -> str:
+    """The SHA-256 of the newest checkpoint's tensors: weights, optimizer, all."""
+    newest = max(folder.checkpoints.glob("step-*"))
+    return hashlib.sha256((newest / "tensors.safetensors").read_bytes()).hexdigest()
 
 
 def end_all(runs_dir: Path) -> None:

@@ -110,6 +110,8 @@ def test_what_is_not_written_has_its_default(tmp_path: Path) -> None:
         "schedule.floor": 0.0,
         "clip.norm": 0.25,
         "validation.every": 100,
+        "checkpoint.seconds": 60.0,
+        "checkpoint.keep": 2,
     }
 
 

@@ -17,8 +17,10 @@ from fbmon.events import (
     PhaseEntered,
     ProgressMade,
     RunEnded,
+    RunResumed,
     RunStarted,
     State,
+    StateRestored,
     StepTaken,
     TrainingStarted,
     Validated,
@@ -130,6 +132,41 @@ def test_a_loss_that_is_not_finite_is_noted_by_its_names() -> None:
     store = told(step(1), NonFiniteFound(step=2, names=["loss", "grad_norm"], elapsed=3.5))
     assert store.notes == [Note(2, 3.5, "error", "not finite at step 2: loss, grad_norm", "nonfinite")]
     assert store.step == 1
+
+
+def resumed(at: int, *events: Event, damaged: list[int] | None = None) -> list[Event]:
+    restored = StateRestored(step=at, path=f"checkpoints/step-{at:08d}", damaged=damaged or [], elapsed=10.0)
+    return [RunResumed(version="1", pid=8, elapsed=9.5), restored, *events]
+
+
+def test_a_resumed_run_folds_the_steps_taken_again_over_those_told_before() -> None:
+    again: list[Event] = [clipped(5, 48.768), step(5), validated(5, 0.875), step(6), validated(6, 0.75), step(7)]
+    store = told(*STORY, *resumed(4, *again))
+    whole = told(*STORY[:18], step(7))
+    for name, series in whole.series.items():
+        assert store.series[name].steps.tolist() == series.steps.tolist()
+        assert store.series[name].values.tolist() == pytest.approx(series.values.tolist(), nan_ok=True)
+    assert store.clipped.steps.tolist() == [2, 3, 5]
+    assert (store.step, store.best, store.latest, store.ended) == (7, Best(0.875, 5), whole.latest, None)
+    assert not [note for note in store.notes if "reproducible" in note.text]
+
+
+def test_going_back_forgets_what_lies_behind_and_names_the_checkpoints_that_were_damaged() -> None:
+    store = told(*STORY, *resumed(4, damaged=[6]))
+    assert (store.step, store.best, store.latest["loss"]) == (4, Best(0.5, 1), 1.0)
+    assert store.series["loss"].steps.tolist() == [1, 2, 3, 4]
+    assert store.clipped.steps.tolist() == [2, 3]
+    assert store.notes[-2:] == [
+        Note(4, 10.0, "error", "the checkpoint of step 6 is damaged and was set aside", "checkpoint"),
+        Note(4, 10.0, "warning", "resumed from step 4", "resume"),
+    ]
+
+
+def test_a_number_that_comes_out_otherwise_the_second_time_is_told() -> None:
+    store = told(*STORY, *resumed(4, step(5, loss=1.0), step(6, loss=1.0000000000000002)))
+    assert store.notes[-1].text == "not reproducible: loss of step 6 was 1.0 and is now 1.0000000000000002"
+    twice = told(*STORY, *resumed(4, step(5)), *resumed(4, step(5), step(6, loss=2.0)))
+    assert twice.notes[-1].text == "not reproducible: loss of step 6 was 1.0 and is now 2.0"
 
 
 def test_the_time_left_follows_the_pace_of_the_last_fifty_steps() -> None:

@@ -12,6 +12,7 @@ from fbmon.cli.output import report
 from fbmon.cli.plan import plan
 from fbmon.cli.recipe import recipe_commands
 from fbmon.cli.reproduce import reproduce
+from fbmon.cli.resume import resume
 from fbmon.cli.run import run
 from fbmon.cli.runs import runs
 from fbmon.cli.stop import stop
@@ -22,7 +23,7 @@ from fbmon.errors import FbmonError
 app = typer.Typer(
     help="Train a network without stochasticity, and watch it live in a terminal.",
     epilog="Exit codes: 0 finished, 1 failed, 2 wrong usage or recipe, 3 not finite, 4 trainer lost, "
-    "75 preempted and saved, 130 stopped and saved.",
+    "5 trainer stuck, 6 not saved, 75 preempted and saved, 130 stopped and saved.",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command(no_args_is_help=True)(run)
 app.command()(watch)
 app.command()(stop)
+app.command()(resume)
 app.command(cls=QueryCommand)(runs)
 app.command(cls=QueryCommand)(compare)
 app.command(cls=QueryCommand)(export)

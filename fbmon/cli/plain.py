@@ -8,12 +8,15 @@ from rich.text import Text
 from fbmon.cli.lines import last_line, plan_line, step_line
 from fbmon.cli.output import make_console
 from fbmon.events import (
+    CheckpointFailed,
     Event,
     NonFiniteFound,
     PhaseEntered,
     ProgressMade,
     RunEnded,
+    RunResumed,
     RunStarted,
+    StateRestored,
     StepTaken,
     TrainingStarted,
 )
@@ -53,7 +56,9 @@ class PlainScreen:
                 if now >= self._line_due or step == self._store.steps:
                     self._line_due = now + _LINE_SECONDS
                     self._print(step_line(self._store, event))
-            case NonFiniteFound():
+            case RunResumed():
+                self._print(f"run {self._folder.name} goes on")
+            case NonFiniteFound() | CheckpointFailed() | StateRestored():
                 self._print(self._store.notes[-1].text)
             case RunEnded():
                 self._print(last_line(self._store, self._folder))

@@ -1,12 +1,13 @@
 """`fbmon plan`: what a recipe would cost, before anything starts."""
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fbmon.cli.options import Json
 from fbmon.cli.output import print_json
-from fbmon.cli.run import Devices, Overrides, RecipeArgument, Seed, Steps, asked_settings, choose_device
+from fbmon.cli.run import Devices, Overrides, RecipeArgument, Seed, Steps, asked_settings
 
 if TYPE_CHECKING:
     from fbmon.plan import Plan
@@ -34,10 +35,11 @@ def plan(
       fbmon plan resnet152/fb_longer --devices cuda --json
     """
     from fbmon import recipe as recipes
+    from fbmon.crew.devices import expand, parse
     from fbmon.plan import measure
 
     wanted = recipes.load(recipes.find(recipe), asked_settings(overrides, steps, seed))
-    made = measure(wanted, choose_device(devices), ["float32", "bfloat16"], seconds)
+    made = measure(wanted, expand(parse(devices), os.environ)[0], ["float32", "bfloat16"], seconds)
     if json:
         print_json(_data(made))
         return

@@ -12,7 +12,7 @@ import typer
 from fbmon.cli.complete import table_names
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, NoUi, RunsDir, Ui, UiOption, choose_ui
 from fbmon.cli.output import print_json
-from fbmon.cli.run import DataDir, Devices, Overrides, Steps, asked_settings, choose_device, data_folder
+from fbmon.cli.run import DataDir, Devices, Overrides, Steps, asked_settings, data_folder
 from fbmon.cli.tables import Csv, Latex, Markdown, choose_format, print_groups_json, print_table
 from fbmon.errors import Exit
 from fbmon.text import clean, duration
@@ -67,9 +67,11 @@ def reproduce(
         _list_tables(json)
         return
     wanted = choose_format(csv, markdown, latex, json)
+    from fbmon.crew.devices import parse
+
     asked = asked_settings(overrides, steps, None)
     tasks = tables.tasks(table, tables.parse_seeds(seeds), asked)
-    device = choose_device(devices)
+    device = parse(devices)
     if dry_run:
         _dry_run(tasks, runs_dir, device, json)
         return

@@ -1,16 +1,18 @@
 """`fbmon run`: start a training in the background and show it."""
 
 import os
-import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fbmon.cli.complete import recipe_names
 from fbmon.cli.options import DEFAULT_RUNS_DIR, NoUi, RunsDir, Ui, UiOption, choose_ui
-from fbmon.errors import UsageError
+from fbmon.cli.resume import has_finished
 from fbmon.text import clean
+
+if TYPE_CHECKING:
+    from fbmon.folder import RunFolder
 
 RecipeArgument = Annotated[
     str,
@@ -20,13 +22,23 @@ RecipeArgument = Annotated[
 ]
 Steps = Annotated[int | None, typer.Option(min=1, help="Stop after this many steps; the schedule stays.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="The seed of weights and augmentation.")]
-Devices = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or N.")]
+Devices = Annotated[
+    str, typer.Option(help="auto (every GPU), cpu, cpu:N, cuda:N or N, or several GPUs as 0,1,2: one process each.")
+]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable.")
 ]
 DataDir = Annotated[
     Path | None,
     typer.Option(envvar="FBMON_DATA", help="The folder that holds cifar-10-batches-py; default: fbmon's cache folder."),
+]
+StallLimit = Annotated[
+    float | None,
+    typer.Option(
+        min=1,
+        metavar="SECONDS",
+        help="Give up when no block ends for so long; default: 60, or ten times the longest block so far.",
+    ),
 ]
 
 
@@ -41,35 +53,47 @@ def run(
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     data_dir: DataDir = None,
     overrides: Overrides = None,
+    stall_limit: StallLimit = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Start in the background, print the run's name, and leave.")
     ] = False,
 ) -> None:
     """Start a training in the background and show it live.
 
-    The training goes on when this screen is left, closed or killed; `fbmon watch` shows it again.
+    The training goes on when this screen is left, closed or killed; `fbmon watch` shows it again. In a job of torchrun
+    or srun this is one of its ranks and starts nothing. A job that Slurm has requeued goes on with its run.
 
     Examples: fbmon run quickstart · fbmon run recipes/fb_strong_reg.toml --no-ui --set optimizer.lr=0.4
     """
-    shown = Ui.NONE if detach else choose_ui(ui, no_ui)
+    from fbmon.crew.seat import job_of, job_seat
     from fbmon.keeper import keep
+
+    seat, job = job_seat(os.environ), job_of(os.environ)
+    shown = Ui.NONE if detach else choose_ui(Ui.PLAIN if seat and ui in (Ui.AUTO, Ui.FULL) else ui, no_ui)
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon import folder as folders
     from fbmon import launch
     from fbmon import recipe as recipes
     from fbmon.cli.show import show  # before the start: from then on a Ctrl-C has to be passed on at once
+    from fbmon.crew.devices import parse
 
     file = recipes.find(recipe)
     wanted = recipes.load(file, asked_settings(overrides, steps, seed))
-    folder = folders.create(
-        runs_dir,
-        wanted.name if name is None else name,
-        file,
-        recipes.dump(wanted),
-        choose_device(devices),
-        data_folder(data_dir),
-    )
+    named, resolved = wanted.name if name is None else name, recipes.dump(wanted)
+    on, data = parse(devices), data_folder(data_dir)
+
+    def make() -> "RunFolder":
+        begun = folders.of_job(runs_dir, job.name, named, resolved) if job.is_restarted else None
+        return begun or folders.create(runs_dir, named, file, resolved, on, data, job.name, stall_limit)
+
+    if seat:
+        from fbmon.cli.member import take_part
+
+        raise typer.Exit(take_part(wanted, seat, on, data, make, shown, stall_limit))
+    folder = make()
+    if has_finished(folder):
+        return
     handle = launch.start(folder, queue=shown is not Ui.NONE)
     if kept:
         kept.shows(folder.path)
@@ -85,19 +109,6 @@ def asked_settings(overrides: list[str] | None, steps: int | None, seed: int | N
     asked += [f"steps={steps}"] if steps is not None else []
     asked += [f"seed={seed}"] if seed is not None else []
     return asked
-
-
-def choose_device(devices: str) -> str:
-    """The device that is meant, as the trainer names it. Raises UsageError."""
-    if devices in ("auto", "cpu") or re.fullmatch(r"cuda:\d+", devices, re.ASCII):
-        return devices
-    if devices == "cuda":
-        return "cuda:0"
-    if re.fullmatch(r"\d+", devices, re.ASCII):
-        return f"cuda:{devices}"
-    if "," in devices or re.fullmatch(r"cpu:\d+", devices, re.ASCII):
-        raise UsageError(f"--devices {clean(devices)}: training on several devices is not there yet", "name one device")
-    raise UsageError(f"--devices {clean(devices)}: must be auto, cpu, cuda, cuda:N or N")
 
 
 def data_folder(given: Path | None) -> Path:

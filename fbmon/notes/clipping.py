@@ -58,6 +58,11 @@ class ClippingWatch:
         elif episode is not None and event.step - episode.last > QUIET:
             self._release(episode)
 
+    def restored(self) -> None:
+        """The run has gone back to an earlier step: its episode ends here."""
+        if self._episode is not None:
+            self._release(self._episode)
+
     def write(self) -> None:
         """Bring the note of the present episode up to date."""
         if self._episode is not None:

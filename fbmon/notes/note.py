@@ -5,7 +5,18 @@ from typing import Literal
 
 Level = Literal["info", "good", "warning", "error"]
 Kind = Literal[
-    "start", "clipping", "spike", "rate", "best", "validation", "checkpoint", "nonfinite", "stall", "command", "end"
+    "start",
+    "clipping",
+    "spike",
+    "rate",
+    "best",
+    "validation",
+    "checkpoint",
+    "nonfinite",
+    "stall",
+    "command",
+    "resume",
+    "end",
 ]
 
 

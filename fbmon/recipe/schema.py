@@ -200,6 +200,18 @@ class Validation(Section):
     every: PositiveInt = 100
 
 
+class Checkpoint(Section):
+    """Save the state after the first step that ends `seconds` after the last save, and after every so many steps.
+
+    A save that is slow is made less often, so that all together cost at most a hundredth of the time. Kept are the
+    last `keep` and that of the best validation.
+    """
+
+    seconds: PositiveFloat = 60.0
+    every: PositiveInt | None = None
+    keep: Annotated[int, Field(ge=2, lt=2**63)] = 2  # the last one may turn out to be damaged
+
+
 class Target(Section):
     """The accuracy reported for this setting, and where it was reported."""
 
@@ -228,6 +240,7 @@ class Recipe(Section):
     penalty: Penalty | None = None
     ema: Ema | None = None
     validation: Validation = Validation()
+    checkpoint: Checkpoint = Checkpoint()
     target: Target | None = None
 
     @model_validator(mode="after")

@@ -4,11 +4,14 @@ import time
 from collections.abc import Callable
 from typing import assert_never
 
-from fbmon.events import CommandTaken, Event, State
+from fbmon.events import Command, CommandTaken, Event, State
+from fbmon.train.distribute import ALONE, Ranks
 
 Emit = Callable[[Event], None]
 NextCommand = Callable[[], CommandTaken | None]
 
+# The more urgent the later: where ranks have been asked different things at once, all of them do the last.
+_BY_URGENCY: tuple[Command, ...] = ("resume", "pause", "checkpoint", "stop_after_step", "stop", "preempt")
 _PAUSE_SECONDS = 0.05  # between two looks for the command that ends a pause
 
 
@@ -21,18 +24,22 @@ class Interrupted(Exception):  # noqa: N818 - a wish, not an error
 
 
 class Control:
-    """Takes commands and tells each; `paused_seconds` is how long it has waited in all."""
+    """Takes commands, on all ranks the same at the same block, and tells each.
 
-    def __init__(self, emit: Emit, next_command: NextCommand) -> None:
+    `paused_seconds` is how long it has waited in all.
+    """
+
+    def __init__(self, emit: Emit, next_command: NextCommand, ranks: Ranks = ALONE) -> None:
         self.paused_seconds = 0.0
         self._emit = emit
         self._next_command = next_command
+        self._ranks = ranks
         self._stop_after_step = False
         self._checkpoint_wanted = False
 
     def at_block(self) -> None:
         """Carry out the next command, if there is one; a pause waits here. Raises Interrupted."""
-        command = self._next_command()
+        command = self._agreed()
         if command and self._take(command) == "pause":
             began = time.monotonic()
             try:
@@ -40,7 +47,7 @@ class Control:
             finally:
                 self.paused_seconds += time.monotonic() - began
 
-    def after_step(self, save: Callable[[], None]) -> None:
+    def after_step(self, save: Callable[[], object]) -> None:
         """Save if a checkpoint was asked for; raise Interrupted if this was to be the last step."""
         if self._checkpoint_wanted:
             self._checkpoint_wanted = False
@@ -51,8 +58,18 @@ class Control:
     def _wait_for_resume(self) -> None:
         command = None
         while not (command and self._take(command) == "resume"):
-            time.sleep(_PAUSE_SECONDS)
-            command = self._next_command()
+            with self._ranks.away():
+                time.sleep(_PAUSE_SECONDS)
+            command = self._agreed()
+
+    def _agreed(self) -> CommandTaken | None:
+        """What one of the ranks has been asked; a signal of a whole job may reach one of them sooner than another."""
+        asked = self._next_command()
+        urgency = self._ranks.highest(1 + _BY_URGENCY.index(asked.command) if asked else 0)
+        if not urgency:
+            return None
+        command = _BY_URGENCY[urgency - 1]
+        return asked if asked and asked.command == command else CommandTaken(command, "another rank")
 
     def _take(self, taken: CommandTaken) -> str:
         self._emit(taken)

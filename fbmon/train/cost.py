@@ -21,10 +21,11 @@ from fbmon.plan import Plan, Timing
 from fbmon.recipe import Data, Recipe
 from fbmon.train.blocks import blocks
 from fbmon.train.data import DataSet, Images
+from fbmon.train.device import choose_device
 from fbmon.train.evaluate import evaluate
-from fbmon.train.loop import Loop, choose_device
 from fbmon.train.models import make_model
 from fbmon.train.precision import Precision, autocast, set_precision_
+from fbmon.train.step import Stepper
 
 _PROBE = 16  # images whose time says how many can be afforded
 _VAL_PROBE = 500
@@ -143,7 +144,7 @@ class _Probe:
         self._precision = recipe.precision
         self._device = device
         self._told: list[StepTaken] = []
-        self._loop = Loop(recipe, self._data, self._model, self._note, lambda: None)
+        self._stepper = Stepper(recipe, self._data, self._model, self._note, lambda: None)
         self._images = block * count
         self._steps = 0
 
@@ -153,7 +154,7 @@ class _Probe:
 
     def step(self) -> None:
         self._steps += 1
-        self._loop.take_step(self._steps)
+        self._stepper.take_step(self._steps)
 
     def validate(self) -> None:
         with autocast(self._precision, self._device):

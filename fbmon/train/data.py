@@ -17,6 +17,7 @@ from torch import Tensor
 from fbmon import recipe
 from fbmon.errors import DataError
 from fbmon.events import Event, PhaseEntered, ProgressMade
+from fbmon.train.distribute import Ranks
 
 if TYPE_CHECKING:  # a second to import, and only CIFAR needs it
     from torchvision.datasets import CIFAR10
@@ -83,6 +84,16 @@ def load(wanted: recipe.Data, data_dir: Path | None, device: torch.device, emit:
     train = data.train.first(wanted.limit).to(device)
     val = data.val.first(wanted.val_limit).to(device)
     return DataSet(train, val, data.classes, data.scale, data.mean, data.std)
+
+
+def load_in_turn(
+    wanted: recipe.Data, data_dir: Path | None, device: torch.device, emit: Callable[[Event], None], ranks: Ranks
+) -> DataSet:
+    """The same on several ranks: the first downloads what is missing before the others look for it."""
+    if ranks.is_first:
+        data = load(wanted, data_dir, device, emit)
+    ranks.follow_first("data")
+    return data if ranks.is_first else load(wanted, data_dir, device, emit)
 
 
 def _digits() -> DataSet:

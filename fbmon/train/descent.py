@@ -11,7 +11,7 @@ from fbmon.train.clip import clip_
 from fbmon.train.distribute import ALONE, Ranks
 from fbmon.train.gradient import block_gradient, full_gradient
 from fbmon.train.loss import smoothed_cross_entropy
-from fbmon.train.mean import Mean, PlainMean, make_mean, weights
+from fbmon.train.mean import ExactMean, Mean, PlainMean, make_mean, weights
 from fbmon.train.measure import Measures, look, norm_of
 from fbmon.train.optimize import decayed, make_optimizer
 from fbmon.train.precision import autocast
@@ -71,6 +71,11 @@ class Descent:
             group["lr"] = rate
         with self.watch.timing("update"):
             self.optimizer.step()
+
+    def units(self) -> dict[str, Tensor]:
+        """What the exact means remember from step to step: float64 (parameters,), on the device."""
+        means = {"mean": self._mean, "acc_mean": self._acc_mean}
+        return {name: mean.units for name, mean in means.items() if isinstance(mean, ExactMean)}
 
     def weight_norms(self) -> tuple[float, float]:
         """The L2 norms of all parameters, and of those that weight decay acts on."""

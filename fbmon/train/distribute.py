@@ -1,40 +1,119 @@
 """The ranks that share a pass over the blocks; one rank alone needs no process group."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from fbmon.crew.beats import Doing
+from fbmon.errors import RankLostError, StallError
+
+_FIRST_ALONE = timedelta(hours=24)  # rank 0 may be downloading a data set
+
+Tell = Callable[[Doing], None]
+
+
+def _silent(_doing: Doing) -> None:
+    pass
+
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process is number `rank` of `size`; block k of a pass is the work of rank k mod size."""
+    """This process is number `rank` of `size`; block k of a pass is the work of rank k mod size.
+
+    `tell` is told what the process is at, for whoever looks after it. An exchange that fails raises RankLostError.
+    """
 
     rank: int = 0
     size: int = 1
+    tell: Tell = _silent
 
-    def mine(self, blocks: int) -> range:
-        """The numbers of this rank's blocks, in order."""
-        return range(self.rank, blocks, self.size)
+    @property
+    def is_first(self) -> bool:
+        """Whether it is this one that tells, saves and is spoken to."""
+        return self.rank == 0
+
+    def rounds(self, blocks: int) -> Iterator[tuple[int, int | None]]:
+        """Round by round, as many on every rank: the number of the round's first block, and this rank's, if any."""
+        for first in range(0, blocks, self.size):
+            self.tell(Doing.COMPUTING)
+            mine = first + self.rank
+            yield first, mine if mine < blocks else None
 
     def sum_(self, tensor: Tensor) -> None:
         """Replace a tensor, of one shape on all ranks, by the sum over them."""
         if self.size > 1:
-            dist.all_reduce(tensor)
+            with self._exchange():
+                dist.all_reduce(tensor)
 
     def max_(self, tensor: Tensor) -> None:
         """Replace a tensor, of one shape on all ranks, by the largest entries among them."""
         if self.size > 1:
-            dist.all_reduce(tensor, dist.ReduceOp.MAX)
+            with self._exchange():
+                dist.all_reduce(tensor, dist.ReduceOp.MAX)
 
     def gather(self, tensor: Tensor) -> Tensor:
         """The tensors of all ranks, stacked in the order of the ranks: (size, *shape)."""
         if self.size == 1:
             return tensor[None]
         stacked = [torch.empty_like(tensor) for _ in range(self.size)]
-        dist.all_gather(stacked, tensor)
+        with self._exchange():
+            dist.all_gather(stacked, tensor)
         return torch.stack(stacked)
+
+    def highest(self, number: int) -> int:
+        """The highest of the ranks' numbers, between the hosts: no device is waited for."""
+        if self.size == 1:
+            return number
+        together = torch.tensor([number])
+        self.max_(together)
+        return int(together)
+
+    def share(self, content: bytes) -> bytes:
+        """What rank 0 has, on every rank."""
+        if self.size == 1:
+            return content
+        length = self.highest(len(content) if self.is_first else 0)
+        shared = torch.zeros(length, dtype=torch.uint8)
+        if self.is_first and length:
+            shared.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+        if length:
+            with self._exchange():
+                dist.broadcast(shared, 0)
+        return shared.numpy().tobytes()
+
+    def follow_first(self, what: str) -> None:
+        """The other ranks wait, for hours if need be, until rank 0 has come here too."""
+        if self.size == 1:
+            return
+        store = dist.distributed_c10d._get_default_store()
+        if self.is_first:
+            store.set(what, "done")
+        else:
+            with self._exchange():
+                store.wait([what], _FIRST_ALONE)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Within it this process computes nothing, for as long as it takes."""
+        self.tell(Doing.AWAY)
+        yield
+        self.tell(Doing.COMPUTING)
+
+    @contextmanager
+    def _exchange(self) -> Iterator[None]:
+        self.tell(Doing.WAITING)
+        try:
+            yield
+        except RuntimeError as error:  # torch's own errors of distribution are RuntimeErrors too
+            reason = " ".join(str(error).split())[:300]
+            kind = StallError if "timed out" in reason.lower() or "timeout" in reason.lower() else RankLostError
+            raise kind(f"rank {self.rank} has lost the others: {reason}") from None
+        self.tell(Doing.COMPUTING)
 
 
 ALONE = Ranks()

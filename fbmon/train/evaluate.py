@@ -1,5 +1,6 @@
-"""Validation: loss and accuracy over held-out images, batch norm in evaluation mode."""
+"""Validation: loss and accuracy over held-out images, batch norm in evaluation mode; shared by the ranks."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -7,25 +8,32 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from fbmon.train.data import DataSet
+from fbmon.train.distribute import ALONE, Ranks
 
 _BLOCK = 500  # images at a time; no result depends on it but by rounding
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, data: DataSet, on_block: Callable[[int, int], None]) -> dict[str, float | None]:
+def evaluate(
+    model: nn.Module, data: DataSet, on_block: Callable[[int, int], None], ranks: Ranks = ALONE
+) -> dict[str, float | None]:
     """`val_loss` (mean cross-entropy) and `val_accuracy` over all validation images; leaves the model in eval mode.
 
-    `on_block(done, total)` is called before each block and may raise.
+    The same bits on any number of ranks: the blocks are, and they are added up in their order. `on_block(done, total)`
+    is called before each round of one block a rank and may raise, on all ranks.
     """
     model.eval()
     dtype = next(model.parameters()).dtype
-    total = torch.zeros(2, dtype=torch.float64, device=data.val.labels.device)
     pictures, labels = torch.split(data.val.pictures, _BLOCK), torch.split(data.val.labels, _BLOCK)
-    for done, (some, their_labels) in enumerate(zip(pictures, labels, strict=True)):
-        on_block(done, len(labels))
-        logits = model(data.normalize(some, dtype))
-        loss = cross_entropy(logits, their_labels, reduction="sum")
-        correct = (logits.argmax(1) == their_labels).sum()
-        total += torch.stack([loss.double(), correct.double()])
-    loss_sum, correct_sum = (total / len(data.val)).tolist()
-    return {"val_loss": loss_sum, "val_accuracy": correct_sum}
+    rows = torch.zeros(len(labels), 2, dtype=torch.float64, device=data.val.labels.device)
+    for first, k in ranks.rounds(len(labels)):
+        on_block(first, len(labels))
+        if k is None:
+            continue
+        logits = model(data.normalize(pictures[k], dtype))
+        loss = cross_entropy(logits, labels[k], reduction="sum")
+        correct = (logits.argmax(1) == labels[k]).sum()
+        rows[k] = torch.stack([loss.double(), correct.double()])
+    ranks.sum_(rows)  # each block's row is zero on all ranks but one
+    losses, hits = rows.T.tolist()
+    return {"val_loss": math.fsum(losses) / len(data.val), "val_accuracy": sum(hits) / len(data.val)}

@@ -40,15 +40,17 @@ def full_gradient(
     """One pass over all blocks (paper, section 2, steps 1 to 3); every rank gets the same result, to the last bit.
 
     `one_block(k)` is block k's gradient, which counts with `weights[k]`, and its row. `statistics` has been started.
-    `on_block(k)` is called before block k and may raise.
+    `on_block(k)` is called before each round of one block a rank, with the first of them, and may raise, on all ranks.
     """
     mean.start()
     rows = torch.zeros(len(weights), 4, dtype=torch.float64, device=mean.device)
     in_flight = _InFlight(mean.device)
-    for k in ranks.mine(len(weights)):
-        on_block(k)
+    for first, k in ranks.rounds(len(weights)):
+        on_block(first)
         in_flight.wait()
         statistics.next_block()
+        if k is None:  # the last round, and more ranks than blocks left
+            continue
         gradient, rows[k] = one_block(k)
         with watch.timing("mean"):
             mean.add(gradient, weights[k])

@@ -116,7 +116,7 @@ class ExactMean:
     def adapt(self) -> None:
         known = self._largest.isfinite() & (self._largest > 0)
         units = torch.exp2(torch.ceil(torch.log2(self._largest)) - self._bits)
-        self.units = torch.where(known, units, self.units)
+        self.units.copy_(torch.where(known, units, self.units))
 
 
 class PlainMean:

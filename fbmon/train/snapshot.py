@@ -1,20 +1,23 @@
 """The state before a pass, kept so that what is not finished has not happened."""
 
 import copy
+from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Snapshot:
-    """A copy of the batch-norm statistics, and with an optimizer of the weights and its state too.
+    """A copy of the batch-norm statistics and of `others`, and with an optimizer of the weights and its state too.
 
-    A pass that updates only at its end changes nothing but the statistics before it is over.
+    A pass that updates only at its end changes no weight before it is over.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None, others: Iterable[Tensor] = ()
+    ) -> None:
         self._optimizer = optimizer
-        self._tensors = [*model.buffers(), *(model.parameters() if optimizer else ())]
+        self._tensors = [*model.buffers(), *others, *(model.parameters() if optimizer else ())]
         self._copies = [tensor.detach().clone() for tensor in self._tensors]
         self._optimizer_state = copy.deepcopy(optimizer.state_dict()) if optimizer else None
 

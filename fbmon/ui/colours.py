@@ -23,7 +23,8 @@ _COMPONENTS = {
     "update_seconds": "mark",
     "memory_0": "secondary", "memory_1": "target", "busy_1": "validation",
     "spike": "alarm", "nonfinite": "alarm", "stall": "alarm", "clipping": "mark",
-    "best": "note", "rate": "note", "checkpoint": "note", "command": "note", "end": "note", "validation": "validation",
+    "best": "note", "rate": "note", "checkpoint": "note", "command": "note", "resume": "note", "end": "note",
+    "validation": "validation",
     "other_0": "other-0", "other_1": "other-1", "other_2": "other-2", "other_3": "other-3",
 }  # fmt: skip
 

@@ -64,13 +64,13 @@ def test_a_recipe_that_is_not_there_is_refused_with_the_nearest_name(fbmon: Fbmo
         )
 
 
-@pytest.mark.parametrize("devices", ["0,1", "cpu:2"])
-def test_several_devices_are_refused(devices: str, tiny: Path, fbmon: Fbmon) -> None:
-    refused = fbmon("run", tiny, "--devices", devices)
+@pytest.mark.parametrize("devices", ["cpu:0", "gpu", "0,x", "cpu,0", "-1", "0,", "cuda:0,cpu:2"])
+def test_devices_that_are_none_are_refused(devices: str, tiny: Path, fbmon: Fbmon) -> None:
+    refused = fbmon("run", tiny, f"--devices={devices}")
 
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == (
-        f"fbmon: --devices {devices}: training on several devices is not there yet\n       name one device\n"
+        f"fbmon: --devices {devices}: must be auto, cpu, cpu:N, cuda, cuda:N, N or several GPUs as 0,1,2\n"
     )
     assert not fbmon.runs_dir.exists()
 

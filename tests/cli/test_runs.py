@@ -48,7 +48,7 @@ def test_a_detached_run_goes_on_until_it_is_stopped_and_saves_its_state(tiny: Pa
         == f"asked {folder.name} to stop at its next block; waiting until its state is saved"
     )
     assert (ended.state, ended.exit_code) == ("stopped", 130)
-    assert [path.name for path in folder.checkpoints.iterdir()] == [f"step-{ended.step:08d}"]
+    assert max(path.name for path in folder.checkpoints.iterdir()) == f"step-{ended.step:08d}"
     assert list(folder.inbox.iterdir()) == []
     assert processes(folder.path) == []
     (listed,) = json.loads(fbmon("runs", "--json").stdout)

@@ -55,7 +55,7 @@ def test_a_signal_to_the_screen_ends_the_run_after_its_state_is_saved(
     assert ended is not None
     assert (screen.returncode, stderr) == (code, answer)
     assert (ended.state, ended.exit_code, ended.step) == (state, code, steps_taken(folder))
-    assert saved_steps(folder) == [f"step-{ended.step:08d}"]
+    assert saved_steps(folder)[-1] == f"step-{ended.step:08d}"
     assert re.fullmatch(
         rf"{state} after step {ended.step} of 100000 in \S+( s)?: "
         rf"by {number.name}; the state is saved",

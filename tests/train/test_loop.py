@@ -7,10 +7,9 @@ import msgspec
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from fbmon import metrics, recipe
-from fbmon.errors import DataError, FbmonError, NonFiniteError
+from fbmon.errors import FbmonError, NonFiniteError
 from fbmon.events import (
     CheckpointSaved,
     Command,
@@ -27,10 +26,9 @@ from fbmon.events import (
     Validated,
 )
 from fbmon.recipe import Recipe
-from fbmon.train import checkpoint
-from fbmon.train.loop import choose_device, train
+from fbmon.train.device import choose_device
+from fbmon.train.loop import train
 from fbmon.train.models import make_model
-from fbmon.train.optimize import make_optimizer
 
 MEASURED_BY_THE_CLOCK = {metric.name for metric in metrics.STEP if metric.name.endswith(("_seconds", "_second"))}
 
@@ -100,8 +98,8 @@ def without_clocks(events: list[Event]) -> list[Event]:
 
 
 def saved(checkpoints: Path, step: int) -> bytes:
-    """The tensors of a checkpoint as they lie on disk: weights, batch-norm statistics, momentum."""
-    assert sorted(path.name for path in checkpoints.iterdir()) == [f"step-{step:08d}"]
+    """The tensors of the newest checkpoint as they lie on disk: weights, batch-norm statistics, momentum, units."""
+    assert max(path.name for path in checkpoints.iterdir()) == f"step-{step:08d}"
     return (checkpoints / f"step-{step:08d}" / "tensors.safetensors").read_bytes()
 
 
@@ -125,7 +123,7 @@ def test_a_run_tells_what_it_will_do_then_does_it_and_saves_its_end(small: Recip
     assert (plan.steps, plan.blocks, plan.images, plan.val_images, plan.clip_norm) == (1, 3, 40, 30, 0.25)
     model = make_model(small.model, channels=1, classes=10)
     assert plan.parameters == sum(parameter.numel() for parameter in model.parameters())
-    assert events[-1] == CheckpointSaved(1, "checkpoints/step-00000001")
+    assert events[-1] == CheckpointSaved(1, "checkpoints/step-00000001", best_step=1)
     of_the_step = [event.done for event in events if isinstance(event, ProgressMade) and event.task == "training"]
     assert of_the_step[-3:] == [0, 1, 2]
 
@@ -216,7 +214,7 @@ def test_a_command_in_the_middle_of_a_pass_leaves_all_as_after_the_last_whole_st
     in_step_3 = ProgressMade("training", step=3, done=2, total=3)
     ended, events = run_until(small, tmp_path / "stopped", in_step_3, command)
     assert ended == state
-    assert events[-3:] == [in_step_3, CommandTaken(command, "the test"), CheckpointSaved(2, "stopped/step-00000002")]
+    assert events[-3:] == [in_step_3, CommandTaken(command, "the test"), CheckpointSaved(2, "stopped/step-00000002", 1)]
     assert saved(tmp_path / "stopped", 2) == saved(tmp_path / "whole", 2)
 
 
@@ -228,7 +226,8 @@ def test_a_stop_before_the_first_step_saves_the_beginning(small: Recipe, tmp_pat
     beginning = make_model(small.model, channels=1, classes=10).state_dict()
     saved(tmp_path / "stopped", 0)
     tensors = load_file(tmp_path / "stopped" / "step-00000000" / "tensors.safetensors")
-    assert set(tensors) == {f"model.{name}" for name in beginning}
+    units = {"units.mean", "units.acc_mean"}
+    assert set(tensors) == {f"model.{name}" for name in beginning} | units
     assert all(torch.equal(tensors[f"model.{name}"], value) for name, value in beginning.items())
 
 
@@ -238,68 +237,6 @@ def test_a_stop_during_a_validation_keeps_the_step_before_it(small: Recipe, tmp_
     state, events = run_until(small, tmp_path / "stopped", validating, "stop")
     assert (state, validated(events)) == ("stopped", [])
     assert saved(tmp_path / "stopped", 1) == saved(tmp_path / "whole", 1)
-
-
-@pytest.fixture
-def finished(small: Recipe, tmp_path: Path) -> Path:
-    """The checkpoint of a finished run."""
-    run(small, tmp_path / "checkpoints")
-    return tmp_path / "checkpoints" / "step-00000003"
-
-
-def untrained(wanted: Recipe, width: int = 4) -> tuple[nn.Module, torch.optim.Optimizer]:
-    model = make_model(wanted.model.model_copy(update={"width": width}), channels=1, classes=10)
-    return model, make_optimizer(model, wanted.optimizer)
-
-
-def test_a_checkpoint_loads_back_to_the_last_bit(small: Recipe, finished: Path, tmp_path: Path) -> None:
-    model, optimizer = untrained(small)
-    assert checkpoint.load_(finished, model, optimizer).step == 3
-    again = checkpoint.save(tmp_path / "again", model, optimizer, 3)
-    assert (again / "tensors.safetensors").read_bytes() == (finished / "tensors.safetensors").read_bytes()
-    names = set(load_file(finished / "tensors.safetensors"))
-    assert {f"momentum.{name}" for name, _ in model.named_parameters()} <= names
-    assert {f"model.{name}" for name, _ in model.named_buffers()} <= names
-    assert [path.stat().st_mode & 0o777 for path in (finished.parent, finished)] == [0o700, 0o700]
-
-
-def test_damaged_tensors_are_refused_wherever_the_damage_is(small: Recipe, finished: Path) -> None:
-    tensors = finished / "tensors.safetensors"
-    whole = tensors.read_bytes()
-    for place in range(0, len(whole), len(whole) // 50):
-        tensors.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        with pytest.raises(DataError) as raised:
-            checkpoint.load_(finished, *untrained(small))
-        reason = "tensors.safetensors is damaged: its checksum is not the one in state.json"
-        assert raised.value.message == f"{finished}: {reason}"
-
-
-def test_a_damaged_state_file_is_refused_or_does_no_harm(small: Recipe, finished: Path) -> None:
-    state = finished / "state.json"
-    whole = state.read_bytes()
-    model, optimizer = untrained(small)
-    for place in range(len(whole)):
-        for bit in range(8):
-            state.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
-            try:
-                checkpoint.load_(finished, model, optimizer)
-            except DataError as error:
-                assert str(finished) in error.message  # noqa: PT017 - most of the damage is refused, not all
-
-
-@pytest.mark.parametrize("missing", ["state.json", "tensors.safetensors"])
-def test_a_checkpoint_without_one_of_its_files_is_refused(small: Recipe, finished: Path, missing: str) -> None:
-    (finished / missing).unlink()
-    with pytest.raises(DataError) as raised:
-        checkpoint.load_(finished, *untrained(small))
-    reason = f"[Errno 2] No such file or directory: '{finished / missing}'"
-    assert raised.value.message == f"{finished}: not a readable checkpoint: {reason}"
-
-
-def test_the_checkpoint_of_another_model_is_refused(small: Recipe, finished: Path) -> None:
-    with pytest.raises(DataError) as raised:
-        checkpoint.load_(finished, *untrained(small, width=8))
-    assert raised.value.message == f"{finished}: the checkpoint of another model"
 
 
 def test_a_run_that_diverges_says_so_and_leaves_the_last_finite_weights(small: Recipe, tmp_path: Path) -> None:
@@ -313,7 +250,7 @@ def test_a_run_that_diverges_says_so_and_leaves_the_last_finite_weights(small: R
     names = ", ".join(found.names)
     assert raised.value.message == f"step 2 was not finite ({names}); the weights of step 1 are saved"
     assert raised.value.hint == "a lower learning rate, a longer warm-up or a smaller clip norm may help"
-    assert events[-1] == CheckpointSaved(1, "diverged/step-00000001")
+    assert events[-1] == CheckpointSaved(1, "diverged/step-00000001", best_step=1)
     assert [event.step for event in steps(events)] == [1]
     run(but(absurd, steps=1), tmp_path / "whole")
     assert saved(tmp_path / "diverged", 1) == saved(tmp_path / "whole", 1)

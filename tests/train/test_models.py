@@ -9,8 +9,8 @@ from fbmon import recipe
 from fbmon.events import Event, StepTaken, Validated
 from fbmon.recipe import Model
 from fbmon.train.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, load
-from fbmon.train.loop import Loop
 from fbmon.train.models import make_model
+from fbmon.train.step import Stepper
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -39,7 +39,7 @@ def test_one_full_batch_step_on_two_images_moves_every_parameter(name: str) -> N
     model = make_model(wanted.model, channels=3, classes=10)
     before = [parameter.detach().clone() for parameter in model.parameters()]
     told: list[Event] = []
-    Loop(wanted, noise(2), model, told.append, lambda: None).take_step(1)
+    Stepper(wanted, noise(2), model, told.append, lambda: None).take_step(1)
     assert [event.values["accuracy"] is not None for event in told if isinstance(event, StepTaken)] == [True]
     for parameter, old in zip(model.parameters(), before, strict=True):
         assert parameter.isfinite().all()
@@ -62,12 +62,12 @@ def test_every_recipe_takes_a_step_on_a_few_images(name: str) -> None:
     torch.manual_seed(wanted.seed)
     model = make_model(wanted.model, data.train.pictures.shape[1], data.classes)
     told: list[Event] = []
-    loop = Loop(wanted, data, model, told.append, lambda: None)
-    loop.take_step(1)
-    loop.validate(1)
+    stepper = Stepper(wanted, data, model, told.append, lambda: None)
+    stepper.take_step(1)
+    stepper.validate(1)
     taken = [event.values for event in told if isinstance(event, (StepTaken, Validated))]
     assert [math.isfinite(values.get("loss", values.get("val_loss")) or math.nan) for values in taken] == [True, True]
-    assert (loop.plan().blocks, loop.plan().clip_norm) == (2, wanted.clip.norm if wanted.clip else None)
+    assert (stepper.plan().blocks, stepper.plan().clip_norm) == (2, wanted.clip.norm if wanted.clip else None)
 
 
 def noise(images: int) -> DataSet:

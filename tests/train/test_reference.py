@@ -15,9 +15,9 @@ from fbmon.events import Event
 from fbmon.recipe import Recipe
 from fbmon.schedule import learning_rate
 from fbmon.train.data import DataSet, load
-from fbmon.train.loop import Loop
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
+from fbmon.train.step import Stepper
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -63,11 +63,11 @@ def test_three_steps_lead_where_the_textbook_leads(wanted: Recipe) -> None:
     data = load(wanted.data, None, torch.device("cpu"), lambda _: None)
     ours, theirs = model_of(wanted, data), model_of(wanted, data)
     told: list[Event] = []
-    loop = Loop(wanted, data, ours, told.append, lambda: None)
+    stepper = Stepper(wanted, data, ours, told.append, lambda: None)
     for step in range(1, 4):
-        loop.take_step(step)
+        stepper.take_step(step)
     *_, average = textbook(wanted, data, theirs)
-    for found, expected in ((ours, theirs), (loop._average.model, average)):
+    for found, expected in ((ours, theirs), (stepper.average.model, average)):
         for name, value in expected.state_dict().items():
             torch.testing.assert_close(found.state_dict()[name], value, rtol=1e-9, atol=1e-11, msg=name)
 

@@ -1,0 +1,96 @@
+"""`fbmon run` as a rank of a job that torchrun or srun has started: it trains here, and starts no other process."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fbmon.cli.options import Ui
+from fbmon.cli.plain import PlainScreen
+from fbmon.crew import devices as device_names
+from fbmon.crew.seat import Seat
+from fbmon.errors import Exit
+from fbmon.events import Event
+from fbmon.folder import RunFolder
+from fbmon.journal import Journal, seal, unseal
+from fbmon.recipe import Recipe
+from fbmon.store import Store
+from fbmon.telemetry import Sampler
+from fbmon.teller import Teller
+from fbmon.text import clean
+from fbmon.worker import Part, work
+
+_PATIENCE = 600.0  # seconds to wait for the other ranks: what torch grants a GPU
+_SAMPLE_SECONDS = 1.0
+
+
+def take_part(
+    recipe: Recipe,
+    seat: Seat,
+    device: str,
+    data_dir: Path,
+    make_folder: Callable[[], RunFolder],
+    ui: Ui,
+    stall_limit: float | None,
+) -> int:
+    """Train as rank `seat` and return the exit code; the first rank makes or finds the folder, tells and shows."""
+    os.umask(0o077)
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
+    patience = stall_limit or _PATIENCE
+    if seat.rank:
+        _leave(work(Part(recipe, seat, device, data_dir, Path(), patience=patience)))
+    folder = make_folder()
+    folder.seize()  # held until this process ends
+    teller = _Shown(folder, _screen(folder, ui))
+    threading.Thread(target=_sample, args=(folder, device), daemon=True).start()
+    _leave(work(Part(recipe, seat, device, data_dir, folder.checkpoints, folder, teller, patience=patience)))
+    return Exit.FINISHED
+
+
+class _Shown(Teller):
+    """Tells the journal, and shows each of its lines here."""
+
+    def __init__(self, folder: RunFolder, show: Callable[[Event], None]) -> None:
+        super().__init__(folder, None)
+        self._show = show
+
+    def pass_on(self, line: bytes) -> None:
+        event = unseal(line.rstrip(b"\n"))
+        try:
+            if event is not None:
+                self._show(event)
+        except BrokenPipeError:  # the reader has seen enough, the training goes on
+            self._show = lambda _: None
+
+
+def _screen(folder: RunFolder, ui: Ui) -> Callable[[Event], None]:
+    store = Store()
+    screen = PlainScreen(store, folder)
+
+    def plain(event: Event) -> None:
+        store.apply(event)
+        screen.show(event)
+
+    def lines(event: Event) -> None:
+        sys.stdout.write(clean(seal(event).decode().rstrip("\n"), 1_000_000) + "\n")
+        sys.stdout.flush()
+
+    return {Ui.JSON: lines, Ui.NONE: lambda _: None}.get(ui, plain)
+
+
+def _sample(folder: RunFolder, device: str) -> None:
+    telemetry = Journal(folder.telemetry)
+    sampler = Sampler(",".join(dict.fromkeys(device_names.expand(device, os.environ))), os.environ)
+    while True:
+        for sampled in sampler.sample():
+            telemetry.append(sampled)
+        time.sleep(_SAMPLE_SECONDS)
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # not through the interpreter's own exit: with the others gone, a group may wait for them there

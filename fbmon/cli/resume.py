@@ -1,0 +1,60 @@
+"""`fbmon resume`: go on with a run that was stopped or killed."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fbmon.cli.options import DEFAULT_RUNS_DIR, NoUi, RunArgument, RunsDir, Ui, UiOption, choose_ui
+from fbmon.text import clean
+
+if TYPE_CHECKING:
+    from fbmon.folder import RunFolder
+
+
+def resume(
+    run: RunArgument = None,
+    ui: UiOption = Ui.AUTO,
+    no_ui: NoUi = False,
+    devices: Annotated[
+        str | None, typer.Option(help="Other devices than before; as for `fbmon run`. The numbers stay the same.")
+    ] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Start in the background, print the run's name, and leave.")
+    ] = False,
+) -> None:
+    """Go on with a run that was stopped, preempted or killed, in its own folder, from its newest good checkpoint.
+
+    It ends with the same bits as a run that was never interrupted.
+
+    Examples: fbmon resume · fbmon resume quickstart --devices cpu:2
+    """
+    from fbmon import folder as folders
+    from fbmon import launch
+    from fbmon.cli.show import show
+    from fbmon.crew.devices import parse
+
+    folder = folders.find(runs_dir, run)
+    shown = Ui.NONE if detach else choose_ui(ui, no_ui)
+    if has_finished(folder):
+        return
+    on = parse(devices) if devices is not None else None
+    handle = launch.start(folder, queue=shown is not Ui.NONE, devices=on)
+    if detach:
+        typer.echo(f"{clean(str(folder.path), 4096)}\nwatch it with: fbmon watch {folder.name}")
+        return
+    raise typer.Exit(show(handle, shown, started_here=True))
+
+
+def has_finished(folder: "RunFolder") -> bool:
+    """Whether the run has nothing left to do; says so."""
+    from fbmon.events import RunEnded
+    from fbmon.journal import last_event
+
+    last = last_event(folder.journal)
+    if not isinstance(last, RunEnded) or last.state != "finished" or folder.is_alive():
+        return False
+    typer.echo(
+        f"{clean(folder.name)} has already finished, after step {last.step}; see it with: fbmon watch {folder.name}"
+    )
+    return True

@@ -1,0 +1,68 @@
+"""What --devices means: on which devices a run trains, one rank a device."""
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+
+from fbmon.errors import UsageError
+from fbmon.text import clean
+
+_MOST = 1024  # ranks on one machine
+
+
+def parse(asked: str) -> str:
+    """`asked` in the form that a run keeps: auto, cpu, cpu:2, cuda:0 or cuda:0,cuda:1. Raises UsageError."""
+    if asked in ("auto", "cpu"):
+        return asked
+    if asked == "cuda":
+        return "cuda:0"
+    if re.fullmatch(r"cpu:[1-9]\d{0,3}", asked, re.ASCII) and int(asked[4:]) <= _MOST:
+        return asked
+    parts = asked.split(",")
+    if not all(re.fullmatch(r"(cuda:)?\d{1,3}", part, re.ASCII) for part in parts):
+        raise UsageError(
+            f"--devices {clean(asked)}: must be auto, cpu, cpu:N, cuda, cuda:N, N or several GPUs as 0,1,2"
+        )
+    numbers = [int(part.removeprefix("cuda:")) for part in parts]
+    if len(set(numbers)) < len(numbers):
+        raise UsageError(f"--devices {clean(asked)}: names a GPU twice")
+    return ",".join(f"cuda:{number}" for number in numbers)
+
+
+def expand(devices: str, environment: Mapping[str, str]) -> list[str]:
+    """The device of each rank; "auto" is every GPU that CUDA may see, or whatever torch finds."""
+    if devices.startswith("cpu:"):
+        return ["cpu"] * int(devices[4:])
+    if devices == "auto" and (gpus := _count_gpus(environment)) > 1:
+        return [f"cuda:{number}" for number in range(gpus)]
+    return devices.split(",")
+
+
+def prepare(environment: Mapping[str, str], devices: list[str]) -> dict[str, str]:
+    """The environment of the ranks: they speak over the loopback only, and share the cores of the machine."""
+    prepared = dict(environment)
+    if len(devices) == 1:
+        return prepared
+    loopback = "lo0" if os.uname().sysname == "Darwin" else "lo"
+    prepared |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
+    if devices[0] == "cpu":
+        prepared.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // len(devices))))
+    return prepared
+
+
+def _count_gpus(environment: Mapping[str, str]) -> int:
+    import pynvml
+
+    with suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
+        count = int(pynvml.nvmlDeviceGetCount())
+        visible = environment.get("CUDA_VISIBLE_DEVICES")
+        if visible is None:
+            return count
+        return len([part for part in visible.split(",") if part.strip() and part.strip() != "-1"])
+    return 0
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

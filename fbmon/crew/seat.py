@@ -1,0 +1,77 @@
+"""Which rank this process is, and how it finds the others: those of one supervisor, or of a job of another engine."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fbmon.errors import UsageError
+from fbmon.text import clean
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Rank `rank` of `size`; it meets the others at `store`, a file, or at `address`, host:port, or needs none."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0  # among those of this machine
+    store: Path | None = None
+    address: str = ""
+    engine: str = ""  # torchrun or srun; empty under a supervisor
+
+
+@dataclass(frozen=True)
+class Job:
+    """The batch job that a run belongs to, and whether this is not its first start; the name is empty outside one."""
+
+    name: str = ""
+    is_restarted: bool = False
+
+
+def job_seat(environment: Mapping[str, str]) -> Seat | None:
+    """This process's place in a job of torchrun or srun; None outside of one. Raises UsageError for half of one."""
+    if "RANK" in environment and "WORLD_SIZE" in environment:
+        address = f"{environment.get('MASTER_ADDR', '127.0.0.1')}:{environment.get('MASTER_PORT', '29500')}"
+        return _seat(environment, "torchrun", ("RANK", "WORLD_SIZE", "LOCAL_RANK"), address)
+    # A batch script has SLURM_NTASKS and SLURM_PROCID too; only srun's own tasks have the number of those of the step.
+    if environment.get("SLURM_STEP_NUM_TASKS", "1") != "1" and "SLURM_PROCID" in environment:
+        names = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
+        return _seat(environment, "srun", names, _slurm_address(environment))
+    return None
+
+
+def job_of(environment: Mapping[str, str]) -> Job:
+    """The job of Slurm or torchrun; a requeued job and a restarted group keep their name."""
+    slurm, elastic = environment.get("SLURM_JOB_ID", ""), environment.get("TORCHELASTIC_RUN_ID", "")
+    again = any(
+        environment.get(count, "0").lstrip("0") for count in ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")
+    )
+    if slurm:
+        return Job(f"slurm {slurm}", again)
+    return Job(f"torchrun {elastic}", again) if elastic else Job()
+
+
+def first_host(nodes: str) -> str:
+    """The first host of a list as Slurm writes it: a, a,b, a[01-04,07], a[1-2]b."""
+    found = re.fullmatch(r"([^,\[\]]+)(?:\[(\d+)[^\]]*\]([^,\[\]]*))?(?:,.*)?", nodes)
+    if not found:
+        raise UsageError(f"SLURM_STEP_NODELIST = {clean(nodes)}: not a list of hosts", "set MASTER_ADDR to the first")
+    return "".join(part for part in found.groups() if part)
+
+
+def _slurm_address(environment: Mapping[str, str]) -> str:
+    host = environment.get("MASTER_ADDR") or first_host(environment.get("SLURM_STEP_NODELIST", "127.0.0.1"))
+    # One port a job, above those that systems hand out by themselves; two steps at a time need MASTER_PORT.
+    job = int(environment.get("SLURM_JOB_ID", "0")) if environment.get("SLURM_JOB_ID", "0").isdecimal() else 0
+    return f"{host}:{environment.get('MASTER_PORT') or 61_000 + job % 4_000}"
+
+
+def _seat(environment: Mapping[str, str], engine: str, names: tuple[str, str, str], address: str) -> Seat:
+    try:
+        rank, size, local_rank = (int(environment.get(name, "0")) for name in names)
+    except ValueError:
+        raise UsageError(f"{', '.join(names)} must be whole numbers, as {engine} sets them") from None
+    if not 0 <= rank < size:
+        raise UsageError(f"{names[0]} is {rank} and {names[1]} {size}: no rank of that job")
+    return Seat(rank, size, local_rank, None, address, engine)

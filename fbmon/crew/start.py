@@ -1,0 +1,14 @@
+"""What a supervisor gives a rank on its way."""
+
+import msgspec
+
+
+class Start(msgspec.Struct, frozen=True):
+    """One argument of JSON."""
+
+    device: str
+    rank: int
+    ranks: int
+    beats: int  # descriptor of the page that the supervisor reads
+    store: str  # the file by which the ranks find each other
+    queue: int | None = None  # descriptor of the pipe to the screen

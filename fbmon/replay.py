@@ -1,0 +1,35 @@
+"""Steps that a resumed run takes once more: whether their numbers are those that were told before."""
+
+import math
+from collections.abc import Mapping
+
+from fbmon.events import StepTaken, Validated
+
+# The update and the validation; if these are the same bits, so is all else but the clock.
+COMPARED = ("loss", "grad_norm", "val_loss")
+
+
+class Replay:
+    """What was told of steps that are to be taken again."""
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, int], float] = {}
+
+    def remember(self, name: str, points: Mapping[int, float]) -> None:
+        """The values of a metric by step; those of an earlier attempt stay where this one has none."""
+        if name in COMPARED:
+            self._before.update({(name, step): value for step, value in points.items()})
+
+    def difference(self, event: StepTaken | Validated) -> str:
+        """What is not as it was told before; empty if all is, or if the step is a new one."""
+        for name in COMPARED:
+            before = self._before.pop((name, event.step), None)
+            now = event.values.get(name)
+            if before is None or name not in event.values or _same(before, now):
+                continue
+            return f"not reproducible: {name} of step {event.step} was {before!r} and is now {now!r}"
+        return ""
+
+
+def _same(before: float, now: float | None) -> bool:
+    return math.isnan(before) if now is None else before == now

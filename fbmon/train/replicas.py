@@ -1,0 +1,43 @@
+"""Whether all ranks still have the same weights, to the last bit."""
+
+from collections import Counter
+
+import torch
+from torch import Tensor, nn
+
+from fbmon.errors import ReplicaError
+from fbmon.train.distribute import Ranks
+
+EVERY = 20  # steps between two comparisons
+
+_CHUNK = 1 << 20
+
+
+def compare(model: nn.Module, ranks: Ranks, step: int) -> None:
+    """Raises ReplicaError on every rank, which names those that differ from most."""
+    if ranks.size == 1:
+        return
+    digests = ranks.gather(digest(model)).tolist()
+    usual, count = Counter(digests).most_common(1)[0]
+    if count == ranks.size:
+        return
+    odd = [str(rank) for rank, found in enumerate(digests) if found != usual]
+    who = f"rank{'s'[: len(odd) > 1]} {', '.join(odd)}" if 2 * count > ranks.size else "the ranks"
+    raise ReplicaError(
+        f"{who} no longer had the weights of the others after step {step}",
+        "a device computes wrongly, or they are not equal devices; `fbmon resume` goes on from the last checkpoint",
+    )
+
+
+@torch.no_grad()
+def digest(model: nn.Module) -> Tensor:
+    """63 bits, int64, on the device: a sum of all words, each times an odd number of its place, that wraps around."""
+    total = torch.zeros((), dtype=torch.int64, device=next(model.parameters()).device)
+    place = 1
+    for value in (*model.parameters(), *model.buffers()):
+        words = value.detach().reshape(-1).contiguous().view(torch.int32)
+        for some in torch.split(words, _CHUNK):
+            factors = torch.arange(place, place + len(some), device=total.device) * 2654435761 * 2 + 1
+            total += (some.to(torch.int64) * factors).sum()
+            place += len(some)
+    return total

@@ -1,0 +1,67 @@
+"""What the trainer says of its plan and of a step, in the words of the events and the metrics."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fbmon.events import TrainingStarted
+from fbmon.recipe import Recipe
+from fbmon.train.data import DataSet
+from fbmon.train.distribute import Ranks
+from fbmon.train.measure import Measures, decay_loss, full_loss, penalty_loss
+from fbmon.train.stopwatch import Part
+
+
+def plan(recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tensor], ranks: Ranks) -> TrainingStarted:
+    """What is about to be trained, in blocks of images of these numbers."""
+    return TrainingStarted(
+        steps=recipe.steps,
+        blocks=len(blocks),
+        images=sum(len(numbers) for numbers in blocks),
+        val_images=len(data.val),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        device=_devices(data.train.labels.device, ranks),
+        precision=recipe.precision,
+        validation_every=recipe.validation.every,
+        clip_norm=recipe.clip.norm if recipe.clip else None,
+        target_val_accuracy=recipe.target.val_accuracy if recipe.target else None,
+        target_source=recipe.target.source if recipe.target else "",
+    )
+
+
+def step_values(
+    measures: Measures, recipe: Recipe, rate: float, seconds: float, parts: Mapping[Part, float]
+) -> dict[str, float | None]:
+    """The metrics of a step that took so many seconds."""
+    full = full_loss(measures, recipe, rate)
+    values: dict[str, float | None] = {
+        "loss": measures.loss,
+        "full_loss": full,
+        "accuracy": measures.accuracy,
+        "grad_norm": measures.grad_norm,
+        "block_grad_norm": math.sqrt(measures.block_square),
+        "param_norm": measures.param_norm,
+        "learning_rate": rate,
+        "step_seconds": seconds,
+        "images_per_second": measures.images / seconds,
+        **{f"{part}_seconds": spent for part, spent in parts.items()},
+    }
+    if recipe.penalty:
+        values["penalty_share"] = penalty_loss(measures, recipe, rate) / full if full else None
+    if recipe.optimizer.weight_decay:
+        values["decay_share"] = decay_loss(measures, recipe) / full if full else None
+    if recipe.clip and recipe.clip.block_norm:
+        values["clipped_blocks"] = measures.clipped_blocks
+    return values
+
+
+def _devices(device: torch.device, ranks: Ranks) -> str:
+    """The devices of all ranks, taken to be like rank 0's."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+        return f"{device} ({name})" if ranks.size == 1 else f"{ranks.size} ranks, each on a {name}"
+    threads = torch.get_num_threads()
+    name = f"{threads} CPU thread{'s'[: threads > 1]}"
+    return name if ranks.size == 1 else f"{ranks.size} ranks, each on {name}"

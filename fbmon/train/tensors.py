@@ -1,0 +1,77 @@
+"""All that a run has learnt, as named tensors in one piece of bytes, and back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from fbmon.errors import DataError
+from fbmon.train.average import Average
+from fbmon.train.descent import Descent
+
+_ON_HOST = ("step",)  # where torch's AdamW keeps its count, so that no step waits for the device
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """The parts of a run that change from step to step."""
+
+    model: nn.Module
+    average: Average
+    descent: Descent
+
+    def dump(self) -> bytes | None:
+        """The bytes of a safetensors file; None if a number in it is not finite."""
+        tensors = dict(self._named())
+        if not _are_finite(list(tensors.values())):
+            return None
+        return safetensors.torch.save({name: value.cpu().contiguous() for name, value in tensors.items()})
+
+    def load_(self, content: bytes) -> None:
+        """Put every tensor where it came from. Raises DataError if they are those of another model or optimizer."""
+        try:
+            tensors = safetensors.torch.load(content)
+            self._load_optimizer_(tensors)
+            if {name: value.shape for name, value in self._named()} != {
+                name: value.shape for name, value in tensors.items()
+            }:
+                raise DataError("the checkpoint of another model")
+            with torch.no_grad():
+                for name, value in self._named():
+                    value.copy_(tensors[name])
+        except (SafetensorError, ValueError) as error:
+            raise DataError(f"not a readable checkpoint: {error}") from None
+
+    def _named(self) -> Iterator[tuple[str, Tensor]]:
+        for name, value in self.model.state_dict().items():
+            yield f"model.{name}", value
+        if self.average.model is not self.model:
+            for name, value in self.average.model.state_dict().items():
+                yield f"average.{name}", value
+        for name, parameter in self.model.named_parameters():
+            for key, value in self.descent.optimizer.state.get(parameter, {}).items():
+                if isinstance(value, Tensor):
+                    yield f"optimizer.{key}.{name}", value
+        for name, value in self.descent.units().items():
+            yield f"units.{name}", value
+
+    def _load_optimizer_(self, tensors: dict[str, Tensor]) -> None:
+        """The optimizer's memory, which a new one does not have yet."""
+        parameters = dict(self.model.named_parameters())
+        for name, value in tensors.items():
+            kind, _, rest = name.partition(".")
+            key, _, owner = rest.partition(".")
+            if kind == "optimizer" and owner in parameters:
+                parameter = parameters[owner]
+                device = torch.device("cpu") if key in _ON_HOST else parameter.device
+                self.descent.optimizer.state[parameter][key] = value.to(device, copy=True)
+
+
+def _are_finite(tensors: list[Tensor]) -> bool:
+    finite = [value.isfinite().all() for value in tensors if value.is_floating_point() and value.numel()]
+    on_device = [one for one in finite if one.device.type != "cpu"]
+    together = torch.stack(on_device).all().item() if on_device else True  # one look at the device
+    return bool(together) and all(bool(one) for one in finite if one.device.type == "cpu")

@@ -1,0 +1,196 @@
+"""Several processes that share a training: the bits of one, no open port, and what happens when one of them fails."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fbmon import folder as folders
+from fbmon.events import TrainingStarted
+from fbmon.folder import RunFolder
+from tests.cli.test_resume import assert_same
+from tests.conftest import Ended
+from tests.shell import (
+    DEADLINE,
+    ENDLESS,
+    Fbmon,
+    environment,
+    last_word,
+    processes,
+    rank,
+    steps_taken,
+    supervisor,
+    told,
+    until,
+    wait_for_steps,
+)
+
+
+@pytest.fixture
+def undisturbed(finished: dict[str, Ended]) -> RunFolder:
+    """The tiny run in one process."""
+    return finished["plain"].folder
+
+
+def start_two(fbmon: Fbmon, recipe: Path, *options: str) -> "tuple[subprocess.Popen[str], RunFolder]":
+    screen = fbmon.start("run", recipe, "--no-ui", "--devices", "cpu:2", "--steps", ENDLESS, *options)
+    folder = fbmon.run_folder()
+    wait_for_steps(folder)
+    return screen, folder
+
+
+def test_two_processes_have_the_bits_of_one_also_when_the_run_began_with_three(
+    tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
+) -> None:
+    first = fbmon.start("run", tiny, "--devices", "cpu:3", "--no-ui")
+    folder = fbmon.run_folder()
+    until(lambda: told(folder))  # torch is still to be loaded: the first block finds the command
+    folder.put("stop_after_step", "the test")
+    first.communicate(timeout=DEADLINE)
+    assert (first.returncode, steps_taken(folder)) == (130, 1)
+    resumed = fbmon("resume", "--no-ui", "--devices", "cpu:2")
+
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    plans = [event.device for event in told(folder) if isinstance(event, TrainingStarted)]
+    assert plans == ["3 ranks, each on 1 CPU thread", "2 ranks, each on 1 CPU thread"]
+    assert_same(folder, undisturbed)
+    assert sorted(path.name for path in folder.path.iterdir()) == sorted(
+        path.name for path in undisturbed.path.iterdir()
+    )
+
+
+def test_processes_of_one_machine_listen_on_the_loopback_only(tiny: Path, fbmon: Fbmon) -> None:
+    _, folder = start_two(fbmon, tiny)
+
+    listening = [
+        connection.laddr.ip
+        for process in processes(folder.path)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+
+    assert set(listening) <= {"127.0.0.1", "::1"}
+    supervisor(folder).kill()
+    until(lambda: not processes(folder.path), seconds=1)
+
+
+def test_a_killed_process_is_named_and_ends_the_run(tiny: Path, fbmon: Fbmon) -> None:
+    screen, folder = start_two(fbmon, tiny)
+
+    rank(folder, 1).kill()
+    ended = until(lambda: last_word(folder), seconds=8)
+    screen.communicate(timeout=DEADLINE)
+
+    assert (ended.state, ended.exit_code, screen.returncode) == ("killed", 4, 4)
+    assert ended.reason == "rank 1 (cpu) was killed by SIGKILL"
+    assert processes(folder.path) == []
+    assert not list(folder.path.glob(".*"))
+
+
+def test_a_process_that_stands_still_is_found_and_named(tiny: Path, fbmon: Fbmon) -> None:
+    screen, folder = start_two(fbmon, tiny, "--stall-limit", "1")
+
+    rank(folder, 1).send_signal(signal.SIGSTOP)
+    ended = until(lambda: last_word(folder), seconds=DEADLINE)
+    screen.communicate(timeout=DEADLINE)
+
+    assert (ended.state, ended.exit_code, screen.returncode) == ("killed", 5, 5)
+    expected = r"rank 1 \(cpu\), stopped by a signal, did not answer any more: no block has ended for \d+ s"
+    assert re.fullmatch(expected, ended.reason)
+    assert processes(folder.path) == []
+
+
+def test_a_stopped_process_does_not_outlive_its_supervisor(tiny: Path, fbmon: Fbmon) -> None:
+    _, folder = start_two(fbmon, tiny)
+
+    rank(folder, 1).send_signal(signal.SIGSTOP)
+    supervisor(folder).kill()
+
+    until(lambda: not processes(folder.path), seconds=1)
+
+
+def test_a_signal_reaches_all_processes_at_the_same_block(tiny: Path, fbmon: Fbmon) -> None:
+    screen, folder = start_two(fbmon, tiny)
+
+    screen.send_signal(signal.SIGTERM)
+    screen.communicate(timeout=DEADLINE)
+
+    ended = last_word(folder)
+    assert ended is not None
+    assert (screen.returncode, ended.state, ended.reason) == (75, "preempted", "by SIGTERM; the state is saved")
+    assert max(folder.checkpoints.iterdir()).name == f"step-{ended.step:08d}"
+    assert processes(folder.path) == []
+
+
+def free_port() -> str:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return str(listening.getsockname()[1])
+
+
+def torchrun(fbmon: Fbmon, *arguments: str | Path) -> "subprocess.Popen[str]":
+    command = ["torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"]
+    command += ["--master-port", free_port(), "-m", "fbmon", "run", *map(str, arguments)]
+    return subprocess.Popen(
+        [sys.executable, "-m", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=fbmon.runs_dir.parent,
+        env=environment(fbmon.runs_dir),
+    )
+
+
+def test_in_a_job_of_torchrun_a_run_is_one_of_its_processes_and_starts_none(
+    tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
+) -> None:
+    job = torchrun(fbmon, tiny)
+    folder = fbmon.run_folder()
+    until(lambda: steps_taken(folder) > 0)
+    started = [process.cmdline() for process in psutil.Process(job.pid).children(recursive=True)]
+    said, _ = job.communicate(timeout=DEADLINE)
+
+    assert job.returncode == 0, said
+    assert len([command for command in started if "fbmon" in command]) == 2
+    assert processes(folder.path) == []
+    assert said.splitlines()[-1].startswith("finished after step 40 of 40 in ")
+    assert len(folders.every(fbmon.runs_dir)) == 1
+    assert_same(folder, undisturbed)
+
+
+def srun(fbmon: Fbmon, recipe: Path, restarts: int) -> "list[subprocess.Popen[str]]":
+    """Two tasks of one step, with the variables that srun gives them, on one machine."""
+    port = free_port()
+    step = {"SLURM_JOB_ID": "4711", "SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "127.0.0.1"}
+    step |= {"MASTER_PORT": port, "SLURM_RESTART_COUNT": str(restarts)}
+    return [fbmon.start("run", recipe, **step, SLURM_PROCID=task, SLURM_LOCALID=task) for task in ("0", "1")]
+
+
+def test_a_job_of_srun_whose_last_task_is_signalled_saves_and_goes_on_when_it_is_requeued(
+    tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
+) -> None:
+    tasks = srun(fbmon, tiny, restarts=0)
+    folder = fbmon.run_folder()
+    wait_for_steps(folder, 2)
+    tasks[1].send_signal(signal.SIGUSR1)
+    for task in tasks:
+        task.communicate(timeout=DEADLINE)
+    ended = last_word(folder)
+
+    assert ended is not None
+    assert [task.returncode for task in tasks] == [75, 75]
+    assert (ended.state, ended.reason) == ("preempted", "by another rank; the state is saved")
+    assert not folder.is_alive()
+
+    again = srun(fbmon, tiny, restarts=1)
+    said = [task.communicate(timeout=DEADLINE)[0] for task in again]
+    assert [task.returncode for task in again] == [0, 0]
+    assert f"resumed from step {ended.step}\n" in said[0]
+    assert said[1] == ""
+    assert len(folders.every(fbmon.runs_dir)) == 1
+    assert_same(folder, undisturbed)

@@ -1,0 +1,177 @@
+"""Runs that are killed, preempted or short of disk, and go on: the same bits as if nothing had happened."""
+
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fbmon.events import CheckpointFailed, RunResumed, RunStarted, StateRestored, StepTaken
+from fbmon.folder import RunFolder
+from fbmon.store import Store
+from tests.conftest import Ended
+from tests.shell import (
+    DEADLINE,
+    ENDLESS,
+    Fbmon,
+    environment,
+    last_tensors,
+    last_word,
+    processes,
+    supervisor,
+    told,
+    trainer,
+    until,
+    wait_for_steps,
+)
+
+
+def fold(folder: RunFolder) -> Store:
+    store = Store()
+    for event in told(folder):
+        store.apply(event)
+    return store
+
+
+@pytest.fixture
+def undisturbed(finished: dict[str, Ended]) -> RunFolder:
+    """The tiny run as it is when nobody interrupts it."""
+    return finished["plain"].folder
+
+
+def wait_for_attempt(folder: RunFolder, resumed: int, steps: int) -> None:
+    """Wait until the run, resumed so many times, has taken so many steps since."""
+
+    def is_there() -> bool:
+        kinds = [type(event) for event in told(folder)]
+        if kinds.count(RunResumed) < resumed:
+            return False
+        begin = max((place for place, kind in enumerate(kinds) if kind is RunResumed), default=0)
+        return kinds[begin:].count(StepTaken) >= steps
+
+    until(is_there)
+
+
+def assert_same(folder: RunFolder, whole: RunFolder) -> None:
+    """Weights and optimizer, losses and accuracies, to the last bit; every line of the journal whole and in order."""
+    assert last_tensors(folder) == last_tensors(whole)
+    found, expected = fold(folder), fold(whole)
+    for name in ("loss", "grad_norm", "val_loss", "val_accuracy"):
+        assert found.series[name].steps.tolist() == expected.series[name].steps.tolist()
+        assert found.series[name].values.tolist() == expected.series[name].values.tolist()
+    assert found.best == expected.best
+    assert not [note.text for note in found.notes if "reproducible" in note.text]
+    events = told(folder)
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    times = [event.elapsed for event in events]
+    assert times == sorted(times)
+
+
+def test_killed_again_and_again_a_run_ends_as_one_that_was_left_alone(
+    tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
+) -> None:
+    """The trainer or its supervisor, after a random number of steps; checkpoints after every third."""
+    draw = random.Random(7)
+    fbmon("run", tiny, "--set", "checkpoint.every=3", "--detach")
+    folder = fbmon.run_folder()
+    for kills, victim in enumerate((trainer, supervisor, trainer)):
+        process = victim(folder)
+        wait_for_attempt(folder, kills, steps=draw.randrange(1, 6))
+        process.kill()
+        until(lambda: not processes(folder.path), seconds=5)
+        with folder.journal.open("ab") as journal:  # as if it had died in the middle of a line
+            journal.write(b'{"kind":"StepTaken","seq":')
+        resumed = fbmon("resume", "--detach")
+        assert (resumed.returncode, resumed.stderr) == (0, "")
+    watched = fbmon("watch", "--no-ui")
+
+    assert watched.returncode == 0
+    assert watched.stdout.splitlines()[-1].startswith("finished after step 40 of 40 in ")
+    assert sum(isinstance(event, RunResumed) for event in told(folder)) == 3
+    assert max(event.step for event in told(folder) if isinstance(event, StateRestored)) >= 3
+    assert_same(folder, undisturbed)
+
+
+def test_a_running_run_is_not_resumed(tiny: Path, fbmon: Fbmon) -> None:
+    fbmon("run", tiny, "--steps", ENDLESS, "--detach")
+    folder = fbmon.run_folder()
+
+    refused = fbmon("resume")
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"fbmon: {folder.name} is running\n       see it with `fbmon watch {folder.name}`\n"
+
+
+def test_a_finished_run_says_so(undisturbed: RunFolder, fbmon: Fbmon) -> None:
+    said = fbmon("resume", undisturbed.path)
+
+    name = undisturbed.name
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout == f"{name} has already finished, after step 40; see it with: fbmon watch {name}\n"
+
+
+def test_a_job_that_slurm_puts_back_into_its_queue_goes_on_with_its_run(
+    tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
+) -> None:
+    job = {"SLURM_JOB_ID": "4711", "SLURM_NTASKS": "2", "SLURM_PROCID": "0"}
+    first = fbmon.start("run", tiny, "--no-ui", **job)
+    folder = fbmon.run_folder()
+    wait_for_steps(folder, 2)
+    first.send_signal(signal.SIGUSR1)
+    first.communicate(timeout=DEADLINE)
+    again = fbmon("run", tiny, "--no-ui", SLURM_RESTART_COUNT="1", **job)
+
+    assert (first.returncode, again.returncode) == (75, 0)
+    assert [path.name for path in fbmon.runs_dir.iterdir()] == [folder.name]
+    assert f"run {folder.name} goes on\n" in again.stdout
+    assert re.search(r"^resumed from step \d+$", again.stdout, re.MULTILINE)
+    assert_same(folder, undisturbed)
+
+
+def test_a_full_disk_stops_no_training_and_is_told(tiny: Path, fbmon: Fbmon, undisturbed: RunFolder) -> None:
+    """No file may be longer than 48 KiB, which is less than a checkpoint and more than the journal."""
+    command = [sys.executable, "-m", "fbmon", "run", str(tiny), "--no-ui", "--set", "checkpoint.every=5"]
+    limited = subprocess.run(
+        command,
+        cwd=fbmon.runs_dir.parent,
+        env=environment(fbmon.runs_dir),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (48 * 1024, 48 * 1024)),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    folder = fbmon.run_folder()
+    ended = last_word(folder)
+
+    assert ended is not None
+    assert (limited.returncode, ended.state, ended.step) == (6, "failed", 40)
+    assert ended.reason == "the state after step 40 could not be saved: File too large"
+    assert [event.step for event in told(folder) if isinstance(event, CheckpointFailed)] == [5]
+    assert "step 5 could not be saved: File too large; it is tried again\n" in limited.stdout
+    assert list(folder.checkpoints.iterdir()) == []
+
+    resumed = fbmon("resume", "--no-ui")  # with space again
+    assert resumed.returncode == 0
+    assert "resumed from step 0\n" in resumed.stdout
+    assert_same(folder, undisturbed)
+
+
+def test_a_command_to_the_trainer_that_died_does_not_reach_the_next_one(
+    tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
+) -> None:
+    fbmon("run", tiny, "--detach")
+    folder = fbmon.run_folder()
+    until(lambda: any(isinstance(event, RunStarted) for event in told(folder)))
+    supervisor(folder).kill()
+    until(lambda: not processes(folder.path), seconds=5)
+    folder.put("stop", "a screen")
+
+    assert fbmon("resume", "--no-ui").returncode == 0
+    assert [event.step for event in told(folder) if isinstance(event, StateRestored)] == [0]
+    assert sum(isinstance(event, StepTaken) for event in told(folder)) == 40
+    assert_same(folder, undisturbed)
