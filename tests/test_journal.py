@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fbmon.events import (
+    CheckpointFailed,
     CheckpointSaved,
     CommandTaken,
     DeviceSampled,
@@ -25,7 +26,9 @@ from fbmon.events import (
     PhaseEntered,
     ProgressMade,
     RunEnded,
+    RunResumed,
     RunStarted,
+    StateRestored,
     StepTaken,
     TrainingStarted,
     Validated,
@@ -45,6 +48,9 @@ EVENTS: list[Event] = [
     StepTaken(step=1, values={"loss": 2.302585092994046, "grad_norm": 5e-324, "accuracy": None, "param_norm": 1e308}),
     Validated(step=1, values={"val_loss": 0.1 + 0.2, "val_accuracy": 0.0}),
     CheckpointSaved(step=1, path="checkpoints/step-00000001"),
+    CheckpointFailed(step=2, reason="No space left on device"),
+    RunResumed(version="1", pid=8),
+    StateRestored(step=1, path="checkpoints/step-00000001", damaged=[2]),
     NonFiniteFound(step=2, names=["loss", "grad_norm"]),
     CommandTaken(command="stop", source="SIGINT"),
     DeviceSampled(device="cpu"),
