@@ -62,7 +62,7 @@ def compare(
         return
     from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for
     from fbmon.compare.columns import only_changed as changed_of
-    from fbmon.compare.render import run_data
+    from fbmon.compare.data import run_data
     from fbmon.compare.settings import differing
 
     wanted = choose_format(csv, markdown, latex, json)

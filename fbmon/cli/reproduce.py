@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fbmon.cli.complete import table_names
+from fbmon.cli.costs import print_costs
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, NoUi, RunsDir, Ui, UiOption, choose_ui
 from fbmon.cli.output import print_json
 from fbmon.cli.run import DataDir, Devices, Overrides, Steps, asked_settings, data_folder
 from fbmon.cli.tables import Csv, Latex, Markdown, choose_format, print_groups_json, print_table
 from fbmon.errors import Exit
-from fbmon.text import clean, duration
+from fbmon.text import clean
 
 if TYPE_CHECKING:
     from fbmon.compare import Run
@@ -73,7 +74,7 @@ def reproduce(
     tasks = tables.tasks(table, tables.parse_seeds(seeds), asked)
     device = parse(devices)
     if dry_run:
-        _dry_run(tasks, runs_dir, device, json)
+        print_costs(tasks, runs_dir, device, json)
         return
     quiet = json or wanted != "text"
     shown = Ui.NONE if quiet and ui is Ui.AUTO and not no_ui else choose_ui(ui, no_ui)
@@ -155,43 +156,3 @@ def _print(runs: "list[Run]", wanted: Any, json: bool) -> None:  # noqa: ANN401 
         print_groups_json(runs, columns, "recipe")
     else:
         print_table(runs, columns, "recipe", wanted)
-
-
-def _dry_run(tasks: "list[Task]", runs_dir: Path, devices: str, json: bool) -> None:
-    """Every recipe with what its seeds still cost, measured for some seconds each, and the sum."""
-    costs = list(_costs(tasks, runs_dir, devices))
-    if json:
-        print_json(costs)
-        return
-    rows = [["recipe", "done", "to do", "steps", "FLOP", "time"]]
-    rows += [_row(cost["recipe"], cost["done"], cost["to_do"], cost["steps"], cost) for cost in costs]
-    total = {key: sum(cost[key] for cost in costs) for key in ("done", "to_do", "flop", "seconds")}
-    rows.append(_row("in all", total["done"], total["to_do"], "", total))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
-        typer.echo(f"{clean(first):<{widths[0]}}  {'  '.join(cells)}")
-
-
-def _row(name: str, is_done: int, to_do: int, steps: int | str, cost: dict[str, Any]) -> list[str]:
-    return [name, str(is_done), str(to_do), str(steps), f"{cost['flop']:.3g}", duration(cost["seconds"])]
-
-
-def _costs(tasks: "list[Task]", runs_dir: Path, devices: str) -> Iterator[dict[str, Any]]:
-    from fbmon import reproduce as tables
-    from fbmon.plan import measure
-
-    by_recipe: dict[str, list[Task]] = {}
-    for task in tasks:
-        by_recipe.setdefault(task.recipe.name, []).append(task)
-    for name, same in by_recipe.items():
-        to_do = [task for task in same if tables.done(task, runs_dir) is None]
-        plan = measure(same[0].recipe, devices, seconds=2.0) if to_do else None
-        yield {
-            "recipe": name,
-            "done": len(same) - len(to_do),
-            "to_do": len(to_do),
-            "steps": same[0].recipe.steps,
-            "flop": plan.flop * len(to_do) if plan else 0.0,
-            "seconds": plan.seconds() * len(to_do) if plan else 0.0,
-        }

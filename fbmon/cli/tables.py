@@ -117,8 +117,8 @@ def print_table(runs: "list[Run]", columns: "list[Field]", group: str | None, wa
 def print_groups_json(runs: "list[Run]", columns: "list[Field]", group: str) -> None:
     """The groups as JSON: every number with mean, sd and n."""
     from fbmon.compare import fields
+    from fbmon.compare.data import group_data
     from fbmon.compare.group import group_by
-    from fbmon.compare.render import group_data
     from fbmon.compare.table import lay_out_groups
 
     by = fields.find(group, runs)
@@ -133,7 +133,7 @@ def _print_in_terminal(table: "Table") -> None:
     import os
     import shutil
 
-    from fbmon.compare.render import stacked, text
+    from fbmon.compare.text import stacked, text
 
     is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     bold, normal = ("", "") if is_plain else ("\x1b[1m", "\x1b[0m")

@@ -81,7 +81,8 @@ def _group_cell(group: Group, field: Field) -> Cell:
     if spread is None:
         return Cell("–", None)
     text = field.show(_whole(spread.mean))
-    sd = f" ± {field.show(_whole(spread.sd)).removeprefix('+')}" if spread.sd else ""
+    is_constant = not spread.sd and (spread.sd is None or spread.mean.is_integer())  # as the number of steps is
+    sd = "" if is_constant else f" ± {field.show(_whole(spread.sd or 0.0)).removeprefix('+')}"
     return Cell(text + sd, spread.mean, spread)
 
 

@@ -31,7 +31,7 @@ def numbers(folder: RunFolder) -> list[tuple[str, int, dict[str, float | None]]]
 
 
 def without_times(values: dict[str, float | None]) -> dict[str, float | None]:
-    return {name: value for name, value in values.items() if not name.endswith(("_seconds", "_second"))}
+    return {name: value for name, value in values.items() if not name.endswith(("_seconds", "_per_second"))}
 
 
 def training_seconds(events: list[Event]) -> float:
@@ -119,6 +119,7 @@ def test_a_run_leaves_these_files_and_no_other(finished: dict[str, Ended]) -> No
         "progress.json",
         "recipe.toml",
         "resolved.toml",
+        "summary.json",
         "telemetry.jsonl",
         "trainer.log",
     ]

@@ -12,8 +12,8 @@ import pytest
 
 from fbmon.compare import read, select
 from fbmon.compare.columns import columns_for
-from fbmon.compare.render import stacked, text
 from fbmon.compare.table import lay_out
+from fbmon.compare.text import stacked, text
 from fbmon.events import CommandTaken, RunEnded
 from fbmon.folder import RunFolder
 from tests.runs import story, write_run

@@ -1,0 +1,53 @@
+"""`fbmon reproduce --dry-run`: what is done already, and what the rest of a table would cost on this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from fbmon.cli.output import print_json
+from fbmon.text import clean, duration
+
+if TYPE_CHECKING:
+    from fbmon.reproduce import Task
+
+
+def print_costs(tasks: "list[Task]", runs_dir: Path, devices: str, json: bool) -> None:
+    """Every recipe with what its seeds still cost, measured for some seconds each, and the sum."""
+    costs = list(_costs(tasks, runs_dir, devices))
+    if json:
+        print_json(costs)
+        return
+    rows = [["recipe", "done", "to do", "steps", "FLOP", "time"]]
+    rows += [_row(cost["recipe"], cost["done"], cost["to_do"], cost["steps"], cost) for cost in costs]
+    total = {key: sum(cost[key] for cost in costs) for key in ("done", "to_do", "flop", "seconds")}
+    rows.append(_row("in all", total["done"], total["to_do"], "", total))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
+        typer.echo(f"{clean(first):<{widths[0]}}  {'  '.join(cells)}")
+
+
+def _row(name: str, is_done: int, to_do: int, steps: int | str, cost: dict[str, Any]) -> list[str]:
+    return [name, str(is_done), str(to_do), str(steps), f"{cost['flop']:.3g}", duration(cost["seconds"])]
+
+
+def _costs(tasks: "list[Task]", runs_dir: Path, devices: str) -> Iterator[dict[str, Any]]:
+    from fbmon import reproduce as tables
+    from fbmon.plan import measure
+
+    by_recipe: dict[str, list[Task]] = {}
+    for task in tasks:
+        by_recipe.setdefault(task.recipe.name, []).append(task)
+    for name, same in by_recipe.items():
+        to_do = [task for task in same if tables.done(task, runs_dir) is None]
+        plan = measure(same[0].recipe, devices, seconds=2.0) if to_do else None
+        yield {
+            "recipe": name,
+            "done": len(same) - len(to_do),
+            "to_do": len(to_do),
+            "steps": same[0].recipe.steps,
+            "flop": plan.flop * len(to_do) if plan else 0.0,
+            "seconds": plan.seconds() * len(to_do) if plan else 0.0,
+        }

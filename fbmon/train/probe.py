@@ -1,0 +1,110 @@
+"""The real loop on random images in the shape of a data set, for counting and timing."""
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from fbmon.events import Event, StepTaken
+from fbmon.recipe import Data, Recipe
+from fbmon.train.data import DataSet, Images
+from fbmon.train.evaluate import evaluate
+from fbmon.train.models import make_model
+from fbmon.train.precision import autocast, set_precision_
+from fbmon.train.step import Stepper
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a data set looks like."""
+
+    train: int
+    val: int
+    channels: int
+    side: int
+    classes: int
+
+
+SHAPES: dict[str, Shape] = {
+    "digits": Shape(1437, 360, 1, 8, 10),
+    "cifar10": Shape(50_000, 10_000, 3, 32, 10),
+    "cifar100": Shape(50_000, 10_000, 3, 32, 100),
+}
+
+
+class Probe:
+    """The real loop of a recipe on random images: `count` blocks of `block`."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        block: int,
+        count: int,
+        val_images: int,
+        device: torch.device,
+        accumulation: Literal["exact", "fp32", "legacy"] | None = None,
+    ) -> None:
+        shape = SHAPES[recipe.data.dataset]
+        # Copies only multiply the number of images.
+        data = Data(dataset=recipe.data.dataset, augment=recipe.data.augment)
+        gradient = recipe.gradient.model_copy(
+            update={"block": block, "accumulation": accumulation or recipe.gradient.accumulation}
+        )
+        recipe = recipe.model_copy(update={"data": data, "gradient": gradient})
+        torch.manual_seed(recipe.seed)
+        self._data = _random(shape, block * count, val_images, device)
+        self._model = make_model(recipe.model, shape.channels, shape.classes).to(device)
+        set_precision_(self._model, recipe.precision)
+        self._precision = recipe.precision
+        self._device = device
+        self._told: list[StepTaken] = []
+        self._stepper = Stepper(recipe, self._data, self._model, self._note, lambda: None)
+        self._images = block * count
+        self._steps = 0
+
+    @property
+    def parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self._model.parameters())
+
+    def step(self) -> None:
+        self._steps += 1
+        self._stepper.take_step(self._steps)
+
+    def validate(self) -> None:
+        with autocast(self._precision, self._device):
+            evaluate(self._model, self._data, lambda _done, _total: None)
+
+    def seconds_per_image(self, steps: int) -> float:
+        """The mean over some steps after a first one, which warms up and sets the exact mean's unit."""
+        for _ in range(1 + steps):
+            self.step()
+        timed = [told.values["step_seconds"] or 0.0 for told in self._told[1:]]
+        return sum(timed) / len(timed) / self._images
+
+    def val_seconds_per_image(self) -> float:
+        began = time.perf_counter()
+        self.validate()
+        return (time.perf_counter() - began) / len(self._data.val)
+
+    def memory_mib(self) -> float:
+        """At the peak until now."""
+        if self._device.type == "cuda":
+            return torch.cuda.max_memory_reserved(self._device) / 2**20
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 2**20)
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, StepTaken):
+            self._told.append(event)
+
+
+def _random(shape: Shape, train: int, val: int, device: torch.device) -> DataSet:
+    def images(count: int) -> Images:
+        size = (count, shape.channels, shape.side, shape.side)
+        pictures = torch.randint(0, 256, size, dtype=torch.uint8)
+        return Images(pictures, torch.randint(0, shape.classes, (count,))).to(device)
+
+    ones = (1.0,) * shape.channels
+    return DataSet(images(train), images(val), shape.classes, 255.0, ones, ones)
