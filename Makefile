@@ -21,8 +21,9 @@ check: $(VENV)/dev-ready
 golden: $(VENV)/dev-ready
 	for file in tests/golden/*.json; do echo "$$file"; $(BIN)/python -m benchmarks.replay $$file --data $(DATA) || exit 1; done
 
-# A hundred kills of random processes, in one process and in two: an hour of a core, so not part of `make test`.
+# The slow tests, and a hundred kills of random processes, in runs of one process and of two: a quarter of an hour.
 chaos: $(VENV)/dev-ready
+	$(BIN)/pytest -m slow
 	$(BIN)/python -m benchmarks.chaos --kills 100 --devices cpu --devices cpu:2
 
 format: $(VENV)/dev-ready

@@ -29,17 +29,22 @@ def resume(
 
     Examples: fbmon resume · fbmon resume quickstart --devices cpu:2
     """
+    shown = Ui.NONE if detach else choose_ui(ui, no_ui)
+    from fbmon.keeper import keep
+
+    kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon import folder as folders
     from fbmon import launch
     from fbmon.cli.show import show
     from fbmon.crew.devices import parse
 
     folder = folders.find(runs_dir, run)
-    shown = Ui.NONE if detach else choose_ui(ui, no_ui)
     if has_finished(folder):
         return
     on = parse(devices) if devices is not None else None
     handle = launch.start(folder, queue=shown is not Ui.NONE, devices=on)
+    if kept:
+        kept.shows(folder.path)
     if detach:
         typer.echo(f"{clean(str(folder.path), 4096)}\nwatch it with: fbmon watch {folder.name}")
         return

@@ -64,7 +64,9 @@ def test_two_processes_have_the_bits_of_one_also_when_the_run_began_with_three(
     )
 
 
-def test_processes_of_one_machine_listen_on_the_loopback_only(tiny: Path, fbmon: Fbmon) -> None:
+def test_processes_of_one_machine_listen_on_the_loopback_only_and_none_outlives_their_supervisor(
+    tiny: Path, fbmon: Fbmon
+) -> None:
     _, folder = start_two(fbmon, tiny)
 
     listening = [
@@ -75,6 +77,7 @@ def test_processes_of_one_machine_listen_on_the_loopback_only(tiny: Path, fbmon:
     ]
 
     assert set(listening) <= {"127.0.0.1", "::1"}
+    rank(folder, 1).send_signal(signal.SIGSTOP)  # it cannot leave by itself
     supervisor(folder).kill()
     until(lambda: not processes(folder.path), seconds=1)
 
@@ -105,15 +108,7 @@ def test_a_process_that_stands_still_is_found_and_named(tiny: Path, fbmon: Fbmon
     assert processes(folder.path) == []
 
 
-def test_a_stopped_process_does_not_outlive_its_supervisor(tiny: Path, fbmon: Fbmon) -> None:
-    _, folder = start_two(fbmon, tiny)
-
-    rank(folder, 1).send_signal(signal.SIGSTOP)
-    supervisor(folder).kill()
-
-    until(lambda: not processes(folder.path), seconds=1)
-
-
+@pytest.mark.slow
 def test_a_signal_reaches_all_processes_at_the_same_block(tiny: Path, fbmon: Fbmon) -> None:
     screen, folder = start_two(fbmon, tiny)
 

@@ -161,6 +161,7 @@ def test_a_full_disk_stops_no_training_and_is_told(tiny: Path, fbmon: Fbmon, und
     assert_same(folder, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_command_to_the_trainer_that_died_does_not_reach_the_next_one(
     tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:

@@ -125,6 +125,20 @@ def test_no_pass_is_repeated_because_of_a_resume(wanted: Recipe, tmp_path: Path)
     assert not [event for event in events if isinstance(event, PassRepeated)]
 
 
+def test_a_stop_in_a_repeated_pass_leaves_the_units_as_they_were_before_the_step(
+    wanted: Recipe, tmp_path: Path
+) -> None:
+    events: list[Event] = []
+
+    def next_command() -> CommandTaken | None:
+        return CommandTaken("stop", "the test") if PassRepeated(1) in events else None
+
+    assert train(wanted, "cpu", None, tmp_path / "parts", events.append, next_command) == "stopped"
+    units = load_file(tmp_path / "parts/step-00000000/tensors.safetensors")
+    assert not units["units.mean"].any()
+    assert not units["units.acc_mean"].any()
+
+
 def test_the_last_ones_and_that_of_the_best_validation_are_kept(wanted: Recipe, tmp_path: Path) -> None:
     often = but(wanted, checkpoint={"every": 2, "keep": 3}, steps=40)
     _, events = run(often, tmp_path / "checkpoints")
