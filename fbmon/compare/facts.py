@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fbmon.compare.run import Run
-from fbmon.text import clean, duration
+from fbmon.folder import written
+from fbmon.text import as_utf8, clean, duration
 
 Value = str | float | int | bool | None
 Direction = Literal["ascending", "descending"]
@@ -84,8 +85,8 @@ def _text(name: str, value: Callable[[Run], Value], about: str) -> Field:
 _STATES = "running, paused, stalled, finished, stopped, preempted, diverged, failed, killed or damaged"
 
 _FACTS = (
-    _text("run", lambda run: run.name, "its name"),
-    _text("path", lambda run: str(run.path), "its folder"),
+    _text("run", lambda run: as_utf8(run.name), "its name"),
+    _text("path", lambda run: written(run.path), "its folder"),
     _text("recipe", lambda run: run.recipe, "its recipe's name"),
     _text("state", lambda run: run.state, _STATES),
     _text("reason", _reason, "why it ended"),

@@ -104,7 +104,7 @@ class Crew:
             rank,
             len(self._devices),
             self._beats.descriptor,
-            str(self._meeting),
+            self._meeting.name,
             queue,
         )
         return subprocess.Popen(

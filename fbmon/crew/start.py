@@ -10,5 +10,5 @@ class Start(msgspec.Struct, frozen=True):
     rank: int
     ranks: int
     beats: int  # descriptor of the page that the supervisor reads
-    store: str  # the file by which the ranks find each other
+    store: str  # the file in the run folder by which the ranks find each other
     queue: int | None = None  # descriptor of the pipe to the screen
