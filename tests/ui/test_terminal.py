@@ -91,7 +91,7 @@ def test_s_stops_the_run_and_leaves_when_its_state_is_saved(
     ended = last_word(folder)
     assert ended is not None
     assert ended.state == "stopped"
-    assert [path.name for path in folder.checkpoints.iterdir()] == [f"step-{ended.step:08d}"]
+    assert (folder.checkpoints / f"step-{ended.step:08d}").is_dir()
     assert screen.modes_left() == set()
     assert screen.output.endswith(b"by the screen; the state is saved\r\n")
 
