@@ -6,21 +6,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from fbmon.ui.question import Question
 
-class ConfirmScreen(ModalScreen[bool]):
+
+class ConfirmScreen(Question[bool]):
     """One question; True if it is to be done."""
 
-    DEFAULT_CSS = """
-    ConfirmScreen { align: center middle; }
-    ConfirmScreen > Vertical {
-        width: 64; max-width: 100%; height: auto; padding: 1 2;
-        background: $surface; border: round $primary;
-    }
-    ConfirmScreen Button { width: 100%; margin-top: 1; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y,enter", "dismiss(True)", "Yes"),
         Binding("n,escape,q", "dismiss(False)", "No"),

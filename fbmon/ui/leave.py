@@ -6,23 +6,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
+
+from fbmon.ui.question import Question
 
 Answer = Literal["leave", "stop", "stop_after_step"]
 
 
-class LeaveScreen(ModalScreen[Answer | None]):
+class LeaveScreen(Question[Answer | None]):
     """Leave the run running, stop it, or stay."""
 
-    DEFAULT_CSS = """
-    LeaveScreen { align: center middle; }
-    LeaveScreen > Vertical {
-        width: 64; max-width: 100%; height: auto; padding: 1 2;
-        background: $surface; border: round $primary;
-    }
-    LeaveScreen Button { width: 100%; margin-top: 1; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l,enter", "answer('leave')", "Leave it running"),
         Binding("s", "answer('stop')", "Stop it"),
