@@ -120,7 +120,7 @@ class Descent:
                 clip.block_norm if clip else None,
             )
 
-        self._statistics.start([count / sum(images) for count in images], forward_passes(penalty))
+        self._statistics.start(weights("exact", images), forward_passes(penalty))
         counts = weights(self._recipe.gradient.accumulation, images) if len(images) > 1 else [1.0]
         full = full_gradient(one_block, counts, mean, self._statistics, work.on_block, self.watch, self._ranks)
         norm = clip_(full.gradient, threshold)
