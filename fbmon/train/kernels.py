@@ -1,4 +1,4 @@
-"""Kernels in Triton. Without contraction: a product and a sum that are rounded together have other bits than torch's."""
+"""Kernels in Triton, with the bits of torch: a product and a sum are not rounded together."""
 
 import triton
 import triton.language as tl
@@ -13,7 +13,7 @@ def add_rounded_(total: Tensor, terms: Tensor, magic: Tensor, weight: Tensor) ->
     _add_rounded[(-(-count // _BLOCK),)](total, terms, magic, weight, count, BLOCK=_BLOCK, enable_fp_fusion=False)
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _add_rounded(total, terms, magic, weight, count, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, N803
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = at < count

@@ -14,7 +14,9 @@ from fbmon.train.measure import Measures, decay_loss, full_loss, penalty_loss
 from fbmon.train.stopwatch import Part
 
 
-def plan(recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tensor], ranks: Ranks) -> TrainingStarted:
+def plan(
+    recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tensor], ranks: Ranks, engine: str
+) -> TrainingStarted:
     """What is about to be trained, in blocks of images of these numbers."""
     return TrainingStarted(
         steps=recipe.steps,
@@ -22,7 +24,7 @@ def plan(recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tenso
         images=sum(len(numbers) for numbers in blocks),
         val_images=len(data.val),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        device=_devices(data.train.labels.device, ranks),
+        device=", ".join(filter(None, [_devices(data.train.labels.device, ranks), engine])),
         precision=recipe.precision,
         validation_every=recipe.validation.every,
         clip_norm=recipe.clip.norm if recipe.clip else None,
