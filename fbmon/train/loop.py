@@ -25,6 +25,7 @@ from fbmon.train.precision import set_precision_
 from fbmon.train.saving import Saving
 from fbmon.train.step import Stepper
 from fbmon.train.tensors import Learnt
+from fbmon.train.threads import choose_threads_
 
 
 def train(
@@ -54,6 +55,7 @@ def train(
     torch.manual_seed(recipe.seed)
     model = make_model(recipe.model, data.train.pictures.shape[1], data.classes).to(device)
     set_precision_(model, recipe.precision)
+    choose_threads_(recipe, model, data, ranks)
     stepper = Stepper(recipe, data, model, emit, next_command, ranks)
     learnt = Learnt(model, stepper.average, stepper.descent)
     saving = Saving(checkpoints, recipe.checkpoint, learnt, emit, ranks)

@@ -1,7 +1,7 @@
 """In which arithmetic a network is evaluated, and how its images lie in memory for it."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+from typing import Literal, assert_never
 
 import torch
 from torch import nn
@@ -17,10 +17,23 @@ def set_precision_(model: nn.Module, precision: Precision) -> None:
     model.to(torch.float64 if precision == "float64" else torch.float32)
     if _is_channels_last(precision, next(model.parameters()).device):
         model.to(memory_format=torch.channels_last)
-    factors = "tf32" if precision == "tf32" else "ieee"
+    rounding = "tf32" if precision == "tf32" else "ieee"
     # Convolutions are TF32 by default, matrix products are not.
-    torch.backends.cudnn.conv.fp32_precision = factors  # type: ignore[attr-defined]
-    torch.backends.cuda.matmul.fp32_precision = factors
+    torch.backends.cudnn.conv.fp32_precision = rounding  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.fp32_precision = rounding
+
+
+def factors(precision: Precision) -> torch.dtype:
+    """The dtype in which factors are multiplied."""
+    match precision:
+        case "bfloat16":
+            return torch.bfloat16
+        case "float64":
+            return torch.float64
+        case "float32" | "tf32":
+            return torch.float32
+        case _:
+            assert_never(precision)
 
 
 def _is_channels_last(precision: Precision, device: torch.device) -> bool:

@@ -44,6 +44,7 @@ class Stepper:
         ranks: Ranks = ALONE,
     ) -> None:
         self.step = 0
+        self._least_seconds: float | None = None  # that a step would take at the attainable rate
         self.model = model
         self.control = Control(emit, next_command, ranks)
         self._recipe = recipe
@@ -57,7 +58,10 @@ class Stepper:
         """What is about to be trained."""
         cut = self._blocks(1)
         engine = self.descent.make_ready(cut[:1] if is_by_block(self._recipe.gradient, self.step + 1) else cut)
-        return plan(self._recipe, self._data, self.model, cut, self._ranks, engine)
+        told = plan(self._recipe, self._data, self.model, cut, self._ranks, engine)
+        if told.flop_per_step and told.attainable_flops:
+            self._least_seconds = told.flop_per_step / told.attainable_flops
+        return told
 
     def take_step(self, step: int) -> Measures:
         """Update the weights, once or once per block, and tell what was measured.
@@ -118,7 +122,9 @@ class Stepper:
         longest = max(update.grad_norm for update in told)
         if recipe.clip and recipe.clip.norm and longest > recipe.clip.norm:
             self._emit(GradientClipped(step, longest, recipe.clip.norm))
-        self._emit(StepTaken(step, step_values(measures, recipe, rate, seconds, self.descent.watch.lap())))
+        self._emit(
+            StepTaken(step, step_values(measures, recipe, rate, seconds, self.descent.watch.lap(), self._least_seconds))
+        )
         return measures
 
     def _batch(self, numbers: Tensor, step: int | Tensor) -> Batch:
