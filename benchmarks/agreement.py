@@ -11,13 +11,12 @@ from fbmon.recipe import Penalty, Recipe
 from fbmon.train.data import DataSet
 from fbmon.train.precision import Precision
 
-_STEPS = 50
 _IMAGES = 1024
-_SHOWN = (1, 2, 5, 10, 20, 30, 40, 50)
+_SHOWN = (1, 2, 5, 10, 20, 30, 40, 50)  # steps
 
 
-def print_losses(recipe: Recipe, images: DataSet, ways: Sequence[str]) -> None:
-    """The training loss of the first 50 steps on some images, without the warm-up, by each engine and precision."""
+def print_losses(recipe: Recipe, images: DataSet, ways: Sequence[str], steps: int) -> None:
+    """The training loss of the first steps on some images, without the warm-up, by each engine and precision."""
     from benchmarks.gpu import engine, stepper_of
 
     few = DataSet(images.train.first(_IMAGES), images.val, images.classes, images.scale, images.mean, images.std)
@@ -29,14 +28,14 @@ def print_losses(recipe: Recipe, images: DataSet, ways: Sequence[str]) -> None:
         with engine(name):
             stepper = stepper_of(recipe, cast(Precision, precision), few)
             stepper.plan()
-            curves[way] = [stepper.take_step(step).loss for step in range(1, _STEPS + 1)]
-    first = curves[ways[0]]
+            curves[way] = [stepper.take_step(step).loss for step in range(1, steps + 1)]
+    first, shown = curves[ways[0]], [step for step in _SHOWN if step <= steps]
     print(f"Training loss of {recipe.name} on {len(few.train):,} images, by step:\n")
     rows = [
-        [way, *(f"{curve[step - 1]:.5f}" for step in _SHOWN), f"{_deviation(curve, first):.2g}"]
+        [way, *(f"{curve[step - 1]:.5f}" for step in shown), f"{_deviation(curve, first):.2g}"]
         for way, curve in curves.items()
     ]
-    print_table(["", *map(str, _SHOWN), "largest deviation"], rows)
+    print_table(["", *map(str, shown), "largest deviation"], rows)
 
 
 def print_penalties(recipe: Recipe, images: DataSet) -> None:

@@ -88,7 +88,12 @@ def main() -> None:
     quick = _QUICK if arguments.quick else ()
     wanted = [recipes.load(recipes.find(name), quick) for name in arguments.recipe or RECIPES]
     images = _images(wanted[0], arguments.data, device)
-    print_losses(wanted[0], images, ("eager float32", "eager tf32", "lanes:4 tf32", "lanes:4 bfloat16"))
+    print_losses(
+        wanted[0],
+        images,
+        ("eager float32", "eager tf32", "lanes:4 tf32", "lanes:4 bfloat16"),
+        5 if arguments.quick else 50,
+    )
     print_penalties(wanted[0], images)
     for recipe in wanted:
         _print_variants(recipe, images, clock, clock.left() / (1 + len(wanted)))
