@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--recipe", action="append", help=f"default: {', '.join(RECIPES)}")
+    parser.add_argument("--seconds", type=float, help="of each variant; default: so that all have their turn")
     parser.add_argument("--quick", action="store_true", help="tiny sizes")
     arguments = parser.parse_args()
     clock, device = Clock(60 * arguments.minutes - 20), torch.device(arguments.device)
@@ -95,8 +96,11 @@ def main() -> None:
         5 if arguments.quick else 50,
     )
     print_penalties(wanted[0], images)
-    for recipe in wanted:
-        _print_variants(recipe, images, clock, clock.left() / (1 + len(wanted)))
+    for place, recipe in enumerate(wanted):
+        # Something is left for the profile; what a variant spends on its beginning is taken for as long as its steps.
+        table = clock.left() / (len(wanted) - place + 0.5)
+        share = arguments.seconds or table / 2 / (1 + len(VARIANTS))
+        _print_variants(recipe, images, clock, share, 0.0 if arguments.seconds else clock.left() - table)
     with engine(BEST.engine):
         print_profile(stepper_of(wanted[0], BEST.precision, images), device)
 
@@ -129,19 +133,17 @@ def engine(name: str) -> Iterator[None]:
             os.environ["FBMON_ENGINE"] = before
 
 
-def _print_variants(recipe: Recipe, images: DataSet, clock: Clock, seconds: float) -> None:
-    """One table, within so many seconds; what there is no time for is said to be unmeasured."""
+def _print_variants(recipe: Recipe, images: DataSet, clock: Clock, share: float, until: float) -> None:
+    """One table, `share` seconds a row, as long as more than `until` are left; the rest is said to be unmeasured."""
     device, shape = images.train.labels.device, images.train.pictures.shape[1:]
     model = make_model(recipe.model, shape[0], images.classes)
     flop = count(model, shape, recipe.penalty)
-    end = clock.left() - seconds
     print(
         f"\n{recipe.name}: {flop / 1e9:.2f} GFLOP an image; goal on an H200: {GOALS.get(recipe.name, '–')} s a step\n"
     )
-    share = seconds / (1 + len(VARIANTS))
     rows = [["textbook: TF32, torchvision in a DataLoader", *_textbook(recipe, images, share, flop)]]
     for variant in VARIANTS:
-        if clock.left() < end + share / 2:
+        if clock.left() < until + share:
             rows.append([variant.name, "not measured: no time left", "", "", "", ""])
             continue
         rows.append([variant.name, *_variant(recipe, variant, images, share, flop)])
