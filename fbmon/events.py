@@ -63,6 +63,7 @@ class TrainingStarted(Fact, frozen=True):
     target_val_accuracy: float | None = None
     target_source: str = ""
     validation_every: int = 0  # steps; 0: not told
+    hosts: list[str] = []  # of each rank, where they are on several
 
 
 class ProgressMade(Fact, frozen=True):
@@ -81,10 +82,14 @@ class PassRepeated(Fact, frozen=True):
 
 
 class StepTaken(Fact, frozen=True):
-    """One update of the weights; `step` counts from 1, `values` has names of `metrics.STEP`."""
+    """One update of the weights; `step` counts from 1.
+
+    `values` has names of `metrics.STEP` and, where several ranks share the step, of `metrics.OF_RANKS`.
+    """
 
     step: int
     values: dict[str, float | None]
+    rank_seconds: list[float] = []  # of several ranks, how long each one computed: without waiting for the others
 
 
 class GradientClipped(Fact, frozen=True):

@@ -39,6 +39,7 @@ CLIPPED_BLOCKS = Chart("clipped_blocks", "share of blocks clipped", format=".0%"
 SPEED = Chart("speed", "images per second", format=",.0f")
 STEP_TIME = Chart("step_time", "seconds per step")
 PARTS = Chart("parts", "seconds per step, by part", format=".3g")
+RANKS = Chart("ranks", "computing seconds, by rank", format=".3g")
 WEIGHTS = Chart("weights", "weight norm")
 
 STEP = (
@@ -60,6 +61,10 @@ STEP = (
     Metric("update_seconds", "update", PARTS, ".3g", "×"),
     Metric("param_norm", "norm", WEIGHTS, ".3f"),
 )
+OF_RANKS = (  # of a step that several ranks share
+    Metric("slowest_rank_seconds", "slowest", RANKS, ".3g", "×"),
+    Metric("fastest_rank_seconds", "fastest", RANKS, ".3g"),
+)
 VALIDATION = (
     Metric("val_loss", "val", LOSS, marker="○", smooth=False),
     Metric("val_accuracy", "val", ACCURACY, marker="○", smooth=False),
@@ -67,7 +72,7 @@ VALIDATION = (
 DERIVED = (  # what the store makes of what is told
     Metric("clipped_share", "of the last 50", CLIPPED, ".0%", smooth=False),
 )
-METRICS = STEP + VALIDATION + DERIVED
+METRICS = STEP + OF_RANKS + VALIDATION + DERIVED
 CHARTS = tuple(dict.fromkeys(metric.chart for metric in METRICS))  # in the order in which they are shown
 BY_NAME = {metric.name: metric for metric in METRICS}
 HIGHEST_IS_BEST = frozenset({"accuracy", "val_accuracy", "images_per_second"})  # of all others the lowest

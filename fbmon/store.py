@@ -54,6 +54,7 @@ class Store:
     step: int = 0
     elapsed: float = 0.0  # of the newest event
     latest: dict[str, float | None] = field(default_factory=dict)
+    rank_seconds: list[float] = field(default_factory=list)  # of the newest step, where several ranks shared it
     series: dict[str, Series] = field(default_factory=dict)
     clipped: Series = field(default_factory=Series)  # the clipped steps and their norms
     devices: dict[str, DeviceSampled] = field(default_factory=dict)
@@ -179,7 +180,7 @@ class Store:
             curves.update({name: series for name, series in kept.items() if len(series)})
         self.clipped = self.clipped.until(event.step)
         self.latest = {name: series.last() for name, series in self.series.items()}
-        self.step, self._clipped_step = event.step, 0
+        self.step, self._clipped_step, self.rank_seconds = event.step, 0, []
         self._pace.clear()
         self._clipping.restored()
         clipped = set(self.clipped.steps[-SHARE_STEPS:].tolist())
@@ -194,6 +195,7 @@ class Store:
 
     def _step_taken(self, event: StepTaken) -> None:
         self.step = event.step
+        self.rank_seconds = event.rank_seconds
         self._pace.append((event.step, event.elapsed))
         self._record(event)
         norm = self._clipped_norm if self._clipped_step == event.step else None

@@ -6,12 +6,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import psutil
 import pytest
 
 from fbmon import folder as folders
-from fbmon.events import TrainingStarted
+from fbmon.events import StepTaken, TrainingStarted
 from fbmon.folder import RunFolder
 from tests.cli.test_resume import assert_same
 from tests.conftest import Ended
@@ -62,6 +63,22 @@ def test_two_processes_have_the_bits_of_one_also_when_the_run_began_with_three(
     assert sorted(path.name for path in folder.path.iterdir()) == sorted(
         path.name for path in undisturbed.path.iterdir()
     )
+
+
+def test_every_step_tells_how_long_each_process_computed_and_that_of_two_blocks_is_the_slowest(
+    tiny: Path, fbmon: Fbmon
+) -> None:
+    ran = fbmon("run", tiny, "--no-ui", "--devices", "cpu:2", "--steps", "20", "--set", "data.limit=96")
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    taken = [event for event in told(fbmon.run_folder()) if isinstance(event, StepTaken)]
+    for step in taken:
+        assert len(step.rank_seconds) == 2
+        fastest, slowest = min(step.rank_seconds), max(step.rank_seconds)
+        assert (fastest, slowest) == (step.values["fastest_rank_seconds"], step.values["slowest_rank_seconds"])
+        assert 0 < fastest <= slowest <= (step.values["step_seconds"] or 0)
+    two_blocks, one_block = (median(step.rank_seconds[rank] for step in taken) for rank in (0, 1))
+    assert two_blocks > 1.2 * one_block
 
 
 def test_processes_of_one_machine_listen_on_the_loopback_only_and_none_outlives_their_supervisor(
