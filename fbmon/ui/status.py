@@ -133,15 +133,18 @@ def view_line(
     values: list[tuple[str, float | None]],
     count: Count,
     pages: tuple[int, int],
+    passed: tuple[int, int],
     width: int,
 ) -> Text:
     """As much as fits in `width` cells: the chart in focus, what stands at the cursor, its points, the axis, the page.
 
-    `values` are those at the cursor, by their labels.
+    `values` are those at the cursor, by their labels; `passed` says how many of how many charts the filter shows.
     """
     unknown = f" ({count.unknown:,} not finite)" if count.unknown else ""
     cursor = [f"step {view.cursor.step:.0f}, {duration(view.cursor.elapsed)}"] if view.cursor else []
+    shown = f"{passed[0]} of {passed[1]} charts" if passed[0] else "no such chart, all are shown"
     parts = [
+        *([f"/{clean(view.filter, 30)}: {shown}"] if view.filter else []),
         *cursor,
         *(f"{clean(label, 40)} {'–' if value is None else format(value, '.6g')}" for label, value in values),
         f"drawn {count.drawn:,} of {count.all:,}{unknown}",
