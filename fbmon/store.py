@@ -179,6 +179,7 @@ class Store:
             curves.clear()
             curves.update({name: series for name, series in kept.items() if len(series)})
         self.clipped = self.clipped.until(event.step)
+        self.repeats = [step for step in self.repeats if step <= event.step]
         self.latest = {name: series.last() for name, series in self.series.items()}
         self.step, self._clipped_step, self.rank_seconds = event.step, 0, []
         self._pace.clear()
