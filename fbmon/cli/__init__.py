@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fbmon.cli.compare import compare
+from fbmon.cli.doctor import doctor
 from fbmon.cli.export import export
 from fbmon.cli.output import report
 from fbmon.cli.plan import plan
@@ -37,6 +38,7 @@ app.command(cls=QueryCommand)(compare)
 app.command(cls=QueryCommand)(export)
 app.command(no_args_is_help=True)(plan)
 app.command()(reproduce)
+app.command()(doctor)
 app.add_typer(recipe_commands, name="recipe")
 
 
