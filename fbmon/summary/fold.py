@@ -10,6 +10,7 @@ from fbmon.events import (
     NonFiniteFound,
     PhaseEntered,
     RunEnded,
+    RunResumed,
     RunStarted,
     StepTaken,
     TrainingStarted,
@@ -99,6 +100,8 @@ class _Folding:
                 now["clipped"] += 1
             case RunStarted():
                 now |= {"began": event, "ended": None}
+            case RunResumed():
+                now |= {"ended": None, "last_command": None}  # what ended or paused the run before does so no more
             case TrainingStarted():
                 now["plan"] = event
             case PhaseEntered(phase=phase):
