@@ -43,6 +43,15 @@ class RunResumed(Fact, frozen=True):
     pid: int
 
 
+class RunRestarted(Fact, frozen=True):
+    """A process of the training died or was stuck, and all of them are started once more, as the recipe allows."""
+
+    step: int  # the last one that was told of
+    reason: str
+    number: int  # of this restart
+    at_most: int
+
+
 class PhaseEntered(Fact, frozen=True):
     """What the trainer is doing now."""
 
@@ -137,6 +146,15 @@ class NonFiniteFound(Fact, frozen=True):
     names: list[str]
 
 
+class DivergenceFound(Fact, frozen=True):
+    """The loss of this step is the last of `steps` in a row that were far above that of the first step."""
+
+    step: int
+    loss: float
+    start_loss: float
+    steps: int
+
+
 class CommandTaken(Fact, frozen=True):
     """A command from a screen, a shell or a signal has reached the trainer."""
 
@@ -169,6 +187,7 @@ class RunEnded(Fact, frozen=True):
 Event = (
     RunStarted
     | RunResumed
+    | RunRestarted
     | PhaseEntered
     | TrainingStarted
     | ProgressMade
@@ -180,6 +199,7 @@ Event = (
     | CheckpointFailed
     | StateRestored
     | NonFiniteFound
+    | DivergenceFound
     | CommandTaken
     | DeviceSampled
     | RunEnded

@@ -13,6 +13,7 @@ from fbmon.events import (
     CheckpointSaved,
     CommandTaken,
     DeviceSampled,
+    DivergenceFound,
     Event,
     GradientClipped,
     NonFiniteFound,
@@ -20,6 +21,7 @@ from fbmon.events import (
     PhaseEntered,
     ProgressMade,
     RunEnded,
+    RunRestarted,
     RunResumed,
     RunStarted,
     StateRestored,
@@ -130,6 +132,9 @@ class Store:
                 self.began = event
             case RunResumed():
                 self.ended, self.progress, self.phase = None, None, "starting the trainer"
+            case RunRestarted(step=step, reason=reason, number=number, at_most=at_most):
+                self.progress, self.phase = None, "starting the trainer"
+                self._note(event, step, "error", f"{reason}; restart {number} of at most {at_most}", "resume")
             case PhaseEntered(phase=phase):
                 self.phase = phase
             case TrainingStarted():
@@ -153,6 +158,8 @@ class Store:
                 self._restored(event)
             case NonFiniteFound(step=step, names=names):
                 self._note(event, step, "error", f"not finite at step {step}: {', '.join(names)}", "nonfinite")
+            case DivergenceFound(step=step):
+                self._note(event, step, "error", _diverging(event), "divergence")
             case CommandTaken(command=command, source=source):
                 self.paused = (self.paused or command == "pause") and command != "resume"
                 if command == "resume":
@@ -249,6 +256,12 @@ class Store:
 
     def _note(self, event: Event, step: int, level: Level, text: str, kind: Kind) -> None:
         self._notes.append(Note(step, event.elapsed, level, text, kind))
+
+
+def _diverging(event: DivergenceFound) -> str:
+    loss, start = metrics.show("loss", event.loss), metrics.show("loss", event.start_loss)
+    times = event.loss / event.start_loss if event.start_loss else math.inf
+    return f"diverging: loss {loss}, {times:,.0f} times that of the first step ({start}), for {event.steps} steps"
 
 
 def _best(accuracies: Series) -> Best | None:

@@ -13,6 +13,7 @@ Kind = Literal[
     "validation",
     "checkpoint",
     "nonfinite",
+    "divergence",
     "stall",
     "command",
     "resume",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from fbmon.errors import NonFiniteError
+from fbmon.errors import DivergenceError, NonFiniteError
 from fbmon.events import PhaseEntered, State
 from fbmon.recipe import Recipe
 from fbmon.train import replicas
@@ -20,6 +20,7 @@ from fbmon.train.control import Emit, Interrupted, NextCommand
 from fbmon.train.data import load_in_turn
 from fbmon.train.device import choose_device
 from fbmon.train.distribute import ALONE, Ranks
+from fbmon.train.divergence import DivergenceWatch
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
 from fbmon.train.saving import Saving
@@ -41,8 +42,8 @@ def train(
     """Train as the recipe says and tell everything to `emit`; return how it ended.
 
     With `resume`, go on from the newest checkpoint that is whole, or from the beginning if there is none.
-    Raises DataError, FbmonError (no such device), StorageError, RankLostError, ReplicaError, and NonFiniteError after
-    the weights of the last good step have been saved.
+    Raises DataError, FbmonError (no such device), StorageError, RankLostError, ReplicaError; and NonFiniteError and
+    DivergenceError after the weights of the last good step have been saved.
     """
     device = choose_device(device_name)
     torch.use_deterministic_algorithms(True)
@@ -55,29 +56,30 @@ def train(
     set_precision_(model, recipe.precision)
     stepper = Stepper(recipe, data, model, emit, next_command, ranks)
     learnt = Learnt(model, stepper.average, stepper.descent)
-    saving = Saving(checkpoints, recipe.checkpoint, learnt, emit, ranks)
+    watch = DivergenceWatch(recipe.divergence, emit)
+    saving = Saving(checkpoints, recipe.checkpoint, learnt, watch, emit, ranks)
     if ranks.highest(int(resume)):  # only the first knows
         stepper.step = saving.restore_()
     emit(stepper.plan())
     emit(PhaseEntered("training"))
     try:
-        _take_steps(recipe, stepper, saving, ranks)
+        _take_steps(recipe, stepper, watch, saving, ranks)
     except Interrupted as interrupted:
         saving.finish(stepper.step)
         return interrupted.state
-    except NonFiniteError as error:
-        raise NonFiniteError(f"{error.message}; {saving.save_good(stepper.step)}", error.hint) from None
+    except (NonFiniteError, DivergenceError) as error:
+        raise type(error)(f"{error.message}; {saving.save_good(stepper.step)}", error.hint) from None
     saving.finish(stepper.step)
     return "finished"
 
 
-def _take_steps(recipe: Recipe, stepper: Stepper, saving: Saving, ranks: Ranks) -> None:
+def _take_steps(recipe: Recipe, stepper: Stepper, watch: DivergenceWatch, saving: Saving, ranks: Ranks) -> None:
     """All steps that are left."""
     replicas.compare(stepper.model, ranks, stepper.step)
     if is_validated(recipe, stepper.step) and not saving.has_validated(stepper.step):
         saving.validated(stepper.step, stepper.validate(stepper.step))  # the run was interrupted in the middle of it
     for step in range(stepper.step + 1, recipe.steps + 1):
-        stepper.take_step(step)
+        watch.step(step, stepper.take_step(step).loss)
         if step % replicas.EVERY == 0 or step == recipe.steps:
             replicas.compare(stepper.model, ranks, step)
         if is_validated(recipe, step):

@@ -22,7 +22,7 @@ _COMPONENTS = {
     "decay_share": "secondary", "penalty_seconds": "secondary", "mean_seconds": "validation", "data_seconds": "target",
     "update_seconds": "mark", "slowest_rank_seconds": "mark",
     "memory_0": "secondary", "memory_1": "target", "busy_1": "validation",
-    "spike": "alarm", "nonfinite": "alarm", "stall": "alarm", "clipping": "mark",
+    "spike": "alarm", "nonfinite": "alarm", "divergence": "alarm", "stall": "alarm", "clipping": "mark",
     "best": "note", "rate": "note", "checkpoint": "note", "command": "note", "resume": "note", "end": "note",
     "validation": "validation",
     "other_0": "other-0", "other_1": "other-1", "other_2": "other-2", "other_3": "other-3",
