@@ -17,7 +17,9 @@ from fbmon.train.stopwatch import Part
 _HOST_BYTES = 64  # the longest name of a host on Linux
 
 
-def plan(recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tensor], ranks: Ranks) -> TrainingStarted:
+def plan(
+    recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tensor], ranks: Ranks, engine: str
+) -> TrainingStarted:
     """What is about to be trained, in blocks of images of these numbers."""
     return TrainingStarted(
         steps=recipe.steps,
@@ -25,7 +27,7 @@ def plan(recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tenso
         images=sum(len(numbers) for numbers in blocks),
         val_images=len(data.val),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        device=_devices(data.train.labels.device, ranks),
+        device=", ".join(filter(None, [_devices(data.train.labels.device, ranks), engine])),
         precision=recipe.precision,
         validation_every=recipe.validation.every,
         clip_norm=recipe.clip.norm if recipe.clip else None,
