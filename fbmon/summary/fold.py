@@ -3,6 +3,7 @@
 import msgspec
 
 from fbmon.events import (
+    Analysed,
     Command,
     CommandTaken,
     Event,
@@ -61,7 +62,7 @@ class _Told:
         self._steps: list[int] = []
         self._rows: list[tuple[float | None, ...]] = []
 
-    def add(self, event: StepTaken | Validated) -> None:
+    def add(self, event: StepTaken | Validated | Analysed) -> None:
         names = tuple(event.values)
         if names != self._names:
             self.finish()
@@ -83,7 +84,7 @@ class _Folding:
     def __init__(self, before: Summary) -> None:
         self._now = msgspec.structs.asdict(before)
         self._last: Event | None = None
-        self._stepped, self._validated = _Told(), _Told()
+        self._stepped, self._validated, self._analysed = _Told(), _Told(), _Told()
 
     def add(self, event: Event | None) -> None:
         """Take in the next line; None is a damaged one."""
@@ -95,6 +96,8 @@ class _Folding:
                 self._pace(event.elapsed)
             case Validated():
                 self._validated.add(event)
+            case Analysed():
+                self._analysed.add(event)
             case GradientClipped():
                 now["clipped"] += 1
             case RunStarted():
@@ -121,7 +124,7 @@ class _Folding:
         if self._last:
             self._now["elapsed"] = max(self._now["elapsed"], self._last.elapsed)
             self._now["last_time"] = self._last.time
-        for told in (self._stepped, self._validated):
+        for told in (self._stepped, self._validated, self._analysed):
             told.finish()
             self._now["metrics"] = _joined(self._now["metrics"], told.digests)
         return Summary(**self._now)
