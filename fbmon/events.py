@@ -21,7 +21,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True
 
 
 Phase = Literal["loading torch", "loading data", "downloading data", "building the model", "training"]
-Task = Literal["training", "validating", "downloading"]
+Task = Literal["training", "validating", "analysing", "downloading"]
 Command = Literal["stop", "stop_after_step", "preempt", "checkpoint", "pause", "resume"]
 State = Literal["finished", "stopped", "preempted", "diverged", "failed", "killed"]
 
@@ -116,6 +116,18 @@ class Validated(Fact, frozen=True):
     values: dict[str, float | None]
 
 
+class Analysed(Fact, frozen=True):
+    """What the recipe's analysis has found of this step: at the weights from which it starts, or of its update.
+
+    `values` has some of the names of `metrics.ANALYSIS`; `residual` bounds how far a sharpness among them is from an
+    exact eigenvalue.
+    """
+
+    step: int
+    values: dict[str, float | None]
+    residual: float | None = None
+
+
 class CheckpointSaved(Fact, frozen=True):
     """The state after this step is on disk, in the run folder under `path`; beside it that of the best validation."""
 
@@ -195,6 +207,7 @@ Event = (
     | StepTaken
     | GradientClipped
     | Validated
+    | Analysed
     | CheckpointSaved
     | CheckpointFailed
     | StateRestored

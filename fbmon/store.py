@@ -9,6 +9,7 @@ from typing import assert_never
 
 from fbmon import metrics
 from fbmon.events import (
+    Analysed,
     CheckpointFailed,
     CheckpointSaved,
     CommandTaken,
@@ -29,7 +30,7 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.notes import ClippingWatch, Kind, Level, Note, RateWatch, SpikeWatch, StallWatch
+from fbmon.notes import ClippingWatch, EdgeWatch, Kind, Level, Note, RateWatch, SpikeWatch, StallWatch
 from fbmon.replay import Replay
 from fbmon.series import Series
 
@@ -76,7 +77,8 @@ class Store:
 
     def __post_init__(self) -> None:
         self._clipping = ClippingWatch(self._notes)
-        self._watches = (SpikeWatch(self._notes), RateWatch(self._notes), StallWatch(self._notes))
+        self._edge, self._stall = EdgeWatch(self._notes), StallWatch(self._notes)
+        self._watches = (SpikeWatch(self._notes), RateWatch(self._notes), self._stall)
 
     @property
     def notes(self) -> list[Note]:
@@ -149,6 +151,10 @@ class Store:
                 self._step_taken(event)
             case Validated():
                 self._validated(event)
+            case Analysed():
+                self._record(event)
+                self._edge.analysed(event)
+                self._stall.rest(event)  # an analysis takes the time of many steps
             case CheckpointSaved(step=step):
                 self._note(event, step, "info", f"checkpoint of step {step} saved", "checkpoint")
             case CheckpointFailed(step=step, reason=reason):
@@ -191,6 +197,7 @@ class Store:
         self.step, self._clipped_step, self.rank_seconds = event.step, 0, []
         self._pace.clear()
         self._clipping.restored()
+        self._edge.restored()
         clipped = set(self.clipped.steps[-SHARE_STEPS:].tolist())
         self._window.clear()
         self._window.extend(step in clipped for step in range(max(1, event.step - SHARE_STEPS + 1), event.step + 1))
@@ -229,7 +236,7 @@ class Store:
         level: Level = "good" if event.state == "finished" else "warning" if event.exit_code in (75, 130) else "error"
         self._note(event, event.step, level, f"{event.state}: {event.reason}" if event.reason else event.state, "end")
 
-    def _record(self, event: StepTaken | Validated) -> None:
+    def _record(self, event: StepTaken | Validated | Analysed) -> None:
         difference = self._replay.difference(event)
         if difference:
             self._note(event, event.step, "warning", difference, "resume")
@@ -237,7 +244,7 @@ class Store:
         for name, value in event.values.items():
             self._remember(name, event, value)
 
-    def _remember(self, name: str, event: StepTaken | Validated, value: float | None) -> None:
+    def _remember(self, name: str, event: StepTaken | Validated | Analysed, value: float | None) -> None:
         self.latest[name] = value
         series = self.series.get(name)
         if series is None:

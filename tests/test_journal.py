@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fbmon.events import (
+    Analysed,
     CheckpointFailed,
     CheckpointSaved,
     CommandTaken,
@@ -49,6 +50,7 @@ EVENTS: list[Event] = [
     GradientClipped(step=1, norm=1.5, threshold=0.25),
     StepTaken(step=1, values={"loss": 2.302585092994046, "grad_norm": 5e-324, "accuracy": None, "param_norm": 1e308}),
     Validated(step=1, values={"val_loss": 0.1 + 0.2, "val_accuracy": 0.0}),
+    Analysed(step=1, values={"sharpness": 39.5}, residual=1e-3),
     CheckpointSaved(step=1, path="checkpoints/step-00000001"),
     CheckpointFailed(step=2, reason="No space left on device"),
     RunRestarted(step=2, reason="rank 1 (cpu) was killed by SIGKILL", number=1, at_most=3),

@@ -9,6 +9,7 @@ Kind = Literal[
     "clipping",
     "spike",
     "rate",
+    "edge",
     "best",
     "validation",
     "checkpoint",

@@ -3,6 +3,7 @@
 from fbmon.recipe.file import dump, find, flatten, load, shipped, whole
 from fbmon.recipe.schema import (
     AdamW,
+    Analysis,
     AnyOptimizer,
     AnySchedule,
     Checkpoint,
@@ -27,6 +28,7 @@ from fbmon.recipe.schema import (
 
 __all__ = [
     "AdamW",
+    "Analysis",
     "AnyOptimizer",
     "AnySchedule",
     "Checkpoint",

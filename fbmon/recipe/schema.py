@@ -45,14 +45,14 @@ class Data(Section):
 
 
 class Model(Section):
-    """The network; `width` is the number of channels of its first stage.
+    """The network; `width` is the number of channels of its first stage, of an mlp the number of units of a layer.
 
     `running_statistics`, which batch norm evaluates with: "momentum" is their moving average over the blocks in order,
     as in the authors' code, so mostly that of the last 50; "mean" is the mean over all blocks of the step.
     """
 
     name: Literal[
-        "resnet8", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "vgg16"
+        "resnet8", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "vgg16", "mlp"
     ]  # fmt: skip
     width: PositiveInt = 64
     running_statistics: Literal["momentum", "mean"] = "momentum"
@@ -232,6 +232,19 @@ class Restart(Section):
     at_most: NonNegativeInt = 0
 
 
+class Analysis(Section):
+    """Look at the loss's shape while training: the gradient's direction and the distance from the start at every step.
+
+    Before steps 1, 1 + `sharpness_every`, ... also the largest `eigenvalues` of the Hessian of the loss over the first
+    `blocks` blocks of the step, or all, by at most `products` Hessian-vector products.
+    """
+
+    sharpness_every: PositiveInt | None = None
+    eigenvalues: Annotated[int, Field(ge=1, le=5)] = 1
+    products: Annotated[int, Field(ge=2, le=1000)] = 40
+    blocks: PositiveInt | None = None
+
+
 class Target(Section):
     """The accuracy reported for this setting, and where it was reported."""
 
@@ -263,6 +276,7 @@ class Recipe(Section):
     checkpoint: Checkpoint = Checkpoint()
     divergence: Divergence = Divergence()
     restart: Restart = Restart()
+    analysis: Analysis | None = None
     target: Target | None = None
 
     @model_validator(mode="after")

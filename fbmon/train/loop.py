@@ -2,7 +2,7 @@
 
 prepare     device, data, model; the method and its optimizer (descent.py); where it goes on from (saving.py)
 each step   aim: gradient over all blocks, norm and clipping, one look from the host -> move: update -> tell (step.py)
-sometimes   validate; save; compare the ranks' weights; a stop is looked for at every block
+sometimes   look at the sharpness before a step (analysis.py); validate; save; compare weights; a stop: at every block
 at the end  save
 
 The same lines on every rank; `emit` does nothing on all but the first, which is also the one that saves.
@@ -16,6 +16,7 @@ from fbmon.errors import DivergenceError, NonFiniteError
 from fbmon.events import PhaseEntered, State
 from fbmon.recipe import Recipe
 from fbmon.train import replicas
+from fbmon.train.analysis import Analyst
 from fbmon.train.control import Emit, Interrupted, NextCommand
 from fbmon.train.data import load_in_turn
 from fbmon.train.device import choose_device
@@ -24,7 +25,7 @@ from fbmon.train.divergence import DivergenceWatch
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
 from fbmon.train.saving import Saving
-from fbmon.train.step import Stepper
+from fbmon.train.step import Stepper, is_by_block
 from fbmon.train.tensors import Learnt
 
 
@@ -52,9 +53,12 @@ def train(
     data = load_in_turn(recipe.data, data_dir, device, emit, ranks)
     emit(PhaseEntered("building the model"))
     torch.manual_seed(recipe.seed)
-    model = make_model(recipe.model, data.train.pictures.shape[1], data.classes).to(device)
+    _, channels, side, _ = data.train.pictures.shape
+    model = make_model(recipe.model, channels, data.classes, side).to(device)
     set_precision_(model, recipe.precision)
     stepper = Stepper(recipe, data, model, emit, next_command, ranks)
+    wanted = recipe.analysis
+    analyst = Analyst(recipe, wanted, data, model, emit, stepper.control.at_block, ranks) if wanted else None
     learnt = Learnt(model, stepper.average, stepper.descent)
     watch = DivergenceWatch(recipe.divergence, emit)
     saving = Saving(checkpoints, recipe.checkpoint, learnt, watch, emit, ranks)
@@ -63,7 +67,7 @@ def train(
     emit(stepper.plan())
     emit(PhaseEntered("training"))
     try:
-        _take_steps(recipe, stepper, watch, saving, ranks)
+        _take_steps(recipe, stepper, watch, saving, analyst, ranks)
     except Interrupted as interrupted:
         saving.finish(stepper.step)
         return interrupted.state
@@ -73,13 +77,20 @@ def train(
     return "finished"
 
 
-def _take_steps(recipe: Recipe, stepper: Stepper, watch: DivergenceWatch, saving: Saving, ranks: Ranks) -> None:
+def _take_steps(
+    recipe: Recipe, stepper: Stepper, watch: DivergenceWatch, saving: Saving, analyst: Analyst | None, ranks: Ranks
+) -> None:
     """All steps that are left."""
     replicas.compare(stepper.model, ranks, stepper.step)
     if is_validated(recipe, stepper.step) and not saving.has_validated(stepper.step):
         saving.validated(stepper.step, stepper.validate(stepper.step))  # the run was interrupted in the middle of it
     for step in range(stepper.step + 1, recipe.steps + 1):
-        watch.step(step, stepper.take_step(step).loss)
+        if analyst:
+            analyst.before(step)
+        measures = stepper.take_step(step)
+        if analyst:
+            analyst.after(step, measures, is_full=not is_by_block(recipe.gradient, step))
+        watch.step(step, measures.loss)
         if step % replicas.EVERY == 0 or step == recipe.steps:
             replicas.compare(stepper.model, ranks, step)
         if is_validated(recipe, step):
