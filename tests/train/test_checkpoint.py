@@ -66,7 +66,7 @@ def at(step: int, done: int = 1) -> ProgressMade:
 
 def numbers(events: list[Event]) -> dict[tuple[str, int], dict[str, float | None]]:
     """Every measure of every step and validation but those of time; a later one counts."""
-    clocks = ("_seconds", "_second")
+    clocks = ("_seconds", "_second", "flop_share")
     return {
         (type(event).__name__, event.step): {
             name: value for name, value in event.values.items() if not name.endswith(clocks)
