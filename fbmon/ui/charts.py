@@ -1,5 +1,7 @@
 """All charts of a run in a grid: as many as fit, the rest on further pages; or one of them alone."""
 
+from collections.abc import Sequence
+
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.geometry import Size
@@ -19,12 +21,19 @@ class Charts(Container):
     Charts { layout: grid; grid-gutter: 0 2; height: 1fr; }
     """
 
-    def __init__(self, charts: list[Chart], *, id: str) -> None:  # noqa: A002 - Textual's name for it
+    def __init__(
+        self,
+        charts: list[Chart],
+        *,
+        id: str,  # noqa: A002 - Textual's name for it
+        ready: Sequence[Chart] = (*CHARTS, DEVICES),
+    ) -> None:
+        """`ready` are charts that will likely be offered: to make them later would move what is in sight."""
         super().__init__(id=id)
         self.charts = charts
         self.is_full = False  # one chart alone
         self._focused = charts[0]
-        self._views = {chart: ChartView(chart) for chart in (*CHARTS, DEVICES)}
+        self._views = {chart: ChartView(chart) for chart in ready}
 
     def compose(self) -> ComposeResult:
         yield from self._views.values()
@@ -51,7 +60,7 @@ class Charts(Container):
         for chart in charts:
             if chart not in self._views:
                 self._views[chart] = ChartView(chart)
-                self.mount(self._views[chart], before=self._views[DEVICES])
+                self.mount(self._views[chart], before=self._views.get(DEVICES))
         self.lay_out()
 
     def shown(self) -> list[ChartView]:
