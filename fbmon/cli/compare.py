@@ -99,12 +99,17 @@ def _sheet(runs: "list[Run]", columns: "list[Field]", group: str | None, sort: s
 
 
 def _show(sheet: "Sheet", read_again: "Callable[[], list[Run]]") -> int:
+    from fbmon.bulk import begin_to_read
+    from fbmon.folder import RunFolder
+
+    drawn = [run for row in sheet.drawn(sheet.rows()) for run in row.counted]
+    begun = begin_to_read([RunFolder(run.path).journal for run in drawn])  # while this process imports Textual
     from platformdirs import user_config_path
 
     from fbmon.cli.show import collect_garbage_again
     from fbmon.ui.compare.app import CompareApp
 
-    app = CompareApp(sheet, read_again, user_config_path("fbmon") / "screen.json")
+    app = CompareApp(sheet, read_again, user_config_path("fbmon") / "screen.json", begun)
     collect_garbage_again()
     app.run()
     return app.return_code or 0

@@ -58,7 +58,7 @@ def every() -> list[tuple[str, str]]:
     ]
     of_metrics = [(metric.name, f"a metric: {metric.chart.title} ({metric.label})") for metric in metrics.METRICS]
     setting = ("SECTION.KEY", "a setting of the recipe, as optimizer.lr; also seed and precision")
-    variant = (VARIANT, "its recipe, and in which settings but the seed it differs from the other runs")
+    variant = (VARIANT, "its recipe, and its settings but the seed in which runs of the recipe differ")
     return [*((name, field.about) for name, field in FACTS.items()), variant, *aggregates, *of_metrics, setting]
 
 
@@ -78,10 +78,14 @@ def _is_setting(name: str) -> bool:
 
 
 def _variant(runs: Collection[Run]) -> Field:
-    names = [name for name in differing(runs) if name != "seed"]
+    alike: dict[str, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(run.recipe, []).append(run)
+    names = {recipe: [name for name in differing(some) if name != "seed"] for recipe, some in alike.items()}
 
     def value(run: Run) -> Value:
-        return " ".join([run.recipe, *(f"{name}={show_plain(_of_setting(name).value(run))}" for name in names)])
+        settings = (f"{name}={show_plain(_of_setting(name).value(run))}" for name in names.get(run.recipe, []))
+        return " ".join([run.recipe, *settings])
 
     return Field(VARIANT, VARIANT, value, show_plain, is_number=False, is_right=False)
 

@@ -24,6 +24,15 @@ class Row:
     def paths(self) -> list[Path]:
         return [run.path for run in self.runs]
 
+    @property
+    def counted(self) -> tuple[Run, ...]:
+        """The runs that its curve is the mean of: those finished, as of its numbers; where none is, all."""
+        return Group(None, self.runs).finished or self.runs
+
+
+MOST_UNMARKED = 20  # rows whose curves are drawn where none is marked
+MOST_MARKED = 30  # more could not be told apart
+
 
 class Sheet:
     """The runs of a table and how they stand in it. `by` makes one row of all runs alike in that field."""
@@ -51,10 +60,10 @@ class Sheet:
         """Whether all its runs are."""
         return self.marked.issuperset(row.paths)
 
-    def drawn(self, rows: Sequence[Row], unmarked: int, most: int) -> list[Row]:
-        """The rows whose curves are to be seen: up to `most` of those marked; where none is, the first `unmarked`."""
+    def drawn(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows whose curves are to be seen: those marked; where none is, the first."""
         marked = [row for row in rows if self.is_marked(row)]
-        return marked[:most] or list(rows[:unmarked])
+        return marked[:MOST_MARKED] or list(rows[:MOST_UNMARKED])
 
     def mark(self, row: Row) -> None:
         """Mark its runs, or take their marks away."""

@@ -1,6 +1,6 @@
 """The comparison: many runs on one screen."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from fbmon.bulk import take_
+from fbmon.bulk import Read, take_
 from fbmon.compare import Run
 from fbmon.compare.sheet import Sheet
 from fbmon.ui import ascii as in_ascii
@@ -23,10 +23,14 @@ from fbmon.ui.compare.keys import GROUPS
 from fbmon.ui.compare.reader import NotesRead, Reader, RunGrown, RunRead, RunsSeen
 
 _FRAME_SECONDS = 0.1
+_READING_FRAMES = 5  # while runs are read: drawing each as it comes would take longer than reading
 
 
 class CompareApp(App[int]):
-    """Shows a sheet of runs; `read_again` answers with the runs that there are by now."""
+    """Shows a sheet of runs; `read_again` answers with the runs that there are by now.
+
+    `begun` are journals that are being read already.
+    """
 
     TITLE = "fbmon compare"
     CSS_PATH = "compare.tcss"
@@ -34,15 +38,20 @@ class CompareApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(
-        self, sheet: Sheet, read_again: Callable[[], list[Run]] | None = None, settings_file: Path | None = None
+        self,
+        sheet: Sheet,
+        read_again: Callable[[], list[Run]] | None = None,
+        settings_file: Path | None = None,
+        begun: Mapping[Path, Callable[[], Read]] | None = None,
     ) -> None:
         super().__init__()
         self._sheet = sheet
         self._again = read_again
         self._settings_file = settings_file
         self._settings = settings.load(settings_file)
-        self._reader = Reader(self)
-        self._changed = False
+        self._reader = Reader(self, begun)
+        self._changed = self._drawn = False
+        self._waited = 0  # frames since something was drawn
         if in_ascii.is_wanted():
             self._filters.append(in_ascii.AsciiFilter())
 
@@ -123,8 +132,12 @@ class CompareApp(App[int]):
             self._show_state()
 
     def _draw_if_changed(self) -> None:
-        if self._changed and self.is_running:
-            self._changed = False
+        if not self._changed or not self.is_running:
+            return
+        self._waited += 1
+        stores, wanted = self.board.stores, self.board.wanted.curves
+        if not self._drawn or len(stores) == len(wanted) or self._waited >= _READING_FRAMES:
+            self._changed, self._waited, self._drawn = False, 0, True
             self.board.show_lanes()
             self._show_state()
 

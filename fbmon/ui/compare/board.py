@@ -12,9 +12,8 @@ from textual.events import Mount
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
-from fbmon.compare import Run
 from fbmon.compare.fields import VARIANT, find
-from fbmon.compare.sheet import Row, Sheet
+from fbmon.compare.sheet import MOST_MARKED, Row, Sheet
 from fbmon.notes import Note
 from fbmon.series import Series
 from fbmon.store import Store
@@ -24,7 +23,7 @@ from fbmon.ui.chart import ChartView
 from fbmon.ui.charts import Charts
 from fbmon.ui.compare.differences import difference_lines
 from fbmon.ui.compare.keys import GROUPS
-from fbmon.ui.compare.lanes import CHARTS, MARKERS, ROLES, Lane, Lanes
+from fbmon.ui.compare.lanes import MARKERS, ROLES, Lane, Lanes
 from fbmon.ui.compare.plots import count, plot, values
 from fbmon.ui.compare.reader import Wanted
 from fbmon.ui.compare.table import RunsTable
@@ -34,7 +33,6 @@ from fbmon.ui.signs import is_listed
 from fbmon.ui.status import view_line
 from fbmon.ui.view import View
 
-UNMARKED = 20  # lanes where no run is marked
 _ALIVE = ("running", "paused", "stalled")
 _PANELS = (("differences", "events"), ("differences",), ("events",), ())
 _WIDE = 100  # cells for two panels beside one another
@@ -62,11 +60,11 @@ class CompareBoard(Board, inherit_bindings=False):
         self._lanes: dict[str, Lane] = {}
         self._events: tuple[Path | None, list[Note]] = (None, [])
         self._panel = 0
-        self._wanted = Wanted()
+        self.wanted = Wanted()
 
     def compose(self) -> ComposeResult:
         yield RunsTable(id="table")
-        yield Charts(self.runs.charts(), id="charts", ready=tuple(CHARTS.values()))
+        yield Charts(self.runs.charts(), id="charts", ready=())
         yield Static(id="view")
         with Horizontal(id="panel"):
             with VerticalScroll(id="differences", can_focus=False):
@@ -84,7 +82,7 @@ class CompareBoard(Board, inherit_bindings=False):
 
     def noted(self, path: Path, notes: list[Note]) -> None:
         """What has happened in the run at the cursor."""
-        if path == self._wanted.events:
+        if path == self.wanted.events:
             self._events = (path, notes)
             self.runs.set_notes(notes)
             self.show()
@@ -92,7 +90,7 @@ class CompareBoard(Board, inherit_bindings=False):
     def show_rows(self) -> None:
         """The table anew, and all that follows from it."""
         self._rows = self.sheet.rows()
-        drawn = self.sheet.drawn(self._rows, UNMARKED, len(MARKERS))
+        drawn = self.sheet.drawn(self._rows)
         self._assign([row.key for row in drawn])
         order = self.sheet.order
         self.table.show(
@@ -109,7 +107,7 @@ class CompareBoard(Board, inherit_bindings=False):
         drawn = [row for row in self._rows if row.key in self._lanes]
         at = self.row()
         for row in drawn:
-            runs = _counted(row)
+            runs = row.counted
             stores = tuple(self.stores[run.path] for run in runs if run.path in self.stores)
             self._lanes[row.key].label = clean(row.label, 32)
             self._lanes[row.key].stores = stores if len(stores) == len(runs) else ()
@@ -224,9 +222,9 @@ class CompareBoard(Board, inherit_bindings=False):
         if row is None:
             return
         self.sheet.mark(row)
-        if sum(map(self.sheet.is_marked, self._rows)) > len(MARKERS):
+        if sum(map(self.sheet.is_marked, self._rows)) > MOST_MARKED:
             self.sheet.mark(row)
-            self.notify(f"{len(MARKERS)} at once are as many as can be told apart.", markup=False)
+            self.notify(f"{MOST_MARKED} at once are as many as can be told apart.", markup=False)
         self.show_rows()
 
     def _sort(self, place: int) -> None:
@@ -246,16 +244,16 @@ class CompareBoard(Board, inherit_bindings=False):
     def _want(self, drawn: list[Row], at: Row | None) -> None:
         """The row at the cursor first: its curve leads, and its events are shown."""
         rows = [row for row in drawn if row is at] + [row for row in drawn if row is not at]
-        curves = tuple(run.path for row in rows for run in _counted(row))
+        curves = tuple(run.path for row in rows for run in row.counted)
         alive = tuple(run.path for run in self.sheet.runs if run.state in _ALIVE)
-        leading = _counted(at)[0].path if at and at.key in self._lanes else None
+        leading = at.counted[0].path if at and at.key in self._lanes else None
         self.stores = {path: store for path, store in self.stores.items() if path in curves}
         wanted = Wanted(curves, leading or (at.runs[0].path if at else None), alive)
-        if wanted != self._wanted:
-            if wanted.events != self._wanted.events:
+        if wanted != self.wanted:
+            if wanted.events != self.wanted.events:
                 self._events = (wanted.events, [])
                 self.runs.set_notes([])
-            self._wanted = wanted
+            self.wanted = wanted
             self.post_message(self.Wants(wanted))
 
     def _draw(self, shown: ChartView) -> None:
@@ -277,7 +275,7 @@ class CompareBoard(Board, inherit_bindings=False):
         self.query_one("#panel").display = bool(shown)
         for name in _PANELS[0]:
             self.query_one(f"#{name}").display = name in shown
-        drawn = [(self._lanes[row.key].marker, row.runs[0]) for row in self._rows if row.key in self._lanes]
+        drawn = {self._lanes[row.key].marker: row.runs for row in self._rows if row.key in self._lanes}
         self.query_one("#differences Static", Static).update(difference_lines(drawn))
         step = None if self.view.cursor is None else self.view.cursor.step
         self.query_one(EventList).show(self._notes(), step)
@@ -289,9 +287,3 @@ class CompareBoard(Board, inherit_bindings=False):
         chart, leading = self.charts.focused, self.runs.leading
         line = self.runs.line(leading, chart) if leading else None
         return line if line is not None and len(line) else None
-
-
-def _counted(row: Row) -> list[Run]:
-    """The runs that a lane is the mean of: those finished, as in the table; of a row without any, all."""
-    finished = [run for run in row.runs if run.state == "finished"]
-    return finished or list(row.runs)

@@ -1,21 +1,21 @@
 """A thread that reads the journals of the runs in sight, follows those that go on, and posts what it finds."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from textual.app import App
 from textual.message import Message
 
-from fbmon.bulk import take_
-from fbmon.compare import Run, read
+from fbmon.bulk import Read, read_store
+from fbmon.compare import Run
+from fbmon.compare import read as read_run
 from fbmon.folder import RunFolder
 from fbmon.journal import Tail
 from fbmon.notes import Note
 from fbmon.store import Store
-from fbmon.stretch import Stretch
-from fbmon.stretch import read as read_stretch
+from fbmon.stretch import Stretch, read
 
 _SECONDS = 1.0  # between two looks at the journals
 
@@ -65,9 +65,13 @@ class Wanted:
 
 
 class Reader:
-    """Posts what is `wanted` to `app`: first the curves, run by run, then the events, then news once a second."""
+    """Posts what is `wanted` to `app`: first the curves, run by run, then the events, then news once a second.
 
-    def __init__(self, app: "App[int]") -> None:
+    `begun` are journals that others are reading already.
+    """
+
+    def __init__(self, app: "App[int]", begun: Mapping[Path, Callable[[], Read]] | None = None) -> None:
+        self._begun = dict(begun or {})
         self._app = app
         self._wanted = Wanted()
         self._woken = threading.Event()
@@ -106,15 +110,21 @@ class Reader:
         for path in paths:
             if self._woken.is_set():  # something else is wanted by now
                 return
-            is_new = path not in self._curves
-            tail = self._curves.setdefault(path, Tail(RunFolder(path).journal))
-            stretch = read_stretch(tail.read_lines())
-            if is_new:
-                store = Store()
-                take_(store, stretch)
-                self._post(RunRead(path, store))
-            elif stretch.parts:
+            tail = self._curves.get(path)
+            if tail is None:
+                self._read_first(path)
+            elif (stretch := read(tail.read_lines())).parts:
                 self._post(RunGrown(path, stretch))
+
+    def _read_first(self, path: Path) -> None:
+        journal = RunFolder(path).journal
+        try:
+            store, offset = self._begun.pop(journal)()
+        except Exception:  # not begun, or whoever was to read it is gone
+            store, offset = read_store(journal)
+        tail = self._curves[path] = Tail(journal)
+        tail.offset = offset
+        self._post(RunRead(path, store))
 
     def _read_events(self, path: Path | None) -> None:
         if path is None or self._woken.is_set():
@@ -132,7 +142,7 @@ class Reader:
     def _look_at(self, paths: Sequence[Path]) -> None:
         if self._woken.is_set():
             return
-        seen = [read(RunFolder(path)) for path in paths]
+        seen = [read_run(RunFolder(path)) for path in paths]
         news = [run for run in seen if self._known.get(run.path) != run]
         self._known |= {run.path: run for run in news}
         if news:
