@@ -32,6 +32,7 @@ class Row:
 
 MOST_UNMARKED = 20  # rows whose curves are drawn where none is marked
 MOST_MARKED = 30  # more could not be told apart
+MOST_RUNS = 200  # behind the curves: a megabyte each of a usual run
 
 
 class Sheet:
@@ -61,9 +62,13 @@ class Sheet:
         return self.marked.issuperset(row.paths)
 
     def drawn(self, rows: Sequence[Row]) -> list[Row]:
-        """The rows whose curves are to be seen: those marked; where none is, the first."""
+        """The rows whose curves are to be seen: those marked; where none is, the first; a group with all its runs."""
         marked = [row for row in rows if self.is_marked(row)]
-        return marked[:MOST_MARKED] or list(rows[:MOST_UNMARKED])
+        drawn: list[Row] = []
+        for row in marked[:MOST_MARKED] or rows[:MOST_UNMARKED]:
+            if sum(len(one.counted) for one in [*drawn, row]) <= MOST_RUNS:
+                drawn.append(row)
+        return drawn
 
     def mark(self, row: Row) -> None:
         """Mark its runs, or take their marks away."""

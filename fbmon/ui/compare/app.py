@@ -78,6 +78,9 @@ class CompareApp(App[int]):
         self._reader.want(message.wanted)
         self._show_state()
 
+    def on_compare_board_shown(self) -> None:
+        self._show_state()
+
     def on_run_read(self, message: RunRead) -> None:
         self.board.stores[message.path] = message.store
         self._changed = True
@@ -93,7 +96,6 @@ class CompareApp(App[int]):
     def on_runs_seen(self, message: RunsSeen) -> None:
         self._sheet.update(message.runs)
         self.board.show_rows()
-        self._show_state()
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         """Leave; the settings are kept."""
@@ -129,7 +131,6 @@ class CompareApp(App[int]):
         if self._again is not None:
             self._sheet.runs = self._again()
             self.board.show_rows()
-            self._show_state()
 
     def _draw_if_changed(self) -> None:
         if not self._changed or not self.is_running:

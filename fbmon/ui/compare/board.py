@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.events import Mount
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import DataTable, Static
 
 from fbmon.compare.fields import VARIANT, find
@@ -35,6 +36,7 @@ from fbmon.ui.view import View
 
 _ALIVE = ("running", "paused", "stalled")
 _PANELS = (("differences", "events"), ("differences",), ("events",), ())
+_REST_SECONDS = 0.06
 _WIDE = 100  # cells for two panels beside one another
 
 
@@ -50,6 +52,9 @@ class CompareBoard(Board, inherit_bindings=False):
             super().__init__()
             self.wanted = wanted
 
+    class Shown(Message):
+        """The table has other rows than before, or another order."""
+
     def __init__(self, sheet: Sheet, view: View, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(Store(), "comparison", view, id=id)
         self.runs: Lanes = Lanes()
@@ -58,8 +63,10 @@ class CompareBoard(Board, inherit_bindings=False):
         self._by = sheet.by
         self._rows: list[Row] = []
         self._lanes: dict[str, Lane] = {}
+        self._places: dict[str, int] = {}  # among the markers, of every row that was ever drawn
         self._events: tuple[Path | None, list[Note]] = (None, [])
         self._panel = 0
+        self._resting: Timer | None = None
         self.wanted = Wanted()
 
     def compose(self) -> ComposeResult:
@@ -101,6 +108,7 @@ class CompareBoard(Board, inherit_bindings=False):
             self._lanes,
         )
         self.show_lanes()
+        self.post_message(self.Shown())
 
     def show_lanes(self) -> None:
         """The curves of the rows that are drawn, as far as they have been read."""
@@ -133,7 +141,10 @@ class CompareBoard(Board, inherit_bindings=False):
 
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:
-        self.show_lanes()
+        """Another run leads as soon as the cursor rests: to draw its charts takes longer than a key is repeated."""
+        if self._resting:
+            self._resting.stop()
+        self._resting = self.set_timer(_REST_SECONDS, self.show_lanes)
 
     @on(DataTable.HeaderSelected)
     def _heading(self, message: DataTable.HeaderSelected) -> None:
@@ -234,11 +245,15 @@ class CompareBoard(Board, inherit_bindings=False):
             self.show_rows()
 
     def _assign(self, keys: list[str]) -> None:
-        """A lane for each row that is drawn; who had one keeps its marker and colour."""
+        """A lane for each row that is drawn; who had one keeps its marker and colour, or gets it back if it is free."""
         self._lanes = {key: lane for key, lane in self._lanes.items() if key in keys}
-        taken = {lane.marker for lane in self._lanes.values()}
-        free = [place for place, marker in enumerate(MARKERS) if marker not in taken]
-        for key, place in zip([key for key in keys if key not in self._lanes], free, strict=False):
+        free = dict.fromkeys(range(len(MARKERS)))
+        for key in self._lanes:
+            del free[self._places[key]]
+        for key in (key for key in keys if key not in self._lanes):
+            place = self._places.get(key, -1)
+            self._places[key] = place = place if place in free else next(iter(free))
+            del free[place]
             self._lanes[key] = Lane(key, "", MARKERS[place], f"run_{place % ROLES}")
 
     def _want(self, drawn: list[Row], at: Row | None) -> None:
