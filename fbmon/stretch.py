@@ -11,12 +11,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from fbmon.events import Event, GradientClipped, StepTaken, Validated
+from fbmon.events import Analysed, Event, GradientClipped, StepTaken, Validated
 from fbmon.journal import is_sealed, unseal
 
-Teller = Literal["step", "validation"]
+Teller = Literal["step", "validation", "analysis"]
 
-_KINDS = {b'{"kind":"StepTaken",': 0, b'{"kind":"Validated",': 1, b'{"kind":"GradientCli': 2}
+_KINDS = {
+    b'{"kind":"StepTaken",': 0,
+    b'{"kind":"Validated",': 1,
+    b'{"kind":"GradientCli': 2,
+    b'{"kind":"Analysed","': 3,
+}
 _PREFIX_BYTES = 20
 
 
@@ -44,7 +49,7 @@ Part = Columns | Clips | Event
 
 @dataclass
 class Stretch:
-    """Some whole lines of a journal. Between two events the parts are in the order clips, steps, validations."""
+    """Some whole lines of a journal. Between two events the parts are ordered: clips, steps, validations, analyses."""
 
     parts: list[Part] = field(default_factory=list)
     last: Event | None = None  # the newest event of all
@@ -72,7 +77,7 @@ class _Reading:
 
     def __init__(self, damaged: int) -> None:
         self.stretch = Stretch(damaged=damaged)
-        self.alike: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])
+        self.alike: tuple[list[bytes], ...] = tuple([] for _ in _KINDS)
 
     def add(self, line: bytes) -> None:
         """A line of a kind that comes seldom."""
@@ -85,11 +90,12 @@ class _Reading:
 
     def flush(self) -> None:
         """Decode what was put off; what cannot be decoded together is so one by one."""
-        steps, validations, clips = self.alike
+        steps, validations, clips, analyses = self.alike
         decode: tuple[tuple[list[bytes], Callable[[list[bytes]], list[Part]]], ...] = (
             (clips, _clips),
             (steps, lambda lines: _columns("step", lines)),
             (validations, lambda lines: _columns("validation", lines)),
+            (analyses, lambda lines: _columns("analysis", lines)),
         )
         for lines, together in decode:
             if lines:
@@ -128,6 +134,8 @@ def _alone(event: Event) -> Part:
             return Columns("step", [step], [elapsed], {name: (value,) for name, value in values.items()})
         case Validated(step=step, elapsed=elapsed, values=values):
             return Columns("validation", [step], [elapsed], {name: (value,) for name, value in values.items()})
+        case Analysed(step=step, elapsed=elapsed, values=values):
+            return Columns("analysis", [step], [elapsed], {name: (value,) for name, value in values.items()})
         case _:
             return event
 

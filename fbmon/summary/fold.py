@@ -11,6 +11,7 @@ from fbmon.events import (
     NonFiniteFound,
     PhaseEntered,
     RunEnded,
+    RunResumed,
     RunStarted,
     TrainingStarted,
 )
@@ -69,6 +70,8 @@ class _Folding:
                 self._clipped(steps)
             case RunStarted():
                 now |= {"began": part, "ended": None}
+            case RunResumed():
+                now |= {"ended": None, "last_command": None}  # what ended or paused the run before does so no more
             case TrainingStarted():
                 now["plan"] = part
             case PhaseEntered(phase=phase):

@@ -45,7 +45,9 @@ def make_plan(recipe: Recipe, devices: str, precision: Precision, seconds: float
     train, val = _first(shape.train, recipe.data.limit), _first(shape.val, recipe.data.val_limit)
     cut = blocks(train, recipe.data, recipe.gradient, recipe.seed, 1, torch.device("cpu"))
     taken = range(1, recipe.steps + 1)
-    flop, val_flop, parameters = _count(recipe)
+    flop, val_flop, product_flop, parameters = _count(recipe)
+    wanted = recipe.analysis
+    every = wanted.sharpness_every if wanted else None
     threads = torch.get_num_threads()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} CPU thread{'s'[: threads > 1]}"
     return Plan(
@@ -62,6 +64,9 @@ def make_plan(recipe: Recipe, devices: str, precision: Precision, seconds: float
         data_mib=(train + val) * shape.channels * shape.side**2 / 2**20,
         device=name,
         timings=(_time(recipe, precision, device, max(map(len, cut)), seconds),),
+        products=len(taken[::every]) * wanted.products if wanted and every else 0,
+        product_images=sum(map(len, cut[: wanted.blocks])) if wanted else 0,
+        product_flop_per_image=product_flop,
     )
 
 
@@ -69,15 +74,18 @@ def _first(images: int, limit: int | None) -> int:
     return images if limit is None else min(images, limit)
 
 
-def _count(recipe: Recipe) -> tuple[float, float, int]:
-    """FLOP of an image in a step and in a validation, and the number of parameters; two blocks of two images."""
-    # This mean never asks for another pass, which would be counted too.
+def _count(recipe: Recipe) -> tuple[float, float, float, int]:
+    """FLOP of an image in a step, a validation and a Hessian-vector product, and the number of parameters."""
+    # Two blocks of two images. This mean never asks for another pass, which would be counted too.
     loop = Probe(recipe, 2, 2, 2, torch.device("cpu"), accumulation="fp32")
     with FlopCounterMode(display=False) as counter:
         loop.step()
     with FlopCounterMode(display=False) as val_counter:
         loop.validate()
-    return counter.get_total_flops() / 4, val_counter.get_total_flops() / 2, loop.parameters
+    with FlopCounterMode(display=False) as product_counter:
+        products = loop.products()
+    of_a_product = product_counter.get_total_flops() / 4 / products if products else 0.0
+    return counter.get_total_flops() / 4, val_counter.get_total_flops() / 2, of_a_product, loop.parameters
 
 
 def _time(recipe: Recipe, precision: Precision, device: torch.device, block: int, seconds: float) -> Timing:

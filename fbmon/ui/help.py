@@ -18,7 +18,8 @@ from fbmon.ui.signs import SIGNS
 _MEANINGS: dict[Kind, str] = {
     "clipping": "clipping engaged; a dot under every clipped step", "spike": "a norm far above its recent level",
     "nonfinite": "not finite: infinite or not a number", "best": "best validation so far", "validation": "validation",
-    "rate": "a phase of the learning rate begins", "checkpoint": "checkpoint", "stall": "a step that came late",
+    "rate": "a phase of the learning rate begins", "edge": "the edge of stability",
+    "checkpoint": "checkpoint", "stall": "a step that came late", "divergence": "the loss stays far above its start",
     "command": "a command", "resume": "resumed from a checkpoint", "end": "the end",
 }  # fmt: skip
 

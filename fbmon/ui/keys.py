@@ -42,7 +42,8 @@ GROUPS: dict[str, tuple[Key, ...]] = {
         Key("n,pagedown", "turn(1)", "n PgDn", "", "the next page of charts"),
         Key("N,pageup", "turn(-1)", "N PgUp", "", "the page before"),
         Key("z,enter", "full", "z", "Full screen", "this chart alone, and back (also enter)"),
-        Key("escape", "back", "esc", "", "one step back: from the cursor, from the single chart"),
+        Key("slash", "filter", "/", "Filter", "only the charts and metrics of this name, or regex; esc shows all"),
+        Key("escape", "back", "esc", "", "one step back: from the cursor, the single chart, the filter"),
     ),
     "What is in sight": (
         Key("plus,equals_sign", "zoom(1)", "+", "", "zoom in, around the cursor if there is one"),

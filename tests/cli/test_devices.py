@@ -5,15 +5,17 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+from statistics import median
 
 import psutil
 import pytest
 
 from fbmon import folder as folders
-from fbmon.events import TrainingStarted
+from fbmon.events import RunRestarted, StateRestored, StepTaken, TrainingStarted
 from fbmon.folder import RunFolder
-from tests.cli.test_resume import assert_same
+from tests.cli.test_resume import assert_same, wait_for_attempt
 from tests.conftest import Ended
 from tests.shell import (
     DEADLINE,
@@ -26,6 +28,7 @@ from tests.shell import (
     steps_taken,
     supervisor,
     told,
+    trainer,
     until,
     wait_for_steps,
 )
@@ -64,6 +67,22 @@ def test_two_processes_have_the_bits_of_one_also_when_the_run_began_with_three(
     )
 
 
+def test_every_step_tells_how_long_each_process_computed_and_that_of_two_blocks_is_the_slowest(
+    tiny: Path, fbmon: Fbmon
+) -> None:
+    ran = fbmon("run", tiny, "--no-ui", "--devices", "cpu:2", "--steps", "20", "--set", "data.limit=96")
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    taken = [event for event in told(fbmon.run_folder()) if isinstance(event, StepTaken)]
+    for step in taken:
+        assert len(step.rank_seconds) == 2
+        fastest, slowest = min(step.rank_seconds), max(step.rank_seconds)
+        assert (fastest, slowest) == (step.values["fastest_rank_seconds"], step.values["slowest_rank_seconds"])
+        assert 0 < fastest <= slowest <= (step.values["step_seconds"] or 0)
+    two_blocks, one_block = (median(step.rank_seconds[rank] for step in taken) for rank in (0, 1))
+    assert two_blocks > 1.2 * one_block
+
+
 def test_processes_of_one_machine_listen_on_the_loopback_only_and_none_outlives_their_supervisor(
     tiny: Path, fbmon: Fbmon
 ) -> None:
@@ -82,17 +101,59 @@ def test_processes_of_one_machine_listen_on_the_loopback_only_and_none_outlives_
     until(lambda: not processes(folder.path), seconds=1)
 
 
-def test_a_killed_process_is_named_and_ends_the_run(tiny: Path, fbmon: Fbmon) -> None:
-    screen, folder = start_two(fbmon, tiny)
+def test_a_killed_process_is_named_and_ends_the_run_when_no_restart_is_left(tiny: Path, fbmon: Fbmon) -> None:
+    screen, folder = start_two(fbmon, tiny, "--set", "restart.at_most=1")
 
     rank(folder, 1).kill()
+    wait_for_attempt(folder, 1, steps=2)
+    killed = time.monotonic()
+    rank(folder, 0).kill()
     ended = until(lambda: last_word(folder), seconds=8)
-    screen.communicate(timeout=DEADLINE)
+    stdout, _ = screen.communicate(timeout=DEADLINE)
 
+    assert time.monotonic() - killed < 8
     assert (ended.state, ended.exit_code, screen.returncode) == ("killed", 4, 4)
-    assert ended.reason == "rank 1 (cpu) was killed by SIGKILL"
+    assert ended.reason == "rank 0 (cpu) was killed by SIGKILL, after 1 restart"
+    assert stdout.count("rank 1 (cpu) was killed by SIGKILL; restart 1 of at most 1\n") == 1
     assert processes(folder.path) == []
     assert not list(folder.path.glob(".*"))
+
+
+def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the_bits_of_an_undisturbed_one(
+    tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
+) -> None:
+    settings = ["--set", "restart.at_most=2", "--set", "checkpoint.every=3", "--stall-limit", "1"]
+    screen = fbmon.start("run", tiny, "--no-ui", "--devices", "cpu:2", *settings)
+    folder = fbmon.run_folder()
+
+    wait_for_attempt(folder, 0, steps=4)
+    rank(folder, 1).kill()
+    wait_for_attempt(folder, 1, steps=4)
+    rank(folder, 0).send_signal(signal.SIGSTOP)
+    screen.communicate(timeout=DEADLINE)
+
+    assert screen.returncode == 0
+    first, second = (event for event in told(folder) if isinstance(event, RunRestarted))
+    assert (first.reason, first.number, first.at_most) == ("rank 1 (cpu) was killed by SIGKILL", 1, 2)
+    assert re.fullmatch(r"rank 0 \(cpu\), stopped by a signal, did not answer any more: .*", second.reason)
+    restored = [event.step for event in told(folder) if isinstance(event, StateRestored)]
+    assert len(restored) == 2
+    assert min(restored) >= 3
+    assert_same(folder, undisturbed)
+
+
+def test_a_run_that_is_asked_to_stop_is_not_restarted(tiny: Path, fbmon: Fbmon) -> None:
+    screen = fbmon.start("run", tiny, "--no-ui", "--set", "restart.at_most=5", "--steps", ENDLESS)
+    folder = fbmon.run_folder()
+    wait_for_steps(folder)
+    trainer(folder).send_signal(signal.SIGSTOP)
+    screen.send_signal(signal.SIGTERM)
+    time.sleep(0.5)  # the supervisor has passed it on
+    trainer(folder).kill()
+    screen.communicate(timeout=DEADLINE)
+
+    assert screen.returncode == 4
+    assert not [event for event in told(folder) if isinstance(event, RunRestarted)]
 
 
 def test_a_process_that_stands_still_is_found_and_named(tiny: Path, fbmon: Fbmon) -> None:

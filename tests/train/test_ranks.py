@@ -37,12 +37,13 @@ def steps(ranks, statistics, backwards=False):
     torch.manual_seed(0)
     model = make_model(wanted.model, 1, data.classes)
     numbers = blocks(len(data.train), wanted.data, wanted.gradient, 0, 1, torch.device("cpu"))
-    descent = Descent(wanted, model, len(numbers), ranks)
+    make_batch = lambda some, step: batch(data, wanted.data, some, 0, step, torch.float32)
+    descent = Descent(wanted, model, len(numbers), make_batch, ranks)
     told = []
     for step in (1, 2, 3):
         work = Work(
             numbers[::-1] if backwards else numbers,
-            lambda some: batch(data, wanted.data, some, 0, step, torch.float32),
+            step,
             1.0 if step == 2 else 0.1,  # a gradient of another size at step 3
             lambda k: None,
             lambda: None,

@@ -171,6 +171,18 @@ async def test_the_screen_holds_these_charts_and_each_has_a_curve(
             assert dots(chart) >= 10, chart
 
 
+async def test_of_several_ranks_the_slowest_is_named_and_their_spread_has_a_chart(tmp_path: Path) -> None:
+    events = training()
+    events.append(TrainingStarted(60, 2, 64, 32, 5142, "4 ranks", "float32", hosts=["a", "a", "b", "b"], elapsed=32.0))
+    values: dict[str, float | None] = {"slowest_rank_seconds": 1.31, "fastest_rank_seconds": 1.2}
+    events.append(StepTaken(31, values, [1.2, 1.25, 1.2, 1.31], elapsed=33.0))
+    async with MonitorApp(Script(tmp_path / "tiny-1", events)).run_test(size=(200, 60)) as pilot:
+        text = await shown(pilot, 31)
+
+        assert "· ranks 1.2 to 1.31 s, slowest 3 on b ·" in text.split("\n")[1]
+        assert "computing seconds, by rank" in inside(pilot.app.query_one("#ranks").region, text)
+
+
 async def test_the_event_list_tells_what_happened(tmp_path: Path) -> None:
     async with MonitorApp(Script(tmp_path / "tiny-1", training())).run_test(size=(160, 48)) as pilot:
         text = await shown(pilot)

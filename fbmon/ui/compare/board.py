@@ -130,7 +130,7 @@ class CompareBoard(Board, inherit_bindings=False):
 
     def show(self) -> None:
         """Bring charts, lines and panels up to date."""
-        self.charts.offer(self.runs.charts())
+        self.charts.offer(self._matching() or self.runs.charts())
         for shown in self.charts.shown():
             self._draw(shown)
         self._show_line()
@@ -278,9 +278,9 @@ class CompareBoard(Board, inherit_bindings=False):
         chart, charts = self.charts.focused, self.charts
         told = values(self.runs, chart, self.view)
         pages = (charts.page + 1, charts.pages)
-        line = view_line(
-            chart.title, self.view, told, count(self.runs, chart, self.view), pages, max(0, self.size.width - 2)
-        )
+        passed = (len(self._matching()), len(self.runs.charts()))
+        counted = count(self.runs, chart, self.view)
+        line = view_line(chart.title, self.view, told, counted, pages, passed, max(0, self.size.width - 2))
         self.query_one("#view", Static).update(line, layout=False)
 
     def _show_panel(self) -> None:
