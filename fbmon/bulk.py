@@ -3,11 +3,44 @@
 What is left out is what tells one step after the other: the notes on clipping, spikes, rates and stalls, and the pace.
 """
 
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
 import numpy as np
 
+from fbmon.journal import Tail
 from fbmon.series import Floats, Series
 from fbmon.store import SHARE_STEPS, Best, Store
-from fbmon.stretch import Clips, Columns, Stretch
+from fbmon.stretch import Clips, Columns, Stretch, read
+
+_LONG_BYTES = 4 * 1024 * 1024  # of journals, 20 ms: fewer are read sooner than handed over by other processes
+_PATIENCE = 20.0  # seconds for a journal; then it is read here
+
+Read = tuple[Store, int]
+
+
+def read_store(journal: Path) -> Read:
+    """The store of a journal as it stands now, and how many of its bytes are in it."""
+    tail, store = Tail(journal), Store()
+    take_(store, read(tail.read_lines()))
+    return store, tail.offset
+
+
+def begin_to_read(journals: Sequence[Path]) -> dict[Path, Callable[[], Read]]:
+    """Have other processes read them from now on; each is there as soon as it is called for.
+
+    Nothing of a few short ones, or where there is one core. To be called before any thread runs.
+    """
+    workers = min(os.cpu_count() or 1, len(journals))
+    if workers < 2 or sum(path.stat().st_size for path in journals if path.is_file()) < _LONG_BYTES:
+        return {}
+    import multiprocessing
+
+    with_all = multiprocessing.get_context("fork").Pool(workers)
+    begun = {path: with_all.apply_async(read_store, (path,)) for path in journals}
+    with_all.close()  # they end with the last journal
+    return {path: lambda result=result: result.get(_PATIENCE) for path, result in begun.items()}  # type: ignore[misc]
 
 
 def take_(store: Store, stretch: Stretch) -> None:

@@ -26,6 +26,8 @@ _COMPONENTS = {
     "best": "note", "rate": "note", "edge": "note", "checkpoint": "note", "command": "note", "resume": "note",
     "end": "note",
     "validation": "validation",
+    "run_0": "primary", "run_1": "validation", "run_2": "target", "run_3": "secondary", "run_4": "mark",
+    "run_5": "note",
     "other_0": "other-0", "other_1": "other-1", "other_2": "other-2", "other_3": "other-3",
 }  # fmt: skip
 
