@@ -12,7 +12,7 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from fbmon.events import Command, DeviceSampled, ProgressMade
 from fbmon.folder import RunFolder, every
@@ -23,6 +23,7 @@ from fbmon.ui import settings
 from fbmon.ui.board import Board
 from fbmon.ui.devices import DevicesPanel, devices
 from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed
+from fbmon.ui.footer import KeysFooter
 from fbmon.ui.keys import APP, GROUPS, bindings
 from fbmon.ui.leave import Answer, LeaveScreen
 from fbmon.ui.other import MARKERS, Other
@@ -70,7 +71,7 @@ class MonitorApp(App[int]):
         yield Static(id="ended")
         yield Board(self.store, self._source.folder.name, settings.to_view(self._settings), id="board")
         yield DevicesPanel()
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeysFooter(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         if self._settings.theme in self.available_themes:
