@@ -309,7 +309,7 @@ async def test_e_shows_the_main_events_all_or_none(tmp_path: Path) -> None:
 async def test_a_checkpoint_that_came_by_itself_is_among_all_events_and_one_that_was_asked_for_among_the_main(
     tmp_path: Path,
 ) -> None:
-    asked = [CheckpointSaved(10, "a"), CommandTaken("checkpoint", "the screen"), CheckpointSaved(20, "b")]
+    asked: list[Event] = [CheckpointSaved(10, "a"), CommandTaken("checkpoint", "the screen"), CheckpointSaved(20, "b")]
     script = Script(tmp_path / "tiny-1", [*training(), *asked])
     async with MonitorApp(script).run_test(size=(120, 40)) as pilot:
         text = await shown(pilot)
