@@ -1,6 +1,7 @@
 """The monitor: one run, live or ended, on one screen."""
 
 import time
+import traceback
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -121,6 +122,11 @@ class MonitorApp(App[int]):
             theme = "" if self.theme == _DARK else self.theme
             settings.save(self._settings_file, settings.of(self.board.view, theme))
         super().exit(result, return_code, message)
+
+    def _fatal_error(self) -> None:
+        """Say what went wrong in the screen itself; Textual's own words would pass on what steers the terminal."""
+        self._exit_renderables.append(Text(clean_lines(traceback.format_exc())))
+        self._close_messages_no_wait()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: what Textual offers, and what the keys do."""

@@ -8,6 +8,7 @@ import pytest
 from textual.geometry import Region
 from textual.pilot import Pilot
 
+from fbmon import ui
 from fbmon.events import (
     Command,
     CommandTaken,
@@ -359,6 +360,24 @@ async def test_text_that_steers_terminals_or_looks_like_markup_is_shown_as_text(
         assert f"{HARMLESS} 50%" in text
         assert not [character for character in text if character != "\n" and not character.isprintable()]
         assert pilot.app.is_running
+
+
+def test_a_fault_in_the_screen_itself_ends_it_and_is_told_as_text(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Faulty(MonitorApp):
+        CSS_PATH = str(Path(ui.__file__).with_name("monitor.tcss"))
+
+        def on_ready(self) -> None:
+            raise ValueError(ATTACK)
+
+    app = Faulty(Script(tmp_path / "tiny-1", training()))
+    app.run(headless=True)
+    told = capfd.readouterr()
+
+    assert app.return_code == 1
+    assert HARMLESS in "".join(told).replace("\n", "")
+    assert not [one for one in "".join(told) if one != "\n" and not one.isprintable()]
 
 
 SIZES = [(1, 1), (2, 3), (10, 4), (39, 9), (20, 60), (79, 23), (250, 5), (250, 80), (1, 80)]
