@@ -33,7 +33,7 @@ ACCURACY = Chart("accuracy", "accuracy")
 GRADIENT = Chart("gradient", "gradient norm", "log")
 LEARNING_RATE = Chart("learning_rate", "learning rate")
 BLOCK_GRADIENT = Chart("block_gradient", "block gradient norm", "log")
-SHARES = Chart("shares", "share of the full loss", format=".1%")
+SHARES = Chart("shares", "share of full loss", format=".1%")
 CLIPPED = Chart("clipped", "share of steps clipped", format=".0%")
 CLIPPED_BLOCKS = Chart("clipped_blocks", "share of blocks clipped", format=".0%")
 SPEED = Chart("speed", "images per second", format=",.0f")
@@ -55,7 +55,7 @@ STEP = (
     Metric("learning_rate", "lr", LEARNING_RATE, ".4g", smooth=False),
     Metric("block_grad_norm", "rms over blocks", BLOCK_GRADIENT),
     Metric("penalty_share", "penalty", SHARES, ".1%"),
-    Metric("decay_share", "weight decay", SHARES, ".1%", "+"),
+    Metric("decay_share", "decay", SHARES, ".1%", "+"),
     Metric("clipped_blocks", "clipped", CLIPPED_BLOCKS, ".0%"),
     Metric("images_per_second", "images/s", SPEED, ",.0f"),
     Metric("flop_share", "of matrix products", FLOP_SHARE, ".1%"),

@@ -1,6 +1,7 @@
 """The monitor: one run, live or ended, on one screen."""
 
 import time
+import traceback
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from fbmon.events import Command, DeviceSampled, ProgressMade
 from fbmon.folder import RunFolder, every
@@ -23,6 +24,7 @@ from fbmon.ui import settings
 from fbmon.ui.board import Board
 from fbmon.ui.devices import DevicesPanel, devices
 from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed
+from fbmon.ui.footer import KeysFooter
 from fbmon.ui.keys import APP, GROUPS, bindings
 from fbmon.ui.leave import Answer, LeaveScreen
 from fbmon.ui.other import MARKERS, Other
@@ -70,7 +72,7 @@ class MonitorApp(App[int]):
         yield Static(id="ended")
         yield Board(self.store, self._source.folder.name, settings.to_view(self._settings), id="board")
         yield DevicesPanel()
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeysFooter(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         if self._settings.theme in self.available_themes:
@@ -120,6 +122,11 @@ class MonitorApp(App[int]):
             theme = "" if self.theme == DARK_THEME else self.theme
             settings.save(self._settings_file, settings.of(self.board.view, theme))
         super().exit(result, return_code, message)
+
+    def _fatal_error(self) -> None:
+        """Say what went wrong in the screen itself; Textual's own words would pass on what steers the terminal."""
+        self._exit_renderables.append(Text(clean_lines(traceback.format_exc())))
+        self._close_messages_no_wait()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: what Textual offers, and what the keys do."""
