@@ -8,6 +8,7 @@ import typer
 
 from fbmon.cli.compare import compare
 from fbmon.cli.export import export
+from fbmon.cli.flatness import flatness
 from fbmon.cli.landscape import landscape
 from fbmon.cli.output import report
 from fbmon.cli.plan import plan
@@ -38,6 +39,7 @@ app.command(cls=QueryCommand)(compare)
 app.command(cls=QueryCommand)(export)
 app.command(no_args_is_help=True)(plan)
 app.command(cls=QueryCommand)(landscape)
+app.command(cls=QueryCommand)(flatness)
 app.command()(reproduce)
 app.add_typer(recipe_commands, name="recipe")
 
