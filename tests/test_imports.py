@@ -44,6 +44,9 @@ def imported(home: Path, statement: str, *arguments: str) -> set[str]:
         ["export", "--to", "html"],
         ["plan", "--help"],
         ["reproduce"],
+        ["landscape", "--help"],
+        ["flatness", "--help"],
+        ["verify", "--help"],
     ],
     ids=" ".join,
 )

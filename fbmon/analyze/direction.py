@@ -26,7 +26,8 @@ def random_direction(weights: Tensors, seed: int, number: int) -> Tensors:
 def _like_filters(drawn: Tensor, weight: Tensor) -> Tensor:
     """With the L2 norms of the weight's filters: of what belongs to one output."""
     own, found = (torch.linalg.vector_norm(part.flatten(1), dim=1) for part in (weight, drawn))
-    return drawn * (own / (found + _TINY)).view(-1, *[1] * (drawn.dim() - 1))
+    scaled: Tensor = drawn * (own / (found + _TINY)).view(-1, *[1] * (drawn.dim() - 1))
+    return scaled
 
 
 def straight_line(weights: Tensors, others: Tensors) -> Tensors:

@@ -40,7 +40,7 @@ def levels(values: Floats) -> tuple[float, ...]:
 def draw_heat(heat: Heat) -> Drawing:
     """One row a row of the grid, the highest on top, between a title and an axis."""
     rows, columns = heat.values.shape
-    canvas = Canvas(_GUTTER + CELL * columns, rows + 2)
+    canvas = Canvas(max(_GUTTER + CELL * columns, len(heat.title)), rows + 2)
     canvas.write(0, 0, heat.title, "title")
     shown = _tick_rows(rows)
     for place in range(rows):

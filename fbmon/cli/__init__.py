@@ -19,6 +19,7 @@ from fbmon.cli.run import run
 from fbmon.cli.runs import runs
 from fbmon.cli.stop import stop
 from fbmon.cli.tables import QueryCommand
+from fbmon.cli.verify import verify
 from fbmon.cli.watch import watch
 from fbmon.errors import FbmonError
 
@@ -40,6 +41,7 @@ app.command(cls=QueryCommand)(export)
 app.command(no_args_is_help=True)(plan)
 app.command(cls=QueryCommand)(landscape)
 app.command(cls=QueryCommand)(flatness)
+app.command()(verify)
 app.command()(reproduce)
 app.add_typer(recipe_commands, name="recipe")
 

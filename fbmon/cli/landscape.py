@@ -154,11 +154,13 @@ def _data(one: "Seen") -> dict[str, object]:
 
 
 def _show(seen: "list[Seen]", plane: bool, title: str, scale: "Scale") -> None:
-    from fbmon.cli.picture import print_heat, print_plot
-    from fbmon.minimum.picture import heat_map, plots
+    from fbmon.cli.picture import print_heat, print_legend, print_plot
+    from fbmon.minimum.picture import heat_map, legend, plots
 
     if plane:
         print_heat(heat_map(seen[0].label, title, seen[0].known, seen[0].points))
         return
     for plot in plots([(one.label, one.known, one.points) for one in seen], title, scale):
         print_plot(plot)
+    if len(seen) > 1:
+        print_legend(legend([one.label for one in seen]))

@@ -25,13 +25,22 @@ def print_plot(plot: "Plot") -> None:
 
 def print_heat(heat: "Heat") -> None:
     """Two characters a number, and a line that says what the shades mean."""
-    from fbmon.chart import Drawing
-    from fbmon.chart.canvas import Run
     from fbmon.chart.heat import draw_heat, legend
 
     _print(draw_heat(heat))
-    entries = [part for entry in legend(heat.bounds) for part in (Run("  ", ""), entry)]
-    _print(Drawing((tuple(entries),)))
+    print_legend(legend(heat.bounds))
+
+
+def print_legend(entries: "list[Run]") -> None:
+    """In as many lines as it takes."""
+    from fbmon.chart import Drawing, Run
+
+    room, rows = shutil.get_terminal_size().columns, [list[Run]()]
+    for entry in entries:
+        if rows[-1] and sum(len(run.text) for run in rows[-1]) + 2 + len(entry.text) > room:
+            rows.append([])
+        rows[-1] += [Run("  ", ""), entry]
+    _print(Drawing(tuple(map(tuple, rows))))
 
 
 def _print(drawing: "Drawing") -> None:

@@ -30,7 +30,7 @@ def chosen_folders(runs_dir: Path, runs: list[str] | None) -> "list[RunFolder]":
 
     if not runs:
         return [folders.find(runs_dir, None)]
-    found = [folders.RunFolder(run.path) for run in select(runs_dir, runs)]
+    found = [folders.RunFolder(run.path) for run in reversed(select(runs_dir, runs))]  # the oldest first
     if not found:
         raise UsageError(no_run_message(runs_dir, runs), "`fbmon runs` lists all")
     return found

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fbmon.chart import Band, Curve, Plot
+from fbmon.chart import Band, Curve, Plot, Run
 from fbmon.chart.heat import Heat, levels
 from fbmon.metrics import Scale
 from fbmon.minimum.asked import Point
@@ -26,6 +26,11 @@ def heat_map(label: str, title: str, known: Known, points: Sequence[Point]) -> H
     return Heat(f"{title}: {label}", at, values, levels(values))
 
 
+def legend(labels: Sequence[str]) -> list[Run]:
+    """The marker and the name of each of several runs."""
+    return [Run(f"{MARKERS[number % len(MARKERS)]} {label}", role(number)) for number, label in enumerate(labels)]
+
+
 def role(number: int) -> str:
     """The role of the curve of run `number`."""
     return f"run_{number}"
@@ -36,7 +41,7 @@ def _plot(seen: Sequence[tuple[str, Known, Sequence[Point]]], value: Value, titl
     for number, (label, known, points) in enumerate(seen):
         found = profile(known, points, value)
         marker = MARKERS[number % len(MARKERS)] if len(seen) > 1 else ""
-        curves.append(Curve(label, role(number), found.at, _series(found.at, found.mean), marker))
+        curves.append(Curve(label, role(number), found.at, _series(found.at, found.mean), marker, named=len(seen) == 1))
         if len(seen) == 1:  # several would hide each other
             bands.append(_band(number, found))
     return Plot(title, tuple(curves), scale, y_format=".3g", bands=tuple(bands))
