@@ -10,7 +10,8 @@ from fbmon.export.heat import heat
 from fbmon.export.panels import Line, Panel
 from fbmon.metrics import Scale
 from fbmon.minimum import Point
-from fbmon.minimum.landscape import Known, Value, profile, table
+from fbmon.minimum.asked import Known
+from fbmon.minimum.landscape import Value, profile, table
 from fbmon.text import clean
 
 

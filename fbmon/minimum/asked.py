@@ -1,5 +1,6 @@
 """What can be asked of a minimum: the loss at a point near it, how far it stays low, how high it is just uphill."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -40,6 +41,7 @@ class Ascent(msgspec.Struct, frozen=True, tag="ascent"):
 
 
 Probe = Point | Radius | Ascent
+Known = Mapping[Probe, Mapping[str, float]]  # the answers so far
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from fbmon.folder import RunFolder
-from fbmon.minimum.asked import Ascent, Point, Probe, Radius
-from fbmon.minimum.landscape import Known
+from fbmon.minimum.asked import Ascent, Known, Point, Probe, Radius
 from fbmon.minimum.record import records
 
 THRESHOLD = 0.5  # nats: a tenth class is hit by chance at 2.3

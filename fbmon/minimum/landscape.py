@@ -1,16 +1,15 @@
 """Which points make a landscape, and what the answers come to: the mean over the directions, and the band they span."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from fbmon.minimum.asked import Point, Probe
+from fbmon.minimum.asked import Known, Point
 from fbmon.series import Floats
 
 Value = Literal["loss", "accuracy"]
-Known = Mapping[Probe, Mapping[str, float]]
 
 
 def along(directions: int, points: int, radius: float) -> list[Point]:

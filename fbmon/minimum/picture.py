@@ -7,8 +7,8 @@ import numpy as np
 from fbmon.chart import Band, Curve, Plot, Run
 from fbmon.chart.heat import Heat, levels
 from fbmon.metrics import Scale
-from fbmon.minimum.asked import Point
-from fbmon.minimum.landscape import Known, Profile, Value, profile, table
+from fbmon.minimum.asked import Known, Point
+from fbmon.minimum.landscape import Profile, Value, profile, table
 from fbmon.series import Floats, Series
 
 MARKERS = "●○△□◇"

@@ -14,7 +14,8 @@ from fbmon.analyze.again import repeat
 from fbmon.analyze.bits import compare
 from fbmon.cli.verify import lines
 from fbmon.folder import RunFolder
-from fbmon.minimum import Answer, Ascent, Point, Probe, Record, Setting, checkpoints
+from fbmon.minimum import Answer, Ascent, Point, Probe, Radius, Record, Setting, checkpoints
+from fbmon.minimum.flatness import Measure
 from fbmon.minimum.survey import missing
 from fbmon.minimum.verdict import Compared, Repeated, Verdict
 from tests.shell import Fbmon, until
@@ -110,6 +111,14 @@ def test_flatness_is_told_kept_and_compared(fbmon: Fbmon, trained: RunFolder) ->
         fbmon("flatness", "plain", "--directions", "2", "--threshold", "2.25", "--json", "--devices", "cpu").stdout
     )["runs"][0]
     assert 0 < found["radius"] < 4
+    assert json.loads(fbmon("compare", "plain", "--json").stdout)["runs"][0]["flat_radius"] is None, (
+        "measured otherwise"
+    )
+    for probe in Measure().probes():
+        values = {"radius": 0.625} if isinstance(probe, Radius) else {"loss": 0.1, "accuracy": 0.9375}
+        Record(trained, Setting(40)).append(Answer(probe, values))
+    table = fbmon("compare", "plain", "--columns", "flat_radius,sam,perturbed_accuracy", "--csv").stdout
+    assert table.splitlines()[1].split(",") == ["0.625", "0.0", "0.9375"]
     assert found["sam"] > 0
     assert found["perturbed_accuracy"] <= found["accuracy"] + 0.1
 
