@@ -4,8 +4,8 @@ import time
 
 import torch
 
-from fbmon.train.machine import remembered
 from fbmon.train.precision import Precision, factors
+from fbmon.train.remembered import remembered
 
 _SIDE = {"cpu": 1024, "cuda": 8192}
 _TRIES = 5

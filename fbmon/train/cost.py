@@ -10,6 +10,7 @@ from typing import get_args
 
 import msgspec
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from fbmon.errors import FbmonError
 from fbmon.plan import Plan, Timing
@@ -46,7 +47,9 @@ def make_plan(recipe: Recipe, devices: str, precision: Precision, seconds: float
     train, val = _first(shape.train, recipe.data.limit), _first(shape.val, recipe.data.val_limit)
     cut = blocks(train, recipe.data, recipe.gradient, recipe.seed, 1, torch.device("cpu"))
     taken = range(1, recipe.steps + 1)
-    flop, val_flop, parameters = _count(recipe, shape)
+    flop, val_flop, product_flop, parameters = _count(recipe, shape)
+    wanted = recipe.analysis
+    every = wanted.sharpness_every if wanted else None
     timing = _time(recipe, precision, device, max(map(len, cut)), seconds)
     threads = torch.get_num_threads()  # as they were chosen for the blocks that were timed
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} CPU thread{'s'[: threads > 1]}"
@@ -64,6 +67,9 @@ def make_plan(recipe: Recipe, devices: str, precision: Precision, seconds: float
         data_mib=(train + val) * shape.channels * shape.side**2 / 2**20,
         device=name,
         timings=(timing,),
+        products=len(taken[::every]) * wanted.products if wanted and every else 0,
+        product_images=sum(map(len, cut[: wanted.blocks])) if wanted else 0,
+        product_flop_per_image=product_flop,
     )
 
 
@@ -71,12 +77,20 @@ def _first(images: int, limit: int | None) -> int:
     return images if limit is None else min(images, limit)
 
 
-def _count(recipe: Recipe, shape: Shape) -> tuple[float, float, int]:
-    """FLOP of an image in a step and in a validation, and the number of parameters."""
-    model = make_model(recipe.model, shape.channels, shape.classes)
+def _count(recipe: Recipe, shape: Shape) -> tuple[float, float, float, int]:
+    """FLOP of an image in a step, a validation and a Hessian-vector product, and the number of parameters."""
+    model = make_model(recipe.model, shape.channels, shape.classes, shape.side)
     size = torch.Size((shape.channels, shape.side, shape.side))
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return count(model, size, recipe.penalty), count_forward(model, size), parameters
+    product = _count_product(recipe) if recipe.analysis else 0.0
+    return count(model, size, recipe.penalty), count_forward(model, size), product, parameters
+
+
+def _count_product(recipe: Recipe) -> float:
+    loop = Probe(recipe, 2, 2, 2, torch.device("cpu"))
+    with FlopCounterMode(display=False) as counter:
+        products = loop.products()
+    return counter.get_total_flops() / 4 / products if products else 0.0
 
 
 def _time(recipe: Recipe, precision: Precision, device: torch.device, block: int, seconds: float) -> Timing:

@@ -1,44 +1,47 @@
-"""What has been measured of this machine, once, and is kept in fbmon's cache folder for the runs that come."""
+"""What torch finds on this machine and which data sets lie in a folder: one line of JSON, for `fbmon doctor`.
 
-import os
-import platform
-from collections.abc import Callable
-from contextlib import suppress
+python -m fbmon.train.machine DATA_DIR
+"""
+
+import sys
 from pathlib import Path
 
 import msgspec
-import platformdirs
 import torch
 
-
-def remembered(name: str, measure: Callable[[], float]) -> float:
-    """The number kept under `name`, or, the first time, what `measure` gives, which is kept then.
-
-    It holds for this machine, this version of torch and, on a CPU, as many cores as this process may use. What cannot
-    be read is measured, and what cannot be written is measured again the next time.
-    """
-    path = Path(platformdirs.user_cache_dir("fbmon")) / "machine.json"
-    key = f"{platform.node()}, torch {torch.__version__}, {_cores()} cores: {name}"
-    known = _read(path)
-    if key not in known:
-        known = {**_read(path), key: measure()}
-        _write(path, known)
-    return known[key]
+from fbmon.doctor.torch import Answer, Gpu
+from fbmon.train.data import is_there
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def main() -> None:
+    answer = look(Path(sys.argv[1]))
+    sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
 
 
-def _read(path: Path) -> dict[str, float]:
-    with suppress(OSError, ValueError):
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, float])
-    return {}
+def look(data_dir: Path) -> Answer:
+    """Every GPU is put to work for a moment: one that is counted may still be unable."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return Answer(
+        version=str(torch.__version__),
+        cuda=torch.version.cuda or "",
+        threads=torch.get_num_threads(),
+        gpus=[_gpu(number) for number in range(count)],
+        has_nccl=torch.distributed.is_nccl_available(),
+        data={name: is_there(name, data_dir) for name in ("cifar10", "cifar100")},
+    )
 
 
-def _write(path: Path, known: dict[str, float]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.encode(known))
-        temporary.replace(path)
+def _gpu(number: int) -> Gpu:
+    known = torch.cuda.get_device_properties(number)
+    fault = ""
+    try:
+        ones = torch.ones(16, 16, device=f"cuda:{number}")
+        if float((ones @ ones).sum()) != 16**3:
+            fault = "it multiplies wrongly"
+    except RuntimeError as error:
+        fault = str(error).splitlines()[0]
+    return Gpu(known.name, f"GPU-{known.uuid}", known.total_memory / 2**20, fault)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ import torch
 
 from fbmon.events import Event, StepTaken
 from fbmon.recipe import Data, Recipe
+from fbmon.train.analysis import Analyst
 from fbmon.train.data import DataSet, Images
 from fbmon.train.distribute import ALONE
 from fbmon.train.evaluate import evaluate
@@ -54,9 +55,9 @@ class Probe:
         recipe = recipe.model_copy(update={"data": data, "gradient": gradient})
         torch.manual_seed(recipe.seed)
         self._data = random_data(shape, block * count, val_images, device)
-        self._model = make_model(recipe.model, shape.channels, shape.classes).to(device)
+        self._model = make_model(recipe.model, shape.channels, shape.classes, shape.side).to(device)
         set_precision_(self._model, recipe.precision)
-        self._precision = recipe.precision
+        self._recipe = recipe
         self._device = device
         self._told: list[StepTaken] = []
         choose_threads_(recipe, self._model, self._data, ALONE)
@@ -69,8 +70,17 @@ class Probe:
         self._stepper.take_step(self._steps)
 
     def validate(self) -> None:
-        with autocast(self._precision, self._device):
+        with autocast(self._recipe.precision, self._device):
             evaluate(self._model, self._data, lambda _done, _total: None)
+
+    def products(self) -> int:
+        """Take some Hessian-vector products, if the recipe wants any, and say how many."""
+        wanted = self._recipe.analysis
+        if wanted is None or wanted.sharpness_every is None:
+            return 0
+        few = wanted.model_copy(update={"products": 2, "blocks": None})
+        analyst = Analyst(self._recipe, few, self._data, self._model, self._note, lambda: None)
+        return analyst.spectrum(1).products
 
     def seconds_per_image(self, steps: int) -> float:
         """The mean over some steps after a first one, which warms up and sets the exact mean's unit."""

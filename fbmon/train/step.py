@@ -28,7 +28,7 @@ from fbmon.train.evaluate import evaluate
 from fbmon.train.measure import Measures, combine
 from fbmon.train.precision import autocast
 from fbmon.train.snapshot import Snapshot
-from fbmon.train.tell import plan, step_values
+from fbmon.train.tell import plan, rank_seconds, step_values
 
 
 class Stepper:
@@ -122,9 +122,10 @@ class Stepper:
         longest = max(update.grad_norm for update in told)
         if recipe.clip and recipe.clip.norm and longest > recipe.clip.norm:
             self._emit(GradientClipped(step, longest, recipe.clip.norm))
-        self._emit(
-            StepTaken(step, step_values(measures, recipe, rate, seconds, self.descent.watch.lap(), self._least_seconds))
-        )
+        parts = self.descent.watch.lap()
+        of_ranks = rank_seconds(parts, self._ranks)
+        values = step_values(measures, recipe, rate, seconds, parts, self._least_seconds, of_ranks)
+        self._emit(StepTaken(step, values, of_ranks))
         return measures
 
     def _batch(self, numbers: Tensor, step: int | Tensor) -> Batch:

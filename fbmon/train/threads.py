@@ -11,8 +11,8 @@ from torch.nn.functional import cross_entropy
 from fbmon.recipe import Recipe
 from fbmon.train.data import DataSet
 from fbmon.train.distribute import Ranks
-from fbmon.train.machine import remembered
 from fbmon.train.precision import autocast
+from fbmon.train.remembered import remembered
 
 _SECONDS = 0.1  # of each timing
 _TRIES = 3

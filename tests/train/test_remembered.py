@@ -9,7 +9,7 @@ import torch
 
 from fbmon import recipe as recipes
 from fbmon.recipe import Penalty
-from fbmon.train import machine, threads
+from fbmon.train import remembered, threads
 from fbmon.train.data import load
 from fbmon.train.distribute import ALONE
 from fbmon.train.flop import _count_by_dispatch, count
@@ -25,14 +25,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_number_is_measured_once_and_again_when_the_file_is_damaged(cache: Path) -> None:
     measured = iter((1.0, 2.0, 3.0, 4.0))
-    assert [machine.remembered(name, lambda: next(measured)) for name in ("a", "b", "a")] == [1.0, 2.0, 1.0]
+    assert [remembered.remembered(name, lambda: next(measured)) for name in ("a", "b", "a")] == [1.0, 2.0, 1.0]
     cache.write_text("{")
-    assert [machine.remembered(name, lambda: next(measured)) for name in ("a", "b", "a")] == [3.0, 4.0, 3.0]
+    assert [remembered.remembered(name, lambda: next(measured)) for name in ("a", "b", "a")] == [3.0, 4.0, 3.0]
 
 
 def test_where_nothing_can_be_kept_the_number_is_measured_again(cache: Path) -> None:
     cache.parent.write_text("a file where the folder should be")
-    assert [machine.remembered("a", value.conjugate) for value in (1.0, 2.0)] == [1.0, 2.0]
+    assert [remembered.remembered("a", value.conjugate) for value in (1.0, 2.0)] == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(("times", "chosen"), [({1: 1.0, 2: 0.97}, 1), ({1: 1.0, 2: 0.5}, 2), ({1: 0.2, 2: 0.4}, 1)])
