@@ -1,6 +1,6 @@
 """How a step grows with the images, the copies and the processes: `python -m benchmarks.growth`.
 
-A narrow ResNet with the penalty, on random images in the shape of CIFAR-10, augmented, in blocks of 128. Every size has
+A narrow ResNet, on random images in the shape of CIFAR-10, augmented, in blocks of 128. Every size has
 a process of its own, so that the peak of memory is its own; they take turns.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.table import in_turn, machine, print_table, spread
 
 SIZES = (1024, 2048, 4096, 8192)
-SETTINGS = ("model.name=resnet8", "model.width=16", "gradient.block=128", "validation.every=1000000")
+SETTINGS = ("model.name=resnet8", "model.width=8", "gradient.block=128", "validation.every=1000000")
 _STEPS = 2  # timed, after one that sets the exact mean's units
 
 
@@ -48,7 +48,7 @@ def measure(images: int, copies: int) -> dict[str, float]:
     from fbmon.train.step import Stepper
 
     settings = [*SETTINGS, *([f"data.copies={copies}"] if copies > 1 else [])]
-    wanted = recipes.load(recipes.find("fb_regularized"), settings)
+    wanted = recipes.load(recipes.find("fb_clipped"), settings)
     data = random_data(SHAPES["cifar10"], images, 1, torch.device("cpu"))
     model = make_model(wanted.model, 3, 10)
     set_precision_(model, wanted.precision)
