@@ -46,7 +46,7 @@ def compare(wanted: Recipe, count: int, n: int) -> None:
         name = f"fbmon, {precision}"
         parts[name] = Counter()
         cases[name] = own(wanted.model_copy(update={"precision": precision}), count, parts[name])
-    found = in_turn(cases, n, warm_ups=2)
+    found = in_turn(cases, n)
     block = wanted.gradient.block
     print(
         f"{machine('torch')}; {torch.get_num_threads()} threads; {wanted.name}, {wanted.model.name} of width ", end=""
