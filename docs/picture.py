@@ -25,9 +25,9 @@ async def take(app: MonitorApp, size: tuple[int, int], step: int, keys: list[str
 
 
 def without_downloads(svg: str) -> str:
-    """The picture with the reader's own monospaced font instead of one fetched from the network."""
+    """The picture with the reader's own monospaced font instead of one fetched from the network, and short names."""
     svg = re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL)
-    return svg.replace("Fira Code", "DejaVu Sans Mono")
+    return re.sub(r"terminal-\d+", "t", svg).replace("Fira Code", "DejaVu Sans Mono")
 
 
 def main() -> None:

@@ -157,8 +157,9 @@ class Board(Container):
         self._change(views.next_events(self.view))
 
     def action_group(self) -> None:
-        if not any(other.is_seed for other in self.runs.others):
+        if not self.view.grouped and not any(other.is_seed for other in self.runs.others):
             self.notify("No other seed of this recipe is shown; `o` lays other runs over this one.", markup=False)
+            return
         self._change(replace(self.view, grouped=not self.view.grouped))
 
     def action_cursor(self) -> None:

@@ -41,7 +41,7 @@ GROUPS: dict[str, tuple[Key, ...]] = {
         Key("n,pagedown", "turn(1)", "n PgDn", "", "the next page of charts"),
         Key("N,pageup", "turn(-1)", "N PgUp", "", "the page before"),
         Key("z,enter", "full", "z", "Full", "this chart alone, and back (also enter)"),
-        Key("slash", "filter", "/", "Filter", "only the charts and metrics of this name, or regex; esc shows all"),
+        Key("slash", "filter", "/", "Filter", "filter the charts by a part of a name, or a regex; esc shows all"),
         Key("escape", "back", "esc", "", "one step back: from the cursor, the single chart, the filter"),
     ),
     "What is in sight": (
