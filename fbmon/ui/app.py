@@ -23,7 +23,7 @@ from fbmon.ui import ascii as in_ascii
 from fbmon.ui import settings
 from fbmon.ui.board import Board
 from fbmon.ui.devices import DevicesPanel, devices
-from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed
+from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed, SourceFailed
 from fbmon.ui.footer import KeysFooter
 from fbmon.ui.keys import APP, GROUPS, bindings
 from fbmon.ui.leave import Answer, LeaveScreen
@@ -112,6 +112,9 @@ class MonitorApp(App[int]):
             self.exit()
         elif isinstance(self.screen, LeaveScreen):  # there is nothing left to ask
             self.pop_screen()
+
+    def on_source_failed(self, message: SourceFailed) -> None:
+        raise message.error
 
     def on_resize(self) -> None:
         self._draw_soon()
