@@ -21,7 +21,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True
 
 
 Phase = Literal["loading torch", "loading data", "downloading data", "building the model", "training"]
-Task = Literal["training", "validating", "downloading"]
+Task = Literal["training", "validating", "analysing", "downloading"]
 Command = Literal["stop", "stop_after_step", "preempt", "checkpoint", "pause", "resume"]
 State = Literal["finished", "stopped", "preempted", "diverged", "failed", "killed"]
 
@@ -41,6 +41,15 @@ class RunResumed(Fact, frozen=True):
 
     version: str
     pid: int
+
+
+class RunRestarted(Fact, frozen=True):
+    """A process of the training died or was stuck, and all of them are started once more, as the recipe allows."""
+
+    step: int  # the last one that was told of
+    reason: str
+    number: int  # of this restart
+    at_most: int
 
 
 class PhaseEntered(Fact, frozen=True):
@@ -64,6 +73,8 @@ class TrainingStarted(Fact, frozen=True):
     target_source: str = ""
     validation_every: int = 0  # steps; 0: not told
     hosts: list[str] = []  # of each rank, where they are on several
+    flop_per_step: float | None = None  # multiplications and additions of convolutions and products, penalty included
+    attainable_flops: float | None = None  # a second, of all devices together, as matrix products were measured
 
 
 class ProgressMade(Fact, frozen=True):
@@ -107,6 +118,18 @@ class Validated(Fact, frozen=True):
     values: dict[str, float | None]
 
 
+class Analysed(Fact, frozen=True):
+    """What the recipe's analysis has found of this step: at the weights from which it starts, or of its update.
+
+    `values` has some of the names of `metrics.ANALYSIS`; `residual` bounds how far a sharpness among them is from an
+    exact eigenvalue.
+    """
+
+    step: int
+    values: dict[str, float | None]
+    residual: float | None = None
+
+
 class CheckpointSaved(Fact, frozen=True):
     """The state after this step is on disk, in the run folder under `path`; beside it that of the best validation."""
 
@@ -135,6 +158,15 @@ class NonFiniteFound(Fact, frozen=True):
 
     step: int
     names: list[str]
+
+
+class DivergenceFound(Fact, frozen=True):
+    """The loss of this step is the last of `steps` in a row that were far above that of the first step."""
+
+    step: int
+    loss: float
+    start_loss: float
+    steps: int
 
 
 class CommandTaken(Fact, frozen=True):
@@ -169,6 +201,7 @@ class RunEnded(Fact, frozen=True):
 Event = (
     RunStarted
     | RunResumed
+    | RunRestarted
     | PhaseEntered
     | TrainingStarted
     | ProgressMade
@@ -176,10 +209,12 @@ Event = (
     | StepTaken
     | GradientClipped
     | Validated
+    | Analysed
     | CheckpointSaved
     | CheckpointFailed
     | StateRestored
     | NonFiniteFound
+    | DivergenceFound
     | CommandTaken
     | DeviceSampled
     | RunEnded

@@ -37,10 +37,15 @@ SHARES = Chart("shares", "share of full loss", format=".1%")
 CLIPPED = Chart("clipped", "share of steps clipped", format=".0%")
 CLIPPED_BLOCKS = Chart("clipped_blocks", "share of blocks clipped", format=".0%")
 SPEED = Chart("speed", "images per second", format=",.0f")
+FLOP_SHARE = Chart("flop_share", "share of the attainable FLOP/s", format=".1%")
 STEP_TIME = Chart("step_time", "seconds per step")
 PARTS = Chart("parts", "seconds per step, by part", format=".3g")
 RANKS = Chart("ranks", "computing seconds, by rank", format=".3g")
 WEIGHTS = Chart("weights", "weight norm")
+SHARPNESS = Chart("sharpness", "sharpness")
+COSINE = Chart("cosine", "cosine of successive gradients")
+AGREEMENT = Chart("agreement", "agreement of the block gradients")
+DISTANCE = Chart("distance", "distance from the start")
 
 STEP = (
     Metric("loss", "train", LOSS),
@@ -53,6 +58,7 @@ STEP = (
     Metric("decay_share", "decay", SHARES, ".1%", "+"),
     Metric("clipped_blocks", "clipped", CLIPPED_BLOCKS, ".0%"),
     Metric("images_per_second", "images/s", SPEED, ",.0f"),
+    Metric("flop_share", "of matrix products", FLOP_SHARE, ".1%"),
     Metric("step_seconds", "step", STEP_TIME, ".3g"),
     Metric("data_seconds", "data", PARTS, ".3g", "△"),
     Metric("gradient_seconds", "gradient", PARTS, ".3g"),
@@ -69,13 +75,21 @@ VALIDATION = (
     Metric("val_loss", "val", LOSS, marker="○", smooth=False),
     Metric("val_accuracy", "val", ACCURACY, marker="○", smooth=False),
 )
+ANALYSIS = (
+    Metric("sharpness", "largest eigenvalue", SHARPNESS, ".4g", smooth=False),
+    Metric("stability_limit", "stability limit", SHARPNESS, ".4g", "+", smooth=False),
+    *(Metric(f"eigenvalue_{place}", f"λ{place}", SHARPNESS, ".4g", smooth=False) for place in range(2, 6)),
+    Metric("gradient_cosine", "cosine", COSINE),
+    Metric("block_agreement", "mean / rms", AGREEMENT),
+    Metric("distance", "distance", DISTANCE, ".4g", smooth=False),
+)
 DERIVED = (  # what the store makes of what is told
     Metric("clipped_share", "of the last 50", CLIPPED, ".0%", smooth=False),
 )
-METRICS = STEP + OF_RANKS + VALIDATION + DERIVED
+METRICS = STEP + OF_RANKS + VALIDATION + ANALYSIS + DERIVED
 CHARTS = tuple(dict.fromkeys(metric.chart for metric in METRICS))  # in the order in which they are shown
 BY_NAME = {metric.name: metric for metric in METRICS}
-HIGHEST_IS_BEST = frozenset({"accuracy", "val_accuracy", "images_per_second"})  # of all others the lowest
+HIGHEST_IS_BEST = frozenset({"accuracy", "val_accuracy", "images_per_second", "flop_share"})  # of all others the lowest
 
 
 def show(name: str, value: float | None) -> str:

@@ -40,6 +40,9 @@ class Plan(msgspec.Struct, frozen=True):
     data_mib: float  # of the data set on the device
     device: str
     timings: tuple[Timing, ...]
+    products: int = 0  # of Hessian and vector, at most, that the analysis of the sharpness takes in all
+    product_images: int = 0  # in each
+    product_flop_per_image: float = 0.0
 
     @property
     def step_flop(self) -> float:
@@ -49,7 +52,17 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def flop(self) -> float:
         """Of the whole run."""
-        return self.steps * self.step_flop + self.validations * self.val_images * self.val_flop_per_image
+        validation = self.validations * self.val_images * self.val_flop_per_image
+        return self.steps * self.step_flop + validation + self.analysis_flop
+
+    @property
+    def analysis_flop(self) -> float:
+        """Of all measurements of the sharpness, at most."""
+        return self.products * self.product_images * self.product_flop_per_image
+
+    def analysis_passes(self) -> float:
+        """The same in passes of a step over its images."""
+        return self.analysis_flop / self.step_flop
 
     def seconds_per_step(self) -> float:
         """In the recipe's own precision."""
@@ -60,7 +73,10 @@ class Plan(msgspec.Struct, frozen=True):
         timing = timing or self.timings[0]
         share = math.ceil(self.blocks / devices) / self.blocks
         step = self.images * timing.seconds_per_image * share
-        return self.steps * step + self.validations * self.val_images * timing.val_seconds_per_image
+        # A product is taken to go at the pace of a step: it is made of the same operations.
+        return (
+            self.steps + self.analysis_passes()
+        ) * step + self.validations * self.val_images * timing.val_seconds_per_image
 
 
 def measure(recipe: Recipe, devices: str = "auto", precisions: Sequence[str] = (), seconds: float = 10.0) -> Plan:

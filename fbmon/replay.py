@@ -3,10 +3,10 @@
 import math
 from collections.abc import Mapping
 
-from fbmon.events import StepTaken, Validated
+from fbmon.events import Analysed, StepTaken, Validated
 
-# The update and the validation; if these are the same bits, so is all else but the clock.
-COMPARED = ("loss", "grad_norm", "val_loss")
+# The update, the validation and the analysis; if these are the same bits, so is all else but the clock.
+COMPARED = ("loss", "grad_norm", "val_loss", "sharpness")
 
 
 class Replay:
@@ -20,7 +20,7 @@ class Replay:
         if name in COMPARED:
             self._before.update({(name, step): value for step, value in points.items()})
 
-    def difference(self, event: StepTaken | Validated) -> str:
+    def difference(self, event: StepTaken | Validated | Analysed) -> str:
         """What is not as it was told before; empty if all is, or if the step is a new one."""
         for name in COMPARED:
             before = self._before.pop((name, event.step), None)

@@ -9,10 +9,12 @@ from typing import assert_never
 
 from fbmon import metrics
 from fbmon.events import (
+    Analysed,
     CheckpointFailed,
     CheckpointSaved,
     CommandTaken,
     DeviceSampled,
+    DivergenceFound,
     Event,
     GradientClipped,
     NonFiniteFound,
@@ -20,6 +22,7 @@ from fbmon.events import (
     PhaseEntered,
     ProgressMade,
     RunEnded,
+    RunRestarted,
     RunResumed,
     RunStarted,
     StateRestored,
@@ -27,7 +30,7 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.notes import ClippingWatch, Kind, Level, Note, RateWatch, SpikeWatch, StallWatch
+from fbmon.notes import ClippingWatch, EdgeWatch, Kind, Level, Note, RateWatch, SpikeWatch, StallWatch
 from fbmon.replay import Replay
 from fbmon.series import Series
 
@@ -75,7 +78,8 @@ class Store:
 
     def __post_init__(self) -> None:
         self._clipping = ClippingWatch(self._notes)
-        self._watches = (SpikeWatch(self._notes), RateWatch(self._notes), StallWatch(self._notes))
+        self._edge, self._stall = EdgeWatch(self._notes), StallWatch(self._notes)
+        self._watches = (SpikeWatch(self._notes), RateWatch(self._notes), self._stall)
 
     @property
     def notes(self) -> list[Note]:
@@ -131,6 +135,9 @@ class Store:
                 self.began = event
             case RunResumed():
                 self.ended, self.progress, self.phase = None, None, "starting the trainer"
+            case RunRestarted(step=step, reason=reason, number=number, at_most=at_most):
+                self.progress, self.phase = None, "starting the trainer"
+                self._note(event, step, "error", f"{reason}; restart {number} of at most {at_most}", "resume")
             case PhaseEntered(phase=phase):
                 self.phase = phase
             case TrainingStarted():
@@ -145,6 +152,10 @@ class Store:
                 self._step_taken(event)
             case Validated():
                 self._validated(event)
+            case Analysed():
+                self._record(event)
+                self._edge.analysed(event)
+                self._stall.rest(event)  # an analysis takes the time of many steps
             case CheckpointSaved(step=step):
                 level: Level = "good" if self._checkpoint_asked else "info"
                 self._checkpoint_asked = False
@@ -156,6 +167,8 @@ class Store:
                 self._restored(event)
             case NonFiniteFound(step=step, names=names):
                 self._note(event, step, "error", f"not finite at step {step}: {', '.join(names)}", "nonfinite")
+            case DivergenceFound(step=step):
+                self._note(event, step, "error", _diverging(event), "divergence")
             case CommandTaken(command=command, source=source):
                 self._checkpoint_asked = self._checkpoint_asked or command == "checkpoint"
                 self.paused = (self.paused or command == "pause") and command != "resume"
@@ -188,6 +201,7 @@ class Store:
         self.step, self._clipped_step, self.rank_seconds = event.step, 0, []
         self._pace.clear()
         self._clipping.restored()
+        self._edge.restored()
         clipped = set(self.clipped.steps[-SHARE_STEPS:].tolist())
         self._window.clear()
         self._window.extend(step in clipped for step in range(max(1, event.step - SHARE_STEPS + 1), event.step + 1))
@@ -226,7 +240,7 @@ class Store:
         level: Level = "good" if event.state == "finished" else "warning" if event.exit_code in (75, 130) else "error"
         self._note(event, event.step, level, f"{event.state}: {event.reason}" if event.reason else event.state, "end")
 
-    def _record(self, event: StepTaken | Validated) -> None:
+    def _record(self, event: StepTaken | Validated | Analysed) -> None:
         difference = self._replay.difference(event)
         if difference:
             self._note(event, event.step, "warning", difference, "resume")
@@ -234,7 +248,7 @@ class Store:
         for name, value in event.values.items():
             self._remember(name, event, value)
 
-    def _remember(self, name: str, event: StepTaken | Validated, value: float | None) -> None:
+    def _remember(self, name: str, event: StepTaken | Validated | Analysed, value: float | None) -> None:
         self.latest[name] = value
         series = self.series.get(name)
         if series is None:
@@ -253,6 +267,12 @@ class Store:
 
     def _note(self, event: Event, step: int, level: Level, text: str, kind: Kind) -> None:
         self._notes.append(Note(step, event.elapsed, level, text, kind))
+
+
+def _diverging(event: DivergenceFound) -> str:
+    loss, start = metrics.show("loss", event.loss), metrics.show("loss", event.start_loss)
+    times = event.loss / event.start_loss if event.start_loss else math.inf
+    return f"diverging: loss {loss}, {times:,.0f} times that of the first step ({start}), for {event.steps} steps"
 
 
 def _best(accuracies: Series) -> Best | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbmon.events import Event, GradientClipped, StepTaken
+from fbmon.events import Analysed, Event, GradientClipped, StepTaken
 from fbmon.notes import Note
 from fbmon.notes.recent import LEAST, WINDOW, Recent
 from fbmon.store import Store
@@ -119,3 +119,35 @@ def test_the_level_is_the_median_of_the_window(values: list[float]) -> None:
         recent.push(value)
     window = sorted(values[-WINDOW:])
     assert recent.level() == (window[len(window) // 2] if len(window) >= LEAST else None)
+
+
+def sharpnesses(values: Iterable[float | None], limit: float = 10.0) -> Iterable[Event]:
+    """Every tenth step is measured, as a run tells it: its sharpness before it, the limit after it."""
+    for step, value in zip(range(1, 100_000, 10), values, strict=False):
+        yield Analysed(step, {"sharpness": value}, residual=0.001, elapsed=step - 0.5)
+        yield StepTaken(step, {"learning_rate": 0.2}, elapsed=step)
+        yield Analysed(step, {"stability_limit": limit, "distance": 1.0}, elapsed=step)
+
+
+def test_a_stay_at_the_edge_of_stability_is_one_note_however_the_sharpness_swings_about_the_limit() -> None:
+    assert lines(sharpnesses([2.0, 9.9, 9.99])) == []
+    found = lines(sharpnesses([2.0, 10.5, 9.0, 12.0, 8.1, 7.9, 9.0, 11.0]))
+    assert found == [
+        (11, "edge of stability reached (sharpness 10.5, limit 10), 4 measurements there, up to 12; left at step 51"),
+        (71, "edge of stability reached (sharpness 11, limit 10)"),
+    ]
+
+
+def test_a_sharpness_that_the_products_did_not_suffice_for_is_said_to_be_vague_once() -> None:
+    vague = [Analysed(step, {"sharpness": 2.0}, residual=0.5) for step in (1, 2)]
+    assert lines(vague) == [
+        (1, "sharpness 2 is known to within 0.5 only: analysis.products allows for more products"),
+    ]
+    assert lines([Analysed(1, {"sharpness": 2.0}, residual=0.05)]) == []
+
+
+def test_the_time_of_an_analysis_is_no_stall() -> None:
+    pauses = [StepTaken(step, {}, elapsed=step) for step in range(1, 31)]
+    after = StepTaken(31, {}, elapsed=231.0)
+    assert [step for step, text in lines([*pauses, after]) if "stalled" in text] == [31]
+    assert lines([*pauses, Analysed(31, {"sharpness": 1.0}, residual=0.0, elapsed=230.0), after]) == []

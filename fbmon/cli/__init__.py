@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 
 from fbmon.cli.compare import compare
+from fbmon.cli.doctor import doctor
 from fbmon.cli.export import export
+from fbmon.cli.flatness import flatness
+from fbmon.cli.landscape import landscape
 from fbmon.cli.output import report
 from fbmon.cli.plan import plan
 from fbmon.cli.recipe import recipe_commands
@@ -17,12 +20,13 @@ from fbmon.cli.run import run
 from fbmon.cli.runs import runs
 from fbmon.cli.stop import stop
 from fbmon.cli.tables import QueryCommand
+from fbmon.cli.verify import verify
 from fbmon.cli.watch import watch
 from fbmon.errors import FbmonError
 
 app = typer.Typer(
     help="Train a network without stochasticity, and watch it live in a terminal.",
-    epilog="Exit codes: 0 finished, 1 failed, 2 wrong usage or recipe, 3 not finite, 4 trainer lost, "
+    epilog="Exit codes: 0 finished, 1 failed, 2 wrong usage or recipe, 3 not finite or diverged, 4 trainer lost, "
     "5 trainer stuck, 6 not saved, 75 preempted and saved, 130 stopped and saved.",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
@@ -36,7 +40,11 @@ app.command(cls=QueryCommand)(runs)
 app.command(cls=QueryCommand)(compare)
 app.command(cls=QueryCommand)(export)
 app.command(no_args_is_help=True)(plan)
+app.command(cls=QueryCommand)(landscape)
+app.command(cls=QueryCommand)(flatness)
+app.command()(verify)
 app.command()(reproduce)
+app.command()(doctor)
 app.add_typer(recipe_commands, name="recipe")
 
 

@@ -61,9 +61,22 @@ def lines(plan: "Plan") -> list[str]:
         f"({own.blocks} blocks of {own.block} timed), {plan.step_flop / plan.seconds_per_step() / 1e12:.3g} TFLOP/s",
         "memory": f"{own.memory_mib + plan.data_mib:,.0f} MiB" + _caution(plan),
         "time": duration(plan.seconds()),
-    }
+    } | _analysis(plan)
     width = max(map(len, told))
     return [f"{name:<{width}}  {words}" for name, words in told.items()] + ["", *_alternatives(plan)]
+
+
+def _analysis(plan: "Plan") -> dict[str, str]:
+    """What the sharpness costs, part of the sums above."""
+    from fbmon.text import duration
+
+    if not plan.products:
+        return {}
+    passes = plan.analysis_passes()
+    return {
+        "analysis": f"up to {plan.products:,} Hessian-vector products of {plan.product_images:,} images, as much as "
+        f"{passes:,.0f} steps: {plan.analysis_flop:.3g} FLOP, {duration(passes * plan.seconds_per_step())} of the time"
+    }
 
 
 def _show_seconds(seconds: float) -> str:

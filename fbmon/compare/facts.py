@@ -25,6 +25,11 @@ class Field:
     is_number: bool = True  # and so has a mean
     is_right: bool = True  # stands on the right of its column
     about: str = ""
+    by: Callable[[Run], Value] | None = None  # what it is sorted by, where that is not its value
+
+    def rank(self, run: Run) -> Value:
+        """What a run is sorted by."""
+        return (self.by or self.value)(run)
 
 
 def show_plain(value: Value) -> str:
@@ -78,6 +83,13 @@ def _seen(run: Run) -> Value:
     return max(0.0, time.time() - run.last_sign) if run.last_sign else None
 
 
+def _flatness(name: str) -> Callable[[Run], Value]:
+    def value(run: Run) -> Value:
+        return getattr(run.flatness, name) if run.flatness else None
+
+    return value
+
+
 def _text(name: str, value: Callable[[Run], Value], about: str) -> Field:
     return Field(name, name, value, show_plain, is_number=False, is_right=False, about=about)
 
@@ -92,7 +104,16 @@ _FACTS = (
     _text("reason", _reason, "why it ended"),
     Field("step", "step", lambda run: run.summary.step, show_plain, "descending", about="steps taken"),
     Field("steps", "steps", lambda run: run.steps or None, show_plain, about="steps it is to take"),
-    Field("progress", "step", _progress, show_plain, is_number=False, about="the two as 30/3000"),
+    Field(
+        "progress",
+        "step",
+        _progress,
+        show_plain,
+        "descending",
+        is_number=False,
+        about="the two as 30/3000",
+        by=lambda run: run.summary.step,
+    ),
     Field("clipped", "clipped", _clipped, _number(".0%"), about="the share of steps that were clipped"),
     Field("time", "time", lambda run: run.summary.elapsed, _show_seconds, about="how long it took, in seconds"),
     Field(
@@ -110,6 +131,23 @@ _FACTS = (
         _number("+z.4f"),
         "descending",
         about="the final validation accuracy less the reported one",
+    ),
+    Field(
+        "flat_radius",
+        "radius",
+        _flatness("radius"),
+        _number(".3f"),
+        "descending",
+        about="how far random weights may go until the loss exceeds 0.5, as `fbmon flatness` has measured it",
+    ),
+    Field("sam", "SAM", _flatness("sam"), _number(".3g"), about="how much the loss rises 0.05 uphill, likewise"),
+    Field(
+        "perturbed_accuracy",
+        "perturbed acc",
+        _flatness("perturbed_accuracy"),
+        _number(".4f"),
+        "descending",
+        about="the training accuracy half a filter's length away, likewise",
     ),
     Field("seen", "last seen", _seen, _show_ago, about="seconds since its last sign of life"),
     Field(

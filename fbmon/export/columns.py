@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from fbmon import metrics
-from fbmon.events import GradientClipped, StepTaken, Validated
+from fbmon.events import Analysed, GradientClipped, StepTaken, Validated
 from fbmon.journal import Tail
 
 
@@ -26,15 +26,19 @@ def rows(journal: Path) -> list[Row]:
     """The steps of a journal in order; what is not known is missing or None."""
     found: dict[int, Row] = {}
     clipped: set[int] = set()
+    analysed: dict[int, dict[str, float | None]] = {}
     for event in Tail(journal).read():
         match event:
             case GradientClipped(step=step):
                 clipped.add(step)
             case StepTaken(step=step, values=values):
-                found[step] = Row(step, event.time, event.elapsed, step in clipped, dict(values))
+                ahead = analysed.pop(step, {})
+                found[step] = Row(step, event.time, event.elapsed, step in clipped, values | ahead)
                 clipped.discard(step)
             case Validated(step=step, values=values):
                 found.setdefault(step, Row(step, event.time, event.elapsed, False, {})).values.update(values)
+            case Analysed(step=step, values=values):  # part of it comes before its step
+                (found[step].values if step in found else analysed.setdefault(step, {})).update(values)
             case _:
                 pass
     return [found[step] for step in sorted(found)]

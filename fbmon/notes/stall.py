@@ -1,6 +1,6 @@
 """Stalls: a step that came much later than the pace of the steps before it."""
 
-from fbmon.events import StepTaken
+from fbmon.events import Analysed, StepTaken
 from fbmon.notes.note import Note
 from fbmon.notes.recent import Recent
 from fbmon.text import duration
@@ -15,12 +15,16 @@ class StallWatch:
     def __init__(self, notes: list[Note]) -> None:
         self._notes = notes
         self._recent = Recent()
-        self._last: StepTaken | None = None
+        self._last: StepTaken | Analysed | None = None
 
     def step(self, event: StepTaken) -> None:
         if self._last is not None:
             self._pause(event, event.elapsed - self._last.elapsed)
         self._last = event
+
+    def rest(self, event: Analysed) -> None:
+        """What came between two steps is no part of the pause before the next one."""
+        self._last = event if self._last is not None else None
 
     def _pause(self, event: StepTaken, seconds: float) -> None:
         usual = self._recent.level()

@@ -3,6 +3,7 @@
 from fbmon.recipe.file import dump, find, flatten, load, shipped, whole
 from fbmon.recipe.schema import (
     AdamW,
+    Analysis,
     AnyOptimizer,
     AnySchedule,
     Checkpoint,
@@ -10,6 +11,7 @@ from fbmon.recipe.schema import (
     Constant,
     Cosine,
     Data,
+    Divergence,
     Ema,
     Exponential,
     Gradient,
@@ -26,6 +28,7 @@ from fbmon.recipe.schema import (
 
 __all__ = [
     "AdamW",
+    "Analysis",
     "AnyOptimizer",
     "AnySchedule",
     "Checkpoint",
@@ -33,6 +36,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "Data",
+    "Divergence",
     "Ema",
     "Exponential",
     "Gradient",

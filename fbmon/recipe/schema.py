@@ -45,14 +45,14 @@ class Data(Section):
 
 
 class Model(Section):
-    """The network; `width` is the number of channels of its first stage.
+    """The network; `width` is the number of channels of its first stage, of an mlp the number of units of a layer.
 
     `running_statistics`, which batch norm evaluates with: "momentum" is their moving average over the blocks in order,
     as in the authors' code, so mostly that of the last 50; "mean" is the mean over all blocks of the step.
     """
 
     name: Literal[
-        "resnet8", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "vgg16"
+        "resnet8", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "vgg16", "mlp"
     ]  # fmt: skip
     width: PositiveInt = 64
     running_statistics: Literal["momentum", "mean"] = "momentum"
@@ -212,6 +212,39 @@ class Checkpoint(Section):
     keep: Annotated[int, Field(ge=2, lt=2**63)] = 2  # the last one may turn out to be damaged
 
 
+class Divergence(Section):
+    """A run diverges when its loss is above `factor` times that of its first step, `steps` steps in a row.
+
+    That is told, and with `stop` it ends the run, after the state has been saved.
+    """
+
+    stop: bool = False
+    factor: Annotated[float, Field(gt=1)] = 4.0  # SGD on CIFAR-10 is above 3 for some steps and comes back
+    steps: PositiveInt = 20
+
+
+class Restart(Section):
+    """How many times all processes are started once more, from the newest checkpoint, after one has died or is stuck.
+
+    A run that is not finite or diverges, and a disk that is full, are no such accidents.
+    """
+
+    at_most: NonNegativeInt = 0
+
+
+class Analysis(Section):
+    """Look at the loss's shape while training: the gradient's direction and the distance from the start at every step.
+
+    Before steps 1, 1 + `sharpness_every`, ... also the largest `eigenvalues` of the Hessian of the loss over the first
+    `blocks` blocks of the step, or all, by at most `products` Hessian-vector products.
+    """
+
+    sharpness_every: PositiveInt | None = None
+    eigenvalues: Annotated[int, Field(ge=1, le=5)] = 1
+    products: Annotated[int, Field(ge=2, le=1000)] = 40
+    blocks: PositiveInt | None = None
+
+
 class Target(Section):
     """The accuracy reported for this setting, and where it was reported."""
 
@@ -241,6 +274,9 @@ class Recipe(Section):
     ema: Ema | None = None
     validation: Validation = Validation()
     checkpoint: Checkpoint = Checkpoint()
+    divergence: Divergence = Divergence()
+    restart: Restart = Restart()
+    analysis: Analysis | None = None
     target: Target | None = None
 
     @model_validator(mode="after")

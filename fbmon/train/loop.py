@@ -2,7 +2,7 @@
 
 prepare     device, data, model; the method and its optimizer (descent.py); where it goes on from (saving.py)
 each step   aim: gradient over all blocks, norm and clipping, one look from the host -> move: update -> tell (step.py)
-sometimes   validate; save; compare the ranks' weights; a stop is looked for at every block
+sometimes   look at the sharpness before a step (analysis.py); validate; save; compare weights; a stop: at every block
 at the end  save
 
 The same lines on every rank; `emit` does nothing on all but the first, which is also the one that saves.
@@ -12,19 +12,22 @@ from pathlib import Path
 
 import torch
 
-from fbmon.errors import NonFiniteError
+from fbmon.errors import DivergenceError, NonFiniteError
 from fbmon.events import PhaseEntered, State
 from fbmon.recipe import Recipe
 from fbmon.train import replicas
+from fbmon.train.analysis import Analyst
 from fbmon.train.control import Emit, Interrupted, NextCommand
 from fbmon.train.data import load_in_turn
 from fbmon.train.device import choose_device
 from fbmon.train.distribute import ALONE, Ranks
+from fbmon.train.divergence import DivergenceWatch
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
 from fbmon.train.saving import Saving
-from fbmon.train.step import Stepper
+from fbmon.train.step import Stepper, is_by_block
 from fbmon.train.tensors import Learnt
+from fbmon.train.threads import choose_threads_
 
 
 def train(
@@ -41,43 +44,56 @@ def train(
     """Train as the recipe says and tell everything to `emit`; return how it ended.
 
     With `resume`, go on from the newest checkpoint that is whole, or from the beginning if there is none.
-    Raises DataError, FbmonError (no such device), StorageError, RankLostError, ReplicaError, and NonFiniteError after
-    the weights of the last good step have been saved.
+    Raises DataError, FbmonError (no such device), StorageError, RankLostError, ReplicaError; and NonFiniteError and
+    DivergenceError after the weights of the last good step have been saved.
     """
     device = choose_device(device_name)
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # 6 % of a bfloat16 step
     torch.backends.cudnn.benchmark = False  # it may choose another algorithm, and other bits, each time
     emit(PhaseEntered("loading data"))
     data = load_in_turn(recipe.data, data_dir, device, emit, ranks)
     emit(PhaseEntered("building the model"))
     torch.manual_seed(recipe.seed)
-    model = make_model(recipe.model, data.train.pictures.shape[1], data.classes).to(device)
+    _, channels, side, _ = data.train.pictures.shape
+    model = make_model(recipe.model, channels, data.classes, side).to(device)
     set_precision_(model, recipe.precision)
+    choose_threads_(recipe, model, data, ranks)
     stepper = Stepper(recipe, data, model, emit, next_command, ranks)
+    wanted = recipe.analysis
+    analyst = Analyst(recipe, wanted, data, model, emit, stepper.control.at_block, ranks) if wanted else None
     learnt = Learnt(model, stepper.average, stepper.descent)
-    saving = Saving(checkpoints, recipe.checkpoint, learnt, emit, ranks)
+    watch = DivergenceWatch(recipe.divergence, emit)
+    saving = Saving(checkpoints, recipe.checkpoint, learnt, watch, emit, ranks)
     if ranks.highest(int(resume)):  # only the first knows
         stepper.step = saving.restore_()
     emit(stepper.plan())
     emit(PhaseEntered("training"))
     try:
-        _take_steps(recipe, stepper, saving, ranks)
+        _take_steps(recipe, stepper, watch, saving, analyst, ranks)
     except Interrupted as interrupted:
         saving.finish(stepper.step)
         return interrupted.state
-    except NonFiniteError as error:
-        raise NonFiniteError(f"{error.message}; {saving.save_good(stepper.step)}", error.hint) from None
+    except (NonFiniteError, DivergenceError) as error:
+        raise type(error)(f"{error.message}; {saving.save_good(stepper.step)}", error.hint) from None
     saving.finish(stepper.step)
     return "finished"
 
 
-def _take_steps(recipe: Recipe, stepper: Stepper, saving: Saving, ranks: Ranks) -> None:
+def _take_steps(
+    recipe: Recipe, stepper: Stepper, watch: DivergenceWatch, saving: Saving, analyst: Analyst | None, ranks: Ranks
+) -> None:
     """All steps that are left."""
     replicas.compare(stepper.model, ranks, stepper.step)
     if is_validated(recipe, stepper.step) and not saving.has_validated(stepper.step):
         saving.validated(stepper.step, stepper.validate(stepper.step))  # the run was interrupted in the middle of it
     for step in range(stepper.step + 1, recipe.steps + 1):
-        stepper.take_step(step)
+        if analyst:
+            analyst.before(step)
+        measures = stepper.take_step(step)
+        if analyst:
+            analyst.after(step, measures, is_full=not is_by_block(recipe.gradient, step))
+        watch.step(step, measures.loss)
         if step % replicas.EVERY == 0 or step == recipe.steps:
             replicas.compare(stepper.model, ranks, step)
         if is_validated(recipe, step):

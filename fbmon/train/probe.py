@@ -1,20 +1,22 @@
-"""The real loop on random images in the shape of a data set, for counting and timing."""
+"""The real loop on random images in the shape of a data set, for timing."""
 
 import resource
 import sys
 import time
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
 from fbmon.events import Event, StepTaken
 from fbmon.recipe import Data, Recipe
+from fbmon.train.analysis import Analyst
 from fbmon.train.data import DataSet, Images
+from fbmon.train.distribute import ALONE
 from fbmon.train.evaluate import evaluate
 from fbmon.train.models import make_model
 from fbmon.train.precision import autocast, set_precision_
 from fbmon.train.step import Stepper
+from fbmon.train.threads import choose_threads_
 
 
 @dataclass(frozen=True)
@@ -45,37 +47,40 @@ class Probe:
         count: int,
         val_images: int,
         device: torch.device,
-        accumulation: Literal["exact", "fp32", "legacy"] | None = None,
     ) -> None:
         shape = SHAPES[recipe.data.dataset]
         # Copies only multiply the number of images.
         data = Data(dataset=recipe.data.dataset, augment=recipe.data.augment)
-        gradient = recipe.gradient.model_copy(
-            update={"block": block, "accumulation": accumulation or recipe.gradient.accumulation}
-        )
+        gradient = recipe.gradient.model_copy(update={"block": block})
         recipe = recipe.model_copy(update={"data": data, "gradient": gradient})
         torch.manual_seed(recipe.seed)
         self._data = _random(shape, block * count, val_images, device)
-        self._model = make_model(recipe.model, shape.channels, shape.classes).to(device)
+        self._model = make_model(recipe.model, shape.channels, shape.classes, shape.side).to(device)
         set_precision_(self._model, recipe.precision)
-        self._precision = recipe.precision
+        self._recipe = recipe
         self._device = device
         self._told: list[StepTaken] = []
+        choose_threads_(recipe, self._model, self._data, ALONE)
         self._stepper = Stepper(recipe, self._data, self._model, self._note, lambda: None)
         self._images = block * count
         self._steps = 0
-
-    @property
-    def parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self._model.parameters())
 
     def step(self) -> None:
         self._steps += 1
         self._stepper.take_step(self._steps)
 
     def validate(self) -> None:
-        with autocast(self._precision, self._device):
+        with autocast(self._recipe.precision, self._device):
             evaluate(self._model, self._data, lambda _done, _total: None)
+
+    def products(self) -> int:
+        """Take some Hessian-vector products, if the recipe wants any, and say how many."""
+        wanted = self._recipe.analysis
+        if wanted is None or wanted.sharpness_every is None:
+            return 0
+        few = wanted.model_copy(update={"products": 2, "blocks": None})
+        analyst = Analyst(self._recipe, few, self._data, self._model, self._note, lambda: None)
+        return analyst.spectrum(1).products
 
     def seconds_per_image(self, steps: int) -> float:
         """The mean over some steps after a first one, which warms up and sets the exact mean's unit."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _FRAME_SECONDS = 0.1
 _READING_FRAME_SECONDS = 0.3  # drawing more often takes longer than reading
 _CLOCK_SECONDS = 1.0
-_DARK, _LIGHT = "textual-dark", "textual-light"
+DARK_THEME, LIGHT_THEME = "textual-dark", "textual-light"
 
 
 class MonitorApp(App[int]):
@@ -122,7 +122,7 @@ class MonitorApp(App[int]):
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         """Leave; the settings are kept."""
         if self.is_running and self.screen_stack:
-            theme = "" if self.theme == _DARK else self.theme
+            theme = "" if self.theme == DARK_THEME else self.theme
             settings.save(self._settings_file, settings.of(self.board.view, theme))
         super().exit(result, return_code, message)
 
@@ -181,7 +181,7 @@ class MonitorApp(App[int]):
         self.push_screen(HelpScreen())
 
     def action_toggle_light(self) -> None:
-        self.theme = _DARK if self.theme == _LIGHT else _LIGHT
+        self.theme = DARK_THEME if self.theme == LIGHT_THEME else LIGHT_THEME
 
     def action_repaint(self) -> None:
         self.refresh(repaint=True, layout=True)

@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widgets import Static
 
+from fbmon.chart import Plot
 from fbmon.metrics import Chart, Scale
 from fbmon.notes import Note
 from fbmon.series import Series
@@ -181,10 +182,12 @@ class Board(Container):
             self._set_cursor(Moment(note.step, note.elapsed))
 
     def action_write(self) -> None:
+        chart = self.charts.focused
+        self._save(plot(self.runs, chart, replace(self.view, cursor=None), alone=True), chart)
+
+    def _save(self, drawn: Plot, chart: Chart) -> None:
         from fbmon.ui.save import write
 
-        chart = self.charts.focused
-        drawn = plot(self.runs, chart, replace(self.view, cursor=None), alone=True)
         try:
             names = [path.name for path in write(drawn, f"{self._run}-{chart.name}", Path.cwd())]
         except OSError as error:

@@ -1,5 +1,6 @@
 """Every key of the monitor, once: what it is bound to, and what the help says of it."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from textual.binding import Binding
@@ -80,8 +81,13 @@ BOARD = tuple(name for name in GROUPS if name != APP)
 
 def bindings(*groups: str) -> list[Binding]:
     """The bindings of some groups; those with a word in the footer are shown there."""
+    return bindings_of({group: GROUPS[group] for group in groups})
+
+
+def bindings_of(groups: Mapping[str, Sequence[Key]]) -> list[Binding]:
+    """The bindings of these keys."""
     return [
         Binding(key.keys, key.action, key.footer or key.help, show=bool(key.footer), key_display=key.shown)
-        for group in groups
-        for key in GROUPS[group]
+        for keys in groups.values()
+        for key in keys
     ]

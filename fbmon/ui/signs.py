@@ -13,16 +13,17 @@ from fbmon.ui.view import Events
 
 SIGNS: dict[Kind, str] = {
     "start": "●", "validation": "·", "best": "★", "clipping": "▸", "rate": "→", "checkpoint": "◆", "command": "□",
-    "stall": "…", "resume": "↻", "end": "■", "spike": "▲", "nonfinite": "✗",
+    "stall": "…", "edge": "≈", "resume": "↻", "end": "■", "spike": "▲", "nonfinite": "✗", "divergence": "↑",
 }  # fmt: skip
 ORDER: tuple[Kind, ...] = (  # by weight: where two stand in the same place the later is seen
-    "start", "validation", "best", "clipping", "rate", "checkpoint", "command", "stall", "resume", "end", "spike",
-    "nonfinite",
+    "start", "validation", "best", "clipping", "rate", "edge", "checkpoint", "command", "stall", "resume", "end",
+    "spike", "divergence", "nonfinite",
 )  # fmt: skip
 _ONLY_ON: dict[Kind, tuple[Chart, ...]] = {  # kinds that come often and say nothing about the other charts
     "validation": (metrics.LOSS, metrics.ACCURACY),
     "best": (metrics.LOSS, metrics.ACCURACY),
     "clipping": (metrics.GRADIENT, metrics.CLIPPED),
+    "edge": (metrics.SHARPNESS, metrics.LOSS),
 }
 
 

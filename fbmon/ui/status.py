@@ -56,8 +56,8 @@ def _state(store: Store, *, alive: bool, silent: float) -> tuple[str, str]:
         return store.phase, "bold yellow"
     if silent > _SILENCE_SECONDS:
         return f"silent for {duration(silent)}", "bold yellow"
-    validating = store.progress is not None and store.progress.task == "validating"
-    return "validating" if validating else "training", "bold green"
+    task = store.progress.task if store.progress is not None else "training"
+    return task if task in ("validating", "analysing") else "training", "bold green"
 
 
 def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:

@@ -6,12 +6,16 @@ from torch import nn
 
 from fbmon.recipe import Model
 from fbmon.train.models.densenet import DenseNet
+from fbmon.train.models.mlp import MLP
 from fbmon.train.models.resnet import BasicBlock, Bottleneck, ResNet
 from fbmon.train.models.vgg import VGG
 
 
-def make_model(wanted: Model, channels: int, classes: int) -> nn.Module:
-    """A freshly initialized network for images of `channels` channels; takes torch's global random generator."""
+def make_model(wanted: Model, channels: int, classes: int, side: int = 8) -> nn.Module:
+    """A freshly initialized network for images of `channels` channels; takes torch's global random generator.
+
+    Only the fully connected one has to know the `side` of the images, in pixels.
+    """
     width = wanted.width
     match wanted.name:
         case "resnet8":
@@ -30,5 +34,7 @@ def make_model(wanted: Model, channels: int, classes: int) -> nn.Module:
             return DenseNet((6, 12, 24, 16), width, channels, classes)
         case "vgg16":
             return VGG(width, channels, classes)
+        case "mlp":
+            return MLP(width, channels, side, classes)
         case _:
             assert_never(wanted.name)

@@ -1,0 +1,133 @@
+"""What the recipe's `analysis` asks for while training: the sharpness now and then, and a few numbers of every step.
+
+It looks and touches nothing: a run with it has the weights of one without, to the last bit.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fbmon.events import Analysed, ProgressMade
+from fbmon.recipe import Analysis, Recipe
+from fbmon.schedule import learning_rate
+from fbmon.stability import stability_limit
+from fbmon.train.blocks import batch, blocks
+from fbmon.train.control import Emit
+from fbmon.train.data import DataSet
+from fbmon.train.distribute import ALONE, Ranks
+from fbmon.train.hessian import Hessian
+from fbmon.train.lanczos import Spectrum, largest, start_vector
+from fbmon.train.loss import smoothed_cross_entropy
+from fbmon.train.measure import Measures, norm_of
+from fbmon.train.precision import autocast
+from fbmon.train.snapshot import Snapshot
+
+_TOLERANCE = 1e-3  # of a residual; the eigenvalue itself is then good to about its square
+
+
+class Analyst:
+    """Tells what is to be told of a step before and after it; `at_block` is called at every block and may raise."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        wanted: Analysis,
+        data: DataSet,
+        model: nn.Module,
+        emit: Emit,
+        at_block: Callable[[], None],
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self._recipe = recipe
+        self._wanted = wanted
+        self._data = data
+        self._model = model
+        self._emit = emit
+        self._at_block = at_block
+        self._ranks = ranks
+        self._parameters = list(model.parameters())
+        self._begin = [parameter.detach().clone() for parameter in self._parameters]
+        self._gradient: list[Tensor] | None = None  # of the last full-batch update
+
+    def before(self, step: int) -> None:
+        """Measure at the weights from which the step starts, with its own images."""
+        with torch.no_grad():
+            moved = [now - begin for now, begin in zip(self._parameters, self._begin, strict=True)]
+            self._distance = norm_of(moved)
+        if self._is_due(step):
+            found = self.spectrum(step)
+            values: dict[str, float | None] = {"sharpness": found.values[0]}
+            values |= {f"eigenvalue_{place}": value for place, value in enumerate(found.values[1:], 2)}
+            self._emit(Analysed(step, values, found.residuals[0]))
+
+    def after(self, step: int, measures: Measures, is_full: bool) -> None:
+        """Tell of the step that was taken; `is_full`: in one update by all its blocks."""
+        values: dict[str, float | None] = {"distance": self._distance.item()}
+        if is_full:
+            values |= self._of_gradient(measures)
+            limit = stability_limit(self._recipe.optimizer, self._rate(step), self._clip_scale(measures))
+            if self._is_due(step) and limit is not None and not measures.clipped_blocks:
+                values["stability_limit"] = limit
+        self._emit(Analysed(step, values))
+
+    def spectrum(self, step: int) -> Spectrum:
+        """The largest eigenvalues of the Hessian of the loss that the step is to descend."""
+        recipe, most = self._recipe, self._wanted.products
+        device = self._data.train.labels.device
+        numbers = blocks(len(self._data.train), recipe.data, recipe.gradient, recipe.seed, step, device)
+        numbers = numbers[: self._wanted.blocks]
+        told = 0
+
+        def on_block(_: int) -> None:
+            nonlocal told
+            self._emit(ProgressMade("analysing", step, told, most * len(numbers)))
+            told += self._ranks.size
+            self._at_block()
+
+        images = [len(some) for some in numbers]
+        hessian = Hessian(lambda k: self._loss(numbers[k], step), self._parameters, images, on_block, self._ranks)
+        statistics = Snapshot(self._model)  # batch norm takes down every forward pass
+        self._model.train()
+        try:
+            start = start_vector(self._begin, recipe.seed)
+            return largest(hessian.product, start, self._wanted.eigenvalues, most, _TOLERANCE)
+        finally:
+            statistics.restore_()
+
+    def _loss(self, numbers: Tensor, step: int) -> Tensor:
+        recipe, dtype = self._recipe, self._parameters[0].dtype
+        inputs, labels = batch(self._data, recipe.data, numbers, recipe.seed, step, dtype)
+        with autocast(recipe.precision, inputs.device):
+            logits = self._model(inputs)
+        return smoothed_cross_entropy(logits.to(dtype), labels, recipe.loss.label_smoothing)
+
+    def _of_gradient(self, measures: Measures) -> dict[str, float | None]:
+        """Clipping changes no direction, so the clipped gradient that the parameters have will do."""
+        now = [parameter.grad.detach().clone() for parameter in self._parameters if parameter.grad is not None]
+        before, self._gradient = self._gradient, now
+        values: dict[str, float | None] = {}
+        if measures.block_square > 0:
+            values["block_agreement"] = measures.grad_norm / math.sqrt(measures.block_square)
+        if before and (cosine := _cosine(before, now)) is not None:
+            values["gradient_cosine"] = cosine
+        return values
+
+    def _is_due(self, step: int) -> bool:
+        every = self._wanted.sharpness_every
+        return every is not None and (step - 1) % every == 0
+
+    def _rate(self, step: int) -> float:
+        return learning_rate(step - 1, self._recipe.schedule, self._recipe.optimizer.lr)
+
+    def _clip_scale(self, measures: Measures) -> float:
+        norm = self._recipe.clip.norm if self._recipe.clip else None
+        return min(1.0, norm / measures.grad_norm) if norm and measures.grad_norm else 1.0
+
+
+def _cosine(one: Sequence[Tensor], other: Sequence[Tensor]) -> float | None:
+    """Between two vectors in parts; None where one is zero."""
+    dots = [a.double().flatten() @ b.double().flatten() for a, b in zip(one, other, strict=True)]
+    dot, first, second = torch.stack([torch.stack(dots).sum(), norm_of(one), norm_of(other)]).tolist()
+    return dot / (first * second) if first and second else None
