@@ -73,6 +73,7 @@ GROUPS: dict[str, tuple[Key, ...]] = {
     "Other runs, files": (
         Key("g", "group", "g", "", "other seeds of the same recipe as their mean and a band"),
         Key("w", "write", "w", "Save", "save this chart as SVG and its series as CSV in the current folder"),
+        Key("W", "write_screen", "W", "", "save the whole screen as SVG in the current folder"),
     ),
 }
 APP = "The run"
