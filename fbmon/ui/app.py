@@ -133,8 +133,9 @@ class MonitorApp(App[int]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: what Textual offers, and what the keys do."""
-        ours = ("Screenshot",)  # saved beside the charts, and not where a system keeps what it has downloaded
-        yield from (command for command in super().get_system_commands(screen) if command.title not in ours)
+        for command in super().get_system_commands(screen):
+            if command.title != "Screenshot":  # it needs a folder for downloads; `W` saves where `w` does
+                yield command
         for key in (key for group in GROUPS.values() for key in group):
             if key.shown and key.action != "app.command_palette":
                 words = f"{key.help[0].upper()}{key.help[1:]}"
