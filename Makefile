@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check golden chaos format clean
+.PHONY: demo test check golden chaos bench format clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/fbmon run recipes/quickstart.toml
@@ -25,6 +25,15 @@ golden: $(VENV)/dev-ready
 chaos: $(VENV)/dev-ready
 	$(BIN)/pytest -m slow
 	$(BIN)/python -m benchmarks.chaos --kills 100 --devices cpu --devices cpu:2
+
+# What docs/performance.md and docs/speed.md have tables of, as far as it fits on a machine without a GPU: a quarter of an
+# hour on idle cores. With DATA, the folder that holds cifar-10-batches-py, also the ratio of processes to threads.
+bench: $(VENV)/dev-ready
+	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.throughput --recipe fb_strong_reg --set gradient.block=32 --blocks 6
+	$(BIN)/python -m benchmarks.growth $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m benchmarks.watching
+	$(BIN)/python -m benchmarks.startup -n 5
 
 format: $(VENV)/dev-ready
 	$(BIN)/ruff format .

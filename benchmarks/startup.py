@@ -38,6 +38,11 @@ Bare().run()
 """
 CURVE = re.compile(b"\xe2[\xa0-\xa3][\x80-\xbf]")  # any braille character; no title or axis has one
 PAINT = re.compile("●".encode())
+FIRST_STEP = re.compile(rb"step +1/")
+OPTIMIZER = (
+    "import torch; torch.optim.SGD([torch.zeros(1)], lr=1.0)"  # which load torch's compiler, to keep clear of it
+)
+RUNS = 1000
 DEADLINE = 60.0
 
 
@@ -52,6 +57,7 @@ class Case:
 
 def cases(home: Path) -> list[Case]:
     fbmon = [sys.executable, "-m", "fbmon"]
+    first = [*fbmon, "run", "quickstart", "--no-ui"]
     watch, whole = [*fbmon, "watch", "synthetic"], f"finished.*{STEPS}/{STEPS}".encode()
     return [
         Case("python -c pass", [sys.executable, "-c", "pass"], None),
@@ -61,6 +67,10 @@ def cases(home: Path) -> list[Case]:
         Case(f"fbmon watch, {STEPS:,} steps of {METRICS} metrics, first paint", watch, PAINT),
         Case("the same, charts with curves", watch, CURVE),
         Case("the same, the whole journal", watch, re.compile(whole, re.DOTALL)),
+        Case(f"fbmon runs, over {RUNS:,} runs", [*fbmon, "runs", "--runs-dir", f"{home}/many"], None),
+        Case("python -c 'import torch'", [sys.executable, "-c", "import torch"], None),
+        Case("the same and what its optimizers load", [sys.executable, "-c", OPTIMIZER], None),
+        Case("fbmon run quickstart, first step told", [*first, "--runs-dir", f"{home}/first"], FIRST_STEP),
     ]
 
 
@@ -120,6 +130,8 @@ def main() -> None:
         home = Path(folder)
         env = install(home)
         write_run(home / "runs" / "synthetic-1", STEPS, METRICS)
+        for number in range(RUNS):
+            write_run(home / "many" / f"run-{number:04}", 10, 5)
         every = cases(home)
         taken: dict[str, list[float]] = {case.name: [] for case in every}
         for _ in range(starts + 1):

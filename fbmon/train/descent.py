@@ -55,14 +55,14 @@ class Descent:
         self._acc_mean = make_mean(accumulation, self._parameters, blocks, ranks)  # of gradients without penalty
         self._single = PlainMean(self._parameters, ranks)  # a single gradient is its own mean, and is always good
         smoothing, clip = recipe.loss.label_smoothing, recipe.clip
-        self._network = Network(
+        self.network = Network(
             model,
             make_batch,
             lambda logits, labels: smoothed_cross_entropy(logits, labels, smoothing),
             recipe.precision,
             clip.block_norm if clip else None,
         )
-        self._engine = make_engine(self._network, self._statistics, self.watch)
+        self._engine = make_engine(self.network, self._statistics, self.watch)
 
     def make_ready(self, blocks: Sequence[Tensor]) -> str:
         """Record what an engine has to record of updates by such blocks; what a user is told of the engine."""
@@ -141,5 +141,5 @@ class Descent:
         try:
             self._engine.begin(part)
         except CaptureError as error:
-            self._engine = Eager(self._network, self._statistics, self.watch, f"block by block: {error}")
+            self._engine = Eager(self.network, self._statistics, self.watch, f"block by block: {error}")
             self._engine.begin(part)

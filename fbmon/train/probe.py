@@ -54,7 +54,7 @@ class Probe:
         gradient = recipe.gradient.model_copy(update={"block": block})
         recipe = recipe.model_copy(update={"data": data, "gradient": gradient})
         torch.manual_seed(recipe.seed)
-        self._data = _random(shape, block * count, val_images, device)
+        self._data = random_data(shape, block * count, val_images, device)
         self._model = make_model(recipe.model, shape.channels, shape.classes, shape.side).to(device)
         set_precision_(self._model, recipe.precision)
         self._recipe = recipe
@@ -105,7 +105,7 @@ class Probe:
             self._told.append(event)
 
 
-def _random(shape: Shape, train: int, val: int, device: torch.device) -> DataSet:
+def random_data(shape: Shape, train: int, val: int, device: torch.device) -> DataSet:
     def images(count: int) -> Images:
         size = (count, shape.channels, shape.side, shape.side)
         pictures = torch.randint(0, 256, size, dtype=torch.uint8)

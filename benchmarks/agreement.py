@@ -1,0 +1,73 @@
+"""What a fast step costs in accuracy: loss curves side by side, and the penalty against float64."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from benchmarks.table import print_table
+from fbmon.recipe import Penalty, Recipe
+from fbmon.train.data import DataSet
+from fbmon.train.precision import Precision
+
+_IMAGES = 1024
+_SHOWN = (1, 2, 5, 10, 20, 30, 40, 50)  # steps
+
+
+def print_losses(recipe: Recipe, images: DataSet, ways: Sequence[str], steps: int) -> None:
+    """The training loss of the first steps on some images, without the warm-up, by each engine and precision."""
+    from benchmarks.gpu import engine, stepper_of
+
+    few = DataSet(images.train.first(_IMAGES), images.val, images.classes, images.scale, images.mean, images.std)
+    schedule = recipe.schedule.model_copy(update={"warmup": 2})
+    recipe = recipe.model_copy(update={"schedule": schedule})
+    curves: dict[str, list[float]] = {}
+    for way in ways:
+        name, precision = way.split()
+        with engine(name):
+            stepper = stepper_of(recipe, cast(Precision, precision), few)
+            stepper.plan()
+            curves[way] = [stepper.take_step(step).loss for step in range(1, steps + 1)]
+    first, shown = curves[ways[0]], [step for step in _SHOWN if step <= steps]
+    print(f"Training loss of {recipe.name} on {len(few.train):,} images, by step:\n")
+    rows = [
+        [way, *(f"{curve[step - 1]:.5f}" for step in shown), f"{_deviation(curve, first):.2g}"]
+        for way, curve in curves.items()
+    ]
+    print_table(["", *map(str, shown), "largest deviation"], rows)
+
+
+def print_penalties(recipe: Recipe, images: DataSet) -> None:
+    """The cosine between what the penalty adds to the gradient of the first block and the same in float64."""
+    from benchmarks.gpu import stepper_of
+
+    penalty = recipe.penalty or Penalty(strength=0.5)
+    numbers = torch.arange(min(recipe.gradient.block, len(images.train)), device=images.train.labels.device)
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+    precisions: tuple[Precision, ...] = ("float64", "float32", "tf32", "bfloat16")
+    for precision in precisions:
+        network = stepper_of(recipe, precision, images).descent.network
+        network.model.train()
+        plain, _ = network.block(numbers, 1, 0.8, _nothing)
+        penalized, _ = network.block(numbers, 1, 0.8, _nothing, penalty)
+        gradient = torch.cat([part.reshape(-1).double() for part in plain])
+        found[precision] = gradient, torch.cat([part.reshape(-1).double() for part in penalized]) - gradient
+    print(f"\nOne block of {len(numbers)} at the first weights of {recipe.name}, cosine to float64:\n")
+    rows = [
+        [precision, *(f"{_cosine(one, other):.4f}" for one, other in zip(pair, found["float64"], strict=True))]
+        for precision, pair in found.items()
+    ]
+    print_table(["", "gradient", "penalty"], rows)
+
+
+def _deviation(curve: Sequence[float], first: Sequence[float]) -> float:
+    return max(abs(one - other) / abs(other) for one, other in zip(curve, first, strict=True))
+
+
+def _cosine(one: Tensor, other: Tensor) -> float:
+    return float(torch.dot(one, other) / (one.norm() * other.norm()))
+
+
+def _nothing() -> None:
+    pass

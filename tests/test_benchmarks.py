@@ -1,0 +1,38 @@
+"""The benchmarks that wait for a GPU do their whole work on the CPU, on tiny sizes."""
+
+import gzip
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.shell import environment
+
+
+def test_the_benchmark_for_gpus_checks_times_and_profiles_every_engine(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--quick", "--recipe", "fb_regularized"]
+    said = subprocess.run(
+        [*command, "--minutes", "3", "--seconds", "0.1"],
+        env=environment(tmp_path), capture_output=True, text=True, timeout=300, check=True,
+    ).stdout  # fmt: skip
+    rows = {cells[0]: cells[1:] for line in said.splitlines() if (cells := line.strip("| ").split(" | "))}
+    assert rows["lanes:4 tf32"] == rows["eager float32"], "on a CPU lanes have the bits of the plain engine"
+    assert rows["float64"] == ["1.0000", "1.0000"]
+    for name in ("textbook: TF32, torchvision in a DataLoader", "TF32", "TF32, 4 lanes", "bfloat16, 8 lanes"):
+        assert float(rows[name][0]) > 0, name
+    assert re.search(r"A step of 96 images by 1 CPU thread, 4 lanes, bfloat16: \d", said)
+
+
+def test_a_recipe_is_trained_in_slices_that_stop_in_time(tmp_path: Path, tiny: Path) -> None:
+    """The first slice is over before the run; the second goes on to its end."""
+    told = []
+    for minutes in ("0.6", "3"):
+        command = [sys.executable, "-m", "benchmarks.slices", "--recipe", str(tiny), "--minutes", minutes]
+        command += ["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--set=steps=1000"]
+        subprocess.run(command, env=environment(tmp_path / "runs"), capture_output=True, timeout=240, check=True)
+        lines = gzip.decompress((tmp_path / "out" / "journal.jsonl.gz").read_bytes()).splitlines()
+        told.append([json.loads(line) for line in lines])
+    assert [events[-1]["state"] for events in told] == ["preempted", "finished"]
+    assert told[1][-1]["step"] == 1000
+    assert any(event["kind"] == "RunResumed" for event in told[1])
