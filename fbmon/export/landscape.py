@@ -5,6 +5,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from fbmon.export import picture
 from fbmon.export.heat import heat
 from fbmon.export.panels import Line, Panel
@@ -54,6 +56,7 @@ def _panel(seen: Sequence[Seen], value: Value, title: str) -> Panel:
     lines, ends = [], [0.0]
     for one in seen:
         found = profile(one.known, one.points, value)
-        lines.append(Line(one.label, found.at, found.mean, (found.low, found.high)))
+        here = float(found.mean[np.argmin(np.abs(found.at))])
+        lines.append(Line(one.label, found.at, found.mean, (found.low, found.high), here))
         ends += [float(found.at[0]), float(found.at[-1])]
     return Panel(title, tuple(lines), x_range=(min(ends), max(ends)))
