@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector
 
 from fbmon import metrics, recipe
+from fbmon.errors import NonFiniteError
 from fbmon.events import Analysed, Event, StepTaken
 from fbmon.recipe import Model, Recipe
 from fbmon.stability import stability_limit
@@ -143,6 +144,22 @@ def losses(events: list[Event]) -> list[float | None]:
     return [event.values["loss"] for event in events if isinstance(event, StepTaken)]
 
 
+def test_where_the_loss_is_not_finite_the_sharpness_is_unknown_and_the_run_ends_as_it_would_without(
+    tiny: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "wild.toml"
+    path.write_text(tiny.read_text().replace("[clip]\nnorm = 1.0\n", "") + ANALYSIS)
+    wanted = recipe.load(path, ["optimizer.lr=1e30", "schedule.warmup=0", "analysis.sharpness_every=1"])
+    events: list[Event] = []
+    with pytest.raises(NonFiniteError):
+        train(wanted, "cpu", None, tmp_path / "wild", events.append, lambda: None)
+    told = [
+        event.values["sharpness"] for event in events if isinstance(event, Analysed) and "sharpness" in event.values
+    ]
+    assert told[0] is not None
+    assert told[-1] is None
+
+
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -151,6 +168,7 @@ import torch
 import torch.distributed as dist
 
 from fbmon import recipe
+from fbmon.errors import NonFiniteError
 from fbmon.events import Analysed
 from fbmon.train.distribute import Ranks
 from fbmon.train.loop import train
