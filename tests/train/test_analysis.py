@@ -13,7 +13,7 @@ from torch.nn.utils import parameters_to_vector
 
 from fbmon import metrics, recipe
 from fbmon.errors import NonFiniteError
-from fbmon.events import Analysed, Event, StepTaken
+from fbmon.events import Analysed, CommandTaken, Event, ProgressMade, StepTaken
 from fbmon.recipe import Model, Recipe
 from fbmon.stability import stability_limit
 from fbmon.train.hessian import Hessian
@@ -142,6 +142,31 @@ def test_a_run_with_analysis_has_the_bits_of_one_without_and_tells_all_that_is_d
 
 def losses(events: list[Event]) -> list[float | None]:
     return [event.values["loss"] for event in events if isinstance(event, StepTaken)]
+
+
+def test_a_run_stopped_in_the_middle_of_an_analysis_and_resumed_tells_what_one_does_that_was_left_alone(
+    runs: Callable[[str, str], tuple[Recipe, list[Event], bytes]], tmp_path: Path
+) -> None:
+    wanted, whole, tensors = runs("whole", ANALYSIS)
+    events: list[Event] = []
+    moment = ProgressMade("analysing", 3, 5, 24)
+
+    def stop() -> CommandTaken | None:
+        return CommandTaken("stop", "the test") if events[-1] == moment else None
+
+    assert train(wanted, "cpu", None, tmp_path / "again", events.append, stop) == "stopped"
+    assert max(event.step for event in events if isinstance(event, StepTaken)) == 2
+    train(wanted, "cpu", None, tmp_path / "again", events.append, lambda: None, resume=True)
+    assert (tmp_path / "again" / "step-00000006" / "tensors.safetensors").read_bytes() == tensors
+    again, alone = values(events), values(whole)
+    assert alone.pop((3, "gradient_cosine")), "the gradient of step 2 is not kept"
+    assert again == alone
+
+
+def values(events: list[Event]) -> dict[tuple[int, str], float | None]:
+    """Everything that analyses have told, by step and name."""
+    told = (event for event in events if isinstance(event, Analysed))
+    return {(event.step, name): value for event in told for name, value in event.values.items()}
 
 
 def test_where_the_loss_is_not_finite_the_sharpness_is_unknown_and_the_run_ends_as_it_would_without(
