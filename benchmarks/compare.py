@@ -10,6 +10,7 @@ The runs are copies of ten different ones; their recipes differ in seed and lear
 
 import argparse
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -21,6 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.startup import CURVE, Case, install
+from benchmarks.startup import measure as until_seen
 from fbmon import folder as folders
 from fbmon import recipe as recipes
 from fbmon import summary
@@ -31,6 +34,7 @@ from fbmon.metrics import STEP
 
 DIFFERENT = 10
 COUNTS = (10, 100, 1000)
+OVERLAID = 20
 
 
 def events(seed: int, steps: int) -> Iterator[Event]:
@@ -100,6 +104,19 @@ def main() -> None:
             print(_row(f"fbmon {command}, as runs leave them", arguments, _over(Path(home), command)), flush=True)
         over = _over(Path(home), "compare")
         print(_row("fbmon compare, without summaries", arguments, over, lambda: forget(Path(home))), flush=True)
+        print(f"\n| fbmon compare in a terminal, of {OVERLAID} runs | |\n|---|---|", flush=True)
+        over(min(OVERLAID, arguments.runs))
+        print_overlay(Path(home), arguments.repeat)
+
+
+def print_overlay(home: Path, repeat: int) -> None:
+    """How long it takes from the command in a terminal of 160x48 to curves on the screen."""
+    (home / "installed").mkdir()
+    env = install(home / "installed") | {"FBMON_RUNS": str(home / "part")}
+    for title, seen in (("the first curve", CURVE), ("all curves", re.compile(rb"\d+ drawn"))):
+        case = Case(title, [sys.executable, "-m", "fbmon", "compare"], seen)
+        taken = sorted(until_seen(case, home, env) for _ in range(repeat + 1))[:-1]  # the first fills the caches
+        print(f"| {title} | {statistics.median(taken):.2f} s ({taken[0]:.2f} to {taken[-1]:.2f}, n={repeat}) |")
 
 
 def forget(home: Path) -> None:

@@ -1,6 +1,7 @@
-"""Takes a picture of the monitor: `python docs/picture.py RUN OUT.svg --size 120x40 --at-step 120 --press c z`.
+"""Takes a picture of a screen: `python docs/picture.py RUN OUT.svg --size 120x40 --at-step 120 --press c z`.
 
-Attaches to a real run, live or ended, as `fbmon watch` does, waits for the step, presses keys, saves the screen as SVG.
+Attaches to a real run, live or ended, as `fbmon watch` does, waits for the step, presses keys, saves the screen as SVG;
+with --compare shows the runs that RUN means in a query, as `fbmon compare` does.
 """
 
 import argparse
@@ -8,9 +9,13 @@ import asyncio
 import re
 from pathlib import Path
 
+from fbmon.compare import select
+from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for
+from fbmon.compare.sheet import Sheet
 from fbmon.folder import find
 from fbmon.launch import attach
 from fbmon.ui.app import MonitorApp
+from fbmon.ui.compare.app import CompareApp
 
 
 async def take(app: MonitorApp, size: tuple[int, int], step: int, keys: list[str]) -> str:
@@ -22,6 +27,15 @@ async def take(app: MonitorApp, size: tuple[int, int], step: int, keys: list[str
         await pilot.press(*keys)
         await pilot.pause(0.5)
         return app.export_screenshot(title="fbmon watch")
+
+
+async def take_comparison(app: CompareApp, size: tuple[int, int], keys: list[str]) -> str:
+    """The screen as SVG as soon as all curves are drawn and the keys are pressed."""
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(2.0)
+        await pilot.press(*keys)
+        await pilot.pause(1.0)
+        return app.export_screenshot(title="fbmon compare")
 
 
 def without_downloads(svg: str) -> str:
@@ -37,11 +51,17 @@ def main() -> None:
     parser.add_argument("--size", default="120x40")
     parser.add_argument("--at-step", type=int, default=1_000_000_000)
     parser.add_argument("--press", nargs="*", default=[], help="keys, as Textual names them")
+    parser.add_argument("--compare", action="store_true")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     arguments = parser.parse_args()
     columns, rows = map(int, arguments.size.split("x"))
-    app = MonitorApp(attach(find(arguments.runs_dir, arguments.run)))
-    svg = asyncio.run(take(app, (columns, rows), arguments.at_step, arguments.press))
+    if arguments.compare:
+        runs = select(arguments.runs_dir, arguments.run.split())
+        sheet = Sheet(runs, columns_for(runs, None, DEFAULT_COLUMNS, with_settings=True))
+        svg = asyncio.run(take_comparison(CompareApp(sheet), (columns, rows), arguments.press))
+    else:
+        app = MonitorApp(attach(find(arguments.runs_dir, arguments.run)))
+        svg = asyncio.run(take(app, (columns, rows), arguments.at_step, arguments.press))
     arguments.out.write_text(without_downloads(svg))
 
 

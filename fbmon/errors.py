@@ -5,6 +5,7 @@ FbmonError            something went wrong that the user can read about (exit co
 │   └── RecipeError   a faulty recipe; one line per fault (2)
 ├── DataError         a data set is missing or damaged (1)
 ├── NonFiniteError    a loss or gradient that is not a number (3)
+├── DivergenceError   a loss far above its start for many steps, where the recipe stops by that (3)
 ├── RankLostError     another process of the training is gone (4)
 │   └── StallError    another process of the training answers no more (5)
 ├── ReplicaError      the processes of the training no longer have the same weights (1)
@@ -55,6 +56,12 @@ class DataError(FbmonError):
 
 class NonFiniteError(FbmonError):
     """A loss or a gradient that is infinite or not a number; the weights are those of the last good step."""
+
+    exit_code = Exit.DIVERGED
+
+
+class DivergenceError(FbmonError):
+    """A loss that has been far above its start for many steps, in a run that is to stop by it."""
 
     exit_code = Exit.DIVERGED
 

@@ -43,6 +43,15 @@ class RunResumed(Fact, frozen=True):
     pid: int
 
 
+class RunRestarted(Fact, frozen=True):
+    """A process of the training died or was stuck, and all of them are started once more, as the recipe allows."""
+
+    step: int  # the last one that was told of
+    reason: str
+    number: int  # of this restart
+    at_most: int
+
+
 class PhaseEntered(Fact, frozen=True):
     """What the trainer is doing now."""
 
@@ -63,6 +72,9 @@ class TrainingStarted(Fact, frozen=True):
     target_val_accuracy: float | None = None
     target_source: str = ""
     validation_every: int = 0  # steps; 0: not told
+    hosts: list[str] = []  # of each rank, where they are on several
+    flop_per_step: float | None = None  # multiplications and additions of convolutions and products, penalty included
+    attainable_flops: float | None = None  # a second, of all devices together, as matrix products were measured
 
 
 class ProgressMade(Fact, frozen=True):
@@ -81,10 +93,14 @@ class PassRepeated(Fact, frozen=True):
 
 
 class StepTaken(Fact, frozen=True):
-    """One update of the weights; `step` counts from 1, `values` has names of `metrics.STEP`."""
+    """One update of the weights; `step` counts from 1.
+
+    `values` has names of `metrics.STEP` and, where several ranks share the step, of `metrics.OF_RANKS`.
+    """
 
     step: int
     values: dict[str, float | None]
+    rank_seconds: list[float] = []  # of several ranks, how long each one computed: without waiting for the others
 
 
 class GradientClipped(Fact, frozen=True):
@@ -144,6 +160,15 @@ class NonFiniteFound(Fact, frozen=True):
     names: list[str]
 
 
+class DivergenceFound(Fact, frozen=True):
+    """The loss of this step is the last of `steps` in a row that were far above that of the first step."""
+
+    step: int
+    loss: float
+    start_loss: float
+    steps: int
+
+
 class CommandTaken(Fact, frozen=True):
     """A command from a screen, a shell or a signal has reached the trainer."""
 
@@ -176,6 +201,7 @@ class RunEnded(Fact, frozen=True):
 Event = (
     RunStarted
     | RunResumed
+    | RunRestarted
     | PhaseEntered
     | TrainingStarted
     | ProgressMade
@@ -188,6 +214,7 @@ Event = (
     | CheckpointFailed
     | StateRestored
     | NonFiniteFound
+    | DivergenceFound
     | CommandTaken
     | DeviceSampled
     | RunEnded

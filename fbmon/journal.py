@@ -112,14 +112,14 @@ class Tail:
 
         With `most`, as many whole lines as fit in that many bytes, but at least one.
         """
-        text = self._whole_lines(most)
-        self.offset += len(text)
+        text = self.read_lines(most)
         lines = [line for line in text.split(b"\n") if line]
         events = [event for event in map(unseal, lines) if event is not None]
         self.damaged += len(lines) - len(events)
         return events
 
-    def _whole_lines(self, most: int | None) -> bytes:
+    def read_lines(self, most: int | None = None) -> bytes:
+        """The same lines as they are written, for who reads many at once; damaged ones are among them."""
         # Opened anew each time: over NFS only an open sees what another host has written.
         try:
             with self._path.open("rb") as file:
@@ -128,9 +128,10 @@ class Tail:
                 text = file.read(available if most is None else min(most, available))
                 while (end := text.rfind(b"\n") + 1) == 0 and len(text) < available:
                     text += file.read(len(text))
-        except FileNotFoundError:
+        except OSError:  # gone, not ours to read, or no file at all
             return b""
         self.unread = available - len(text)
+        self.offset += end
         return text[:end]
 
 
@@ -140,7 +141,7 @@ def last_event(path: Path) -> Event | None:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _LAST_LINE_WITHIN))
             lines = file.read().split(b"\n")
-    except FileNotFoundError:
+    except OSError:
         return None
     return next((event for line in reversed(lines) if (event := unseal(line)) is not None), None)
 

@@ -14,6 +14,7 @@ from fbmon.events import (
     CheckpointSaved,
     CommandTaken,
     DeviceSampled,
+    DivergenceFound,
     Event,
     GradientClipped,
     NonFiniteFound,
@@ -21,6 +22,7 @@ from fbmon.events import (
     PhaseEntered,
     ProgressMade,
     RunEnded,
+    RunRestarted,
     RunResumed,
     RunStarted,
     StateRestored,
@@ -55,6 +57,7 @@ class Store:
     step: int = 0
     elapsed: float = 0.0  # of the newest event
     latest: dict[str, float | None] = field(default_factory=dict)
+    rank_seconds: list[float] = field(default_factory=list)  # of the newest step, where several ranks shared it
     series: dict[str, Series] = field(default_factory=dict)
     clipped: Series = field(default_factory=Series)  # the clipped steps and their norms
     devices: dict[str, DeviceSampled] = field(default_factory=dict)
@@ -65,6 +68,7 @@ class Store:
     ended: RunEnded | None = None
     repeats: list[int] = field(default_factory=list)  # steps whose pass over the data was repeated
     clocks: list[tuple[float, float]] = field(default_factory=list)  # from when on, how far 1970 is behind `elapsed`
+    _checkpoint_asked: bool = False  # by the user, and not yet saved
     _clipped_step: int = 0  # the last one, with its norm
     _clipped_norm: float = 0.0
     _replay: Replay = field(default_factory=Replay)
@@ -131,6 +135,9 @@ class Store:
                 self.began = event
             case RunResumed():
                 self.ended, self.progress, self.phase = None, None, "starting the trainer"
+            case RunRestarted(step=step, reason=reason, number=number, at_most=at_most):
+                self.progress, self.phase = None, "starting the trainer"
+                self._note(event, step, "error", f"{reason}; restart {number} of at most {at_most}", "resume")
             case PhaseEntered(phase=phase):
                 self.phase = phase
             case TrainingStarted():
@@ -150,7 +157,9 @@ class Store:
                 self._edge.analysed(event)
                 self._stall.rest(event)  # an analysis takes the time of many steps
             case CheckpointSaved(step=step):
-                self._note(event, step, "info", f"checkpoint of step {step} saved", "checkpoint")
+                level: Level = "good" if self._checkpoint_asked else "info"
+                self._checkpoint_asked = False
+                self._note(event, step, level, f"checkpoint of step {step} saved", "checkpoint")
             case CheckpointFailed(step=step, reason=reason):
                 words = f"step {step} could not be saved: {reason}; it is tried again"
                 self._note(event, step, "error", words, "checkpoint")
@@ -158,7 +167,10 @@ class Store:
                 self._restored(event)
             case NonFiniteFound(step=step, names=names):
                 self._note(event, step, "error", f"not finite at step {step}: {', '.join(names)}", "nonfinite")
+            case DivergenceFound(step=step):
+                self._note(event, step, "error", _diverging(event), "divergence")
             case CommandTaken(command=command, source=source):
+                self._checkpoint_asked = self._checkpoint_asked or command == "checkpoint"
                 self.paused = (self.paused or command == "pause") and command != "resume"
                 if command == "resume":
                     self._pace.clear()  # the pause is no measure of what is to come
@@ -184,8 +196,9 @@ class Store:
             curves.clear()
             curves.update({name: series for name, series in kept.items() if len(series)})
         self.clipped = self.clipped.until(event.step)
+        self.repeats = [step for step in self.repeats if step <= event.step]
         self.latest = {name: series.last() for name, series in self.series.items()}
-        self.step, self._clipped_step = event.step, 0
+        self.step, self._clipped_step, self.rank_seconds = event.step, 0, []
         self._pace.clear()
         self._clipping.restored()
         self._edge.restored()
@@ -201,6 +214,7 @@ class Store:
 
     def _step_taken(self, event: StepTaken) -> None:
         self.step = event.step
+        self.rank_seconds = event.rank_seconds
         self._pace.append((event.step, event.elapsed))
         self._record(event)
         norm = self._clipped_norm if self._clipped_step == event.step else None
@@ -253,6 +267,12 @@ class Store:
 
     def _note(self, event: Event, step: int, level: Level, text: str, kind: Kind) -> None:
         self._notes.append(Note(step, event.elapsed, level, text, kind))
+
+
+def _diverging(event: DivergenceFound) -> str:
+    loss, start = metrics.show("loss", event.loss), metrics.show("loss", event.start_loss)
+    times = event.loss / event.start_loss if event.start_loss else math.inf
+    return f"diverging: loss {loss}, {times:,.0f} times that of the first step ({start}), for {event.steps} steps"
 
 
 def _best(accuracies: Series) -> Best | None:

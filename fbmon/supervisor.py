@@ -2,17 +2,18 @@
 
 import argparse
 import os
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 
+from fbmon import recipe as recipes
 from fbmon import summary
 from fbmon.crew import devices as device_names
+from fbmon.crew.loss import Loss
 from fbmon.crew.processes import Crew
+from fbmon.crew.signals import Signals
 from fbmon.errors import Exit
-from fbmon.events import Event, RunEnded
+from fbmon.events import Event, RunEnded, RunRestarted
 from fbmon.folder import SIGNALS, RunFolder
 from fbmon.journal import Journal, last_event
 from fbmon.telemetry import Sampler
@@ -35,26 +36,70 @@ def supervise(folder: RunFolder, queue: int | None) -> int:
     meta = folder.read_meta()
     names = device_names.expand(meta.devices if meta else "auto", os.environ)
     environment = device_names.prepare(_environment(), names)
-    before = last_event(folder.journal)  # the last word of an earlier attempt is not that of this one
-    crew = Crew(folder.path, names, queue, environment, meta.stall_seconds if meta else None)
-    hurried = _forward_signals(crew)
-    _watch(crew, folder, Sampler(",".join(dict.fromkeys(names)), environment))
+    crew = Crew(folder.path, names, environment, meta.stall_seconds if meta else None)
+    sampler = Sampler(",".join(dict.fromkeys(names)), environment)
+    before = last_event(folder.journal)  # the last word of an earlier start is not that of this one
+    signals = Signals(crew, SIGNALS)
+    _run(crew, queue, signals, folder, sampler)
+    restarts = 0
+    while not _told(folder, before) and not signals.taken and _may_restart(crew.account(), folder, restarts):
+        restarts += 1
+        _run(crew, None, signals, folder, sampler)
     crew.close()
-    ended = _ended(folder, crew, before, hurried=bool(hurried))
+    ended = _told(folder, before) or _last_word(crew, folder, restarts, hurried=signals.hurried)
     summary.write(folder)  # so that no table ever has to read the whole journal
     return ended.exit_code
 
 
-def _ended(folder: RunFolder, crew: Crew, before: Event | None, *, hurried: bool) -> RunEnded:
-    """The last word: the trainer's own if it had one, else the supervisor's, which is written down here."""
+def _run(crew: Crew, queue: int | None, signals: Signals, folder: RunFolder, sampler: Sampler) -> None:
+    """One start of all ranks, and all that comes of it."""
+    crew.start(queue)
+    with signals.heard():
+        _watch(crew, folder, sampler)
+
+
+def _told(folder: RunFolder, before: Event | None) -> RunEnded | None:
+    """The trainer's own last word, if it had one."""
     last = last_event(folder.journal)
-    if isinstance(last, RunEnded) and last != before:
-        return last
-    journal = Journal(folder.journal)
-    ended = _last_word(crew, last, hurried=hurried)
-    journal.append(ended)
-    journal.close()
+    return last if isinstance(last, RunEnded) and last != before else None
+
+
+def _may_restart(loss: Loss, folder: RunFolder, restarts: int) -> bool:
+    """Whether the ranks are to be started once more, as the recipe allows for accidents; tells it."""
+    if not loss.is_accident:
+        return False
+    at_most = recipes.load(folder.resolved).restart.at_most
+    if restarts >= at_most:
+        return False
+    _tell(folder, RunRestarted(_step(folder), loss.reason, restarts + 1, at_most))
+    return True
+
+
+def _last_word(crew: Crew, folder: RunFolder, restarts: int, *, hurried: bool) -> RunEnded:
+    """The supervisor's, where the trainer has had none."""
+    step = _step(folder)
+    if hurried:
+        ended = RunEnded("stopped", Exit.STOPPED, step, "at once, by a second Ctrl-C; nothing was saved")
+    else:
+        loss = crew.account()
+        after = f", after {restarts} restart{'s'[: restarts > 1]}" if restarts else ""
+        ended = RunEnded(
+            "killed" if loss.was_killed else "failed", loss.exit_code, step, loss.reason + after, loss.hint
+        )
+    _tell(folder, ended)
     return ended
+
+
+def _step(folder: RunFolder) -> int:
+    """The step that the journal last spoke of."""
+    return getattr(last_event(folder.journal), "step", 0)
+
+
+def _tell(folder: RunFolder, event: Event) -> None:
+    """Write to the journal, now that no rank does."""
+    journal = Journal(folder.journal)
+    journal.append(event)
+    journal.close()
 
 
 def _environment() -> dict[str, str]:
@@ -70,27 +115,6 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def _forward_signals(crew: Crew) -> list[int]:
-    """Pass signals on to rank 0; a second SIGINT ends all ranks at once and is noted in the list returned."""
-    hurried: list[int] = []
-    interrupts: list[int] = []
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
-            interrupts.append(number)
-        if len(interrupts) > 1:
-            hurried.append(number)
-            crew.kill()
-        else:
-            crew.first.send_signal(number)
-
-    for number in SIGNALS:
-        signal.signal(number, forward)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    return hurried
-
-
 def _watch(crew: Crew, folder: RunFolder, sampler: Sampler) -> None:
     telemetry = Journal(folder.telemetry)
     due = time.monotonic()
@@ -101,14 +125,6 @@ def _watch(crew: Crew, folder: RunFolder, sampler: Sampler) -> None:
                 telemetry.append(sampled)
         time.sleep(_LOOK_SECONDS)
     telemetry.close()
-
-
-def _last_word(crew: Crew, last: Event | None, *, hurried: bool) -> RunEnded:
-    step = getattr(last, "step", 0)
-    if hurried:
-        return RunEnded("stopped", Exit.STOPPED, step, "at once, by a second Ctrl-C; nothing was saved")
-    loss = crew.account()
-    return RunEnded("killed" if loss.was_killed else "failed", loss.exit_code, step, loss.reason, loss.hint)
 
 
 if __name__ == "__main__":

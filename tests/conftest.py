@@ -1,5 +1,6 @@
 """What many tests need: a recipe of a second, a folder whose runs end with the test, and finished runs."""
 
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,6 +54,15 @@ class Ended:
 
     folder: RunFolder
     said: "subprocess.CompletedProcess[str]"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_have_their_effect() -> None:
+    """A job in the background of a script is started with these ignored, and so would be all that the tests start."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture

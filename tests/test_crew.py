@@ -1,10 +1,13 @@
 """Who takes part in a training: devices, places in the jobs of others, and whether all still move."""
 
+import signal
+
 import pytest
 
 from fbmon.crew import beats
 from fbmon.crew.beats import Doing
 from fbmon.crew.devices import expand, parse
+from fbmon.crew.loss import explain
 from fbmon.crew.seat import Job, Seat, first_host, job_of, job_seat
 from fbmon.crew.stall import StallWatch
 from fbmon.errors import UsageError
@@ -137,3 +140,11 @@ def test_where_all_wait_for_each_other_all_are_named() -> None:
     watch = StallWatch(5)
     now, count = moving(watch, every=0.1, blocks=5)
     assert wait(watch, now, 6, [(count, WAITS), (count, WAITS)]) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("code", "is_accident"), [(-signal.SIGKILL, True), (1, True), (0, False), (2, False), (3, False), (6, False)]
+)
+def test_only_accidents_are_worth_a_restart(code: int, is_accident: bool) -> None:
+    """Not a recipe that is faulty, a run that is not finite, or a disk that is full."""
+    assert explain("rank 1", code).is_accident == is_accident

@@ -44,6 +44,7 @@ def imported(home: Path, statement: str, *arguments: str) -> set[str]:
         ["export", "--to", "html"],
         ["plan", "--help"],
         ["reproduce"],
+        ["doctor", "--help"],
         ["landscape", "--help"],
         ["flatness", "--help"],
         ["verify", "--help"],
@@ -79,6 +80,11 @@ def test_watching_a_run_in_plain_lines_imports_neither_torch_nor_textual(
 
 def test_the_screen_does_not_import_torch(tmp_path: Path) -> None:
     assert imported(tmp_path, "import fbmon.ui.app").isdisjoint({"torch", "torchvision"})
+
+
+def test_the_doctor_asks_torch_in_a_process_of_its_own(tmp_path: Path) -> None:
+    statement = "import fbmon.cli; from fbmon.doctor import examine, gpus, login, torch"
+    assert imported(tmp_path, statement).isdisjoint({"torch", "torchvision", "textual"})
 
 
 def test_importing_fbmon_imports_nothing_heavy(tmp_path: Path) -> None:

@@ -112,6 +112,10 @@ def test_what_is_not_written_has_its_default(tmp_path: Path) -> None:
         "validation.every": 100,
         "checkpoint.seconds": 60.0,
         "checkpoint.keep": 2,
+        "divergence.stop": False,
+        "divergence.factor": 4.0,
+        "divergence.steps": 20,
+        "restart.at_most": 0,
     }
 
 

@@ -11,12 +11,14 @@ from fbmon.events import (
     CheckpointSaved,
     CommandTaken,
     DeviceSampled,
+    DivergenceFound,
     Event,
     GradientClipped,
     NonFiniteFound,
     PhaseEntered,
     ProgressMade,
     RunEnded,
+    RunRestarted,
     RunResumed,
     RunStarted,
     State,
@@ -132,6 +134,18 @@ def test_a_loss_that_is_not_finite_is_noted_by_its_names() -> None:
     store = told(step(1), NonFiniteFound(step=2, names=["loss", "grad_norm"], elapsed=3.5))
     assert store.notes == [Note(2, 3.5, "error", "not finite at step 2: loss, grad_norm", "nonfinite")]
     assert store.step == 1
+
+
+def test_a_divergence_is_noted_with_how_far_and_how_long() -> None:
+    store = told(step(1), DivergenceFound(step=40, loss=11.5, start_loss=2.3, steps=20, elapsed=3.5))
+    text = "diverging: loss 11.5000, 5 times that of the first step (2.3000), for 20 steps"
+    assert store.notes == [Note(40, 3.5, "error", text, "divergence")]
+
+
+def test_a_restart_is_noted_with_its_reason_and_how_many_there_may_be() -> None:
+    store = told(step(1), RunRestarted(step=1, reason="rank 1 (cpu) was killed", number=1, at_most=3, elapsed=3.5))
+    text = "rank 1 (cpu) was killed; restart 1 of at most 3"
+    assert (store.notes, store.phase) == ([Note(1, 3.5, "error", text, "resume")], "starting the trainer")
 
 
 def resumed(at: int, *events: Event, damaged: list[int] | None = None) -> list[Event]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fbmon import summary
 from fbmon.compare.many import read_all
-from fbmon.events import CommandTaken, Event, NonFiniteFound, PhaseEntered, StepTaken
+from fbmon.events import CommandTaken, Event, NonFiniteFound, PhaseEntered, RunResumed, StepTaken
 from fbmon.folder import RunFolder
 from fbmon.journal import unseal
 from fbmon.store import Store
@@ -98,6 +98,12 @@ def test_in_whatever_stretches_a_growing_journal_is_read_it_comes_to_what_the_st
         assert set(kept) <= set(known)
         assert (told.count, told.final, list(told.recent)) == (len(kept), series.last(), kept[-10:])
         assert (told.lowest, told.highest) == (min(kept, default=None), max(kept, default=None))
+
+
+def test_a_run_that_goes_on_has_neither_ended_nor_paused(tmp_path: Path) -> None:
+    before = [*story(state="stopped"), CommandTaken("pause", "a shell")]
+    told = summary.read(write_run(tmp_path, "run", [*before, RunResumed("1", 8)]))
+    assert (told.ended, told.last_command) == (None, None)
 
 
 def test_a_long_journal_is_read_once_and_then_believed_by_its_size_and_time(folder: RunFolder) -> None:

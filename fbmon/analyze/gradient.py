@@ -10,7 +10,7 @@ from fbmon.folder import RunFolder
 from fbmon.minimum.record import path_of
 from fbmon.recipe import Recipe
 from fbmon.schedule import learning_rate
-from fbmon.train.blocks import batch, blocks
+from fbmon.train.blocks import Batch, batch, blocks
 from fbmon.train.descent import Descent, Work
 from fbmon.train.distribute import ALONE, Ranks
 
@@ -28,10 +28,14 @@ def gradient_after(
     where, following = data.train.labels.device, step + 1
     dtype = next(model.parameters()).dtype
     numbers = blocks(len(data.train), recipe.data, recipe.gradient, recipe.seed, following, where)
-    descent = Descent(recipe, model, len(numbers), ranks)
+
+    def make_batch(some: Tensor, at: int | Tensor) -> Batch:
+        return batch(data, recipe.data, some, recipe.seed, at, dtype)
+
+    descent = Descent(recipe, model, len(numbers), make_batch, ranks)
     work = Work(
         numbers[::-1] if backwards else numbers,
-        lambda some: batch(data, recipe.data, some, recipe.seed, following, dtype),
+        following,
         learning_rate(step, recipe.schedule, recipe.optimizer.lr),
         lambda _: None,
         lambda: None,

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from typing import NamedTuple
-from unicodedata import category, combining, east_asian_width
+from unicodedata import category, combining
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 
 Codes = NDArray[np.uint32]
 Cells = NDArray[np.bool_]
@@ -82,6 +83,6 @@ def one_cell_each(text: str) -> str:
 def _one_cell(character: str) -> str:
     if character == " ":
         return character
-    wide = east_asian_width(character) in "WF"
     unseen = category(character)[0] in "CZM" or combining(character)
-    return "?" if wide or unseen else character
+    # By Rich, which lays the rows out: Python's own table is as old as Python, and widths change with Unicode.
+    return "?" if unseen or cell_len(character) != 1 else character

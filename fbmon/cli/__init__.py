@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fbmon.cli.compare import compare
+from fbmon.cli.doctor import doctor
 from fbmon.cli.export import export
 from fbmon.cli.flatness import flatness
 from fbmon.cli.landscape import landscape
@@ -25,7 +26,7 @@ from fbmon.errors import FbmonError
 
 app = typer.Typer(
     help="Train a network without stochasticity, and watch it live in a terminal.",
-    epilog="Exit codes: 0 finished, 1 failed, 2 wrong usage or recipe, 3 not finite, 4 trainer lost, "
+    epilog="Exit codes: 0 finished, 1 failed, 2 wrong usage or recipe, 3 not finite or diverged, 4 trainer lost, "
     "5 trainer stuck, 6 not saved, 75 preempted and saved, 130 stopped and saved.",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
@@ -43,6 +44,7 @@ app.command(cls=QueryCommand)(landscape)
 app.command(cls=QueryCommand)(flatness)
 app.command()(verify)
 app.command()(reproduce)
+app.command()(doctor)
 app.add_typer(recipe_commands, name="recipe")
 
 

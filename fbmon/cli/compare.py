@@ -1,28 +1,24 @@
 """`fbmon compare`: runs side by side."""
 
-from typing import Annotated
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fbmon.cli.complete import column_names
-from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Columns, Form, RunsDir, Sort, Ui, choose_ui, unfolded
 from fbmon.cli.output import print_json
-from fbmon.cli.tables import (
-    Columns,
-    Csv,
-    Latex,
-    Markdown,
-    Runs,
-    Sort,
-    choose_format,
-    chosen_runs,
-    no_run_message,
-    print_groups_json,
-    print_table,
-)
+from fbmon.cli.tables import Runs, chosen_runs, no_run_message, print_groups_json, print_table
 from fbmon.errors import UsageError
 
+if TYPE_CHECKING:
+    from fbmon.compare import Run
+    from fbmon.compare.facts import Field
+    from fbmon.compare.sheet import Sheet
 
+
+@unfolded
 def compare(
     runs: Runs = None,
     columns: Columns = None,
@@ -31,23 +27,24 @@ def compare(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="One row for all runs alike in it, as recipe: mean ± sd over n finished ones.",
+            help="One row for all runs alike in it, as recipe or variant: mean ± sd over n finished ones.",
             autocompletion=column_names,
         ),
     ] = None,
     only_changed: Annotated[
         bool, typer.Option("--only-changed", help="Leave out columns that say the same of all runs.")
     ] = False,
-    json: Json = False,
-    csv: Csv = False,
-    markdown: Markdown = False,
-    latex: Latex = False,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Print the table, in a terminal too.")] = False,
+    *,
+    form: Form,
     list_columns: Annotated[
         bool, typer.Option("--list-columns", help="Name everything that columns, sorting and queries know, and leave.")
     ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> None:
     """Put runs side by side: final and best values beside the reported ones, and the settings in which they differ.
+
+    In a terminal a screen with their curves over one another; in a pipe, or with --no-ui, the table.
 
     \b
     Examples:
@@ -58,27 +55,74 @@ def compare(
       fbmon compare --columns run,best.val_accuracy,time --csv
     """
     if list_columns:
-        _list_columns(json)
+        _list_columns(form.json)
         return
+    wanted = form.chosen()
+    is_full = wanted == "text" and _is_screen_wanted(no_ui)
+    from fbmon.keeper import keep
+
+    kept = keep() if is_full else None  # before anything that starts threads
     from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for
     from fbmon.compare.columns import only_changed as changed_of
+
+    def chosen() -> "list[Run]":
+        found = chosen_runs(runs_dir, runs or [], sort)
+        if not found:
+            raise UsageError(
+                no_run_message(runs_dir, runs or []), "`fbmon runs` lists all, `fbmon run quickstart` starts one"
+            )
+        return found
+
+    found = chosen()
+    shown = columns_for(found, columns, DEFAULT_COLUMNS, with_settings=True)
+    shown = changed_of(shown, found) if only_changed else shown
+    if kept:
+        raise typer.Exit(_show(_sheet(found, shown, group, sort), chosen))
+    if wanted == "json":
+        _print_json(found, shown, group)
+    else:
+        print_table(found, shown, group, wanted)
+
+
+def _is_screen_wanted(no_ui: bool) -> bool:
+    return os.environ.get("FBMON_UI", "auto") in ("auto", "full") and choose_ui(Ui.AUTO, no_ui) is Ui.FULL
+
+
+def _sheet(runs: "list[Run]", columns: "list[Field]", group: str | None, sort: str | None) -> "Sheet":
+    from fbmon.compare.fields import find
+    from fbmon.compare.order import parse_order
+    from fbmon.compare.sheet import Sheet
+
+    sheet = Sheet(runs, columns, find(group, runs) if group else None)
+    sheet.order = parse_order(sort, runs) if sort else None
+    return sheet
+
+
+def _show(sheet: "Sheet", read_again: "Callable[[], list[Run]]") -> int:
+    from fbmon.bulk import begin_to_read
+    from fbmon.folder import RunFolder
+
+    drawn = [run for row in sheet.drawn(sheet.rows()) for run in row.counted]
+    begun = begin_to_read([RunFolder(run.path).journal for run in drawn])  # while this process imports Textual
+    from platformdirs import user_config_path
+
+    from fbmon.cli.show import collect_garbage_again
+    from fbmon.ui.compare.app import CompareApp
+
+    app = CompareApp(sheet, read_again, user_config_path("fbmon") / "screen.json", begun)
+    collect_garbage_again()
+    app.run()
+    return app.return_code or 0
+
+
+def _print_json(runs: "list[Run]", columns: "Sequence[Field]", group: str | None) -> None:
     from fbmon.compare.data import run_data
     from fbmon.compare.settings import differing
 
-    wanted = choose_format(csv, markdown, latex, json)
-    chosen = chosen_runs(runs_dir, runs or [], sort)
-    if not chosen:
-        raise UsageError(
-            no_run_message(runs_dir, runs or []), "`fbmon runs` lists all, `fbmon run quickstart` starts one"
-        )
-    shown = columns_for(chosen, columns, DEFAULT_COLUMNS, with_settings=True)
-    shown = changed_of(shown, chosen) if only_changed else shown
-    if json and group:
-        print_groups_json(chosen, shown, group)
-    elif json:
-        print_json({"runs": [run_data(run) for run in chosen], "differing": differing(chosen)})
+    if group:
+        print_groups_json(runs, columns, group)
     else:
-        print_table(chosen, shown, group, wanted)
+        print_json({"runs": [run_data(run) for run in runs], "differing": differing(runs)})
 
 
 def _list_columns(json: bool) -> None:

@@ -1,6 +1,8 @@
 """Where the command line prints: tables and lines by Rich, one error in one place."""
 
+import errno
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fbmon.errors import FbmonError
@@ -19,7 +21,7 @@ def make_console() -> "Console":
 
     class Output(Console):
         def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # Rich would end the process with exit code 1
+            raise BrokenPipeError(errno.EPIPE, "the reader is gone")  # Rich would end the process here
 
     # In a pipe or a file there is no width to keep to: no table is broken or cut there.
     width = None if sys.stdout.isatty() else 10_000
@@ -39,3 +41,12 @@ def report(error: FbmonError) -> None:
     sys.stderr.write(f"fbmon: {clean_lines(error.message)}\n")
     if error.hint:
         sys.stderr.write(f"       {clean(error.hint, 400)}\n")
+
+
+def warn_of_logout(root: Path = Path("/")) -> None:
+    """One line on stderr where a training that is started here would end with the login."""
+    from fbmon.doctor.login import examine_login
+
+    finding = examine_login(root)
+    if finding.verdict != "ok":
+        sys.stderr.write(f"warning: {finding.found}; to prevent it: {finding.advice}\n")

@@ -9,11 +9,13 @@ from fbmon.cli.lines import last_line, plan_line, step_line
 from fbmon.cli.output import make_console
 from fbmon.events import (
     CheckpointFailed,
+    DivergenceFound,
     Event,
     NonFiniteFound,
     PhaseEntered,
     ProgressMade,
     RunEnded,
+    RunRestarted,
     RunResumed,
     RunStarted,
     StateRestored,
@@ -58,7 +60,7 @@ class PlainScreen:
                     self._print(step_line(self._store, event))
             case RunResumed():
                 self._print(f"run {self._folder.name} goes on")
-            case NonFiniteFound() | CheckpointFailed() | StateRestored():
+            case NonFiniteFound() | DivergenceFound() | CheckpointFailed() | StateRestored() | RunRestarted():
                 self._print(self._store.notes[-1].text)
             case RunEnded():
                 self._print(last_line(self._store, self._folder))

@@ -5,26 +5,28 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fbmon.cli.complete import table_names
 from fbmon.cli.costs import print_costs
-from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, NoUi, RunsDir, Ui, UiOption, choose_ui
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Form, NoUi, RunsDir, Ui, UiOption, choose_ui, unfolded
 from fbmon.cli.output import print_json
 from fbmon.cli.run import DataDir, Devices, Overrides, Steps, asked_settings, data_folder
-from fbmon.cli.tables import Csv, Latex, Markdown, choose_format, print_groups_json, print_table
+from fbmon.cli.tables import print_groups_json, print_table
 from fbmon.errors import Exit
 from fbmon.text import clean
 
 if TYPE_CHECKING:
     from fbmon.compare import Run
+    from fbmon.compare.table import Format
     from fbmon.reproduce import Task
 
 _COLUMNS = "reported,val_accuracy,difference,best.val_accuracy,clipped,time,state"
 
 
+@unfolded
 def reproduce(
     table: Annotated[
         str | None,
@@ -43,10 +45,8 @@ def reproduce(
     devices: Devices = "auto",
     ui: UiOption = Ui.AUTO,
     no_ui: NoUi = False,
-    json: Json = False,
-    csv: Csv = False,
-    markdown: Markdown = False,
-    latex: Latex = False,
+    *,
+    form: Form,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     data_dir: DataDir = None,
 ) -> None:
@@ -65,22 +65,22 @@ def reproduce(
     from fbmon import reproduce as tables
 
     if table is None:
-        _list_tables(json)
+        _list_tables(form.json)
         return
-    wanted = choose_format(csv, markdown, latex, json)
+    wanted = form.chosen()
     from fbmon.crew.devices import parse
 
     asked = asked_settings(overrides, steps, None)
     tasks = tables.tasks(table, tables.parse_seeds(seeds), asked)
     device = parse(devices)
     if dry_run:
-        print_costs(tasks, runs_dir, device, json)
+        print_costs(tasks, runs_dir, device, form.json)
         return
-    quiet = json or wanted != "text"
+    quiet = wanted != "text"
     shown = Ui.NONE if quiet and ui is Ui.AUTO and not no_ui else choose_ui(ui, no_ui)
     codes = [_carry_out(task, runs_dir, device, data_folder(data_dir), shown) for task in tasks]
     runs = [run for task in tasks if (run := tables.done(task, runs_dir))]
-    _print(runs, wanted, json)
+    _print(runs, wanted)
     if any(codes):
         raise typer.Exit(Exit.FAILED)
 
@@ -145,14 +145,14 @@ def _say(line: str, ui: Ui) -> None:
         typer.echo(clean(line, 400))
 
 
-def _print(runs: "list[Run]", wanted: Any, json: bool) -> None:  # noqa: ANN401 - a Format
+def _print(runs: "list[Run]", wanted: "Format | Literal['json']") -> None:
     from fbmon.compare.columns import columns_for
 
     if not runs:
         sys.stderr.write("no run has come to a result\n")
         return
     columns = columns_for(runs, _COLUMNS, (), with_settings=False)
-    if json:
+    if wanted == "json":
         print_groups_json(runs, columns, "recipe")
     else:
         print_table(runs, columns, "recipe", wanted)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fbmon.cli.options import DEFAULT_RUNS_DIR, NoUi, RunArgument, RunsDir, Ui, UiOption, choose_ui
+from fbmon.cli.output import warn_of_logout
 from fbmon.text import clean
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def resume(
     if has_finished(folder):
         return
     on = parse(devices) if devices is not None else None
+    warn_of_logout()
     handle = launch.start(folder, queue=shown is not Ui.NONE, devices=on)
     if kept:
         kept.shows(folder.path)

@@ -8,6 +8,7 @@ import typer
 
 from fbmon.cli.complete import recipe_names
 from fbmon.cli.options import DEFAULT_RUNS_DIR, NoUi, RunsDir, Ui, UiOption, choose_ui
+from fbmon.cli.output import warn_of_logout
 from fbmon.cli.resume import has_finished
 from fbmon.text import clean
 
@@ -94,6 +95,7 @@ def run(
     folder = make()
     if has_finished(folder):
         return
+    warn_of_logout()
     handle = launch.start(folder, queue=shown is not Ui.NONE)
     if kept:
         kept.shows(folder.path)

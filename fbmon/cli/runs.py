@@ -4,33 +4,21 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Columns, Form, RunsDir, Sort, unfolded
 from fbmon.cli.output import print_json
-from fbmon.cli.tables import (
-    Columns,
-    Csv,
-    Latex,
-    Markdown,
-    Runs,
-    Sort,
-    choose_format,
-    chosen_runs,
-    no_run_message,
-    print_table,
-)
+from fbmon.cli.tables import Runs, chosen_runs, no_run_message, print_table
 
 if TYPE_CHECKING:
     from fbmon.compare import Run
 
 
+@unfolded
 def runs(
     runs: Runs = None,
     columns: Columns = None,
     sort: Sort = None,
-    json: Json = False,
-    csv: Csv = False,
-    markdown: Markdown = False,
-    latex: Latex = False,
+    *,
+    form: Form,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> None:
     """List runs, newest first: state, steps, latest validation accuracy, last sign of life.
@@ -45,9 +33,9 @@ def runs(
     """
     from fbmon.compare.columns import LIST_COLUMNS, columns_for
 
-    wanted = choose_format(csv, markdown, latex, json)
+    wanted = form.chosen()
     listed = chosen_runs(runs_dir, runs or [], sort)
-    if json:
+    if wanted == "json":
         print_json([_data(run) for run in listed])
     elif not listed:
         typer.echo(f"{no_run_message(runs_dir, runs or [])}; start one with: fbmon run quickstart")

@@ -21,7 +21,7 @@ def show(handle: RunHandle, ui: Ui, *, started_here: bool) -> int:
     """Show the run until it ends or the viewer leaves; with `started_here`, signals are passed on to the training."""
     if ui is Ui.FULL:
         return _full(handle)
-    _collect_garbage_again()
+    collect_garbage_again()
     if started_here:
         _forward_signals(handle)
     try:
@@ -38,7 +38,7 @@ def _full(handle: RunHandle) -> int:
     from fbmon.ui.app import MonitorApp
 
     app = MonitorApp(handle, user_config_path("fbmon") / "screen.json")
-    _collect_garbage_again()
+    collect_garbage_again()
     app.run()
     if app.return_code:  # the screen itself has failed, and has said why
         return app.return_code
@@ -50,7 +50,8 @@ def _full(handle: RunHandle) -> int:
     return app.store.ended.exit_code if app.store.ended else Exit.LOST
 
 
-def _collect_garbage_again() -> None:
+def collect_garbage_again() -> None:
+    """What the start of a command leaves off, for those that stay longer."""
     gc.freeze()  # what has been imported is not looked at again
     gc.enable()
 

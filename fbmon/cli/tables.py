@@ -2,16 +2,15 @@
 
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from fbmon.cli.complete import column_names, query_words
+from fbmon.cli.complete import query_words
 from fbmon.cli.output import print_json
-from fbmon.errors import UsageError
 
 if TYPE_CHECKING:
     from fbmon.compare import Run
@@ -29,21 +28,6 @@ Runs = Annotated[
         autocompletion=query_words,
     ),
 ]
-Columns = Annotated[
-    str | None,
-    typer.Option(metavar="A,B,...", help="Which columns, as run,best.val_accuracy,time; +A,B adds to the usual ones."),
-]
-Sort = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN[:HOW]",
-        help="As val_accuracy:max, loss or optimizer.lr:desc; best first.",
-        autocompletion=column_names,
-    ),
-]
-Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, with values at full precision.")]
-Markdown = Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")]
-Latex = Annotated[bool, typer.Option("--latex", help="Print a LaTeX table (booktabs).")]
 
 
 class QueryCommand(TyperCommand):
@@ -54,25 +38,6 @@ class QueryCommand(TyperCommand):
         return super().parse_args(
             ctx, [_NEGATION.sub("!", arg, count=1) if _NEGATION.match(arg) else arg for arg in args]
         )
-
-
-@dataclass(frozen=True)
-class View:
-    """How a table was asked for."""
-
-    columns: str | None = None
-    sort: str | None = None
-    group: str | None = None
-    only_changed: bool = False
-
-
-def choose_format(csv: bool, markdown: bool, latex: bool, json: bool) -> "Format":
-    """The one form that was asked for; JSON is printed apart from tables. Raises UsageError for several."""
-    named: dict[Format, bool] = {"csv": csv, "markdown": markdown, "latex": latex}
-    chosen = [name for name, is_wanted in named.items() if is_wanted]
-    if len(chosen) + json > 1:
-        raise UsageError(f"{' '.join(f'--{name}' for name in [*chosen, *['json'] * json])}: choose one of them")
-    return chosen[0] if chosen else "text"
 
 
 def no_run_message(runs_dir: Path, arguments: list[str]) -> str:
@@ -114,7 +79,7 @@ def print_table(runs: "list[Run]", columns: "list[Field]", group: str | None, wa
         sys.stdout.write(render(table, wanted))
 
 
-def print_groups_json(runs: "list[Run]", columns: "list[Field]", group: str) -> None:
+def print_groups_json(runs: "list[Run]", columns: "Sequence[Field]", group: str) -> None:
     """The groups as JSON: every number with mean, sd and n."""
     from fbmon.compare import fields
     from fbmon.compare.data import group_data

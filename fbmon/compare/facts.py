@@ -25,6 +25,11 @@ class Field:
     is_number: bool = True  # and so has a mean
     is_right: bool = True  # stands on the right of its column
     about: str = ""
+    by: Callable[[Run], Value] | None = None  # what it is sorted by, where that is not its value
+
+    def rank(self, run: Run) -> Value:
+        """What a run is sorted by."""
+        return (self.by or self.value)(run)
 
 
 def show_plain(value: Value) -> str:
@@ -99,7 +104,16 @@ _FACTS = (
     _text("reason", _reason, "why it ended"),
     Field("step", "step", lambda run: run.summary.step, show_plain, "descending", about="steps taken"),
     Field("steps", "steps", lambda run: run.steps or None, show_plain, about="steps it is to take"),
-    Field("progress", "step", _progress, show_plain, is_number=False, about="the two as 30/3000"),
+    Field(
+        "progress",
+        "step",
+        _progress,
+        show_plain,
+        "descending",
+        is_number=False,
+        about="the two as 30/3000",
+        by=lambda run: run.summary.step,
+    ),
     Field("clipped", "clipped", _clipped, _number(".0%"), about="the share of steps that were clipped"),
     Field("time", "time", lambda run: run.summary.elapsed, _show_seconds, about="how long it took, in seconds"),
     Field(

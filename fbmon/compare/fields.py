@@ -5,16 +5,18 @@ its bare name means `final.`. Everything with another dot is a setting of the re
 """
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from fbmon import metrics
 from fbmon.compare.facts import FACTS, Field, Value, show_plain
 from fbmon.compare.run import Run
+from fbmon.compare.settings import differing
 from fbmon.errors import UsageError
 from fbmon.summary import RECENT, Digest
 from fbmon.text import clean
 
 _ALIASES = {"name": "run", "id": "run"}
+VARIANT = "variant"
 
 AGGREGATES: dict[str, Callable[[Digest, bool], Value]] = {  # of a digest, and whether the highest value is the best
     "final": lambda digest, _: digest.final,
@@ -26,13 +28,16 @@ AGGREGATES: dict[str, Callable[[Digest, bool], Value]] = {  # of a digest, and w
 }
 
 
-def find(name: str, runs: Iterable[Run] = ()) -> Field:
+def find(name: str, runs: Collection[Run] = ()) -> Field:
     """The field of this name; settings are those that the runs have. Raises UsageError with the nearest name."""
     name = _ALIASES.get(name, name)
     if name in FACTS:
         return FACTS[name]
+    if name == VARIANT:
+        return _variant(runs)
     aggregate, _, metric = name.rpartition(".")
-    if metric in metrics.BY_NAME and (aggregate in AGGREGATES or not aggregate):
+    is_told = metric in metrics.BY_NAME or any(metric in run.summary.metrics for run in runs)
+    if is_told and (aggregate in AGGREGATES or not aggregate):
         return _of_metric(name, aggregate or "final", metric)
     settings = dict.fromkeys(key for run in runs for key in run.settings)
     if name in settings or _is_setting(name):
@@ -53,7 +58,8 @@ def every() -> list[tuple[str, str]]:
     ]
     of_metrics = [(metric.name, f"a metric: {metric.chart.title} ({metric.label})") for metric in metrics.METRICS]
     setting = ("SECTION.KEY", "a setting of the recipe, as optimizer.lr; also seed and precision")
-    return [*((name, field.about) for name, field in FACTS.items()), *aggregates, *of_metrics, setting]
+    variant = (VARIANT, "its recipe, and its settings but the seed in which runs of the recipe differ")
+    return [*((name, field.about) for name, field in FACTS.items()), variant, *aggregates, *of_metrics, setting]
 
 
 def _show_step(value: Value) -> str:
@@ -62,13 +68,26 @@ def _show_step(value: Value) -> str:
 
 def _every_name(settings: Iterable[str]) -> list[str]:
     of_metrics = [f"{prefix}{name}" for name in metrics.BY_NAME for prefix in ("", "best.", "final.", "last.")]
-    return [*FACTS, *settings, *of_metrics]
+    return [*FACTS, VARIANT, *settings, *of_metrics]
 
 
 def _is_setting(name: str) -> bool:
     from fbmon.recipe.schema import known_keys  # pydantic takes a while to import, and is needed only here
 
     return name in known_keys()
+
+
+def _variant(runs: Collection[Run]) -> Field:
+    alike: dict[str, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(run.recipe, []).append(run)
+    names = {recipe: [name for name in differing(some) if name != "seed"] for recipe, some in alike.items()}
+
+    def value(run: Run) -> Value:
+        settings = (f"{name}={show_plain(_of_setting(name).value(run))}" for name in names.get(run.recipe, []))
+        return " ".join([run.recipe, *settings])
+
+    return Field(VARIANT, VARIANT, value, show_plain, is_number=False, is_right=False)
 
 
 def _of_setting(name: str) -> Field:

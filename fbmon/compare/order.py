@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fbmon.compare import fields
-from fbmon.compare.facts import Field
+from fbmon.compare.facts import Field, Value
 from fbmon.compare.run import Run
 from fbmon.errors import UsageError
 from fbmon.text import clean
@@ -14,9 +14,9 @@ _DIRECTIONS = {"asc": "ascending", "desc": "descending"}
 def sort_by(runs: Sequence[Run], wanted: str) -> list[Run]:
     """The runs sorted, best first; those of which the value is unknown come last. Raises UsageError."""
     field, descending = parse_order(wanted, runs)
-    known = [run for run in runs if field.value(run) is not None]
-    unknown = [run for run in runs if field.value(run) is None]
-    return sorted(known, key=lambda run: _key(field, run), reverse=descending) + unknown
+    known = [run for run in runs if field.rank(run) is not None]
+    unknown = [run for run in runs if field.rank(run) is None]
+    return sorted(known, key=lambda run: key_of(field.rank(run)), reverse=descending) + unknown
 
 
 def parse_order(wanted: str, runs: Sequence[Run]) -> tuple[Field, bool]:
@@ -32,7 +32,6 @@ def parse_order(wanted: str, runs: Sequence[Run]) -> tuple[Field, bool]:
     return field, _DIRECTIONS.get(how, field.direction) == "descending"
 
 
-def _key(field: Field, run: Run) -> tuple[bool, float, str]:
+def key_of(value: Value) -> tuple[bool, float, str]:
     """Numbers in their order, before texts in theirs."""
-    value = field.value(run)
     return (False, float(value), "") if isinstance(value, float | int) else (True, 0.0, str(value))

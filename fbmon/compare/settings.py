@@ -1,6 +1,6 @@
 """The settings of runs, and those in which they differ."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ def differences(these: dict[str, Any], those: dict[str, Any]) -> dict[str, tuple
     return {key: (these.get(key), those.get(key)) for key in keys if these.get(key) != those.get(key)}
 
 
-def differing(runs: "Sequence[Run]") -> list[str]:
+def differing(runs: "Collection[Run]") -> list[str]:
     """The settings that are not the same in all runs; a run whose recipe cannot be read does not count."""
     known = [run.settings for run in runs if run.settings]
     keys = dict.fromkeys(key for settings in known for key in settings if key not in _NOT_SETTINGS)

@@ -46,11 +46,11 @@ def stacked(table: Table, width: int) -> list[Table]:
 
 
 def _shortened(table: Table, width: int) -> Table:
-    rows = tuple((replace(first, text=_middle_cut(first.text, width)), *others) for first, *others in table.rows)
+    rows = tuple((replace(first, text=middle_cut(first.text, width)), *others) for first, *others in table.rows)
     return replace(table, rows=rows)
 
 
-def _middle_cut(name: str, width: int) -> str:
+def middle_cut(name: str, width: int) -> str:
     """Its beginning and its end: runs of one recipe differ at the end."""
     if _width(name) <= width:
         return name

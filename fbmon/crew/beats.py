@@ -31,6 +31,10 @@ class Beats:
         count, _ = _SLOT.unpack_from(self._page, rank * _SLOT.size)
         _SLOT.pack_into(self._page, rank * _SLOT.size, count + 1, doing)
 
+    def clear(self) -> None:
+        """No rank has moved yet."""
+        self._page[:] = bytes(len(self._page))
+
     def read(self) -> list[tuple[int, Doing]]:
         """Every rank's count and doing."""
         slots = (_SLOT.unpack_from(self._page, rank * _SLOT.size) for rank in range(self._ranks))

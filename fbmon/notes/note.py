@@ -14,6 +14,7 @@ Kind = Literal[
     "validation",
     "checkpoint",
     "nonfinite",
+    "divergence",
     "stall",
     "command",
     "resume",

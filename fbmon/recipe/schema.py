@@ -212,6 +212,26 @@ class Checkpoint(Section):
     keep: Annotated[int, Field(ge=2, lt=2**63)] = 2  # the last one may turn out to be damaged
 
 
+class Divergence(Section):
+    """A run diverges when its loss is above `factor` times that of its first step, `steps` steps in a row.
+
+    That is told, and with `stop` it ends the run, after the state has been saved.
+    """
+
+    stop: bool = False
+    factor: Annotated[float, Field(gt=1)] = 4.0  # SGD on CIFAR-10 is above 3 for some steps and comes back
+    steps: PositiveInt = 20
+
+
+class Restart(Section):
+    """How many times all processes are started once more, from the newest checkpoint, after one has died or is stuck.
+
+    A run that is not finite or diverges, and a disk that is full, are no such accidents.
+    """
+
+    at_most: NonNegativeInt = 0
+
+
 class Analysis(Section):
     """Look at the loss's shape while training: the gradient's direction and the distance from the start at every step.
 
@@ -254,6 +274,8 @@ class Recipe(Section):
     ema: Ema | None = None
     validation: Validation = Validation()
     checkpoint: Checkpoint = Checkpoint()
+    divergence: Divergence = Divergence()
+    restart: Restart = Restart()
     analysis: Analysis | None = None
     target: Target | None = None
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
@@ -30,7 +30,7 @@ class Digest(msgspec.Struct, frozen=True, array_like=True):
 
 def digest(steps: Sequence[int], values: Sequence[float | None]) -> Digest:
     """The digest of a metric told at these steps; at least one."""
-    known = [value for value in values if value is not None]
+    known = cast(Sequence[float], values) if None not in values else [v for v in values if v is not None]
     if not known:
         return Digest(0, None, steps[-1], None, 0, None, 0, ())
     lowest, highest = min(known), max(known)

@@ -1,22 +1,21 @@
 """A journal folded into a Summary, stretch by stretch: what tables show of a run, without keeping its events."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import msgspec
 
 from fbmon.events import (
-    Analysed,
     Command,
     CommandTaken,
-    Event,
-    GradientClipped,
     NonFiniteFound,
     PhaseEntered,
     RunEnded,
+    RunResumed,
     RunStarted,
-    StepTaken,
     TrainingStarted,
-    Validated,
 )
-from fbmon.journal import unseal
+from fbmon.stretch import Clips, Columns, Part, Stretch, read
 from fbmon.summary.digest import Digest, digest, join
 
 
@@ -32,6 +31,7 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     slowest: float = 0.0  # seconds between two steps
     step_elapsed: float = 0.0  # of the newest step
     clipped: int = 0  # steps
+    clipped_step: int = 0  # the last of them
     damaged: int = 0  # lines
     not_finite: tuple[str, ...] = ()
     last_command: Command | None = None
@@ -46,36 +46,11 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def fold(summary: Summary, text: bytes) -> Summary:
     """The summary after some more whole lines of the journal."""
-    lines = [line for line in text.split(b"\n") if line]
+    stretch = read(text)
     folding = _Folding(summary)
-    for event in map(unseal, lines):  # none is kept: a million of them would keep the garbage collector busy
-        folding.add(event)
-    return folding.result()
-
-
-class _Told:
-    """What one kind of event tells, column by column; events that tell of the same metrics are taken together."""
-
-    def __init__(self) -> None:
-        self.digests: dict[str, Digest] = {}
-        self._names: tuple[str, ...] = ()
-        self._steps: list[int] = []
-        self._rows: list[tuple[float | None, ...]] = []
-
-    def add(self, event: StepTaken | Validated | Analysed) -> None:
-        names = tuple(event.values)
-        if names != self._names:
-            self.finish()
-            self._names = names
-        self._steps.append(event.step)
-        self._rows.append(tuple(event.values.values()))
-
-    def finish(self) -> None:
-        """Take what has come since the last call into the digests."""
-        for name, column in zip(self._names, zip(*self._rows, strict=True), strict=False):
-            new = digest(self._steps, column)
-            self.digests[name] = join(self.digests[name], new) if name in self.digests else new
-        self._steps, self._rows = [], []
+    for part in stretch.parts:
+        folding.add(part)
+    return folding.result(stretch)
 
 
 class _Folding:
@@ -83,27 +58,22 @@ class _Folding:
 
     def __init__(self, before: Summary) -> None:
         self._now = msgspec.structs.asdict(before)
-        self._last: Event | None = None
-        self._stepped, self._validated, self._analysed = _Told(), _Told(), _Told()
+        self._digests = dict(before.metrics)
 
-    def add(self, event: Event | None) -> None:
-        """Take in the next line; None is a damaged one."""
+    def add(self, part: Part) -> None:
+        """Take in what comes next."""
         now = self._now
-        match event:
-            case StepTaken(step=step):
-                self._stepped.add(event)
-                now["step"] = step
-                self._pace(event.elapsed)
-            case Validated():
-                self._validated.add(event)
-            case Analysed():
-                self._analysed.add(event)
-            case GradientClipped():
-                now["clipped"] += 1
+        match part:
+            case Columns():
+                self._told(part)
+            case Clips(steps=steps):
+                self._clipped(steps)
             case RunStarted():
-                now |= {"began": event, "ended": None}
+                now |= {"began": part, "ended": None}
+            case RunResumed():
+                now |= {"ended": None, "last_command": None}  # what ended or paused the run before does so no more
             case TrainingStarted():
-                now["plan"] = event
+                now["plan"] = part
             case PhaseEntered(phase=phase):
                 now["phase"] = phase
             case NonFiniteFound(names=names):
@@ -111,29 +81,33 @@ class _Folding:
             case CommandTaken(command=command):
                 now["last_command"] = command
             case RunEnded():
-                now["ended"] = event
-            case None:
-                now["damaged"] += 1
-                return
+                now["ended"] = part
             case _:
                 pass  # nothing that a table shows
-        self._last = event
 
-    def result(self) -> Summary:
+    def result(self, stretch: Stretch) -> Summary:
         """The summary up to here."""
-        if self._last:
-            self._now["elapsed"] = max(self._now["elapsed"], self._last.elapsed)
-            self._now["last_time"] = self._last.time
-        for told in (self._stepped, self._validated, self._analysed):
-            told.finish()
-            self._now["metrics"] = _joined(self._now["metrics"], told.digests)
-        return Summary(**self._now)
+        now = self._now | {"metrics": self._digests, "damaged": self._now["damaged"] + stretch.damaged}
+        if stretch.last:
+            now |= {"elapsed": max(now["elapsed"], stretch.last.elapsed), "last_time": stretch.last.time}
+        return Summary(**now)
 
-    def _pace(self, elapsed: float) -> None:
-        if before := self._now["step_elapsed"]:
-            self._now["slowest"] = max(self._now["slowest"], elapsed - before)
-        self._now["step_elapsed"] = elapsed
+    def _told(self, columns: Columns) -> None:
+        for name, column in columns.values.items():
+            new = digest(columns.steps, column)
+            self._digests[name] = join(self._digests[name], new) if name in self._digests else new
+        if columns.teller == "step":
+            self._now["step"] = columns.steps[-1]
+            self._pace(columns.elapsed)
 
+    def _clipped(self, steps: Sequence[int]) -> None:
+        """Count each step once: after a resume some are told again, and one may have many updates."""
+        new = {step for step in steps if step > self._now["clipped_step"]}
+        self._now["clipped"] += len(new)
+        self._now["clipped_step"] = max(new, default=self._now["clipped_step"])
 
-def _joined(before: dict[str, Digest], after: dict[str, Digest]) -> dict[str, Digest]:
-    return before | {name: join(before[name], new) if name in before else new for name, new in after.items()}
+    def _pace(self, elapsed: Sequence[float]) -> None:
+        before = self._now["step_elapsed"]
+        times = [before, *elapsed] if before else elapsed
+        self._now["slowest"] = max([self._now["slowest"], *(after - before for before, after in pairwise(times))])
+        self._now["step_elapsed"] = elapsed[-1]

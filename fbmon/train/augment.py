@@ -9,18 +9,20 @@ _PAD = {"shift": 1, "crop_flip": 4}  # pixels; 4 as in the paper's random crop o
 _MASK = 0xFFFFFFFF
 
 
-def random_bits(seed: int, step: int, images: Tensor, draw: int) -> Tensor:
+def random_bits(seed: int, step: int | Tensor, images: Tensor, draw: int) -> Tensor:
     """32 random bits per image as int64 (B,), a hash of (seed, step, image, draw).
 
     `images` are the numbers of the images in the data set, int64 (B,). Each of the four is mixed in by one round of
-    MurmurHash3's 32-bit finalizer, whose integer arithmetic is the same on every device.
+    MurmurHash3's 32-bit finalizer, whose integer arithmetic is the same on every device. On the device
+    a step is int64 (), below 2^32.
     """
-    bits = torch.full_like(images, _mix_integer(_mix_integer(seed) ^ step))
-    return _mix(_mix(bits ^ images) ^ draw)
+    mixed = _mix_integer(seed) ^ step
+    mixed = _mix(mixed) if isinstance(mixed, Tensor) else _mix_integer(mixed)
+    return _mix(_mix(images ^ mixed) ^ draw)
 
 
 def augment(
-    images: Tensor, numbers: Tensor, how: Literal["none", "shift", "crop_flip"], seed: int, step: int
+    images: Tensor, numbers: Tensor, how: Literal["none", "shift", "crop_flip"], seed: int, step: int | Tensor
 ) -> Tensor:
     """The images of this step, uint8 (B, C, H, W), moved by up to 1 pixel ("shift") or 4 ("crop_flip"); zeros come in.
 

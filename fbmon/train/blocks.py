@@ -25,7 +25,7 @@ def blocks(images: int, data: Data, gradient: Gradient, seed: int, step: int, de
     return list(torch.split(numbers[: whole or len(numbers)], gradient.block))
 
 
-def batch(data: DataSet, wanted: Data, numbers: Tensor, seed: int, step: int, dtype: torch.dtype) -> Batch:
+def batch(data: DataSet, wanted: Data, numbers: Tensor, seed: int, step: int | Tensor, dtype: torch.dtype) -> Batch:
     """The images with these numbers as network input, and their labels.
 
     Augmentation is drawn anew for each step, or, in a data set of several copies, once for every (seed, copy, image).

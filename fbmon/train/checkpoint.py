@@ -27,6 +27,8 @@ class State(msgspec.Struct, frozen=True):
     validated: int = 0  # the last step whose validation has been told; 0: none
     best_step: int = 0  # that of the highest validation accuracy
     best_accuracy: float | None = None
+    start_loss: float | None = None  # of the first step
+    above: int = 0  # steps in a row whose loss was far above it
 
 
 def save(folder: Path, state: State, tensors: bytes) -> Path:

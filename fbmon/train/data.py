@@ -140,6 +140,11 @@ def _cifar(dataset: Literal["cifar10", "cifar100"], root: Path, emit: Callable[[
     return DataSet(train, val, classes=cifar.classes, scale=255.0, mean=cifar.mean, std=cifar.std)
 
 
+def is_there(dataset: Literal["cifar10", "cifar100"], root: Path) -> bool:
+    """Whether a data set lies in a folder, every file with its checksum; nothing is downloaded."""
+    return _is_in(root, _known(dataset))
+
+
 def _is_in(root: Path, cifar: _Cifar) -> bool:
     try:
         cifar.kind(str(root), train=False)

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from fbmon.recipe import Penalty, Recipe
-from fbmon.train.blocks import Batch
 from fbmon.train.clip import clip_
 from fbmon.train.distribute import ALONE, Ranks
-from fbmon.train.gradient import block_gradient, full_gradient
+from fbmon.train.engine import CaptureError, Eager, make_engine
+from fbmon.train.engine.network import MakeBatch, Network
+from fbmon.train.engine.work import Pass
+from fbmon.train.gradient import FullGradient, full_gradient
 from fbmon.train.loss import smoothed_cross_entropy
 from fbmon.train.mean import ExactMean, Mean, PlainMean, make_mean, weights
 from fbmon.train.measure import Measures, look, norm_of
 from fbmon.train.optimize import decayed, make_optimizer
-from fbmon.train.precision import autocast
 from fbmon.train.regularize import Gradient, forward_passes
 from fbmon.train.snapshot import Snapshot
 from fbmon.train.statistics import RunningStatistics
@@ -26,7 +27,7 @@ class Work:
     """What an update is to be computed from."""
 
     blocks: Sequence[Tensor]  # the numbers of the images of each
-    batch: Callable[[Tensor], Batch]  # of such numbers
+    step: int  # by which they are augmented
     rate: float  # the learning rate, which scales the penalty too
     on_block: Callable[[int], None]  # called before each block; may raise
     on_repeat: Callable[[], None]  # called when a pass has to be made once more
@@ -35,10 +36,12 @@ class Work:
 class Descent:
     """The recipe's method on one model; it owns the optimizer, batch norm's running statistics and the stopwatch.
 
-    `blocks` is the number of blocks of a full-batch update.
+    `blocks` is the number of blocks of a full-batch update, `make_batch` gives their images.
     """
 
-    def __init__(self, recipe: Recipe, model: nn.Module, blocks: int, ranks: Ranks = ALONE) -> None:
+    def __init__(
+        self, recipe: Recipe, model: nn.Module, blocks: int, make_batch: MakeBatch, ranks: Ranks = ALONE
+    ) -> None:
         self.optimizer = make_optimizer(model, recipe.optimizer)
         self.watch = Stopwatch(next(model.parameters()).device)
         self._recipe = recipe
@@ -50,13 +53,32 @@ class Descent:
         accumulation = recipe.gradient.accumulation
         self._mean = make_mean(accumulation, self._parameters, blocks, ranks)
         self._acc_mean = make_mean(accumulation, self._parameters, blocks, ranks)  # of gradients without penalty
+        self._single = PlainMean(self._parameters, ranks)  # a single gradient is its own mean, and is always good
+        smoothing, clip = recipe.loss.label_smoothing, recipe.clip
+        self._network = Network(
+            model,
+            make_batch,
+            lambda logits, labels: smoothed_cross_entropy(logits, labels, smoothing),
+            recipe.precision,
+            clip.block_norm if clip else None,
+        )
+        self._engine = make_engine(self._network, self._statistics, self.watch)
+
+    def make_ready(self, blocks: Sequence[Tensor]) -> str:
+        """Record what an engine has to record of updates by such blocks; what a user is told of the engine."""
+        mean = self._mean if len(blocks) > 1 else self._single
+        part = Pass(blocks, [0.0] * len(blocks), 1, 0.0, mean, self._recipe.penalty)
+        self._model.train()
+        self._statistics.start(part.weights, forward_passes(part.penalty))
+        mean.start()
+        self._begin(part)
+        return self._engine.name
 
     def aim_(self, work: Work) -> Measures:
         """Give the parameters the clipped mean gradient over the blocks as their `grad`, and measure it."""
         self._model.train()
         penalty, clip = self._recipe.penalty, self._recipe.clip
-        # A single gradient is its own mean, and never asks for another pass.
-        mean = self._mean if len(work.blocks) > 1 else PlainMean(self._parameters, self._ranks)
+        mean = self._mean if len(work.blocks) > 1 else self._single
         acc = None
         if penalty and penalty.acc_strength and len(work.blocks) > 1:
             acc, _ = self._good_pass(work, self._acc_mean)
@@ -103,34 +125,21 @@ class Descent:
         self, work: Work, mean: Mean, penalty: Penalty | None, acc: Gradient | None, threshold: float | None
     ) -> tuple[Gradient, Measures]:
         images = [len(numbers) for numbers in work.blocks]
-        clip = self._recipe.clip
-
-        def one_block(k: int) -> tuple[Gradient, Tensor]:
-            with self.watch.timing("data"):
-                made = work.batch(work.blocks[k])
-            return block_gradient(
-                self._forward,
-                self._parameters,
-                made,
-                self._objective,
-                work.rate,
-                self.watch,
-                penalty,
-                acc,
-                clip.block_norm if clip else None,
-            )
-
-        self._statistics.start(weights("exact", images), forward_passes(penalty))
         counts = weights(self._recipe.gradient.accumulation, images) if len(images) > 1 else [1.0]
-        full = full_gradient(one_block, counts, mean, self._statistics, work.on_block, self.watch, self._ranks)
+        part = Pass(work.blocks, counts, work.step, work.rate, mean, penalty, acc)
+        full = self._compute(part, weights("exact", images), work.on_block)
         norm = clip_(full.gradient, threshold)
         return full.gradient, look(full, norm, acc, self._parameters, self._decayed, images)
 
-    def _forward(self, inputs: Tensor) -> Tensor:
-        with autocast(self._recipe.precision, inputs.device):
-            logits: Tensor = self._model(inputs)
-        self._statistics.take()
-        return logits
+    def _compute(self, part: Pass, shares: Sequence[float], on_block: Callable[[int], None]) -> FullGradient:
+        self._statistics.start(shares, forward_passes(part.penalty))
+        part.mean.start()
+        self._begin(part)
+        return full_gradient(self._engine, part, self._statistics, on_block, self.watch, self._ranks)
 
-    def _objective(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return smoothed_cross_entropy(logits.to(self._parameters[0].dtype), labels, self._recipe.loss.label_smoothing)
+    def _begin(self, part: Pass) -> None:
+        try:
+            self._engine.begin(part)
+        except CaptureError as error:
+            self._engine = Eager(self._network, self._statistics, self.watch, f"block by block: {error}")
+            self._engine.begin(part)

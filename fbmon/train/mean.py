@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal, Protocol, assert_never
+from typing import Literal, Protocol, Self, assert_never
 
 import torch
 from torch import Tensor
 
 from fbmon.train.distribute import ALONE, Ranks
+from fbmon.train.rounded import RoundedSum, flat, largest_entries, unflatten
 
 Accumulation = Literal["exact", "fp32", "legacy"]
 
@@ -27,8 +28,17 @@ class Mean(Protocol):
     def start(self) -> None:
         """Begin a new mean."""
 
-    def add(self, gradient: Sequence[Tensor], weight: float) -> None:
-        """Take in a block's gradient."""
+    def add(self, gradient: Sequence[Tensor], weight: float | Tensor) -> None:
+        """Take in a block's gradient; a tensor of a weight is float64 ()."""
+
+    def twin(self) -> Self:
+        """A mean of a part of the blocks on this rank, to be followed by `follow` and `absorb`."""
+
+    def follow(self, other: Self) -> None:
+        """Begin anew, as a part of `other`, which has been started."""
+
+    def absorb(self, other: Self) -> None:
+        """Take in what a twin has taken in."""
 
     def finish(self) -> list[Tensor]:
         """The sum of all ranks' weighted gradients, like the parameters in shape and dtype."""
@@ -79,32 +89,52 @@ class ExactMean:
         self._parameters = parameters
         self._ranks = ranks
         self.device = parameters[0].device
-        self._sizes = [parameter.numel() for parameter in parameters]
+        self._blocks = blocks
         self._bits = _FLOAT64_BITS - math.ceil(math.log2(blocks)) - _GROWTH_BITS
         # float64 (parameters,), powers of two: all that a mean remembers, so a checkpoint has to keep it.
-        self.units = torch.zeros(len(self._sizes), dtype=torch.float64, device=self.device)
+        self.units = torch.zeros(len(parameters), dtype=torch.float64, device=self.device)
+        self._largest = torch.zeros_like(self.units)
+        self._sum: RoundedSum | None = None
 
     def start(self) -> None:
-        self._total = torch.zeros(sum(self._sizes), dtype=torch.float64, device=self.device)
-        self._largest = torch.zeros_like(self.units)
-        sizes = torch.tensor(self._sizes, device=self.device)
-        # Adding 1.5 * 2^52 units pushes all that is smaller than a unit out of a number; subtracting brings it back.
-        self._magic = (1.5 * 2.0**52 * self.units).repeat_interleave(sizes, output_size=sum(self._sizes))
+        # Made when it is first needed, and kept: to find 200 MB of fresh memory for each pass costs more than to add.
+        self._sum = self._sum or RoundedSum(self._parameters)
+        self._sum.start(self.units)
+        self._largest.zero_()
 
-    def add(self, gradient: Sequence[Tensor], weight: float) -> None:
-        terms = torch.cat([part.reshape(-1) for part in gradient]).double().mul_(weight)
-        largest = torch.stack(torch._foreach_norm(list(gradient), ord=torch.inf)).double().mul_(weight)
-        torch.maximum(self._largest, largest, out=self._largest)
-        self._total += terms.add_(self._magic).sub_(self._magic)
+    def add(self, gradient: Sequence[Tensor], weight: float | Tensor) -> None:
+        torch.maximum(self._largest, largest_entries(gradient).double().mul_(weight), out=self._largest)
+        self._started.add(gradient, weight)
+
+    def twin(self) -> "ExactMean":
+        return ExactMean(self._parameters, self._blocks)
+
+    def follow(self, other: "ExactMean") -> None:
+        self.units.copy_(other.units)
+        self.start()
+
+    def absorb(self, other: "ExactMean") -> None:
+        self.total.add_(other.total)
+        torch.maximum(self._largest, other._largest, out=self._largest)
 
     def finish(self) -> list[Tensor]:
-        self._ranks.sum_(self._total)
+        self._ranks.sum_(self.total)
         self._ranks.max_(self._largest)
-        parts = torch.split(self._total, self._sizes)
         return [
-            part.view(parameter.shape).to(parameter.dtype)
-            for part, parameter in zip(parts, self._parameters, strict=True)
+            part.to(parameter.dtype, copy=True)
+            for part, parameter in zip(self._started.parts(), self._parameters, strict=True)
         ]
+
+    @property
+    def total(self) -> Tensor:
+        """The sum so far, float64 (entries of all parameters,)."""
+        return self._started.total
+
+    @property
+    def _started(self) -> RoundedSum:
+        if self._sum is None:
+            raise RuntimeError("a mean is started before anything is added to it")
+        return self._sum
 
     def is_good(self) -> Tensor:
         """See `Mean`; a gradient that is not finite is left to the check that stops the run."""
@@ -126,18 +156,33 @@ class PlainMean:
         self._parameters = parameters
         self._ranks = ranks
         self.device = parameters[0].device
+        self._total = torch.zeros(0, device=self.device)
 
     def start(self) -> None:
-        self._total = torch.zeros_like(torch.cat([parameter.detach().reshape(-1) for parameter in self._parameters]))
-        parts = torch.split(self._total, [parameter.numel() for parameter in self._parameters])
-        self._parts = [part.view_as(parameter) for part, parameter in zip(parts, self._parameters, strict=True)]
+        if not len(self._total):
+            self._total = torch.cat([flat(parameter.detach()) for parameter in self._parameters])
+        self._total.zero_()
+        self._parts = unflatten(self._total, self._parameters)
 
-    def add(self, gradient: Sequence[Tensor], weight: float) -> None:
-        torch._foreach_add_(self._parts, list(gradient), alpha=weight)
+    def add(self, gradient: Sequence[Tensor], weight: float | Tensor) -> None:
+        if isinstance(weight, Tensor):
+            gradient = torch._foreach_mul(list(gradient), weight.to(self._total.dtype))
+            torch._foreach_add_(self._parts, gradient)
+        else:
+            torch._foreach_add_(self._parts, list(gradient), alpha=weight)
+
+    def twin(self) -> "PlainMean":
+        return PlainMean(self._parameters)
+
+    def follow(self, other: "PlainMean") -> None:
+        self.start()
+
+    def absorb(self, other: "PlainMean") -> None:
+        self._total += other._total
 
     def finish(self) -> list[Tensor]:
         self._ranks.sum_(self._total)
-        return self._parts
+        return [part.clone() for part in self._parts]
 
     def is_good(self) -> Tensor:
         return torch.ones((), dtype=torch.float64, device=self.device)

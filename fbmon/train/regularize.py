@@ -41,7 +41,7 @@ def penalize(
     again: Loss,
     parameters: Sequence[Tensor],
     full: Gradient | None,
-    learning_rate: float,
+    learning_rate: float | Tensor,
     penalty: Penalty,
 ) -> Gradient:
     """A block's gradient with the penalty.
@@ -68,7 +68,7 @@ def penalize(
         case _:
             assert_never(penalty.method)
     difference = [after - before for after, before in zip(ahead, behind, strict=True)]
-    return _add(plain, difference, learning_rate / 4 / reach)
+    return _add(plain, difference, reach.reciprocal() * (learning_rate / 4))
 
 
 def _direction(plain: Gradient, full: Gradient | None, penalty: Penalty) -> Gradient:

@@ -13,6 +13,7 @@ from fbmon.train import checkpoint
 from fbmon.train.checkpoint import State
 from fbmon.train.control import Emit
 from fbmon.train.distribute import ALONE, Ranks
+from fbmon.train.divergence import DivergenceWatch, Past
 from fbmon.train.tensors import Learnt
 
 _PATIENCE = 100  # at most a hundredth of the time goes into saving
@@ -23,11 +24,20 @@ _LAST_TRIES = 3  # of the save at the end, a second apart
 class Saving:
     """Saves when it is due, keeps the last ones and the best; `step` counts the updates that the state has had."""
 
-    def __init__(self, folder: Path, wanted: Checkpoint, learnt: Learnt, emit: Emit, ranks: Ranks = ALONE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        wanted: Checkpoint,
+        learnt: Learnt,
+        watch: DivergenceWatch,
+        emit: Emit,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self._ranks = ranks
         self._folder = folder
         self._wanted = wanted
         self._learnt = learnt
+        self._watch = watch
         self._emit = emit
         self._due = time.monotonic() + wanted.seconds
         self._told = ""  # why the last try has failed; empty if it has not
@@ -48,6 +58,7 @@ class Saving:
         self._learnt.load_(content)
         self._validated = known.validated
         self._best = known.best_step, known.best_accuracy
+        self._watch.past = Past(known.start_loss, known.above)
         torch.set_num_threads(known.threads)
         return known.step
 
@@ -150,6 +161,8 @@ class Saving:
             validated=self._validated,
             best_step=best_step,
             best_accuracy=best_accuracy,
+            start_loss=self._watch.past.start_loss,
+            above=self._watch.past.above,
         )
 
     def _name(self, step: int) -> str:

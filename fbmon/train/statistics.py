@@ -1,7 +1,7 @@
 """Batch norm's running statistics: each block's are taken down and folded in the order of the blocks, on all ranks."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fbmon.train.distribute import ALONE, Ranks
 
 _MOMENTUM = 0.1
-_ROUNDS = 16  # blocks of each rank whose statistics are kept before they are exchanged and folded
+_ROUNDS = 64  # blocks of each rank whose statistics are kept before they are exchanged and folded
 
 
 class RunningStatistics:
@@ -23,20 +23,20 @@ class RunningStatistics:
     """
 
     def __init__(self, model: nn.Module, how: Literal["momentum", "mean"], ranks: Ranks = ALONE) -> None:
-        norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
         self._how = how
         self._ranks = ranks
-        self._row = _flatten_(norms, "running_mean", "running_var")
-        self._counts = _flatten_(norms, "num_batches_tracked")
-        for norm in norms:
-            norm.momentum = 1.0  # a forward pass then leaves exactly the block's own statistics
+        self._row = flatten_(model, "running_mean", "running_var")
+        self._counts = flatten_(model, "num_batches_tracked")
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1.0  # a forward pass then leaves exactly the block's own statistics
 
     def start(self, shares: Sequence[float], passes: int) -> None:
         """Begin a pass over blocks that hold these shares of the images and go forward `passes` times each."""
         self._shares = shares
-        self._passes = passes if self._how == "momentum" else 1
-        self._table = self._row.new_zeros(_ROUNDS, self._passes, len(self._row))
-        self._rounds = math.ceil(len(shares) / self._ranks.size)
+        self.passes = passes if self._how == "momentum" else 1  # that are taken down of each block
+        self._rounds = min(_ROUNDS, math.ceil(len(shares) / self._ranks.size))
+        self._table = self._row.new_zeros(self._rounds, self.passes, len(self._row))
         self._round = -1
         self._folded = 0
         if self._how == "momentum":
@@ -45,18 +45,26 @@ class RunningStatistics:
             self._running = torch.zeros_like(self._row, dtype=torch.float64)
         self._counted = self._counts + len(shares) * passes
 
-    def next_block(self) -> None:
-        """The forward passes that follow are those of this rank's next block."""
+    def next_block(self, join: Callable[[], None]) -> None:
+        """The forward passes that follow are those of this rank's next block.
+
+        `join` is called before what has been taken down so far is used.
+        """
         self._round += 1
         self._taken = 0
-        if self._round and self._round % _ROUNDS == 0:
+        if self._round and self._round % self._rounds == 0:
+            join()
             self._fold()
 
     def take(self) -> None:
         """Take down what a forward pass has left."""
-        if self._taken < self._passes:
-            self._table[self._round % _ROUNDS, self._taken] = self._row
+        if self._taken < self.passes:
+            self._table[self._round % self._rounds, self._taken] = self._row
             self._taken += 1
+
+    def put(self, taken: Tensor) -> None:
+        """Take down all that a block has left elsewhere, (`passes`, channels)."""
+        self._table[self._round % self._rounds].copy_(taken)
 
     def finish(self) -> None:
         """Put the running statistics where batch norm evaluates with them."""
@@ -77,11 +85,12 @@ class RunningStatistics:
             self._folded += 1
 
 
-def _flatten_(norms: Sequence[nn.BatchNorm2d], *names: str) -> Tensor:
-    """One tensor that holds the buffers of these names; the buffers become views of it."""
+def flatten_(model: nn.Module, *names: str) -> Tensor:
+    """One tensor that holds batch norm's buffers of these names; the buffers become views of it."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     buffers = [(norm, name, norm.get_buffer(name)) for norm in norms for name in names]
     if not buffers:
-        return torch.zeros(0)
+        return torch.zeros(0)  # as the network of a test may have none
     flat = torch.cat([buffer.reshape(-1) for *_, buffer in buffers])
     views = torch.split(flat, [buffer.numel() for *_, buffer in buffers])
     for (norm, name, buffer), view in zip(buffers, views, strict=True):

@@ -28,7 +28,7 @@ from fbmon.train.evaluate import evaluate
 from fbmon.train.measure import Measures, combine
 from fbmon.train.precision import autocast
 from fbmon.train.snapshot import Snapshot
-from fbmon.train.tell import plan, step_values
+from fbmon.train.tell import plan, rank_seconds, step_values
 
 
 class Stepper:
@@ -44,18 +44,24 @@ class Stepper:
         ranks: Ranks = ALONE,
     ) -> None:
         self.step = 0
+        self._least_seconds: float | None = None  # that a step would take at the attainable rate
         self.model = model
         self.control = Control(emit, next_command, ranks)
         self._recipe = recipe
         self._data = data
         self._emit = emit
         self._ranks = ranks
-        self.descent = Descent(recipe, model, len(self._blocks(1)), ranks)
+        self.descent = Descent(recipe, model, len(self._blocks(1)), self._batch, ranks)
         self.average = Average(model, recipe.ema)
 
     def plan(self) -> TrainingStarted:
         """What is about to be trained."""
-        return plan(self._recipe, self._data, self.model, self._blocks(1), self._ranks)
+        cut = self._blocks(1)
+        engine = self.descent.make_ready(cut[:1] if is_by_block(self._recipe.gradient, self.step + 1) else cut)
+        told = plan(self._recipe, self._data, self.model, cut, self._ranks, engine)
+        if told.flop_per_step and told.attainable_flops:
+            self._least_seconds = told.flop_per_step / told.attainable_flops
+        return told
 
     def take_step(self, step: int) -> Measures:
         """Update the weights, once or once per block, and tell what was measured.
@@ -98,7 +104,7 @@ class Stepper:
         """One update by the mean over the blocks `numbers`; the first is block `place` of the `places` of the step."""
         work = Work(
             numbers,
-            lambda some: self._batch(some, step),
+            step,
             rate,
             lambda k: self._on_block("training", step, place + k, places),
             lambda: self._emit(PassRepeated(step)),
@@ -116,10 +122,13 @@ class Stepper:
         longest = max(update.grad_norm for update in told)
         if recipe.clip and recipe.clip.norm and longest > recipe.clip.norm:
             self._emit(GradientClipped(step, longest, recipe.clip.norm))
-        self._emit(StepTaken(step, step_values(measures, recipe, rate, seconds, self.descent.watch.lap())))
+        parts = self.descent.watch.lap()
+        of_ranks = rank_seconds(parts, self._ranks)
+        values = step_values(measures, recipe, rate, seconds, parts, self._least_seconds, of_ranks)
+        self._emit(StepTaken(step, values, of_ranks))
         return measures
 
-    def _batch(self, numbers: Tensor, step: int) -> Batch:
+    def _batch(self, numbers: Tensor, step: int | Tensor) -> Batch:
         dtype = next(self.model.parameters()).dtype
         return batch(self._data, self._recipe.data, numbers, self._recipe.seed, step, dtype)
 

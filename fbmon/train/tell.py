@@ -1,6 +1,7 @@
 """What the trainer says of its plan and of a step, in the words of the events and the metrics."""
 
 import math
+import socket
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -8,33 +9,62 @@ from torch import Tensor, nn
 
 from fbmon.events import TrainingStarted
 from fbmon.recipe import Recipe
+from fbmon.train.attainable import attainable_flops
 from fbmon.train.data import DataSet
 from fbmon.train.distribute import Ranks
+from fbmon.train.flop import count
 from fbmon.train.measure import Measures, decay_loss, full_loss, penalty_loss
 from fbmon.train.stopwatch import Part
 
+_HOST_BYTES = 64  # the longest name of a host on Linux
 
-def plan(recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tensor], ranks: Ranks) -> TrainingStarted:
+
+def plan(
+    recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tensor], ranks: Ranks, engine: str
+) -> TrainingStarted:
     """What is about to be trained, in blocks of images of these numbers."""
+    images, device, shape = sum(map(len, blocks)), data.train.labels.device, data.train.pictures.shape[1:]
     return TrainingStarted(
         steps=recipe.steps,
         blocks=len(blocks),
-        images=sum(len(numbers) for numbers in blocks),
+        images=images,
         val_images=len(data.val),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        device=_devices(data.train.labels.device, ranks),
+        device=", ".join(filter(None, [_devices(device, ranks), engine])),
         precision=recipe.precision,
         validation_every=recipe.validation.every,
         clip_norm=recipe.clip.norm if recipe.clip else None,
         target_val_accuracy=recipe.target.val_accuracy if recipe.target else None,
         target_source=recipe.target.source if recipe.target else "",
+        hosts=_hosts(ranks),
+        flop_per_step=count(model, shape, recipe.penalty) * images,
+        # Only the first tells it; the others wait for it with their next exchange.
+        attainable_flops=attainable_flops(device, recipe.precision) * ranks.size if ranks.is_first else None,
     )
 
 
+def rank_seconds(parts: Mapping[Part, float], ranks: Ranks) -> list[float]:
+    """How long each of several ranks was at work in a step; in the mean it may have waited, so that is left out."""
+    if ranks.size == 1:
+        return []
+    own = sum(seconds for part, seconds in parts.items() if part != "mean")
+    told: list[float] = ranks.gather(torch.tensor(own, dtype=torch.float64)).tolist()
+    return [round(seconds, 6) for seconds in told]
+
+
 def step_values(
-    measures: Measures, recipe: Recipe, rate: float, seconds: float, parts: Mapping[Part, float]
+    measures: Measures,
+    recipe: Recipe,
+    rate: float,
+    seconds: float,
+    parts: Mapping[Part, float],
+    least: float | None,
+    of_ranks: Sequence[float] = (),
 ) -> dict[str, float | None]:
-    """The metrics of a step that took so many seconds."""
+    """The metrics of a step that took so many seconds, in these parts, and on several ranks so many of each.
+
+    It would have taken `least` seconds if its FLOP were all there is to do.
+    """
     full = full_loss(measures, recipe, rate)
     values: dict[str, float | None] = {
         "loss": measures.loss,
@@ -46,6 +76,7 @@ def step_values(
         "learning_rate": rate,
         "step_seconds": seconds,
         "images_per_second": measures.images / seconds,
+        "flop_share": least / seconds if least else None,
         **{f"{part}_seconds": spent for part, spent in parts.items()},
     }
     if recipe.penalty:
@@ -54,6 +85,8 @@ def step_values(
         values["decay_share"] = decay_loss(measures, recipe) / full if full else None
     if recipe.clip and recipe.clip.block_norm:
         values["clipped_blocks"] = measures.clipped_blocks
+    if of_ranks:
+        values |= {"slowest_rank_seconds": max(of_ranks), "fastest_rank_seconds": min(of_ranks)}
     return values
 
 
@@ -65,3 +98,11 @@ def _devices(device: torch.device, ranks: Ranks) -> str:
     threads = torch.get_num_threads()
     name = f"{threads} CPU thread{'s'[: threads > 1]}"
     return name if ranks.size == 1 else f"{ranks.size} ranks, each on {name}"
+
+
+def _hosts(ranks: Ranks) -> list[str]:
+    """The names of the machines of several ranks; empty where it is but one."""
+    name = socket.gethostname().encode()[:_HOST_BYTES].ljust(_HOST_BYTES)
+    gathered = ranks.gather(torch.frombuffer(bytearray(name), dtype=torch.uint8))
+    hosts = [one.numpy().tobytes().decode(errors="replace").rstrip() for one in gathered]
+    return hosts if len(set(hosts)) > 1 else []

@@ -1,6 +1,7 @@
 """The monitor: one run, live or ended, on one screen."""
 
 import time
+import traceback
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,8 @@ from rich.text import Text
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.timer import Timer
+from textual.widgets import Static
 
 from fbmon.events import Command, DeviceSampled, ProgressMade
 from fbmon.folder import RunFolder, every
@@ -22,6 +24,7 @@ from fbmon.ui import settings
 from fbmon.ui.board import Board
 from fbmon.ui.devices import DevicesPanel, devices
 from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed
+from fbmon.ui.footer import KeysFooter
 from fbmon.ui.keys import APP, GROUPS, bindings
 from fbmon.ui.leave import Answer, LeaveScreen
 from fbmon.ui.other import MARKERS, Other
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
 
 _FRAME_SECONDS = 0.1
 _READING_FRAME_SECONDS = 0.3  # drawing more often takes longer than reading
-_DARK, _LIGHT = "textual-dark", "textual-light"
+_CLOCK_SECONDS = 1.0
+DARK_THEME, LIGHT_THEME = "textual-dark", "textual-light"
 
 
 class MonitorApp(App[int]):
@@ -55,6 +59,7 @@ class MonitorApp(App[int]):
         self._stopping = False
         self._changed = True
         self._drawn = 0.0
+        self._frame: Timer | None = None  # draws what came too soon after the last frame
         self._unread = 0.0
         self._last_sign = time.monotonic()
         self._began = time.monotonic()  # when the run began, by this process's clock
@@ -67,15 +72,14 @@ class MonitorApp(App[int]):
         yield Static(id="ended")
         yield Board(self.store, self._source.folder.name, settings.to_view(self._settings), id="board")
         yield DevicesPanel()
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeysFooter(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         if self._settings.theme in self.available_themes:
             self.theme = self._settings.theme
         self._redraw()
         self._drawn = 0.0  # the first news is shown at once
-        self.set_interval(_FRAME_SECONDS, self._draw_if_changed)
-        self.set_interval(1.0, self._show_status)
+        self._clock = self.set_interval(_CLOCK_SECONDS, self._show_status)
         self._feed.start()
 
     def on_unmount(self) -> None:
@@ -98,26 +102,31 @@ class MonitorApp(App[int]):
         if all(isinstance(event, ProgressMade) for event in message.events):
             self._show_status()  # ten times a second; no chart has a new point
         else:
-            self._changed = True
-            self._draw_after_a_pause()
+            self._draw_soon()
 
     def on_source_closed(self, _message: SourceClosed) -> None:
         self._alive = False
-        self._changed = True
+        self._clock.stop()
+        self._draw_soon()
         if self._stopping:
             self.exit()
         elif isinstance(self.screen, LeaveScreen):  # there is nothing left to ask
             self.pop_screen()
 
     def on_resize(self) -> None:
-        self._changed = True
+        self._draw_soon()
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         """Leave; the settings are kept."""
         if self.is_running and self.screen_stack:
-            theme = "" if self.theme == _DARK else self.theme
+            theme = "" if self.theme == DARK_THEME else self.theme
             settings.save(self._settings_file, settings.of(self.board.view, theme))
         super().exit(result, return_code, message)
+
+    def _fatal_error(self) -> None:
+        """Say what went wrong in the screen itself; Textual's own words would pass on what steers the terminal."""
+        self._exit_renderables.append(Text(clean_lines(traceback.format_exc())))
+        self._close_messages_no_wait()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: what Textual offers, and what the keys do."""
@@ -169,7 +178,7 @@ class MonitorApp(App[int]):
         self.push_screen(HelpScreen())
 
     def action_toggle_light(self) -> None:
-        self.theme = _DARK if self.theme == _LIGHT else _LIGHT
+        self.theme = DARK_THEME if self.theme == LIGHT_THEME else LIGHT_THEME
 
     def action_repaint(self) -> None:
         self.refresh(repaint=True, layout=True)
@@ -206,7 +215,7 @@ class MonitorApp(App[int]):
             if other.name == message.folder.name:
                 for event in message.events:
                     other.store.apply(event)
-        self._changed = True
+        self._draw_soon()
 
     def _answered(self, answer: Answer | None) -> None:
         if answer == "leave":
@@ -217,17 +226,22 @@ class MonitorApp(App[int]):
             when = "at the next block" if answer == "stop" else "after this step"
             self.notify(f"Stopping {when}; the state is saved first.", markup=False)
 
-    def _draw_after_a_pause(self) -> None:
-        """Draw now what comes after a frame without news; what comes sooner waits for the timer."""
-        if time.monotonic() - self._drawn > (_READING_FRAME_SECONDS if self._unread else _FRAME_SECONDS):
+    def _draw_soon(self) -> None:
+        """Draw now what comes after a frame without news; what comes sooner waits for the end of the frame."""
+        self._changed = True
+        frame = _READING_FRAME_SECONDS if self._unread else _FRAME_SECONDS
+        left = self._drawn + frame - time.monotonic()
+        if left <= 0:
             self._redraw()
-
-    def _draw_if_changed(self) -> None:
-        # While the journal is read, each batch asks for itself; a last tick may come while the widgets are taken down.
-        if self._changed and not self._unread and self.is_running:
-            self._redraw()
+        elif self._frame is None:
+            self._frame = self.set_timer(left, self._redraw)
 
     def _redraw(self) -> None:
+        if self._frame is not None:
+            self._frame.stop()
+            self._frame = None
+        if not self.is_running:  # the widgets are being taken down
+            return
         self._changed = False
         self._drawn = time.monotonic()
         self.board.show()
@@ -246,8 +260,10 @@ class MonitorApp(App[int]):
         state = state_line(self.store, name, alive=self._alive, silent=silent, unread=self._unread, width=width)
         detail = detail_line(self.store, elapsed, alive=self._alive and not self._unread, width=width)
         # One line each for ever: without a new layout, which would render every chart again.
-        self.query_one("#state", Static).update(state, layout=False)
-        self.query_one("#detail", Static).update(detail, layout=False)
+        for place, line in (("#state", state), ("#detail", detail)):
+            shown = self.query_one(place, Static)
+            if shown.content != line:
+                shown.update(line, layout=False)
 
     def _show_end(self) -> None:
         ended = self.store.ended

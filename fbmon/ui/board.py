@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.widgets import Static
 
-from fbmon.metrics import Scale
+from fbmon.chart import Plot
+from fbmon.metrics import Chart, Scale
 from fbmon.notes import Note
 from fbmon.series import Series
 from fbmon.store import Store
@@ -23,10 +24,13 @@ from fbmon.ui.events_list import EventList
 from fbmon.ui.keys import APP, BOARD, bindings
 from fbmon.ui.plots import plot
 from fbmon.ui.readout import count, points, values
-from fbmon.ui.runs import Runs
+from fbmon.ui.runs import Runs, matching
 from fbmon.ui.signs import is_listed
 from fbmon.ui.status import others_lines, view_line
 from fbmon.ui.view import Moment, View
+
+if TYPE_CHECKING:
+    from textual.widgets import Input
 
 _FAST = 10  # columns at once
 
@@ -57,7 +61,7 @@ class Board(Container):
 
     def show(self) -> None:
         """Bring everything up to date; what has not changed costs next to nothing."""
-        self.charts.offer(self.runs.charts())
+        self.charts.offer(self._matching() or self.runs.charts())
         for shown in self.charts.shown():
             self._draw(shown)
         self._show_line()
@@ -99,6 +103,21 @@ class Board(Container):
             self._change(replace(self.view, cursor=None))
         elif self.charts.is_full:
             self.action_full()
+        elif self.view.filter:
+            self._change(replace(self.view, filter=""))
+
+    def action_filter(self) -> None:
+        from fbmon.ui.filter import FilterLine
+
+        line = FilterLine(self.view.filter)
+        self.mount(line, before="#view")
+        line.focus()
+
+    def on_input_changed(self, message: "Input.Changed") -> None:
+        self._change(replace(self.view, filter=message.value))
+
+    def on_input_submitted(self) -> None:
+        self.charts.focus_chart(self.charts.focused)
 
     def action_zoom(self, direction: int) -> None:
         at = self.view.cursor
@@ -162,10 +181,12 @@ class Board(Container):
             self._set_cursor(Moment(note.step, note.elapsed))
 
     def action_write(self) -> None:
+        chart = self.charts.focused
+        self._save(plot(self.runs, chart, replace(self.view, cursor=None), alone=True), chart)
+
+    def _save(self, drawn: Plot, chart: Chart) -> None:
         from fbmon.ui.save import write
 
-        chart = self.charts.focused
-        drawn = plot(self.runs, chart, replace(self.view, cursor=None), alone=True)
         try:
             names = [path.name for path in write(drawn, f"{self._run}-{chart.name}", Path.cwd())]
         except OSError as error:
@@ -190,8 +211,13 @@ class Board(Container):
         counted = count(self.runs, chart, self.view)
         told = values(self.runs, chart, self.view)
         pages = (charts.page + 1, charts.pages)
-        line = view_line(chart.title, self.view, told, counted, pages, max(0, self.size.width - 2))
+        passed = (len(self._matching()), len(self.runs.charts()))
+        line = view_line(chart.title, self.view, told, counted, pages, passed, max(0, self.size.width - 2))
         self.query_one("#view", Static).update(line, layout=False)
+
+    def _matching(self) -> list[Chart]:
+        """What the filter lets through."""
+        return matching(self.runs.charts(), self.view.filter)
 
     def _notes(self) -> list[Note]:
         return [note for note in self.runs.store.notes if is_listed(note, self.view.events)]

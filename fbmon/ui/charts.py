@@ -1,5 +1,7 @@
 """All charts of a run in a grid: as many as fit, the rest on further pages; or one of them alone."""
 
+from collections.abc import Sequence
+
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.geometry import Size
@@ -19,12 +21,19 @@ class Charts(Container):
     Charts { layout: grid; grid-gutter: 0 2; height: 1fr; }
     """
 
-    def __init__(self, charts: list[Chart], *, id: str) -> None:  # noqa: A002 - Textual's name for it
+    def __init__(
+        self,
+        charts: list[Chart],
+        *,
+        id: str,  # noqa: A002 - Textual's name for it
+        ready: Sequence[Chart] = (*CHARTS, DEVICES),
+    ) -> None:
+        """`ready` are made at once, the others when they come into sight: each costs a hundredth of a second."""
         super().__init__(id=id)
         self.charts = charts
         self.is_full = False  # one chart alone
         self._focused = charts[0]
-        self._views = {chart: ChartView(chart) for chart in (*CHARTS, DEVICES)}
+        self._views = {chart: ChartView(chart) for chart in ready}
 
     def compose(self) -> ComposeResult:
         yield from self._views.values()
@@ -48,18 +57,16 @@ class Charts(Container):
         self.charts = charts
         if self._focused not in charts:
             self._focused = charts[0]
-        for chart in charts:
-            if chart not in self._views:
-                self._views[chart] = ChartView(chart)
-                self.mount(self._views[chart], before=self._views[DEVICES])
         self.lay_out()
 
     def shown(self) -> list[ChartView]:
         """The charts in sight."""
         first = self.page * self._per_page()
-        return [self._views[chart] for chart in self.charts[first : first + self._per_page()]]
+        return [self.view(chart) for chart in self.charts[first : first + self._per_page()]]
 
     def view(self, chart: Chart) -> ChartView:
+        if chart not in self._views:
+            self._views[chart] = ChartView(chart)
         return self._views[chart]
 
     def focus_chart(self, chart: Chart) -> None:
@@ -67,7 +74,7 @@ class Charts(Container):
         page, self._focused = self.page, chart
         if self.is_full or self.page != page:
             self.lay_out()
-        self._views[chart].focus(scroll_visible=False)
+        self.view(chart).focus(scroll_visible=False)
 
     def move(self, by: int) -> None:
         """Move to the next chart but `by` - 1, around the end."""
@@ -93,6 +100,11 @@ class Charts(Container):
         shown = self.shown()
         self.styles.grid_size_columns = columns
         self.styles.grid_size_rows = rows
+        for view in shown:
+            if not view.is_attached:
+                behind = self.charts[self.charts.index(view.chart) + 1 :]
+                attached = (self._views[chart] for chart in behind if chart in self._views)
+                self.mount(view, before=next((one for one in attached if one.is_attached), None))
         for view in self._views.values():
             view.display = view in shown
 

@@ -20,12 +20,14 @@ _COMPONENTS = {
     "title": "title", "axis": "axis", "cursor": "cursor", "mark": "mark", "threshold": "threshold", "target": "target",
     "val_loss": "validation", "val_accuracy": "validation", "full_loss": "secondary",
     "decay_share": "secondary", "penalty_seconds": "secondary", "mean_seconds": "validation", "data_seconds": "target",
-    "update_seconds": "mark", "stability_limit": "threshold",
+    "update_seconds": "mark", "slowest_rank_seconds": "mark", "stability_limit": "threshold",
     "memory_0": "secondary", "memory_1": "target", "busy_1": "validation",
-    "spike": "alarm", "nonfinite": "alarm", "stall": "alarm", "clipping": "mark",
+    "spike": "alarm", "nonfinite": "alarm", "divergence": "alarm", "stall": "alarm", "clipping": "mark",
     "best": "note", "rate": "note", "edge": "note", "checkpoint": "note", "command": "note", "resume": "note",
     "end": "note",
     "validation": "validation",
+    "run_0": "primary", "run_1": "validation", "run_2": "target", "run_3": "secondary", "run_4": "mark",
+    "run_5": "note",
     "other_0": "other-0", "other_1": "other-1", "other_2": "other-2", "other_3": "other-3",
 }  # fmt: skip
 

@@ -67,7 +67,8 @@ class Feed:
     def stop(self) -> None:
         self._stopped.set()
         self._room.release()
-        self._thread.join(timeout=1)
+        if self._thread.is_alive():
+            self._thread.join(timeout=1)
 
     def _run(self) -> None:
         unread = 0.0

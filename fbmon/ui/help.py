@@ -1,5 +1,6 @@
 """The help screen: every key of the monitor."""
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.table import Table
@@ -11,14 +12,14 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from fbmon.notes import Kind
-from fbmon.ui.keys import GROUPS
+from fbmon.ui.keys import GROUPS, Key
 from fbmon.ui.signs import SIGNS
 
 _MEANINGS: dict[Kind, str] = {
     "clipping": "clipping engaged; a dot under every clipped step", "spike": "a norm far above its recent level",
     "nonfinite": "not finite: infinite or not a number", "best": "best validation so far", "validation": "validation",
     "rate": "a phase of the learning rate begins", "edge": "the edge of stability",
-    "checkpoint": "checkpoint", "stall": "a step that came late",
+    "checkpoint": "checkpoint", "stall": "a step that came late", "divergence": "the loss stays far above its start",
     "command": "a command", "resume": "resumed from a checkpoint", "end": "the end",
 }  # fmt: skip
 
@@ -40,9 +41,13 @@ class HelpScreen(ModalScreen[None]):
         Binding("up,k", "scroll(-1)", show=False),
     ]
 
+    def __init__(self, groups: Mapping[str, Sequence[Key]] = GROUPS) -> None:
+        super().__init__()
+        self._groups = groups
+
     def compose(self) -> ComposeResult:
         with VerticalScroll():
-            for title, keys in GROUPS.items():
+            for title, keys in self._groups.items():
                 yield Static(_table(title, [(key.shown, key.help) for key in keys if key.shown]))
             yield Static(_table("Signs", [(SIGNS[kind], meaning) for kind, meaning in _MEANINGS.items()]))
 

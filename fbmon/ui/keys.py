@@ -1,5 +1,6 @@
 """Every key of the monitor, once: what it is bound to, and what the help says of it."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from textual.binding import Binding
@@ -21,27 +22,28 @@ GROUPS: dict[str, tuple[Key, ...]] = {
             "q,ctrl+q,ctrl+c",
             "app.leave",
             "q",
-            "Leave or stop",
+            "Leave",
             "leave the screen; of a running run asks: leave, stop, stop after this step",
         ),
         Key("p", "app.pause", "p", "Pause", "pause the training at its next block, or let it go on"),
         Key("ctrl+s", "app.save", "^s", "", "save a checkpoint when the step is over"),
         Key("question_mark,h,f1", "app.help", "?", "Help", "this list (also h, F1)"),
         Key("ctrl+p", "app.command_palette", "^p", "", "every command by its name"),
-        Key("o", "app.others", "o", "Other runs", "lay other runs over this one"),
+        Key("o", "app.others", "o", "Runs", "lay other runs over this one"),
         Key("t", "app.toggle_light", "t", "", "light or dark"),
         Key("ctrl+z", "app.suspend_process", "^z", "", "to the shell; `fg` comes back"),
         Key("ctrl+l", "app.repaint", "^l", "", "paint the screen anew"),
     ),
     "Charts": (
-        Key("tab", "move(1)", "tab", "Next chart", "the next chart"),
+        Key("tab", "move(1)", "tab", "Next", "the next chart"),
         Key("shift+tab", "move(-1)", "shift-tab", "", "the chart before"),
         Key("down,j", "move_down(1)", "↓ j", "", "the chart below"),
         Key("up,k", "move_down(-1)", "↑ k", "", "the chart above"),
         Key("n,pagedown", "turn(1)", "n PgDn", "", "the next page of charts"),
         Key("N,pageup", "turn(-1)", "N PgUp", "", "the page before"),
-        Key("z,enter", "full", "z", "Full screen", "this chart alone, and back (also enter)"),
-        Key("escape", "back", "esc", "", "one step back: from the cursor, from the single chart"),
+        Key("z,enter", "full", "z", "Full", "this chart alone, and back (also enter)"),
+        Key("slash", "filter", "/", "Filter", "only the charts and metrics of this name, or regex; esc shows all"),
+        Key("escape", "back", "esc", "", "one step back: from the cursor, the single chart, the filter"),
     ),
     "What is in sight": (
         Key("plus,equals_sign", "zoom(1)", "+", "", "zoom in, around the cursor if there is one"),
@@ -52,7 +54,7 @@ GROUPS: dict[str, tuple[Key, ...]] = {
         Key("shift+right", "pan(1)", "", "", ""),
         Key("r", "fit", "r", "", "everything: the whole run"),
         Key("f", "follow", "f", "", "follow the newest point, or stop following"),
-        Key("x", "axis", "x", "X-axis", "over steps, elapsed time, wall clock, passes over the data"),
+        Key("x", "axis", "x", "Axis", "over steps, elapsed time, wall clock, passes over the data"),
         Key("l", "scale", "l", "Log", "logarithmic or linear height of this chart"),
         Key("s", "smooth(1)", "s", "Smooth", "smooth more"),
         Key("S", "smooth(-1)", "S", "", "smooth less"),
@@ -79,8 +81,13 @@ BOARD = tuple(name for name in GROUPS if name != APP)
 
 def bindings(*groups: str) -> list[Binding]:
     """The bindings of some groups; those with a word in the footer are shown there."""
+    return bindings_of({group: GROUPS[group] for group in groups})
+
+
+def bindings_of(groups: Mapping[str, Sequence[Key]]) -> list[Binding]:
+    """The bindings of these keys."""
     return [
         Binding(key.keys, key.action, key.footer or key.help, show=bool(key.footer), key_display=key.shown)
-        for group in groups
-        for key in GROUPS[group]
+        for keys in groups.values()
+        for key in keys
     ]

@@ -1,5 +1,7 @@
 """The run on the screen and those over it, on one x-axis. What was worked out is kept from frame to frame."""
 
+import re
+
 from fbmon import metrics
 from fbmon.chart.group import Group
 from fbmon.metrics import Chart, Metric
@@ -83,6 +85,19 @@ class Runs:
 def metrics_of(chart: Chart) -> list[Metric]:
     """The metrics of a chart; that of a chart which nobody declared has its name."""
     return [metric for metric in metrics.METRICS if metric.chart == chart] or [Metric(chart.name, chart.title, chart)]
+
+
+def matching(charts: list[Chart], text: str) -> list[Chart]:
+    """The charts whose name or title, or a name of whose metrics, has `text` in it, or matches it as a regex."""
+    try:
+        pattern = re.compile(text, re.IGNORECASE)
+    except re.error:
+        pattern = re.compile(re.escape(text), re.IGNORECASE)
+    return [chart for chart in charts if any(map(pattern.search, _names(chart)))]
+
+
+def _names(chart: Chart) -> list[str]:
+    return [chart.name, chart.title, *(name for one in metrics_of(chart) for name in (one.name, one.label))]
 
 
 def compared(chart: Chart) -> list[Metric]:

@@ -75,6 +75,8 @@ def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
     speed = store.latest.get("images_per_second")
     if speed is not None:
         details.append(f"{metrics.show('images_per_second', speed)} images/s")
+    if len(store.rank_seconds) > 1:
+        details.append(_ranks(store.rank_seconds, store.plan.hosts if store.plan else []))
     details += [_device(store, name) for name in store.devices]
     if store.best:
         details.append(f"best {metrics.show('val_accuracy', store.best.value)} at {store.best.step}{_distance(store)}")
@@ -89,6 +91,13 @@ def _eta(store: Store) -> str:
     if left is None or deviation is None or deviation < left / 50:
         return f"ETA {duration(left)}"
     return f"ETA {duration(left)} ± {duration(deviation)}"
+
+
+def _ranks(seconds: list[float], hosts: list[str]) -> str:
+    """How long the ranks computed, the fastest and the slowest, and which one that is."""
+    slowest = seconds.index(max(seconds))
+    where = f" on {clean(hosts[slowest], 24)}" if slowest < len(hosts) else ""
+    return f"ranks {min(seconds):.3g} to {max(seconds):.3g} s, slowest {slowest}{where}"
 
 
 def _distance(store: Store) -> str:
@@ -124,15 +133,18 @@ def view_line(
     values: list[tuple[str, float | None]],
     count: Count,
     pages: tuple[int, int],
+    passed: tuple[int, int],
     width: int,
 ) -> Text:
     """As much as fits in `width` cells: the chart in focus, what stands at the cursor, its points, the axis, the page.
 
-    `values` are those at the cursor, by their labels.
+    `values` are those at the cursor, by their labels; `passed` says how many of how many charts the filter shows.
     """
     unknown = f" ({count.unknown:,} not finite)" if count.unknown else ""
     cursor = [f"step {view.cursor.step:.0f}, {duration(view.cursor.elapsed)}"] if view.cursor else []
+    shown = f"{passed[0]} of {passed[1]} charts" if passed[0] else "no such chart, all are shown"
     parts = [
+        *([f"/{clean(view.filter, 30)}: {shown}"] if view.filter else []),
         *cursor,
         *(f"{clean(label, 40)} {'–' if value is None else format(value, '.6g')}" for label, value in values),
         f"drawn {count.drawn:,} of {count.all:,}{unknown}",

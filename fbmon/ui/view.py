@@ -45,6 +45,7 @@ class View:
     cursor: Moment | None = None
     events: Events = "main"
     grouped: bool = False
+    filter: str = ""  # of the charts; empty shows all
 
 
 def sight(view: View, extent: Extent) -> tuple[float, float]:

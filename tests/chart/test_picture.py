@@ -192,6 +192,11 @@ def test_every_drawing_has_exactly_the_size_that_was_asked_for(plot: Plot, width
     assert {sum(len(run.text) for run in row) for row in rows} <= {max(width, 0)}
 
 
+def test_a_character_of_two_cells_by_the_newest_unicode_is_not_drawn_whatever_python_knows() -> None:
+    header = str(draw(Plot("⚊漢x", (curve([1], label="☰"),)), 30, 3)).split("\n")[0]
+    assert header == "??x                      ━ ? 1"
+
+
 def test_a_long_run_is_asked_as_few_questions_as_a_short_one() -> None:
 
     class Watched(Series):

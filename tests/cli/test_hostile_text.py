@@ -20,6 +20,7 @@ from fbmon.events import (
     NonFiniteFound,
     PhaseEntered,
     RunEnded,
+    RunRestarted,
     RunStarted,
     StepTaken,
     TrainingStarted,
@@ -50,6 +51,7 @@ def hostile(finished: dict[str, Ended], runs_dir: Path) -> RunFolder:
     journal.append(PhaseEntered("training"))
     journal.append(TrainingStarted(3, 1, 1, 1, 1, ATTACK, ATTACK, target_source=ATTACK))
     journal.append(NonFiniteFound(1, [ATTACK]))
+    journal.append(RunRestarted(1, ATTACK, 1, 2))
     journal.append(RunEnded("failed", 1, 0, ATTACK, ATTACK))
     journal.close()
     telemetry = Journal(folder.telemetry)
@@ -122,6 +124,7 @@ def told(ended: bool) -> list[Event]:
         CheckpointSaved(1, ATTACK),
         NonFiniteFound(2, [ATTACK]),
         CommandTaken("stop", ATTACK),
+        RunRestarted(1, ATTACK, 1, 2),
     ]
     return [*events, RunEnded("failed", 1, 1, ATTACK, ATTACK)] if ended else events
 

@@ -11,7 +11,10 @@ from torch.nn.functional import cross_entropy
 
 from fbmon.recipe import Model, Penalty
 from fbmon.train.clip import clip_
-from fbmon.train.gradient import FullGradient, block_gradient, full_gradient
+from fbmon.train.engine.eager import Eager
+from fbmon.train.engine.network import Network
+from fbmon.train.engine.work import Pass
+from fbmon.train.gradient import FullGradient, full_gradient
 from fbmon.train.mean import make_mean, weights
 from fbmon.train.models import make_model
 from fbmon.train.regularize import forward_passes, gradient_of, penalize
@@ -59,18 +62,15 @@ def full(
     mean = make_mean(accumulation, parameters, len(blocks))
     statistics = RunningStatistics(model, "momentum")
 
-    def forward(pictures: Tensor) -> Tensor:
-        logits: Tensor = model(pictures)
-        statistics.take()
-        return logits
-
-    def one_block(k: int) -> tuple[list[Tensor], Tensor]:
-        batch = inputs[blocks[k]], labels[blocks[k]]
-        return block_gradient(forward, parameters, batch, cross_entropy, 0.8, WATCH, penalty)
+    network = Network(model, lambda numbers, _step: (inputs[numbers], labels[numbers]), cross_entropy)
+    engine = Eager(network, statistics, WATCH)
 
     def one_pass() -> FullGradient:
         statistics.start(shares, forward_passes(penalty))
-        return full_gradient(one_block, shares, mean, statistics, on_block, WATCH)
+        mean.start()
+        work = Pass(blocks, shares, 1, 0.8, mean, penalty)
+        engine.begin(work)
+        return full_gradient(engine, work, statistics, on_block, WATCH)
 
     found = one_pass()
     if found.is_good:

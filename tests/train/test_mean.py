@@ -65,15 +65,14 @@ def test_the_exact_mean_has_the_same_bits_in_any_order_and_over_any_number_of_ra
 
     whole = ExactMean(parameters(), BLOCKS)
     mean(whole, blocks)
-    total = torch.zeros_like(whole._total)
+    total = torch.zeros_like(whole.total)
     for rank in range(3):
         shard = ExactMean(parameters(), BLOCKS)
-        shard.units = whole.units
-        shard.start()
+        shard.follow(whole)
         for block in blocks[rank::3]:
             shard.add(block, SHARE)
-        total += shard._total
-    assert torch.equal(total, whole._total)
+        total += shard.total
+    assert torch.equal(total, whole.total)
 
 
 def test_a_gradient_that_is_not_finite_passes_through() -> None:

@@ -11,7 +11,17 @@ import pytest
 from textual.pilot import Pilot
 
 from fbmon.chart import Plot
-from fbmon.events import Event, GradientClipped, RunEnded, RunStarted, StepTaken, TrainingStarted, Validated
+from fbmon.events import (
+    CheckpointSaved,
+    CommandTaken,
+    Event,
+    GradientClipped,
+    RunEnded,
+    RunStarted,
+    StepTaken,
+    TrainingStarted,
+    Validated,
+)
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.ascii import is_wanted
 from fbmon.ui.chart import ChartView
@@ -296,6 +306,21 @@ async def test_e_shows_the_main_events_all_or_none(tmp_path: Path) -> None:
         assert "▲" in picture(monitor(pilot))
 
 
+async def test_a_checkpoint_that_came_by_itself_is_among_all_events_and_one_that_was_asked_for_among_the_main(
+    tmp_path: Path,
+) -> None:
+    asked: list[Event] = [CheckpointSaved(10, "a"), CommandTaken("checkpoint", "the screen"), CheckpointSaved(20, "b")]
+    script = Script(tmp_path / "tiny-1", [*training(), *asked])
+    async with MonitorApp(script).run_test(size=(120, 40)) as pilot:
+        text = await shown(pilot)
+        assert "◆ checkpoint of step 20 saved" in text
+        assert "◆ checkpoint of step 10 saved" not in text
+        assert chart(pilot, "accuracy").count("◆") == 1
+        await pilot.press("e")
+        assert "◆ checkpoint of step 10 saved" in picture(monitor(pilot))
+        assert chart(pilot, "accuracy").count("◆") == 2
+
+
 async def test_w_writes_the_chart_as_svg_and_its_points_as_csv_and_never_over_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,10 +397,13 @@ async def test_a_metric_that_nobody_declared_has_a_chart_of_its_name_whatever_th
         assert not [character for character in text if character != "\n" and not character.isprintable()]
 
 
-def test_every_key_of_the_charts_is_pressed_here_or_beside_other_runs() -> None:
-    text = Path(__file__).read_text() + Path(__file__).with_name("test_others.py").read_text()
-    names = {name for group in BOARD for key in GROUPS[group] for name in key.keys.split(",")}
-    assert {name for name in names if f'"{name}"' not in text} == set()
+def test_every_key_is_pressed_in_a_test_and_explained_in_the_help() -> None:
+    pressed = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    codes = {"ctrl+z": r"\x1a"}  # pressed in a real terminal
+    keys = [key for group in GROUPS.values() for key in group]
+    names = {name for key in keys for name in key.keys.split(",")}
+    assert {name for name in names if f'"{codes.get(name, name)}"' not in pressed} == set()
+    assert [key for key in keys if key.shown and not key.help] == []
 
 
 async def test_the_palette_has_what_the_keys_do_and_its_way_out_asks_as_q_does(tmp_path: Path) -> None:
@@ -391,6 +419,40 @@ async def test_the_palette_has_what_the_keys_do_and_its_way_out_asks_as_q_does(t
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, LeaveScreen))
         assert pilot.app.is_running
+
+
+def in_sight(pilot: Pilot[int]) -> list[str | None]:
+    return [one.id for one in pilot.app.query(ChartView) if one.display]
+
+
+async def test_slash_shows_the_charts_of_a_name_and_escape_all_again(tmp_path: Path) -> None:
+    async with watching(tmp_path) as pilot:
+        every = in_sight(pilot)
+        await pilot.press("tab", "slash", *"loss")
+        await until(pilot, lambda: in_sight(pilot) == ["loss", "shares"])
+        assert line(pilot).startswith("loss · /loss: 2 of 6 charts · drawn 799 of 800")
+        await pilot.press("enter", "tab")
+        assert focused(pilot) == "shares"
+        assert in_sight(pilot) == ["loss", "shares"], "enter keeps the filter"
+        await pilot.press("c", "z", "escape", "escape", "escape")
+        await until(pilot, lambda: in_sight(pilot) == every)
+        assert focused(pilot) == "shares"
+        assert "/" not in line(pilot)
+
+
+async def test_the_filter_is_a_regex_where_it_can_be_and_never_leaves_nothing(tmp_path: Path) -> None:
+    async with watching(tmp_path) as pilot:
+        every = in_sight(pilot)
+        await pilot.press("slash", *"^VAL_A|norm$")
+        await until(pilot, lambda: in_sight(pilot) == ["accuracy", "gradient"])
+        await pilot.press(*["backspace"] * 12, *"of the last (")
+        await until(pilot, lambda: in_sight(pilot) == every)
+        assert "/of the last (: no such chart, all are shown" in line(pilot)
+        await pilot.press("backspace", "backspace")
+        await until(pilot, lambda: in_sight(pilot) == ["clipped"])
+        await pilot.press("escape")
+        await until(pilot, lambda: in_sight(pilot) == every)
+        assert focused(pilot) == "clipped"
 
 
 async def test_the_mouse_sets_the_cursor_and_its_wheel_zooms(tmp_path: Path) -> None:

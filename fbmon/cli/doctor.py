@@ -1,0 +1,63 @@
+"""`fbmon doctor`: whether this machine is fit to train, and what to do where it is not."""
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import typer
+
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
+from fbmon.cli.run import DataDir, data_folder
+from fbmon.errors import Exit
+
+if TYPE_CHECKING:
+    from fbmon.doctor.finding import Finding
+
+_COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
+_VERDICT_WIDTH = max(map(len, _COLOURS))
+_NAME_WIDTH = len("shared memory")
+
+
+def doctor(runs_dir: RunsDir = DEFAULT_RUNS_DIR, data_dir: DataDir = None, json: Json = False) -> None:
+    """Check whether this machine is fit to train: torch, GPUs, data, disk, logout, terminal; and what to do if not.
+
+    Exit code 0, or 1 if something prevents training. Nothing is changed, nothing is downloaded.
+
+    Examples: fbmon doctor · fbmon doctor --runs-dir /shared/runs --json
+    """
+    from fbmon.cli.output import print_json
+    from fbmon.doctor.examine import examine
+
+    findings = examine(runs_dir, data_folder(data_dir), os.environ)
+    if json:
+        told = list(findings)
+        print_json({"findings": told, "can_train": not _failed(told)})
+    else:
+        told = _show(findings)
+    raise typer.Exit(Exit.FAILED if _failed(told) else Exit.FINISHED)
+
+
+def _show(findings: "Iterable[Finding]") -> "list[Finding]":
+    """Each line as soon as it is known, and the sum of them at the end."""
+    from rich.text import Text
+
+    from fbmon.cli.output import make_console
+
+    console, told = make_console(), []
+    for finding in findings:
+        told.append(finding)
+        console.print(
+            Text.assemble(
+                (f"{finding.verdict:<{_VERDICT_WIDTH}}", _COLOURS[finding.verdict]),
+                f"  {finding.name:<{_NAME_WIDTH}}  {finding.found}",
+            )
+        )
+        if finding.advice:
+            console.print(Text(f"{'':<{_VERDICT_WIDTH + _NAME_WIDTH + 2}}  → {finding.advice}"))
+    failed = _failed(told)
+    console.print(Text(f"training is prevented by: {', '.join(failed)}" if failed else "this machine can train"))
+    return told
+
+
+def _failed(findings: "Iterable[Finding]") -> list[str]:
+    return [finding.name for finding in findings if finding.verdict == "failure"]

@@ -1,0 +1,126 @@
+"""The table of a comparison as a screen has it: its rows now, in their order; some marked, some hidden."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fbmon.compare.facts import Field, Value
+from fbmon.compare.group import Group, group_by
+from fbmon.compare.order import key_of
+from fbmon.compare.run import Run
+from fbmon.compare.table import Cell, Column, lay_out, lay_out_groups
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run, or a group of runs; its key stays the same while its numbers change."""
+
+    key: str
+    label: str
+    runs: tuple[Run, ...]
+    cells: tuple[Cell, ...]
+
+    @property
+    def paths(self) -> list[Path]:
+        return [run.path for run in self.runs]
+
+    @property
+    def counted(self) -> tuple[Run, ...]:
+        """The runs that its curve is the mean of: those finished, as of its numbers; where none is, all."""
+        return Group(None, self.runs).finished or self.runs
+
+
+MOST_UNMARKED = 20  # rows whose curves are drawn where none is marked
+MOST_MARKED = 30  # more could not be told apart
+MOST_RUNS = 200  # behind the curves: a megabyte each of a usual run
+
+
+class Sheet:
+    """The runs of a table and how they stand in it. `by` makes one row of all runs alike in that field."""
+
+    def __init__(self, runs: Sequence[Run], columns: Sequence[Field], by: Field | None = None) -> None:
+        self.runs = list(runs)
+        self.columns = list(columns)
+        self.by = by
+        self.order: tuple[Field, bool] | None = None  # and whether the largest value comes first
+        self.marked: set[Path] = set()
+        self.hidden: set[Path] = set()
+
+    def headings(self) -> tuple[Column, ...]:
+        """The columns of the rows."""
+        return lay_out_groups([], self.by, self.columns).columns if self.by else lay_out([], self.columns).columns
+
+    def rows(self) -> list[Row]:
+        """Those that are not hidden, sorted; what is not known of a row puts it last."""
+        shown = [run for run in self.runs if run.path not in self.hidden]
+        if self.by is None:
+            return self._sorted(_of_runs(shown, self.columns), None)
+        return self._sorted(_of_groups(group_by(shown, self.by), self.by, self.columns), self.by)
+
+    def is_marked(self, row: Row) -> bool:
+        """Whether all its runs are."""
+        return self.marked.issuperset(row.paths)
+
+    def drawn(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows whose curves are to be seen: those marked; where none is, the first; a group with all its runs."""
+        marked = [row for row in rows if self.is_marked(row)]
+        drawn: list[Row] = []
+        for row in marked[:MOST_MARKED] or rows[:MOST_UNMARKED]:
+            if sum(len(one.counted) for one in [*drawn, row]) <= MOST_RUNS:
+                drawn.append(row)
+        return drawn
+
+    def mark(self, row: Row) -> None:
+        """Mark its runs, or take their marks away."""
+        self.marked = self.marked - set(row.paths) if self.is_marked(row) else self.marked | set(row.paths)
+
+    def hide(self, row: Row) -> None:
+        self.hidden |= set(row.paths)
+        self.marked -= set(row.paths)
+
+    def sort(self, field: Field) -> None:
+        """Best first; by the same field again the other way round."""
+        descending = field.direction == "descending"
+        self.order = (field, not self.order[1] if self.order and self.order[0].name == field.name else descending)
+
+    def update(self, runs: Iterable[Run]) -> None:
+        """Take these in place of what was known of them."""
+        new = {run.path: run for run in runs}
+        self.runs = [new.get(run.path, run) for run in self.runs]
+
+    def field(self, place: int) -> Field | None:
+        """The field of a column of the rows; None for the number of runs in a group."""
+        name = self.headings()[place].name
+        return next((field for field in [*self.columns, *([self.by] if self.by else [])] if field.name == name), None)
+
+    def _sorted(self, rows: list[Row], by: Field | None) -> list[Row]:
+        if self.order is None:
+            return rows
+        field, descending = self.order
+        values = {row.key: _value(row, field, by) for row in rows}
+        known = [row for row in rows if values[row.key] is not None]
+        unknown = [row for row in rows if values[row.key] is None]
+        return sorted(known, key=lambda row: key_of(values[row.key]), reverse=descending) + unknown
+
+
+def _of_runs(runs: Sequence[Run], columns: Sequence[Field]) -> list[Row]:
+    table = lay_out(runs, columns)
+    return [Row(str(run.path), run.name, (run,), cells) for run, cells in zip(runs, table.rows, strict=True)]
+
+
+def _of_groups(groups: Sequence[Group], by: Field, columns: Sequence[Field]) -> list[Row]:
+    table = lay_out_groups(groups, by, columns)
+    return [
+        Row(f"{by.name}={group.value}", by.show(group.value), group.runs, cells)
+        for group, cells in zip(groups, table.rows, strict=True)
+    ]
+
+
+def _value(row: Row, field: Field, by: Field | None) -> Value:
+    """What a row is sorted by."""
+    if by is None or field.name == by.name:
+        return field.rank(row.runs[0])
+    if not field.is_number:
+        return Group(None, row.runs).texts(field)
+    spread = Group(None, row.runs).spread(field)
+    return spread.mean if spread else None

@@ -1,0 +1,43 @@
+"""Why the processes of a training came to an end that none of them has told of."""
+
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
+
+from fbmon.errors import Exit
+
+# How a rank leaves that has done all it was to do; with any other the others wait for it in vain.
+ORDINARY = (Exit.FINISHED, Exit.DIVERGED, Exit.STORAGE, Exit.PREEMPTED, Exit.STOPPED)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is known of it; `is_accident`: it need not happen again when the ranks are started once more."""
+
+    reason: str
+    exit_code: Exit
+    hint: str = ""
+    was_killed: bool = True
+    is_accident: bool = True
+
+
+def explain(name: str, code: int) -> Loss:
+    """Of a rank that left with this code, negative for a signal."""
+    if code < 0:
+        hint = "often this is the system running out of memory" if -code == signal.SIGKILL else ""
+        return Loss(f"{name} was killed by {signal.Signals(-code).name}", Exit.LOST, hint)
+    reason = f"{name} left with exit code {code}; the log may say why"
+    return Loss(reason, Exit.LOST, was_killed=False, is_accident=code not in (*ORDINARY, Exit.USAGE))
+
+
+def obstacle(process: int) -> str:
+    """What keeps a process from running, as the kernel has it; empty if nothing does."""
+    with suppress(psutil.Error):
+        state = psutil.Process(process).status()
+        if state in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
+            return "stopped by a signal"
+        if state == psutil.STATUS_DISK_SLEEP:
+            return "stuck in the system"
+    return ""

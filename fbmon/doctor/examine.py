@@ -1,0 +1,32 @@
+"""All questions, in the order of their answers: torch is asked first and answers last."""
+
+import platform
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import fbmon
+from fbmon.doctor.finding import Finding
+from fbmon.doctor.gpus import examine_gpus
+from fbmon.doctor.login import examine_login
+from fbmon.doctor.memory import examine_shared_memory
+from fbmon.doctor.processor import examine_processor
+from fbmon.doctor.storage import examine_storage
+from fbmon.doctor.terminal import examine_terminal
+from fbmon.doctor.torch import Asked
+
+
+def examine(
+    runs_dir: Path, data_dir: Path, environment: Mapping[str, str], root: Path = Path("/")
+) -> Iterator[Finding]:
+    """Each finding as soon as it is known; `root` is where the system's own files lie."""
+    asked = Asked(data_dir, environment)  # it loads while the rest is looked at
+    found = f"Python {platform.python_version()} on {platform.system()} {platform.release()}, {platform.machine()}"
+    yield Finding("fbmon", "ok", f"{fbmon.__version__}, {found}")
+    yield examine_terminal(environment)
+    yield examine_login(root)
+    yield examine_processor(root, environment)
+    yield examine_shared_memory(root)
+    yield from examine_storage(runs_dir)
+    yield from asked.about_torch()
+    yield from examine_gpus(asked.answer, environment)
+    yield from asked.about_data()

@@ -1,0 +1,22 @@
+"""The answer to one question about the machine."""
+
+from typing import Literal
+
+import msgspec
+
+# A warning costs time or comfort, or will cost a run one day; a failure prevents training.
+Verdict = Literal["ok", "warning", "failure"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What was looked at, what was found, and what to do where it is not well."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+def judge(name: str, found: str, advice: str, *, is_well: bool) -> Finding:
+    """Ok, or a warning with its advice."""
+    return Finding(name, "ok", found) if is_well else Finding(name, "warning", found, advice)

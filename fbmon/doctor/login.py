@@ -1,0 +1,101 @@
+"""Whether systemd-logind ends a training when its user logs out, as it may be told to do with all processes."""
+
+import configparser
+import getpass
+import os
+import re
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from fbmon.doctor.finding import Finding
+
+_ADVICE = "once `loginctl enable-linger`, then start with `systemd-run --user --scope fbmon run ...`"
+_ASK_SECONDS = 2.0
+_YES = ("1", "yes", "y", "true", "t", "on")
+_BOOLEAN = "KillUserProcesses"
+_LISTS = ("KillOnlyUsers", "KillExcludeUsers")
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """Whose processes end with their session: logind.conf(5)."""
+
+    kills: bool
+    only: list[str]
+    excluded: list[str]
+
+    def concerns(self, user: str) -> bool:
+        """Whether `user` is one of them."""
+        return self.kills and user not in self.excluded and (not self.only or user in self.only)
+
+
+def examine_login(root: Path = Path("/"), user: str = "") -> Finding:
+    """The session's processes end with it, a user's own services with the last session unless the user lingers."""
+    user = user or _user()
+    unit = _unit(root)
+    if not unit or not (root / "run/systemd/system").is_dir():
+        return Finding("logout", "ok", "no login session of systemd here: nothing ends processes at a logout")
+    if not _policy(root).concerns(user):
+        return Finding("logout", "ok", "a training goes on after the logout (KillUserProcesses=no)")
+    lingers = (root / "var/lib/systemd/linger" / user).exists()
+    if lingers and unit.startswith("user@"):
+        return Finding("logout", "ok", "a training goes on after the logout: the user lingers")
+    linger = "on" if lingers else "off"
+    found = f"a training started here ends with the logout (KillUserProcesses=yes, {unit}, linger {linger})"
+    return Finding("logout", "warning", found, _ADVICE)
+
+
+def _unit(root: Path) -> str:
+    """The unit of this process that may end with the session: session-3.scope, user@1000.service, or none."""
+    with suppress(OSError):
+        found = re.search(r"/(session-[^/\n]+\.scope|user@\d+\.service)", (root / "proc/self/cgroup").read_text())
+        return found[1] if found else ""
+    return ""
+
+
+def _policy(root: Path) -> Policy:
+    """What logind says itself, else what its files say."""
+    command = ["busctl", "--json=short", "get-property", "org.freedesktop.login1", "/org/freedesktop/login1"]
+    command += ["org.freedesktop.login1.Manager", _BOOLEAN, *_LISTS]
+    with suppress(OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
+        said = subprocess.run(command, capture_output=True, timeout=_ASK_SECONDS, check=True).stdout
+        told = [msgspec.json.decode(line)["data"] for line in said.splitlines()]
+        return Policy(*msgspec.convert(told, tuple[bool, list[str], list[str]]))
+    return _read(root)
+
+
+def _read(root: Path) -> Policy:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.read_dict({"Login": {_BOOLEAN: _built_in(root), "KillExcludeUsers": "root", "KillOnlyUsers": ""}})
+    for path in _files(root):
+        with suppress(OSError, ValueError, configparser.Error):
+            parser.read_string(path.read_text())
+    login = parser["Login"]
+    return Policy(login[_BOOLEAN].lower() in _YES, *(login[name].split() for name in _LISTS))
+
+
+def _built_in(root: Path) -> str:
+    """What holds where nothing is said: the files show it in a comment, as distributions differ; upstream says yes."""
+    for path in _files(root):
+        with suppress(OSError, ValueError):
+            found = re.search(rf"^#{_BOOLEAN}=(\w+)", path.read_text(), re.MULTILINE)
+            if found:
+                return found[1]
+    return "yes"
+
+
+def _files(root: Path) -> list[Path]:
+    """The later wins: the first main file there is, then all parts by name, of the same name the last folder's."""
+    folders = [root / place / "systemd" for place in ("usr/lib", "run", "etc")]
+    main = [folder / "logind.conf" for folder in reversed(folders) if (folder / "logind.conf").is_file()]
+    parts = {path.name: path for folder in folders for path in folder.glob("logind.conf.d/*.conf")}
+    return [*main[:1], *(parts[name] for name in sorted(parts))]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user database
+        return str(os.getuid())

@@ -1,0 +1,90 @@
+"""The folder of runs: may be written, has space, keeps locks, and how fast a checkpoint gets there."""
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from fbmon.doctor.finding import Finding, judge
+from fbmon.text import clean
+
+_LEAST_FREE = 2 * 2**30  # bytes; the kept checkpoints of a ResNet-18 take 0.4 GB, those of a ResNet-152 2 GB
+_CHUNK = 4 * 2**20
+_CHUNKS = 8
+_MOST_SECONDS = 2.0
+_SLOW = 20e6  # bytes a second; a checkpoint of a ResNet-18 then takes 5 s
+_FAR = ("nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs")
+
+
+def examine_storage(runs_dir: Path) -> Iterator[Finding]:
+    """Everything is tried in a temporary file beside the runs, which is taken away; no folder is made."""
+    place = next(path for path in (runs_dir.absolute(), *runs_dir.absolute().parents) if path.exists())
+    name, shown = "runs folder", clean(str(runs_dir.absolute()), 400)
+    try:
+        with tempfile.TemporaryFile(dir=place, prefix=".doctor-") as file:
+            yield _permissions(name, shown, place)
+            yield _space(place)
+            yield _speed(file.fileno(), place)
+            yield _lock(place)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        yield Finding(name, "failure", f"nothing can be written to {shown}: {reason}", "choose another by --runs-dir")
+
+
+def _permissions(name: str, shown: str, place: Path) -> Finding:
+    mode = place.stat().st_mode
+    is_private = not mode & (stat.S_IWGRP | stat.S_IWOTH) or bool(mode & stat.S_ISVTX)
+    found = shown if is_private else f"{shown}: other users may write to it"
+    return judge(
+        name, found, "`chmod go-w` it, or they can put runs of their own in place of yours", is_well=is_private
+    )
+
+
+def _space(place: Path) -> Finding:
+    free = shutil.disk_usage(place).free
+    advice = "make room: a run goes on without space, but saves nothing"
+    return judge("disk space", f"{free / 1e9:,.1f} GB free", advice, is_well=free >= _LEAST_FREE)
+
+
+def _speed(file: int, place: Path) -> Finding:
+    noise = os.urandom(_CHUNK)  # some file systems pack zeros
+    began, written, syncs = time.perf_counter(), 0, []
+    for _ in range(_CHUNKS):
+        written += os.write(file, noise)
+        before = time.perf_counter()
+        os.fsync(file)
+        syncs.append(time.perf_counter() - before)
+        if time.perf_counter() - began > _MOST_SECONDS:
+            break
+    speed, sync = written / (time.perf_counter() - began), sorted(syncs)[len(syncs) // 2]
+    found = f"{speed / 1e6:,.0f} MB/s written and synced, {1000 * sync:.1f} ms a sync of 4 MiB, {_kind(place)}"
+    advice = "a fast disk by --runs-dir; on this one checkpoints are saved less often, at most a hundredth of the time"
+    return judge("disk speed", found, advice, is_well=speed >= _SLOW)
+
+
+def _lock(place: Path) -> Finding:
+    """Two descriptors of one file must not both have its lock."""
+    with tempfile.NamedTemporaryFile(dir=place, prefix=".doctor-") as file, open(file.name, "rb") as other:  # noqa: PTH123
+        advice = "take a file system with flock by --runs-dir: without it nobody knows whether a run is alive"
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return Finding("locks", "failure", f"flock: {error.strerror}", advice)
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return Finding("locks", "ok", "a locked file stays locked")
+        return Finding("locks", "failure", "a locked file can be locked a second time", advice)
+
+
+def _kind(place: Path) -> str:
+    """The file system; on one that is shared screens on other machines see a run's news late."""
+    mounts = {Path(mount.mountpoint): mount.fstype for mount in psutil.disk_partitions(all=True)}
+    kind = next((mounts[path] for path in (place.resolve(), *place.resolve().parents) if path in mounts), "unknown")
+    return f"{kind}, shared" if kind in _FAR else kind

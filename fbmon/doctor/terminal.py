@@ -1,0 +1,51 @@
+"""What the terminal can show of a run."""
+
+import locale
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+
+from fbmon.doctor.finding import Finding
+
+_LEAST_COLUMNS, _LEAST_LINES = 80, 24
+
+
+def examine_terminal(environment: Mapping[str, str]) -> Finding:
+    """Size, colours and characters; the screen works with less of each, plain lines with none."""
+    if not sys.stdout.isatty():
+        return Finding("terminal", "ok", "none here: a run is told in plain lines")
+    term = environment.get("TERM", "dumb")
+    if term == "dumb":
+        return Finding("terminal", "warning", "TERM=dumb: plain lines only", "set TERM to what the terminal is")
+    columns, lines = _size()
+    faults = []
+    if columns < _LEAST_COLUMNS or lines < _LEAST_LINES:
+        faults.append(f"make it {_LEAST_COLUMNS}x{_LEAST_LINES} or larger")
+    if draws_ascii(environment):
+        faults.append("for finer curves use a terminal with braille and a UTF-8 locale: `export LANG=C.UTF-8`")
+    characters = "ASCII" if draws_ascii(environment) else "Unicode"
+    found = f"{columns}x{lines}, {_colours(environment, term)}, {characters} ({term})"
+    return Finding("terminal", "warning" if faults else "ok", found, "; ".join(faults))
+
+
+def draws_ascii(environment: Mapping[str, str]) -> bool:
+    """As the screen decides it."""
+    if environment.get("FBMON_ASCII"):
+        return environment["FBMON_ASCII"] != "0"
+    encoding = locale.getpreferredencoding(False).upper().replace("-", "").replace("_", "")
+    return encoding != "UTF8" or environment.get("TERM", "").startswith(("linux", "vt"))
+
+
+def _colours(environment: Mapping[str, str], term: str) -> str:
+    if environment.get("NO_COLOR"):
+        return "no colours (NO_COLOR)"
+    if environment.get("COLORTERM") in ("truecolor", "24bit"):
+        return "16 million colours"
+    return "256 colours" if "256color" in term else "16 colours"
+
+
+def _size() -> tuple[int, int]:
+    with suppress(OSError):
+        return os.get_terminal_size(sys.stdout.fileno())
+    return 0, 0

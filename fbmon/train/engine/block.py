@@ -1,0 +1,55 @@
+"""What a block is put through: forward, backward, penalty, clipping, measures."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+from fbmon.recipe import Penalty
+from fbmon.train.blocks import Batch
+from fbmon.train.clip import clip_
+from fbmon.train.regularize import Gradient, gradient_of, penalize
+from fbmon.train.stopwatch import Part
+
+Forward = Callable[[Tensor], Tensor]  # network input (B, C, H, W) to logits (B, classes)
+Objective = Callable[[Tensor, Tensor], Tensor]  # of logits (B, classes) and labels: the block's mean loss
+Timing = Callable[[Part], AbstractContextManager[None]]  # what is done within counts as that part
+
+
+def block_gradient(
+    forward: Forward,
+    parameters: Sequence[Tensor],
+    batch: Batch,
+    objective: Objective,
+    learning_rate: float | Tensor,
+    timing: Timing,
+    penalty: Penalty | None = None,
+    full: Gradient | None = None,
+    clip_norm: float | None = None,
+) -> tuple[Gradient, Tensor]:
+    """A block's gradient, penalized and then clipped to `clip_norm`, and what is told of it.
+
+    That is float64 (4,): mean loss, accuracy, squared norm of the plain gradient, and whether it was clipped (1 or 0).
+    The learning rate may lie on the device, () in the parameters' dtype, for a graph to read.
+    `full` is the full gradient, for a penalty with an `acc_strength`. The parameters are as before when it returns.
+    """
+    inputs, labels = batch
+    with timing("gradient"):
+        logits = forward(inputs)
+        loss = objective(logits, labels)
+        doubly = penalty is not None and penalty.method == "autograd"
+        plain = gradient = gradient_of(loss, parameters, again=doubly)
+    if penalty:
+        with timing("penalty"):
+            gradient = penalize(
+                plain, lambda: objective(forward(inputs), labels), parameters, full, learning_rate, penalty
+            )
+            plain = [part.detach() for part in plain]
+    with torch.no_grad():
+        accuracy = (logits.argmax(1) == labels).double().mean()
+        square = torch.stack(torch._foreach_norm(plain)).double().square().sum()
+        clipped = torch.zeros_like(square)
+        if clip_norm is not None:
+            clipped = (clip_(gradient, clip_norm) > clip_norm).double()
+        return gradient, torch.stack([loss.double(), accuracy, square, clipped])

@@ -1,0 +1,49 @@
+"""One block after the other, operation by operation: the readable engine, and the reference of the others."""
+
+import torch
+from torch import Tensor
+
+from fbmon.train.engine.flight import InFlight
+from fbmon.train.engine.network import Network
+from fbmon.train.engine.work import Pass
+from fbmon.train.statistics import RunningStatistics
+from fbmon.train.stopwatch import Stopwatch
+
+_AHEAD = 2  # blocks
+
+
+class Eager:
+    """See `Engine`."""
+
+    def __init__(self, network: Network, statistics: RunningStatistics, watch: Stopwatch, name: str = "") -> None:
+        self.name = name
+        self._network = network
+        self._statistics = statistics
+        self._watch = watch
+        self._flight = InFlight(network.device, _AHEAD)
+
+    def begin(self, work: Pass) -> None:
+        self._work = work
+
+    def add(self, k: int, row: Tensor) -> None:
+        work = self._work
+        self._flight.wait()
+        gradient, told = self._network.block(
+            work.blocks[k],
+            work.step,
+            work.rate,
+            self._statistics.take,
+            work.penalty,
+            work.full,
+            self._watch.timing,
+        )
+        with self._watch.timing("mean"), torch.no_grad():
+            work.mean.add(gradient, work.weights[k])
+            row.copy_(told)
+        self._flight.add()
+
+    def join(self) -> None:
+        """Nothing is anywhere else."""
+
+    def finish(self) -> None:
+        """It is in the mean already."""

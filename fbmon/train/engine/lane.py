@@ -1,0 +1,126 @@
+"""One lane: a copy of the network, and the whole work of a block on it as one graph with inputs at fixed places."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fbmon.train.engine.network import Network
+from fbmon.train.engine.work import Pass
+from fbmon.train.mean import Mean
+from fbmon.train.regularize import Gradient
+from fbmon.train.statistics import flatten_
+
+_WARM_UPS = 2  # the first run chooses algorithms and makes tables, which a capture cannot
+
+
+@dataclass(frozen=True)
+class Program:
+    """The work of a block of one size in one kind of pass; `run` computes it from the inputs to the results."""
+
+    numbers: Tensor  # of the images, int64 (B,): input
+    row: Tensor  # what is told of the block, float64 (4,): result
+    statistics: Tensor  # what batch norm has left, (forward passes, channels): result
+    run: Callable[[], None]
+
+
+class Lane:
+    """Computes blocks into a mean of its own; on a GPU in a queue of its own, beside other lanes."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network.twin()
+        self._network.model.train()
+        self._left = flatten_(self._network.model, "running_mean", "running_var")
+        is_cuda = network.device.type == "cuda"
+        self._stream = torch.cuda.Stream(network.device) if is_cuda else None  # type: ignore[no-untyped-call]
+        # Inputs that stay the same for a pass, and the weight of a block.
+        self._step = torch.zeros((), dtype=torch.int64, device=network.device)
+        self._rate = torch.zeros((), dtype=network.dtype, device=network.device)
+        self._weight = torch.zeros((), dtype=torch.float64, device=network.device)
+        self._full: Gradient = []
+        self._means: dict[Mean, Mean] = {}
+        self._programs: dict[tuple[object, ...], Program] = {}
+
+    def queue(self) -> AbstractContextManager[object]:
+        """Within it, what is asked of the device is done in this lane."""
+        return torch.cuda.stream(self._stream) if self._stream else nullcontext()
+
+    def fork(self) -> None:
+        """What follows in this lane comes after what has been asked for outside."""
+        if self._stream:
+            self._stream.wait_stream(torch.cuda.current_stream(self._network.device))
+
+    def join(self) -> None:
+        """What follows outside comes after what has been asked of this lane."""
+        if self._stream:
+            torch.cuda.current_stream(self._network.device).wait_stream(self._stream)
+
+    @torch.no_grad()
+    def begin(self, work: Pass, network: Network, forward_passes: int) -> None:
+        """Make ready for a pass at the weights of `network`. Raises RuntimeError for work that cannot be captured."""
+        self._work, self._forward_passes = work, forward_passes
+        self._network.follow(network)
+        self._step.fill_(work.step)
+        self._rate.fill_(work.rate)
+        if work.full is not None:
+            self._full = self._full or [part.clone() for part in work.full]
+            torch._foreach_copy_(self._full, work.full)
+        self._mean = self._means.setdefault(work.mean, work.mean.twin())
+        self._mean.follow(work.mean)
+        for key, numbers in {self._key(len(numbers)): numbers for numbers in work.blocks}.items():
+            if key not in self._programs:
+                self._programs[key] = self._make(numbers)
+                self._mean.follow(work.mean)  # without what was added while warming up
+
+    def absorb_into(self, mean: Mean) -> None:
+        """Add what has been computed in this pass to its mean."""
+        mean.absorb(self._mean)
+
+    @torch.no_grad()
+    def compute(self, numbers: Tensor, weight: float) -> Program:
+        """A block's gradient, which counts with `weight`, to the mean; its results lie in what is returned."""
+        program = self._programs[self._key(len(numbers))]
+        program.numbers.copy_(numbers)
+        self._weight.fill_(weight)
+        program.run()
+        return program
+
+    def _key(self, size: int) -> tuple[object, ...]:
+        """What a graph is captured for; the mean, because it adds to the memory of that one."""
+        work = self._work
+        return size, work.mean, work.penalty, work.full is not None, self._forward_passes
+
+    def _make(self, numbers: Tensor) -> Program:
+        """The program for blocks as large as this one."""
+        numbers = numbers.clone()
+        row = torch.zeros(4, dtype=torch.float64, device=numbers.device)
+        statistics = self._left.new_zeros(self._forward_passes, len(self._left))
+        mean, penalty = self._mean, self._work.penalty
+        full = self._full if self._work.full is not None else None
+
+        def run() -> None:
+            places = iter(statistics)
+
+            def take() -> None:
+                if (place := next(places, None)) is not None:
+                    place.copy_(self._left)
+
+            with torch.enable_grad():
+                gradient, told = self._network.block(numbers, self._step, self._rate, take, penalty, full)
+            mean.add(gradient, self._weight)
+            row.copy_(told)
+
+        return Program(numbers, row, statistics, self._captured(run) if self._stream else run)
+
+    def _captured(self, run: Callable[[], None]) -> Callable[[], None]:
+        self.fork()
+        with self.queue():
+            for _ in range(_WARM_UPS):
+                run()
+        graph = torch.cuda.CUDAGraph()
+        # Other threads, as that which looks after NCCL, may ask the driver for something meanwhile.
+        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            run()
+        return graph.replay

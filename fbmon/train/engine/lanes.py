@@ -1,0 +1,80 @@
+"""Several blocks at a time, each in a lane: a copy of the network whose whole work is one captured graph.
+
+The means of the lanes are put together exactly, so the gradient has the bits of the eager engine's wherever their
+operations are the same. On a CPU a lane computes without a graph, one block after the other; that is for tests.
+"""
+
+from contextlib import ExitStack
+
+import torch
+from torch import Tensor
+
+from fbmon.train.engine.flight import InFlight
+from fbmon.train.engine.lane import Lane
+from fbmon.train.engine.network import Network
+from fbmon.train.engine.work import CaptureError, Pass
+from fbmon.train.statistics import RunningStatistics
+from fbmon.train.stopwatch import Stopwatch
+
+_AHEAD = 2  # blocks a lane
+
+
+class Lanes:
+    """See `Engine`; the n-th block of this rank goes through lane n mod `count`."""
+
+    def __init__(self, network: Network, statistics: RunningStatistics, watch: Stopwatch, count: int) -> None:
+        self._network = network
+        self._statistics = statistics
+        self._watch = watch
+        self._lanes = [Lane(network) for _ in range(count)]
+        self._flight = InFlight(network.device, _AHEAD * count)
+        self._apart = ExitStack()  # what ends when the lanes come together again
+        self._are_apart = False
+
+    @property
+    def name(self) -> str:
+        return f"{len(self._lanes)} lane{'s'[: len(self._lanes) > 1]}"
+
+    def begin(self, work: Pass) -> None:
+        self._apart.close()  # of a pass that was interrupted
+        self._work, self._added = work, 0
+        try:
+            for lane in self._lanes[: len(work.blocks)]:
+                lane.begin(work, self._network, self._statistics.passes)
+        except RuntimeError as error:  # whatever CUDA refuses, memory included
+            raise CaptureError(f"not captured, {str(error).strip().splitlines()[0][:200]}") from None
+
+    def add(self, k: int, row: Tensor) -> None:
+        self._flight.wait()
+        self._fork()
+        lane = self._lanes[self._added % len(self._lanes)]
+        self._added += 1
+        with lane.queue(), torch.no_grad():
+            program = lane.compute(self._work.blocks[k], self._work.weights[k])
+            row.copy_(program.row)
+            self._statistics.put(program.statistics)
+            self._flight.add()
+
+    def join(self) -> None:
+        self._apart.close()
+
+    def finish(self) -> None:
+        self.join()
+        with self._watch.timing("mean"), torch.no_grad():
+            for lane in self._lanes[: self._added]:
+                lane.absorb_into(self._work.mean)
+
+    def _fork(self) -> None:
+        """Let the lanes go on from here, each by itself, if they do not do so already."""
+        if self._are_apart:
+            return
+        self._apart.enter_context(self._watch.timing("gradient"))
+        self._apart.callback(self._come_together)
+        self._are_apart = True
+        for lane in self._lanes:
+            lane.fork()
+
+    def _come_together(self) -> None:
+        self._are_apart = False
+        for lane in self._lanes:
+            lane.join()

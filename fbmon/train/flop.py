@@ -1,0 +1,59 @@
+"""How many floating-point operations a step takes: those of convolutions and matrix products, as is usual."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from fbmon.recipe import Penalty
+from fbmon.train.engine.network import Network
+from fbmon.train.regularize import forward_passes
+
+
+def count(model: nn.Module, shape: torch.Size, penalty: Penalty | None) -> float:
+    """FLOP of an image (C, H, W) in a step, penalty included."""
+    if penalty and penalty.method == "autograd":
+        once = _count_by_dispatch(model, shape, penalty)
+    else:
+        layers = _layers(model, shape)
+        # Backward asks every layer for the gradient of its weights, and all but the first for that of its input.
+        once = forward_passes(penalty) * (3 * sum(layers) - layers[0])
+    return once + count(model, shape, None) if penalty and penalty.acc_strength else once
+
+
+def count_forward(model: nn.Module, shape: torch.Size) -> float:
+    """FLOP of an image in a validation."""
+    return sum(_layers(model, shape))
+
+
+@torch.no_grad()
+def _layers(model: nn.Module, shape: torch.Size) -> list[float]:
+    """FLOP of every layer for one image, in the order in which they are gone through; takes some milliseconds."""
+    found: list[float] = []
+
+    def note(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        weight = layer.get_parameter("weight")
+        found.append(2.0 * weight[0].numel() * output.numel())  # each output is a product with one row of weights
+
+    hooks = [
+        module.register_forward_hook(note) for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)
+    ]
+    was_training, like = model.training, next(model.parameters())
+    model.eval()(like.new_zeros(1, *shape))
+    model.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def _count_by_dispatch(model: nn.Module, shape: torch.Size, penalty: Penalty | None) -> float:
+    """The same by torch's own counter, for what has no simple rule; on tensors without memory, in a second or more."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    images, meta = 2, torch.device("meta")  # batch norm wants more than one
+    batch = torch.empty(images, *shape, device=meta), torch.zeros(images, dtype=torch.int64, device=meta)
+    network = Network(copy.deepcopy(model).float().to(meta).train(), lambda *_: batch, cross_entropy)
+    with FlopCounterMode(display=False) as counter:
+        network.block(batch[1], 1, 0.1, lambda: None, penalty)
+    return float(counter.get_total_flops()) / images

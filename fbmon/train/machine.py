@@ -1,0 +1,47 @@
+"""What torch finds on this machine and which data sets lie in a folder: one line of JSON, for `fbmon doctor`.
+
+python -m fbmon.train.machine DATA_DIR
+"""
+
+import sys
+from pathlib import Path
+
+import msgspec
+import torch
+
+from fbmon.doctor.torch import Answer, Gpu
+from fbmon.train.data import is_there
+
+
+def main() -> None:
+    answer = look(Path(sys.argv[1]))
+    sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+
+
+def look(data_dir: Path) -> Answer:
+    """Every GPU is put to work for a moment: one that is counted may still be unable."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return Answer(
+        version=str(torch.__version__),
+        cuda=torch.version.cuda or "",
+        threads=torch.get_num_threads(),
+        gpus=[_gpu(number) for number in range(count)],
+        has_nccl=torch.distributed.is_nccl_available(),
+        data={name: is_there(name, data_dir) for name in ("cifar10", "cifar100")},
+    )
+
+
+def _gpu(number: int) -> Gpu:
+    known = torch.cuda.get_device_properties(number)
+    fault = ""
+    try:
+        ones = torch.ones(16, 16, device=f"cuda:{number}")
+        if float((ones @ ones).sum()) != 16**3:
+            fault = "it multiplies wrongly"
+    except RuntimeError as error:
+        fault = str(error).splitlines()[0]
+    return Gpu(known.name, f"GPU-{known.uuid}", known.total_memory / 2**20, fault)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,304 @@
+"""The comparison's board: the monitor's charts and keys, over the lanes of a sheet, under its table."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.events import Mount
+from textual.message import Message
+from textual.timer import Timer
+from textual.widgets import DataTable, Static
+
+from fbmon.compare.fields import VARIANT, find
+from fbmon.compare.sheet import MOST_MARKED, Row, Sheet
+from fbmon.notes import Note
+from fbmon.series import Series
+from fbmon.store import Store
+from fbmon.text import clean
+from fbmon.ui.board import Board
+from fbmon.ui.chart import ChartView
+from fbmon.ui.charts import Charts
+from fbmon.ui.compare.differences import difference_lines
+from fbmon.ui.compare.keys import GROUPS
+from fbmon.ui.compare.lanes import MARKERS, ROLES, Lane, Lanes
+from fbmon.ui.compare.plots import count, plot, values
+from fbmon.ui.compare.reader import Wanted
+from fbmon.ui.compare.table import RunsTable
+from fbmon.ui.events_list import EventList
+from fbmon.ui.keys import bindings_of
+from fbmon.ui.signs import is_listed
+from fbmon.ui.status import view_line
+from fbmon.ui.view import View
+
+_ALIVE = ("running", "paused", "stalled")
+_PANELS = (("differences", "events"), ("differences",), ("events",), ())
+_REST_SECONDS = 0.06
+_WIDE = 100  # cells for two panels beside one another
+
+
+class CompareBoard(Board, inherit_bindings=False):
+    """Shows a sheet with the `stores` of the runs that it `Wants`; what happened in one of them comes by `noted`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(GROUPS)]
+
+    class Wants(Message):
+        """What the board wants to know of the runs has changed."""
+
+        def __init__(self, wanted: Wanted) -> None:
+            super().__init__()
+            self.wanted = wanted
+
+    class Shown(Message):
+        """The table has other rows than before, or another order."""
+
+    def __init__(self, sheet: Sheet, view: View, *, id: str) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(Store(), "comparison", view, id=id)
+        self.runs: Lanes = Lanes()
+        self.sheet = sheet
+        self.stores: dict[Path, Store] = {}
+        self._by = sheet.by
+        self._rows: list[Row] = []
+        self._lanes: dict[str, Lane] = {}
+        self._places: dict[str, int] = {}  # among the markers, of every row that was ever drawn
+        self._events: tuple[Path | None, list[Note]] = (None, [])
+        self._panel = 0
+        self._resting: Timer | None = None
+        self.wanted = Wanted()
+
+    def compose(self) -> ComposeResult:
+        yield RunsTable(id="table")
+        yield Charts(self.runs.charts(), id="charts", ready=())
+        yield Static(id="view")
+        with Horizontal(id="panel"):
+            with VerticalScroll(id="differences", can_focus=False):
+                yield Static()
+            yield EventList(id="events")
+
+    def on_mount(self, event: Mount) -> None:  # type: ignore[override]
+        event.prevent_default()  # the monitor's board begins at its charts
+        self.table.focus()
+        self.show_rows()
+
+    @property
+    def table(self) -> RunsTable:
+        return self.query_one(RunsTable)
+
+    def noted(self, path: Path, notes: list[Note]) -> None:
+        """What has happened in the run at the cursor."""
+        if path == self.wanted.events:
+            self._events = (path, notes)
+            self.runs.set_notes(notes)
+            self.show()
+
+    def show_rows(self) -> None:
+        """The table anew, and all that follows from it."""
+        self._rows = self.sheet.rows()
+        drawn = self.sheet.drawn(self._rows)
+        self._assign([row.key for row in drawn])
+        order = self.sheet.order
+        self.table.show(
+            self.sheet.headings(),
+            (order[0].name, order[1]) if order else None,
+            self._rows,
+            {row.key for row in self._rows if self.sheet.is_marked(row)},
+            self._lanes,
+        )
+        self.show_lanes()
+        self.post_message(self.Shown())
+
+    def show_lanes(self) -> None:
+        """The curves of the rows that are drawn, as far as they have been read."""
+        drawn = [row for row in self._rows if row.key in self._lanes]
+        at = self.row()
+        for row in drawn:
+            runs = row.counted
+            stores = tuple(self.stores[run.path] for run in runs if run.path in self.stores)
+            self._lanes[row.key].label = clean(row.label, 32)
+            self._lanes[row.key].stores = stores if len(stores) == len(runs) else ()
+        self.runs.set([self._lanes[row.key] for row in drawn], at.key if at else None)
+        self._want(drawn, at)
+        self.show()
+
+    def row(self) -> Row | None:
+        """The row at the table's cursor."""
+        at = self.table.at
+        return next((row for row in self._rows if row.key == at), None)
+
+    def show(self) -> None:
+        """Bring charts, lines and panels up to date."""
+        self.charts.offer(self._matching() or self.runs.charts())
+        for shown in self.charts.shown():
+            self._draw(shown)
+        self._show_line()
+        self._show_panel()
+
+    def on_resize(self) -> None:
+        self._show_panel()
+
+    @on(DataTable.RowHighlighted)
+    def _moved(self) -> None:
+        """Another run leads as soon as the cursor rests: to draw its charts takes longer than a key is repeated."""
+        if self._resting:
+            self._resting.stop()
+        self._resting = self.set_timer(_REST_SECONDS, self.show_lanes)
+
+    @on(DataTable.HeaderSelected)
+    def _heading(self, message: DataTable.HeaderSelected) -> None:
+        if message.column_index:
+            self._sort(message.column_index - 1)
+
+    @on(RunsTable.Marked)
+    def _marked(self, message: RunsTable.Marked) -> None:
+        self._mark(next((row for row in self._rows if row.key == message.key), None))
+
+    def action_mark(self) -> None:
+        self._mark(self.row())
+
+    def action_unmark(self) -> None:
+        self.sheet.marked.clear()
+        self.show_rows()
+
+    def action_hide(self) -> None:
+        if (row := self.row()) is not None:
+            below = self._rows[self._rows.index(row) + 1 :][:1]
+            self.sheet.hide(row)
+            self.table.action_cursor_down() if below else None
+            self.show_rows()
+
+    def action_unhide(self) -> None:
+        self.sheet.hidden.clear()
+        self.show_rows()
+
+    def action_sort(self, by: int) -> None:
+        """By the column beside the one that the table is sorted by."""
+        names = [column.name for column in self.sheet.headings()]
+        order = self.sheet.order
+        at = names.index(order[0].name) if order and order[0].name in names else -1 if by > 0 else len(names)
+        for step in range(1, len(names) + 1):
+            place = (at + by * step) % len(names)
+            if self.sheet.field(place) is not None:
+                self._sort(place)
+                return
+
+    def action_invert(self) -> None:
+        if self.sheet.order:
+            self.sheet.sort(self.sheet.order[0])
+            self.show_rows()
+
+    def action_group(self) -> None:
+        """Rows of runs, or of what they have in common: what was asked for, else all settings but the seed."""
+        self.sheet.by = None if self.sheet.by else self._by or find(VARIANT, self.sheet.runs)
+        self.show_rows()
+
+    def action_columns(self) -> None:
+        from fbmon.ui.compare.columns import ColumnsScreen
+
+        def chosen(names: list[str] | None) -> None:
+            if names:
+                self.sheet.columns = [find(name, self.sheet.runs) for name in names]
+                self.show_rows()
+
+        self.app.push_screen(ColumnsScreen(self.sheet), chosen)
+
+    def action_panel(self) -> None:
+        self._panel = (self._panel + 1) % len(_PANELS)
+        if self.size.width < _WIDE and self._panel == 1:
+            self._panel = 2  # two have no room: both means the first
+        self._show_panel()
+
+    def action_move(self, by: int) -> None:
+        """From the table to the first chart, or to the last; from the outermost chart to the table."""
+        charts = self.charts
+        if self.table.has_focus:
+            self._look(lambda: charts.focus_chart(charts.charts[0 if by > 0 else -1]))
+        elif charts.focused == charts.charts[-1 if by > 0 else 0]:
+            self.table.focus()
+        else:
+            super().action_move(by)
+
+    def action_back(self) -> None:
+        if self.view.cursor is None and not self.charts.is_full:
+            self.table.focus()
+        super().action_back()
+
+    def action_write(self) -> None:
+        chart = self.charts.focused
+        self._save(plot(self.runs, chart, replace(self.view, cursor=None), alone=True), chart)
+
+    def _mark(self, row: Row | None) -> None:
+        if row is None:
+            return
+        self.sheet.mark(row)
+        if sum(map(self.sheet.is_marked, self._rows)) > MOST_MARKED:
+            self.sheet.mark(row)
+            self.notify(f"{MOST_MARKED} at once are as many as can be told apart.", markup=False)
+        self.show_rows()
+
+    def _sort(self, place: int) -> None:
+        field = self.sheet.field(place)
+        if field is not None:
+            self.sheet.sort(field)
+            self.show_rows()
+
+    def _assign(self, keys: list[str]) -> None:
+        """A lane for each row that is drawn; who had one keeps its marker and colour, or gets it back if it is free."""
+        self._lanes = {key: lane for key, lane in self._lanes.items() if key in keys}
+        free = dict.fromkeys(range(len(MARKERS)))
+        for key in self._lanes:
+            del free[self._places[key]]
+        for key in (key for key in keys if key not in self._lanes):
+            place = self._places.get(key, -1)
+            self._places[key] = place = place if place in free else next(iter(free))
+            del free[place]
+            self._lanes[key] = Lane(key, "", MARKERS[place], f"run_{place % ROLES}")
+
+    def _want(self, drawn: list[Row], at: Row | None) -> None:
+        """The row at the cursor first: its curve leads, and its events are shown."""
+        rows = [row for row in drawn if row is at] + [row for row in drawn if row is not at]
+        curves = tuple(run.path for row in rows for run in row.counted)
+        alive = tuple(run.path for run in self.sheet.runs if run.state in _ALIVE)
+        leading = at.counted[0].path if at and at.key in self._lanes else None
+        self.stores = {path: store for path, store in self.stores.items() if path in curves}
+        wanted = Wanted(curves, leading or (at.runs[0].path if at else None), alive)
+        if wanted != self.wanted:
+            if wanted.events != self.wanted.events:
+                self._events = (wanted.events, [])
+                self.runs.set_notes([])
+            self.wanted = wanted
+            self.post_message(self.Wants(wanted))
+
+    def _draw(self, shown: ChartView) -> None:
+        shown.show(plot(self.runs, shown.chart, self.view, alone=self.charts.is_full))
+
+    def _show_line(self) -> None:
+        chart, charts = self.charts.focused, self.charts
+        told = values(self.runs, chart, self.view)
+        pages = (charts.page + 1, charts.pages)
+        passed = (len(self._matching()), len(self.runs.charts()))
+        counted = count(self.runs, chart, self.view)
+        line = view_line(chart.title, self.view, told, counted, pages, passed, max(0, self.size.width - 2))
+        self.query_one("#view", Static).update(line, layout=False)
+
+    def _show_panel(self) -> None:
+        shown = _PANELS[self._panel]
+        if len(shown) > 1 and self.size.width < _WIDE:
+            shown = shown[:1]
+        self.query_one("#panel").display = bool(shown)
+        for name in _PANELS[0]:
+            self.query_one(f"#{name}").display = name in shown
+        drawn = {self._lanes[row.key].marker: row.runs for row in self._rows if row.key in self._lanes}
+        self.query_one("#differences Static", Static).update(difference_lines(drawn))
+        step = None if self.view.cursor is None else self.view.cursor.step
+        self.query_one(EventList).show(self._notes(), step)
+
+    def _notes(self) -> list[Note]:
+        return [note for note in self._events[1] if is_listed(note, self.view.events)]
+
+    def _points(self) -> Series | None:
+        chart, leading = self.charts.focused, self.runs.leading
+        line = self.runs.line(leading, chart) if leading else None
+        return line if line is not None and len(line) else None

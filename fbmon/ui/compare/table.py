@@ -1,0 +1,127 @@
+"""The table on top: a row a run or a group of runs, behind its mark and the marker of its curves."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.cells import cell_len
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding
+from textual.events import Click
+from textual.message import Message
+from textual.widgets import DataTable
+
+from fbmon.compare.sheet import Row
+from fbmon.compare.table import Column
+from fbmon.compare.text import middle_cut
+from fbmon.text import clean
+from fbmon.ui.colours import DARK, LIGHT, component_of
+from fbmon.ui.compare.lanes import Lane
+
+_WIDEST = 28  # cells of a column; names are cut in the middle
+_NAME_SHARE = 4  # the first column may be as wide as this part of the screen
+_SORTED = {False: " ▲", True: " ▼"}
+
+
+class RunsTable(DataTable[Text]):
+    """Rows of fixed widths: a thousand of them are laid out in a moment. Space, Enter and a click on the mark mark."""
+
+    BINDINGS = [  # noqa: RUF012 - Textual's own declaration
+        Binding("j", "cursor_down", show=False),
+        Binding("k", "cursor_up", show=False),
+        Binding("home", "scroll_top", show=False),
+        Binding("end", "scroll_bottom", show=False),
+    ]
+
+    class Marked(Message):
+        """A row is to be marked, or no longer."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id, cursor_type="row", zebra_stripes=True, fixed_columns=2, cell_padding=1)
+        self._keys: list[str] = []
+        self._shown: list[list[Text]] = []
+        self._headings: list[tuple[str, int]] = []
+
+    @property
+    def at(self) -> str | None:
+        """The key of the row at the cursor."""
+        return self._keys[self.cursor_row] if 0 <= self.cursor_row < len(self._keys) else None
+
+    def show(
+        self,
+        columns: Sequence[Column],
+        order: tuple[str, bool] | None,
+        rows: Sequence[Row],
+        marked: set[str],
+        lanes: Mapping[str, Lane],
+    ) -> None:
+        """These rows from now on, the cursor on the row that it was on; only what is not as it was is touched."""
+        texts = [[clean(cell.text, 200) for cell in row.cells] for row in rows]
+        words = [
+            clean(column.heading) + (_SORTED[order[1]] if order and order[0] == column.name else "")
+            for column in columns
+        ]
+        most = max(_WIDEST, self.app.size.width // _NAME_SHARE)
+        widths = [_width(word, place, texts, _WIDEST if place else most) for place, word in enumerate(words)]
+        headings = list(zip(words, widths, strict=True))
+        cells = [
+            [self._sign(row.key in marked, lanes.get(row.key)), *_cells(text, columns, widths)]
+            for row, text in zip(rows, texts, strict=True)
+        ]
+        keys = [row.key for row in rows]
+        if headings == self._headings and keys == self._keys:
+            self._update(cells)
+        else:
+            self._lay_out(headings, keys, cells)
+
+    def action_select_cursor(self) -> None:
+        if self.at is not None:
+            self.post_message(self.Marked(self.at))
+
+    def on_click(self, event: Click) -> None:
+        meta = event.style.meta
+        if meta.get("column") == 0 and 0 <= meta.get("row", -1) < len(self._keys):
+            self.post_message(self.Marked(self._keys[meta["row"]]))
+
+    def _update(self, cells: list[list[Text]]) -> None:
+        for number, (before, now) in enumerate(zip(self._shown, cells, strict=True)):
+            for place, (old, new) in enumerate(zip(before, now, strict=True)):
+                if old != new or old.style != new.style:
+                    self.update_cell_at((number, place), new)  # type: ignore[arg-type]
+        self._shown = cells
+
+    def _lay_out(self, headings: list[tuple[str, int]], keys: list[str], cells: list[list[Text]]) -> None:
+        at = self.at
+        with self.app.batch_update():
+            self.clear(columns=headings != self._headings)
+            if headings != self._headings:
+                self.add_column(Text(""), width=2)
+                for heading, width in headings:
+                    self.add_column(Text(heading), width=width)
+            self.add_rows(cells)
+        self._headings, self._keys, self._shown = headings, keys, cells
+        if at in keys:
+            self.move_cursor(row=keys.index(at), animate=False)
+
+    def _sign(self, is_marked: bool, lane: Lane | None) -> Text:
+        """The mark, and the marker of the curves in their colour."""
+        sign = Text("✓" if is_marked else " ")
+        if lane is not None:
+            colours = DARK if self.app.current_theme.dark else LIGHT
+            sign.append(lane.marker, Style(color=colours[component_of(lane.role)], bold=True))
+        return sign
+
+
+def _width(heading: str, place: int, texts: Sequence[Sequence[str]], most: int) -> int:
+    widest = max((cell_len(row[place]) for row in texts), default=0)
+    return min(max(widest, cell_len(heading)), most)
+
+
+def _cells(texts: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> list[Text]:
+    return [
+        Text(middle_cut(text, width), justify="right" if column.is_right else "left")
+        for text, column, width in zip(texts, columns, widths, strict=True)
+    ]
