@@ -73,6 +73,8 @@ class TrainingStarted(Fact, frozen=True):
     target_source: str = ""
     validation_every: int = 0  # steps; 0: not told
     hosts: list[str] = []  # of each rank, where they are on several
+    flop_per_step: float | None = None  # penalty included; without validation and analysis
+    ranks: int = 1
 
 
 class ProgressMade(Fact, frozen=True):

@@ -11,6 +11,7 @@ from fbmon.events import TrainingStarted
 from fbmon.recipe import Recipe
 from fbmon.train.data import DataSet
 from fbmon.train.distribute import Ranks
+from fbmon.train.flop import flop_per_image
 from fbmon.train.measure import Measures, decay_loss, full_loss, penalty_loss
 from fbmon.train.stopwatch import Part
 
@@ -21,10 +22,12 @@ def plan(
     recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tensor], ranks: Ranks, engine: str
 ) -> TrainingStarted:
     """What is about to be trained, in blocks of images of these numbers."""
+    images = sum(len(numbers) for numbers in blocks)
+    flop = flop_per_image(recipe, model, data.train.pictures[0], len(blocks))
     return TrainingStarted(
         steps=recipe.steps,
         blocks=len(blocks),
-        images=sum(len(numbers) for numbers in blocks),
+        images=images,
         val_images=len(data.val),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         device=", ".join(filter(None, [_devices(data.train.labels.device, ranks), engine])),
@@ -34,6 +37,8 @@ def plan(
         target_val_accuracy=recipe.target.val_accuracy if recipe.target else None,
         target_source=recipe.target.source if recipe.target else "",
         hosts=_hosts(ranks),
+        flop_per_step=None if flop is None else flop * images,
+        ranks=ranks.size,
     )
 
 
