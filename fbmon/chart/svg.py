@@ -1,8 +1,6 @@
-"""Plots as SVG: lines told apart by colour and by dash, a legend below, clip marks, levels, every spike kept."""
+"""A plot as an SVG drawing: the same ranges, ticks and colours as in the terminal, in lines instead of dots."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from html import escape
 
 import numpy as np
@@ -11,204 +9,114 @@ from fbmon.chart.axes import Axis, to_units
 from fbmon.chart.columns import Trace
 from fbmon.chart.layout import GUTTER, Layout, lay_out
 from fbmon.chart.legend import legend
-from fbmon.chart.plot import Curve, Plot
+from fbmon.chart.plot import Plot
 from fbmon.chart.spans import time_ticks
 from fbmon.chart.ticks import ticks
 from fbmon.series import Floats
 from fbmon.text import clean
 
-LEFT, TOP, RIGHT = 58, 30, 14  # pixels around the plotting area
-DASHES = ("", "7 3", "2 2", "9 3 2 3", "12 4")
+WIDTH, HEIGHT = 960, 480  # of the whole drawing, in pixels
+LEFT, TOP, RIGHT, BOTTOM = 72, 48, 24, 44  # around the plotting area
+CELLS = (WIDTH - LEFT - RIGHT) // 2 + GUTTER  # the curves are traced once per pixel
 INK, PAPER, GRID = "#1f2328", "#ffffff", "#e4e7eb"
-_X_AXIS, _LEGEND_LINE = 34, 16  # pixels below the plotting area
-_LABEL = 60  # letters
-
-Colours = Mapping[str, str]  # of the roles, on white
 
 
-@dataclass(frozen=True)
-class Size:
-    """The width of a drawing and the height of its plotting area, in pixels."""
-
-    width: int
-    plot: int
-
-    @property
-    def across(self) -> int:
-        return self.width - LEFT - RIGHT
-
-    @property
-    def bottom(self) -> int:
-        return TOP + self.plot
-
-
-LARGE, SMALL = Size(960, 388), Size(460, 200)
-
-
-def svg(plot: Plot, colours: Colours, size: Size = LARGE) -> str:
-    """One drawing. Foreign text in it is text and nothing else."""
-    width, high = size.width, _height(plot, size)
-    return f"{_open(width, high)}{_paper(width, high)}{_drawing(plot, colours, size)}</svg>\n"
-
-
-def figure(plots: Sequence[tuple[Plot, Colours]], columns: int = 2, size: Size = SMALL) -> str:
-    """Several in one picture, side by side."""
-    heights = [
-        max(_height(plot, size) for plot, _ in plots[row : row + columns]) for row in range(0, len(plots), columns)
+def svg(plot: Plot, colours: Mapping[str, str]) -> str:
+    """The drawing; `colours` are those of the roles, on white. Foreign text in it is text and nothing else."""
+    layout = lay_out(plot, CELLS, 40)
+    vertical = layout.y_axis or Axis(0, 1, plot.scale)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+        f'font-family="DejaVu Sans, Helvetica, sans-serif" font-size="13">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{PAPER}"/>',
+        *_axes(plot, layout, vertical),
+        *_references(plot, vertical, colours),
+        *_bands(plot, layout, vertical, colours),
+        *_curves(plot, layout, vertical, colours),
+        *_header(plot, colours),
+        "</svg>",
     ]
-    width, high = size.width * min(columns, max(1, len(plots))), sum(heights)
-    parts = [_open(width, high), _paper(width, high)]
-    for number, (plot, colours) in enumerate(plots):
-        row, column = divmod(number, columns)
-        place = f"{column * size.width} {sum(heights[:row])}"
-        parts.append(f'<g transform="translate({place})">{_drawing(plot, colours, size)}</g>')
-    return "\n".join([*parts, "</svg>\n"])
+    return "\n".join(parts) + "\n"
 
 
-def _height(plot: Plot, size: Size) -> int:
-    """With its legend, a line for each curve that has a name."""
-    return size.bottom + _X_AXIS + _LEGEND_LINE * sum(curve.named for curve in plot.curves)
+def _axes(plot: Plot, layout: Layout, vertical: Axis) -> Iterator[str]:
+    for tick in ticks(vertical, 0.12) if layout.y_axis else []:
+        y = _y(vertical, np.array([tick.units]))[0]
+        yield f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>'
+        yield _text(LEFT - 8, y + 4, tick.label, "end")
+    horizontal = layout.horizontal
+    unit = plot.x_unit
+    for tick in ticks(horizontal, 0.12) if unit == "number" else time_ticks(horizontal, 0.12, unit):
+        x = LEFT + float(horizontal.place(np.array([tick.units]))[0]) * (WIDTH - LEFT - RIGHT)
+        yield f'<path d="M{x:.1f} {HEIGHT - BOTTOM}v5" stroke="{INK}"/>'
+        yield _text(x, HEIGHT - BOTTOM + 20, tick.label, "middle")
+    yield f'<path d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}" fill="none" stroke="{INK}"/>'
 
 
-def _open(width: int, height: int) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'font-family="system-ui, DejaVu Sans, sans-serif" font-size="11" role="img">'
-    )
+def _references(plot: Plot, vertical: Axis, colours: Mapping[str, str]) -> Iterator[str]:
+    for reference in plot.references:
+        y = _y(vertical, to_units(np.array([reference.value]), plot.scale))[0]
+        colour = colours.get(reference.role, INK)
+        yield f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{colour}" stroke-dasharray="6 4"/>'
+        yield _text(WIDTH - RIGHT - 4, y - 5, reference.label, "end", colour)
 
 
-def _paper(width: int, height: int) -> str:
-    return f'<rect width="{width}" height="{height}" fill="{PAPER}"/>'
-
-
-def _drawing(plot: Plot, colours: Colours, size: Size) -> str:
-    layout = lay_out(plot, size.across // 2 + GUTTER, 40)  # the curves are traced once per pixel
-    drawn = _Drawing(plot, colours, size, layout, layout.y_axis or Axis(0, 1, plot.scale))
-    parts = (drawn.axes(), drawn.bands(), drawn.references(), drawn.curves(), drawn.marks(), drawn.words())
-    return "".join(text for part in parts for text in part)
-
-
-@dataclass(frozen=True)
-class _Drawing:
-    """What the parts of a drawing have in common."""
-
-    plot: Plot
-    colours: Colours
-    size: Size
-    layout: Layout
-    vertical: Axis
-
-    def axes(self) -> Iterator[str]:
-        right, bottom = self.size.width - RIGHT, self.size.bottom
-        for tick in ticks(self.vertical, 0.12) if self.layout.y_axis else []:
-            y = self._y(np.array([tick.units]))[0]
-            yield f'<path d="M{LEFT} {y:.1f}H{right}" stroke="{GRID}"/>'
-            yield _text(LEFT - 6, y + 4, tick.label, "end")
-        unit = self.plot.x_unit
-        horizontal = self.layout.horizontal
-        for tick in ticks(horizontal, 0.15) if unit == "number" else time_ticks(horizontal, 0.15, unit):
-            yield _text(self._x(np.array([tick.units]))[0], bottom + 22, tick.label, "middle")
-        yield f'<path d="M{LEFT} {TOP}V{bottom}H{right}" fill="none" stroke="#888"/>'
-
-    def references(self) -> Iterator[str]:
-        right = self.size.width - RIGHT
-        for reference in self.plot.references:
-            y = self._y(to_units(np.array([reference.value]), self.plot.scale))[0]
-            colour = self.colours.get(reference.role, INK)
-            if not math.isnan(y):
-                yield f'<path d="M{LEFT} {y:.1f}H{right}" stroke="{colour}" stroke-dasharray="4 3"/>'
-                yield _text(right, y - 4, reference.label, "end", colour)
-
-    def bands(self) -> Iterator[str]:
-        for band, (lower, upper) in zip(self.plot.bands, self.layout.bands, strict=True):
-            colour = self.colours.get(band.role, self.colours.get(band.role.split()[0], INK))
-            bottom = self._y(np.fmin(lower.low, np.fmin(lower.line[:-1], lower.line[1:])))
-            top = self._y(np.fmax(upper.high, np.fmax(upper.line[:-1], upper.line[1:])))
-            for column in np.flatnonzero(~np.isnan(bottom + top)).tolist():
-                left, right = self._at(column, len(top)), self._at(column + 1, len(top))
-                low, high = bottom[column], top[column]
-                yield f'<path d="M{left:g} {low:.1f}H{right:g}V{high:.1f}H{left:g}z" fill="{colour}" opacity="0.2"/>'
-
-    def curves(self) -> Iterator[str]:
-        styled = [(curve, trace, dash) for (curve, dash), trace in zip(self._dashed(), self.layout.curves, strict=True)]
-        for curve, trace, dash in sorted(styled, key=lambda one: not one[0].dim):
-            style = 'opacity="0.35"' if curve.dim else 'stroke-width="1.4"'
-            stroke = self.colours.get(curve.role, INK)
+def _bands(plot: Plot, layout: Layout, vertical: Axis, colours: Mapping[str, str]) -> Iterator[str]:
+    for band, (lower, upper) in zip(plot.bands, layout.bands, strict=True):
+        for left, right, low, high in _columns(lower, upper, vertical):
             yield (
-                f'<path d="{"".join(self._strokes(curve, trace))}" fill="none" stroke="{stroke}" '
-                f'stroke-linejoin="round" stroke-linecap="round" {style}{_dashes(dash)}/>'
+                f'<path d="M{left:g} {low:.1f}H{right:g}V{high:.1f}H{left:g}z" '
+                f'fill="{colours.get(band.role, INK)}" opacity="0.2"/>'
             )
 
-    def marks(self) -> Iterator[str]:
-        """A short stroke under each clipped step, as many as there are pixels."""
-        marks = self.plot.marks if self.plot.marks is not None else np.empty(0)
-        inside = marks[(marks >= self.layout.horizontal.low) & (marks <= self.layout.horizontal.high)]
-        for x in np.unique(np.round(self._x(inside))).tolist():
-            yield f'<path d="M{x:g} {self.size.bottom + 2}v6" stroke="#b00"/>'
-        if len(marks):
-            words = "1 step clipped" if len(marks) == 1 else f"{len(marks)} steps clipped"
-            yield _text(self.size.width - RIGHT, 18, words, "end", "#b00")
 
-    def words(self) -> Iterator[str]:
-        """The title, and each curve that has a name with its newest value."""
-        yield f'<g font-size="13" font-weight="600">{_text(LEFT, 18, self.plot.title, "start")}</g>'
-        named = [(curve, dash) for curve, dash in self._dashed() if curve.named]
-        for line, ((curve, dash), entry) in enumerate(zip(named, legend(self.plot, 1 << 16), strict=True)):
-            y = self.size.bottom + 42 + line * _LEGEND_LINE
-            stroke = self.colours.get(curve.role, INK)
-            yield f'<path d="M{LEFT} {y - 4}h26" stroke="{stroke}" stroke-width="1.8"{_dashes(dash)}/>'
-            yield _text(LEFT + 32, y, entry.text.removeprefix("━ "), "start")
-
-    def _dashed(self) -> Iterator[tuple[Curve, str]]:
-        """The curves, each in front with a dash of its own; no two of the first 35 have colour and dash alike."""
-        number = 0
-        for curve in self.plot.curves:
-            yield curve, "" if curve.dim else DASHES[(number + number // 7) % len(DASHES)]
-            number += not curve.dim
-
-    def _strokes(self, curve: Curve, trace: Trace) -> Iterator[str]:
-        """Through all points if they are few and in sight, else through the lowest and highest of each pixel column."""
-        horizontal = self.layout.horizontal
-        are_few = 0 < len(curve.x) <= 2 * self.size.width
-        if are_few and horizontal.low <= curve.x[0] and curve.x[-1] <= horizontal.high:
-            yield from _path(self._x(curve.x), self._y(to_units(curve.series.values, self.plot.scale)))
-            return
-        low, high, line = (self._y(units) for units in trace)
-        joined = False
-        for column in range(len(low)):
-            stops = [line[column], low[column], high[column], line[column + 1]]
-            places = [column, column + 0.5, column + 0.5, column + 1]
-            known = [(self._at(x, len(low)), y) for x, y in zip(places, stops, strict=True) if not np.isnan(y)]
-            goes_on = joined and not np.isnan(line[column])
-            if known and not goes_on:
-                yield f"M{known[0][0]:g} {known[0][1]:.1f}h0"
-            yield from (f"L{x:g} {y:.1f}" for x, y in known[goes_on:])
-            joined = bool(known) and not np.isnan(line[column + 1])
-
-    def _at(self, column: float, columns: int) -> float:
-        return LEFT + column * self.size.across / columns
-
-    def _x(self, units: Floats) -> Floats:
-        return LEFT + self.layout.horizontal.place(units) * self.size.across
-
-    def _y(self, units: Floats) -> Floats:
-        """Pixels from the top; NaN is unknown."""
-        return self.size.bottom - self.vertical.place(units) * self.size.plot
+def _columns(lower: Trace, upper: Trace, vertical: Axis) -> Iterator[tuple[float, float, float, float]]:
+    """Left, right, bottom and top of each pixel column of a band that is known."""
+    bottom = _y(vertical, np.fmin(lower.low, np.fmin(lower.line[:-1], lower.line[1:])))
+    top = _y(vertical, np.fmax(upper.high, np.fmax(upper.line[:-1], upper.line[1:])))
+    for column in np.flatnonzero(~np.isnan(bottom + top)).tolist():
+        yield _x(column, len(top)), _x(column + 1, len(top)), bottom[column], top[column]
 
 
-def _path(x: Floats, y: Floats) -> Iterator[str]:
-    """A point without neighbours is drawn as a dot."""
-    pen_is_down = False
-    for across, down in zip(x.tolist(), y.tolist(), strict=True):
-        if not math.isnan(down):
-            yield f"{'L' if pen_is_down else 'M'}{across:.1f} {down:.1f}{'' if pen_is_down else 'h0'}"
-        pen_is_down = not math.isnan(down)
+def _curves(plot: Plot, layout: Layout, vertical: Axis, colours: Mapping[str, str]) -> Iterator[str]:
+    pairs = sorted(zip(plot.curves, layout.curves, strict=True), key=lambda pair: not pair[0].dim)
+    for curve, trace in pairs:
+        style = 'opacity="0.35"' if curve.dim else 'stroke-width="1.6"'
+        path = " ".join(_strokes(trace, vertical))
+        yield f'<path d="{path}" fill="none" stroke="{colours.get(curve.role, INK)}" stroke-linejoin="round" {style}/>'
 
 
-def _dashes(dash: str) -> str:
-    return f' stroke-dasharray="{dash}"' if dash else ""
+def _strokes(trace: Trace, vertical: Axis) -> Iterator[str]:
+    """Through each pixel column: in by the line, over its lowest and highest point, out by the line."""
+    low, high, line = (_y(vertical, units) for units in trace)
+    joined = False
+    for column in range(len(low)):
+        stops = [line[column], low[column], high[column], line[column + 1]]
+        places = [column, column + 0.5, column + 0.5, column + 1]
+        known = [(_x(x, len(low)), y) for x, y in zip(places, stops, strict=True) if not np.isnan(y)]
+        if known and not (joined and not np.isnan(line[column])):
+            yield f"M{known[0][0]:g} {known[0][1]:.1f}h0"
+        yield from (f"L{x:g} {y:.1f}" for x, y in known[joined and not np.isnan(line[column]) :])
+        joined = bool(known) and not np.isnan(line[column + 1])
+
+
+def _header(plot: Plot, colours: Mapping[str, str]) -> Iterator[str]:
+    yield f'<g font-size="16" font-weight="bold">{_text(LEFT, 28, plot.title, "start")}</g>'
+    x = WIDTH - RIGHT
+    for entry in reversed(legend(plot, 200)):
+        yield _text(x, 28, entry.text, "end", colours.get(entry.role.split()[0], INK))
+        x -= 8 * len(entry.text) + 16
 
 
 def _text(x: float, y: float, words: str, anchor: str, colour: str = INK) -> str:
-    said = escape(clean(words, _LABEL))
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{said}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(clean(words))}</text>'
+
+
+def _x(column: float, columns: int) -> float:
+    """Pixels from the left."""
+    return LEFT + column * (WIDTH - LEFT - RIGHT) / columns
+
+
+def _y(vertical: Axis, units: Floats) -> Floats:
+    """Pixels from the top; NaN is unknown."""
+    return HEIGHT - BOTTOM - vertical.place(units) * (HEIGHT - TOP - BOTTOM)

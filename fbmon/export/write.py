@@ -64,10 +64,9 @@ def _write(runs: Sequence[Run], kind: Kind, goals: Sequence[Path]) -> None:
                 _remove_events(goal)
                 tensorboard.write(RunFolder(run.path), goal)
         case "svg":
-            from fbmon.chart.svg import figure
-            from fbmon.export import panels
+            from fbmon.export import panels, picture
 
-            goals[0].write_text(figure(panels.of(runs)))
+            goals[0].write_text(picture.figure(panels.of(runs)))
         case "html":
             from fbmon.export import report
 
