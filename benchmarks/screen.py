@@ -1,7 +1,8 @@
 """Measures the screen: `python -m benchmarks.screen`.
 
 A frame of charts with many points, a new one each frame (CPU time; the picture alone, and as Textual composes it);
-the time from an event in the journal to its number in the terminal (wall); and a core's share while nothing arrives.
+the time from an event in the journal to its number in the terminal (wall); a core's share while nothing arrives; and
+how much memory an hour of events takes, through a day of them.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +37,10 @@ from fbmon.chart import Curve, Plot, draw
 from fbmon.events import StepTaken
 from fbmon.folder import RunFolder
 from fbmon.journal import Journal
+from fbmon.launch import attach
 from fbmon.metrics import Chart
 from fbmon.series import Series
+from fbmon.ui.app import MonitorApp
 from fbmon.ui.chart import ChartView
 
 SIZE = (160, 48)
@@ -44,6 +48,7 @@ FRAMES = 100
 EVENTS = 40
 IDLE_SECONDS = 10  # of each look: the system counts CPU time in hundredths of a second
 IDLE_LOOKS = 3
+DAY_SECONDS_A_STEP = 2
 SEEN = re.compile(rb"\b(\d+)/1000\b")  # the step in the state line
 
 
@@ -171,6 +176,21 @@ def idle(env: dict[str, str], folder: RunFolder, last: int) -> Measured:
     return Measured("idle: share of a core", "%", shares)
 
 
+async def a_day(home: Path) -> Measured:
+    """By how many MiB the screen grows in each hour of a day behind the first, told as fast as it can be read."""
+    folder = write_run(
+        home / "runs" / "day-1", 24 * 3600 // DAY_SECONDS_A_STEP, 20, seconds_per_step=DAY_SECONDS_A_STEP
+    )
+    app, process, held = MonitorApp(attach(folder)), psutil.Process(), [0.0]
+    async with app.run_test(size=SIZE):
+        while len(held) <= 24:
+            await asyncio.sleep(0.005)
+            if app.store.elapsed >= 3600 * len(held):
+                held.append(process.memory_info().rss / 2**20)
+    grown = [after - before for before, after in pairwise(held[1:])]
+    return Measured("24 hours of 20 metrics every 2 s, a sample a second: growth an hour", "MiB", grown)
+
+
 def running(home: Path) -> RunFolder:
     """A run that has taken ten of a thousand steps and seems to be alive."""
     folder = write_run(home / "runs" / "alive-1", 1000, 9)
@@ -187,7 +207,7 @@ def main() -> None:
         home = Path(name)
         env = install(home)
         folder = running(home)
-        measured = [event_to_screen(env, folder), idle(env, folder, 10 + EVENTS)]
+        measured = [event_to_screen(env, folder), idle(env, folder, 10 + EVENTS), asyncio.run(a_day(home))]
     for charts, points in ((6, 1000), (6, 100_000), (4, 1_000_000)):
         measured += asyncio.run(frames(charts, points))
     print(

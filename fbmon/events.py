@@ -73,7 +73,8 @@ class TrainingStarted(Fact, frozen=True):
     target_source: str = ""
     validation_every: int = 0  # steps; 0: not told
     hosts: list[str] = []  # of each rank, where they are on several
-    flop_per_step: float | None = None  # penalty included; without validation and analysis
+    flop_per_step: float | None = None  # multiplications and additions of convolutions and products, penalty included
+    attainable_flops: float | None = None  # a second, of all devices together, as matrix products were measured
     ranks: int = 1
 
 

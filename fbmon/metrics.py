@@ -33,10 +33,11 @@ ACCURACY = Chart("accuracy", "accuracy")
 GRADIENT = Chart("gradient", "gradient norm", "log")
 LEARNING_RATE = Chart("learning_rate", "learning rate")
 BLOCK_GRADIENT = Chart("block_gradient", "block gradient norm", "log")
-SHARES = Chart("shares", "share of the full loss", format=".1%")
+SHARES = Chart("shares", "share of full loss", format=".1%")
 CLIPPED = Chart("clipped", "share of steps clipped", format=".0%")
 CLIPPED_BLOCKS = Chart("clipped_blocks", "share of blocks clipped", format=".0%")
 SPEED = Chart("speed", "images per second", format=",.0f")
+FLOP_SHARE = Chart("flop_share", "share of the attainable FLOP/s", format=".1%")
 STEP_TIME = Chart("step_time", "seconds per step")
 PARTS = Chart("parts", "seconds per step, by part", format=".3g")
 RANKS = Chart("ranks", "computing seconds, by rank", format=".3g")
@@ -54,9 +55,10 @@ STEP = (
     Metric("learning_rate", "lr", LEARNING_RATE, ".4g", smooth=False),
     Metric("block_grad_norm", "rms over blocks", BLOCK_GRADIENT),
     Metric("penalty_share", "penalty", SHARES, ".1%"),
-    Metric("decay_share", "weight decay", SHARES, ".1%", "+"),
+    Metric("decay_share", "decay", SHARES, ".1%", "+"),
     Metric("clipped_blocks", "clipped", CLIPPED_BLOCKS, ".0%"),
     Metric("images_per_second", "images/s", SPEED, ",.0f"),
+    Metric("flop_share", "of matrix products", FLOP_SHARE, ".1%"),
     Metric("step_seconds", "step", STEP_TIME, ".3g"),
     Metric("data_seconds", "data", PARTS, ".3g", "△"),
     Metric("gradient_seconds", "gradient", PARTS, ".3g"),
@@ -87,7 +89,7 @@ DERIVED = (  # what the store makes of what is told
 METRICS = STEP + OF_RANKS + VALIDATION + ANALYSIS + DERIVED
 CHARTS = tuple(dict.fromkeys(metric.chart for metric in METRICS))  # in the order in which they are shown
 BY_NAME = {metric.name: metric for metric in METRICS}
-HIGHEST_IS_BEST = frozenset({"accuracy", "val_accuracy", "images_per_second"})  # of all others the lowest
+HIGHEST_IS_BEST = frozenset({"accuracy", "val_accuracy", "images_per_second", "flop_share"})  # of all others the lowest
 
 
 def show(name: str, value: float | None) -> str:

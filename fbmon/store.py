@@ -68,6 +68,7 @@ class Store:
     ended: RunEnded | None = None
     repeats: list[int] = field(default_factory=list)  # steps whose pass over the data was repeated
     clocks: list[tuple[float, float]] = field(default_factory=list)  # from when on, how far 1970 is behind `elapsed`
+    _checkpoint_asked: bool = False  # by the user, and not yet saved
     _clipped_step: int = 0  # the last one, with its norm
     _clipped_norm: float = 0.0
     _replay: Replay = field(default_factory=Replay)
@@ -156,7 +157,9 @@ class Store:
                 self._edge.analysed(event)
                 self._stall.rest(event)  # an analysis takes the time of many steps
             case CheckpointSaved(step=step):
-                self._note(event, step, "info", f"checkpoint of step {step} saved", "checkpoint")
+                level: Level = "good" if self._checkpoint_asked else "info"
+                self._checkpoint_asked = False
+                self._note(event, step, level, f"checkpoint of step {step} saved", "checkpoint")
             case CheckpointFailed(step=step, reason=reason):
                 words = f"step {step} could not be saved: {reason}; it is tried again"
                 self._note(event, step, "error", words, "checkpoint")
@@ -167,6 +170,7 @@ class Store:
             case DivergenceFound(step=step):
                 self._note(event, step, "error", _diverging(event), "divergence")
             case CommandTaken(command=command, source=source):
+                self._checkpoint_asked = self._checkpoint_asked or command == "checkpoint"
                 self.paused = (self.paused or command == "pause") and command != "resume"
                 if command == "resume":
                     self._pace.clear()  # the pause is no measure of what is to come

@@ -45,6 +45,9 @@ def imported(home: Path, statement: str, *arguments: str) -> set[str]:
         ["plan", "--help"],
         ["reproduce"],
         ["doctor", "--help"],
+        ["landscape", "--help"],
+        ["flatness", "--help"],
+        ["verify", "--help"],
     ],
     ids=" ".join,
 )

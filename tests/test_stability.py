@@ -7,6 +7,7 @@ import torch
 
 from fbmon.recipe import AdamW, Sgd
 from fbmon.stability import stability_limit
+from fbmon.train.optimize import make_optimizer
 
 
 @pytest.mark.parametrize(
@@ -34,8 +35,7 @@ def test_a_quadratic_just_below_the_limit_is_descended_and_one_just_above_it_is_
 def reached_after(steps: int, curvature: float, wanted: Sgd, scale: float) -> float:
     """How far from the minimum of ½ curvature θ² the optimizer is, begun at 1, its gradient scaled before the decay."""
     weight = torch.nn.Parameter(torch.ones((), dtype=torch.float64))
-    settings = {"momentum": wanted.momentum, "nesterov": wanted.nesterov, "weight_decay": wanted.weight_decay}
-    optimizer = torch.optim.SGD([weight], lr=wanted.lr, **settings)
+    optimizer = make_optimizer(torch.nn.ParameterList([weight]), wanted)
     for _ in range(steps):
         weight.grad = scale * curvature * weight.detach()
         optimizer.step()

@@ -9,6 +9,8 @@ import typer
 from fbmon.cli.compare import compare
 from fbmon.cli.doctor import doctor
 from fbmon.cli.export import export
+from fbmon.cli.flatness import flatness
+from fbmon.cli.landscape import landscape
 from fbmon.cli.output import report
 from fbmon.cli.plan import plan
 from fbmon.cli.recipe import recipe_commands
@@ -18,6 +20,7 @@ from fbmon.cli.run import run
 from fbmon.cli.runs import runs
 from fbmon.cli.stop import stop
 from fbmon.cli.tables import QueryCommand
+from fbmon.cli.verify import verify
 from fbmon.cli.watch import watch
 from fbmon.errors import FbmonError
 
@@ -37,6 +40,9 @@ app.command(cls=QueryCommand)(runs)
 app.command(cls=QueryCommand)(compare)
 app.command(cls=QueryCommand)(export)
 app.command(no_args_is_help=True)(plan)
+app.command(cls=QueryCommand)(landscape)
+app.command(cls=QueryCommand)(flatness)
+app.command()(verify)
 app.command()(reproduce)
 app.command()(doctor)
 app.add_typer(recipe_commands, name="recipe")

@@ -1,5 +1,8 @@
 """What a run says in one line: its plan, a step, its end."""
 
+import math
+import statistics
+
 from fbmon import metrics
 from fbmon.events import StepTaken, TrainingStarted
 from fbmon.folder import RunFolder
@@ -42,6 +45,13 @@ def step_line(store: Store, event: StepTaken) -> str:
     return "  ".join(parts)
 
 
+def _speed(store: Store) -> str:
+    """How near the run came to what its devices can do: the median over its steps."""
+    series = store.series.get("flop_share")
+    known = [] if series is None else [value for value in series.values.tolist() if not math.isnan(value)]
+    return f"; {statistics.median(known):.0%} of the attainable FLOP/s" if known else ""
+
+
 def last_line(store: Store, folder: RunFolder) -> str:
     """How the run ended: state, steps, time, accuracy; where it failed, why and where the log is."""
     ended = store.ended
@@ -52,7 +62,7 @@ def last_line(store: Store, folder: RunFolder) -> str:
     if ended.state == "finished" and final is not None and store.best:
         best = metrics.show("val_accuracy", store.best.value)
         accuracy = metrics.show("val_accuracy", final)
-        return f"{taken}: validation accuracy {accuracy} (best {best} at step {store.best.step})"
+        return f"{taken}: validation accuracy {accuracy} (best {best} at step {store.best.step}){_speed(store)}"
     reason = clean(ended.reason, 400)  # shortened here, so that the log is named whatever its length
     if ended.exit_code in (75, 130):
         return f"{taken}: {reason}"

@@ -22,6 +22,9 @@ def run_data(run: Run) -> dict[str, Any]:
         "clipped",
         "reported",
         "difference",
+        "flat_radius",
+        "sam",
+        "perturbed_accuracy",
         "damaged",
     )
     data: dict[str, Any] = {name: find(name).value(run) for name in names}

@@ -88,6 +88,13 @@ def _seen(run: Run) -> Value:
     return max(0.0, time.time() - run.last_sign) if run.last_sign else None
 
 
+def _flatness(name: str) -> Callable[[Run], Value]:
+    def value(run: Run) -> Value:
+        return getattr(run.flatness, name) if run.flatness else None
+
+    return value
+
+
 def _text(name: str, value: Callable[[Run], Value], about: str) -> Field:
     return Field(name, name, value, show_plain, is_number=False, is_right=False, about=about)
 
@@ -130,6 +137,23 @@ _FACTS = (
         _number("+z.4f"),
         "descending",
         about="the final validation accuracy less the reported one",
+    ),
+    Field(
+        "flat_radius",
+        "radius",
+        _flatness("radius"),
+        _number(".3f"),
+        "descending",
+        about="how far random weights may go until the loss exceeds 0.5, as `fbmon flatness` has measured it",
+    ),
+    Field("sam", "SAM", _flatness("sam"), _number(".3g"), about="how much the loss rises 0.05 uphill, likewise"),
+    Field(
+        "perturbed_accuracy",
+        "perturbed acc",
+        _flatness("perturbed_accuracy"),
+        _number(".4f"),
+        "descending",
+        about="the training accuracy half a filter's length away, likewise",
     ),
     Field("seen", "last seen", _seen, _show_ago, about="seconds since its last sign of life"),
     Field(

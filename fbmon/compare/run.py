@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fbmon.compare.settings import read_settings
 from fbmon.folder import RunFolder
+from fbmon.minimum.flatness import Flatness, of_run
 from fbmon.summary import Summary
 from fbmon.summary import read as read_summary
 
@@ -24,6 +26,11 @@ class Run:
     state: str
     last_sign: float  # seconds since 1970; 0 if there never was one
     settings: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def flatness(self) -> Flatness | None:
+        """What `fbmon flatness` has measured in its usual way; read when it is asked for."""
+        return of_run(RunFolder(self.path))
 
     @property
     def recipe(self) -> str:

@@ -22,6 +22,7 @@ class Line:
     label: str
     steps: Floats
     values: Floats
+    band: tuple[Floats, Floats] | None = None  # the least and the greatest, where the values are a mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,7 @@ class Panel:
     scale: Scale = "linear"
     levels: tuple[tuple[float, str], ...] = ()
     marks: Floats | None = None
+    x_range: tuple[float, float] | None = None  # None: from 0 to the last step
 
 
 def of(runs: Sequence[Run]) -> list[Panel]:

@@ -55,9 +55,10 @@ def _panel(panel: Panel) -> str:
     horizontal, vertical = _axes(panel)
     marks = panel.marks if panel.marks is not None else np.array([])
     parts = [
-        f'<text x="{LEFT}" y="18" font-size="13" font-weight="600" fill="#222">{_words(panel.title)}</text>',
+        f'<text x="{LEFT}" y="18" font-size="13" font-weight="600" fill="#222">{words(panel.title)}</text>',
         *_grid(horizontal, vertical),
         *(_level(value, label, vertical) for value, label in panel.levels),
+        *(_band(line, number, horizontal, vertical) for number, line in enumerate(panel.lines)),
         *(_curve(line, number, horizontal, vertical) for number, line in enumerate(panel.lines)),
         *_marks(marks, horizontal),
         *_legend(panel, len(marks)),
@@ -66,12 +67,13 @@ def _panel(panel: Panel) -> str:
 
 
 def _axes(panel: Panel) -> tuple[Axis, Axis]:
-    values = np.concatenate([*(line.values for line in panel.lines), [value for value, _ in panel.levels]])
+    ends = [end for line in panel.lines for end in line.band or ()]
+    values = np.concatenate([*(line.values for line in panel.lines), *ends, [value for value, _ in panel.levels]])
     units = to_units(values, panel.scale)
     known = units[np.isfinite(units)]
     vertical = fit(float(known.min()), float(known.max()), panel.scale) if len(known) else Axis(0, 1, panel.scale)
     last = max((float(line.steps[-1]) for line in panel.lines), default=1.0)
-    return Axis(0.0, max(1.0, last)), vertical
+    return Axis(*panel.x_range or (0.0, max(1.0, last))), vertical
 
 
 def _grid(horizontal: Axis, vertical: Axis) -> Iterator[str]:
@@ -94,6 +96,18 @@ def _curve(line: Line, number: int, horizontal: Axis, vertical: Axis) -> str:
         f'<path d="{_path(x, y)}" fill="none" stroke="{style(number)[0]}" stroke-width="1.4" '
         f'stroke-linejoin="round" stroke-linecap="round"{dash}/>'
     )
+
+
+def _band(line: Line, number: int, horizontal: Axis, vertical: Axis) -> str:
+    """All between the two ends, faint behind the curves."""
+    if line.band is None:
+        return ""
+    x = _x(horizontal, line.steps)
+    low, high = (_y(vertical, to_units(end, vertical.scale)) for end in line.band)
+    known = ~np.isnan(low) & ~np.isnan(high)
+    around = [*zip(x[known], low[known], strict=True), *zip(x[known][::-1], high[known][::-1], strict=True)]
+    corners = " ".join(f"{across:.1f},{down:.1f}" for across, down in around)
+    return f'<polygon points="{corners}" fill="{style(number)[0]}" fill-opacity="0.15"/>'
 
 
 def style(number: int) -> tuple[str, str]:
@@ -132,7 +146,7 @@ def _level(value: float, label: str, vertical: Axis) -> str:
         return ""
     return (
         f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#b00" stroke-dasharray="4 3"/>'
-        f'<text x="{WIDTH - RIGHT}" y="{y - 4:.1f}" text-anchor="end" fill="#b00">{_words(label)}</text>'
+        f'<text x="{WIDTH - RIGHT}" y="{y - 4:.1f}" text-anchor="end" fill="#b00">{words(label)}</text>'
     )
 
 
@@ -152,7 +166,7 @@ def _legend(panel: Panel, clipped: int) -> Iterator[str]:
         at = y + number * _LEGEND_LINE
         yield f'<path d="M{LEFT} {at - 4}h26" stroke="{colour}" stroke-width="1.8" stroke-dasharray="{dash}"/>'
         known = line.values[~np.isnan(line.values)]
-        yield f'<text x="{LEFT + 32}" y="{at}" fill="#222">{_words(line.label)}  {known[-1]:.4g}</text>'
+        yield f'<text x="{LEFT + 32}" y="{at}" fill="#222">{words(line.label)}  {known[-1]:.4g}</text>'
 
 
 def _x(horizontal: Axis, steps: Floats) -> Floats:
@@ -163,5 +177,6 @@ def _y(vertical: Axis, units: Floats) -> Floats:
     return TOP + PLOT_HEIGHT - vertical.place(units) * PLOT_HEIGHT
 
 
-def _words(text: str) -> str:
+def words(text: str) -> str:
+    """Foreign text, harmless in a terminal and in XML."""
     return escape(clean(text, 60))

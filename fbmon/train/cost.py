@@ -1,7 +1,7 @@
 """Counts and measures what a recipe costs, on random images of the shape of its own, and prints a Plan as JSON.
 
-A few steps of the real loop are taken: under torch's operation counter, on four images; and with a clock, on a few
-blocks. No data set is needed. The recipe comes as JSON on standard input.
+A few steps of the real loop are taken with a clock, on a few blocks. No data set is needed. The recipe comes as JSON on
+standard input.
 """
 
 import argparse
@@ -17,8 +17,10 @@ from fbmon.plan import Plan, Timing
 from fbmon.recipe import Recipe
 from fbmon.train.blocks import blocks
 from fbmon.train.device import choose_device
+from fbmon.train.flop import count, count_forward
+from fbmon.train.models import make_model
 from fbmon.train.precision import Precision
-from fbmon.train.probe import SHAPES, Probe
+from fbmon.train.probe import SHAPES, Probe, Shape
 
 _PROBE = 16  # images whose time says how many can be afforded
 _VAL_PROBE = 500
@@ -45,10 +47,11 @@ def make_plan(recipe: Recipe, devices: str, precision: Precision, seconds: float
     train, val = _first(shape.train, recipe.data.limit), _first(shape.val, recipe.data.val_limit)
     cut = blocks(train, recipe.data, recipe.gradient, recipe.seed, 1, torch.device("cpu"))
     taken = range(1, recipe.steps + 1)
-    flop, val_flop, product_flop, parameters = _count(recipe)
+    flop, val_flop, product_flop, parameters = _count(recipe, shape)
     wanted = recipe.analysis
     every = wanted.sharpness_every if wanted else None
-    threads = torch.get_num_threads()
+    timing = _time(recipe, precision, device, max(map(len, cut)), seconds)
+    threads = torch.get_num_threads()  # as they were chosen for the blocks that were timed
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} CPU thread{'s'[: threads > 1]}"
     return Plan(
         recipe=recipe.name,
@@ -63,7 +66,7 @@ def make_plan(recipe: Recipe, devices: str, precision: Precision, seconds: float
         val_flop_per_image=val_flop,
         data_mib=(train + val) * shape.channels * shape.side**2 / 2**20,
         device=name,
-        timings=(_time(recipe, precision, device, max(map(len, cut)), seconds),),
+        timings=(timing,),
         products=len(taken[::every]) * wanted.products if wanted and every else 0,
         product_images=sum(map(len, cut[: wanted.blocks])) if wanted else 0,
         product_flop_per_image=product_flop,
@@ -74,18 +77,20 @@ def _first(images: int, limit: int | None) -> int:
     return images if limit is None else min(images, limit)
 
 
-def _count(recipe: Recipe) -> tuple[float, float, float, int]:
+def _count(recipe: Recipe, shape: Shape) -> tuple[float, float, float, int]:
     """FLOP of an image in a step, a validation and a Hessian-vector product, and the number of parameters."""
-    # Two blocks of two images. This mean never asks for another pass, which would be counted too.
-    loop = Probe(recipe, 2, 2, 2, torch.device("cpu"), accumulation="fp32")
+    model = make_model(recipe.model, shape.channels, shape.classes, shape.side)
+    size = torch.Size((shape.channels, shape.side, shape.side))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    product = _count_product(recipe) if recipe.analysis else 0.0
+    return count(model, size, recipe.penalty), count_forward(model, size), product, parameters
+
+
+def _count_product(recipe: Recipe) -> float:
+    loop = Probe(recipe, 2, 2, 2, torch.device("cpu"))
     with FlopCounterMode(display=False) as counter:
-        loop.step()
-    with FlopCounterMode(display=False) as val_counter:
-        loop.validate()
-    with FlopCounterMode(display=False) as product_counter:
         products = loop.products()
-    of_a_product = product_counter.get_total_flops() / 4 / products if products else 0.0
-    return counter.get_total_flops() / 4, val_counter.get_total_flops() / 2, of_a_product, loop.parameters
+    return counter.get_total_flops() / 4 / products if products else 0.0
 
 
 def _time(recipe: Recipe, precision: Precision, device: torch.device, block: int, seconds: float) -> Timing:

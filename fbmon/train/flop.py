@@ -1,46 +1,59 @@
-"""What a step computes: multiplications and additions of its convolutions and matrix products, told from their shapes.
+"""How many floating-point operations a step takes: those of convolutions and matrix products, as is usual."""
 
-torch's own counter says the same (pinned by a test), but takes a second to begin, which no run should wait for.
-"""
-
-from math import prod
+import copy
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
-from fbmon.recipe import Recipe
+from fbmon.recipe import Penalty
+from fbmon.train.engine.network import Network
 from fbmon.train.regularize import forward_passes
 
 
-def flop_per_image(recipe: Recipe, model: nn.Module, picture: Tensor, blocks: int) -> float | None:
-    """FLOP that a step of `blocks` blocks takes for one image like `picture` uint8 (C, H, W), penalty included.
-
-    Without validation and analysis. None for the penalty "autograd", whose double backward has no such simple sum.
-    """
-    if recipe.penalty and recipe.penalty.method == "autograd":
-        return None
-    told = _forward(model, picture)
-    one_pass = 3 * sum(told) - told[0]  # backward takes as much for the weights, and for all inputs but the image
-    passes = forward_passes(recipe.penalty)
-    if recipe.penalty and recipe.penalty.acc_strength and blocks > 1:
-        passes += 1  # over all blocks, for the full gradient
-    return one_pass * passes
+def count(model: nn.Module, shape: torch.Size, penalty: Penalty | None) -> float:
+    """FLOP of an image (C, H, W) in a step, penalty included."""
+    if penalty and penalty.method == "autograd":
+        once = _count_by_dispatch(model, shape, penalty)
+    else:
+        layers = _layers(model, shape)
+        # Backward asks every layer for the gradient of its weights, and all but the first for that of its input.
+        once = forward_passes(penalty) * (3 * sum(layers) - layers[0])
+    return once + count(model, shape, None) if penalty and penalty.acc_strength else once
 
 
-def _forward(model: nn.Module, picture: Tensor) -> list[float]:
-    """FLOP of each layer for one image, in the order of the forward pass; the model stays as it is."""
-    told: list[float] = []
+def count_forward(model: nn.Module, shape: torch.Size) -> float:
+    """FLOP of an image in a validation."""
+    return sum(_layers(model, shape))
 
-    def note(layer: nn.Module, _inputs: object, output: Tensor) -> None:
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            told.append(2.0 * prod(output.shape[1:]) * prod(layer.weight.shape[1:]))
 
-    hooks = [layer.register_forward_hook(note) for layer in model.modules()]
-    was_training = model.training
-    like = next(model.parameters())
-    with torch.no_grad():
-        model.eval()(torch.zeros(1, *picture.shape, dtype=like.dtype, device=like.device))
+@torch.no_grad()
+def _layers(model: nn.Module, shape: torch.Size) -> list[float]:
+    """FLOP of every layer for one image, in the order in which they are gone through; takes some milliseconds."""
+    found: list[float] = []
+
+    def note(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        weight = layer.get_parameter("weight")
+        found.append(2.0 * weight[0].numel() * output.numel())  # each output is a product with one row of weights
+
+    hooks = [
+        module.register_forward_hook(note) for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)
+    ]
+    was_training, like = model.training, next(model.parameters())
+    model.eval()(like.new_zeros(1, *shape))
     model.train(was_training)
     for hook in hooks:
         hook.remove()
-    return told
+    return found
+
+
+def _count_by_dispatch(model: nn.Module, shape: torch.Size, penalty: Penalty | None) -> float:
+    """The same by torch's own counter, for what has no simple rule; on tensors without memory, in a second or more."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    images, meta = 2, torch.device("meta")  # batch norm wants more than one
+    batch = torch.empty(images, *shape, device=meta), torch.zeros(images, dtype=torch.int64, device=meta)
+    network = Network(copy.deepcopy(model).float().to(meta).train(), lambda *_: batch, cross_entropy)
+    with FlopCounterMode(display=False) as counter:
+        network.block(batch[1], 1, 0.1, lambda: None, penalty)
+    return float(counter.get_total_flops()) / images

@@ -1,6 +1,6 @@
 """The largest eigenvalues of a symmetric operator by the Lanczos method, every vector kept orthogonal to all others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +51,7 @@ def largest(product: Product, start: Tensor, wanted: int, most: int, tolerance: 
         beside.append(length)
 
 
-def start_vector(like: list[Tensor], seed: int) -> Tensor:
+def start_vector(like: Sequence[Tensor], seed: int) -> Tensor:
     """A Gaussian vector (n,) for parameters like these: the same at every call, on every rank and device."""
     generator = torch.Generator().manual_seed(seed)
     count = sum(part.numel() for part in like)

@@ -1,10 +1,9 @@
-"""The real loop on random images in the shape of a data set, for counting and timing."""
+"""The real loop on random images in the shape of a data set, for timing."""
 
 import resource
 import sys
 import time
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
@@ -12,10 +11,12 @@ from fbmon.events import Event, StepTaken
 from fbmon.recipe import Data, Recipe
 from fbmon.train.analysis import Analyst
 from fbmon.train.data import DataSet, Images
+from fbmon.train.distribute import ALONE
 from fbmon.train.evaluate import evaluate
 from fbmon.train.models import make_model
 from fbmon.train.precision import autocast, set_precision_
 from fbmon.train.step import Stepper
+from fbmon.train.threads import choose_threads_
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,11 @@ class Probe:
         count: int,
         val_images: int,
         device: torch.device,
-        accumulation: Literal["exact", "fp32", "legacy"] | None = None,
     ) -> None:
         shape = SHAPES[recipe.data.dataset]
         # Copies only multiply the number of images.
         data = Data(dataset=recipe.data.dataset, augment=recipe.data.augment)
-        gradient = recipe.gradient.model_copy(
-            update={"block": block, "accumulation": accumulation or recipe.gradient.accumulation}
-        )
+        gradient = recipe.gradient.model_copy(update={"block": block})
         recipe = recipe.model_copy(update={"data": data, "gradient": gradient})
         torch.manual_seed(recipe.seed)
         self._data = _random(shape, block * count, val_images, device)
@@ -62,13 +60,10 @@ class Probe:
         self._recipe = recipe
         self._device = device
         self._told: list[StepTaken] = []
+        choose_threads_(recipe, self._model, self._data, ALONE)
         self._stepper = Stepper(recipe, self._data, self._model, self._note, lambda: None)
         self._images = block * count
         self._steps = 0
-
-    @property
-    def parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self._model.parameters())
 
     def step(self) -> None:
         self._steps += 1

@@ -44,6 +44,7 @@ class Stepper:
         ranks: Ranks = ALONE,
     ) -> None:
         self.step = 0
+        self._least_seconds: float | None = None  # that a step would take at the attainable rate
         self.model = model
         self.control = Control(emit, next_command, ranks)
         self._recipe = recipe
@@ -57,7 +58,10 @@ class Stepper:
         """What is about to be trained."""
         cut = self._blocks(1)
         engine = self.descent.make_ready(cut[:1] if is_by_block(self._recipe.gradient, self.step + 1) else cut)
-        return plan(self._recipe, self._data, self.model, cut, self._ranks, engine)
+        told = plan(self._recipe, self._data, self.model, cut, self._ranks, engine)
+        if told.flop_per_step and told.attainable_flops:
+            self._least_seconds = told.flop_per_step / told.attainable_flops
+        return told
 
     def take_step(self, step: int) -> Measures:
         """Update the weights, once or once per block, and tell what was measured.
@@ -120,7 +124,7 @@ class Stepper:
             self._emit(GradientClipped(step, longest, recipe.clip.norm))
         parts = self.descent.watch.lap()
         of_ranks = rank_seconds(parts, self._ranks)
-        values = step_values(measures, recipe, rate, seconds, parts, of_ranks)
+        values = step_values(measures, recipe, rate, seconds, parts, self._least_seconds, of_ranks)
         self._emit(StepTaken(step, values, of_ranks))
         return measures
 

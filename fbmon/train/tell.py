@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from fbmon.events import TrainingStarted
 from fbmon.recipe import Recipe
+from fbmon.train.attainable import attainable_flops
 from fbmon.train.data import DataSet
 from fbmon.train.distribute import Ranks
-from fbmon.train.flop import flop_per_image
+from fbmon.train.flop import count
 from fbmon.train.measure import Measures, decay_loss, full_loss, penalty_loss
 from fbmon.train.stopwatch import Part
 
@@ -22,22 +23,23 @@ def plan(
     recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tensor], ranks: Ranks, engine: str
 ) -> TrainingStarted:
     """What is about to be trained, in blocks of images of these numbers."""
-    images = sum(len(numbers) for numbers in blocks)
-    flop = flop_per_image(recipe, model, data.train.pictures[0], len(blocks))
+    images, device, shape = sum(map(len, blocks)), data.train.labels.device, data.train.pictures.shape[1:]
     return TrainingStarted(
         steps=recipe.steps,
         blocks=len(blocks),
         images=images,
         val_images=len(data.val),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        device=", ".join(filter(None, [_devices(data.train.labels.device, ranks), engine])),
+        device=", ".join(filter(None, [_devices(device, ranks), engine])),
         precision=recipe.precision,
         validation_every=recipe.validation.every,
         clip_norm=recipe.clip.norm if recipe.clip else None,
         target_val_accuracy=recipe.target.val_accuracy if recipe.target else None,
         target_source=recipe.target.source if recipe.target else "",
         hosts=_hosts(ranks),
-        flop_per_step=None if flop is None else flop * images,
+        flop_per_step=count(model, shape, recipe.penalty) * images,
+        # Only the first tells it; the others wait for it with their next exchange.
+        attainable_flops=attainable_flops(device, recipe.precision) * ranks.size if ranks.is_first else None,
         ranks=ranks.size,
     )
 
@@ -57,9 +59,13 @@ def step_values(
     rate: float,
     seconds: float,
     parts: Mapping[Part, float],
+    least: float | None,
     of_ranks: Sequence[float] = (),
 ) -> dict[str, float | None]:
-    """The metrics of a step that took so many seconds, in these parts, and on several ranks so many of each."""
+    """The metrics of a step that took so many seconds, in these parts, and on several ranks so many of each.
+
+    It would have taken `least` seconds if its FLOP were all there is to do.
+    """
     full = full_loss(measures, recipe, rate)
     values: dict[str, float | None] = {
         "loss": measures.loss,
@@ -71,6 +77,7 @@ def step_values(
         "learning_rate": rate,
         "step_seconds": seconds,
         "images_per_second": measures.images / seconds,
+        "flop_share": least / seconds if least else None,
         **{f"{part}_seconds": spent for part, spent in parts.items()},
     }
     if recipe.penalty:

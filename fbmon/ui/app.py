@@ -1,6 +1,7 @@
 """The monitor: one run, live or ended, on one screen."""
 
 import time
+import traceback
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from fbmon.events import Command, DeviceSampled, ProgressMade
 from fbmon.folder import RunFolder, every
@@ -22,7 +23,8 @@ from fbmon.ui import ascii as in_ascii
 from fbmon.ui import settings
 from fbmon.ui.board import Board
 from fbmon.ui.devices import DevicesPanel, devices
-from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed
+from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed, SourceFailed
+from fbmon.ui.footer import KeysFooter
 from fbmon.ui.keys import APP, GROUPS, bindings
 from fbmon.ui.leave import Answer, LeaveScreen
 from fbmon.ui.other import MARKERS, Other
@@ -70,7 +72,7 @@ class MonitorApp(App[int]):
         yield Static(id="ended")
         yield Board(self.store, self._source.folder.name, settings.to_view(self._settings), id="board")
         yield DevicesPanel()
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeysFooter(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         if self._settings.theme in self.available_themes:
@@ -111,6 +113,9 @@ class MonitorApp(App[int]):
         elif isinstance(self.screen, LeaveScreen):  # there is nothing left to ask
             self.pop_screen()
 
+    def on_source_failed(self, message: SourceFailed) -> None:
+        raise message.error
+
     def on_resize(self) -> None:
         self._draw_soon()
 
@@ -121,9 +126,16 @@ class MonitorApp(App[int]):
             settings.save(self._settings_file, settings.of(self.board.view, theme))
         super().exit(result, return_code, message)
 
+    def _fatal_error(self) -> None:
+        """Say what went wrong in the screen itself; Textual's own words would pass on what steers the terminal."""
+        self._exit_renderables.append(Text(clean_lines(traceback.format_exc())))
+        self._close_messages_no_wait()
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: what Textual offers, and what the keys do."""
-        yield from super().get_system_commands(screen)
+        for command in super().get_system_commands(screen):
+            if command.title != "Screenshot":  # it needs a folder for downloads; `W` saves where `w` does
+                yield command
         for key in (key for group in GROUPS.values() for key in group):
             if key.shown and key.action != "app.command_palette":
                 words = f"{key.help[0].upper()}{key.help[1:]}"

@@ -12,11 +12,13 @@ class FilterLine(Input):
     DEFAULT_CSS = """
     FilterLine, FilterLine:focus { height: 1; border: none; padding: 0 1; background: $surface; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "clear", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "Keep", key_display="enter"),
+        Binding("escape", "clear", "All charts", key_display="esc"),
+    ]
 
     def __init__(self, text: str) -> None:
-        words = "show charts with this in their name (or a regex); enter keeps it, esc shows all"
-        super().__init__(text, placeholder=words, compact=True, select_on_focus=False)
+        super().__init__(text, placeholder="a part of a chart's name, or a regex", compact=True, select_on_focus=False)
 
     async def action_clear(self) -> None:
         self.value = ""

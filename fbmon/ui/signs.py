@@ -1,7 +1,7 @@
 """The sign of each kind of event: the same character in the event list and under the charts."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import get_args
 
 from fbmon import metrics
 from fbmon.chart import Signs
@@ -28,34 +28,35 @@ _ONLY_ON: dict[Kind, tuple[Chart, ...]] = {  # kinds that come often and say not
 
 
 def is_listed(note: Note, events: Events) -> bool:
-    """Whether the event list shows it; a validation that was not the best so far is only among `all`."""
-    return events == "all" or (events == "main" and note.kind != "validation")
+    """Whether the event list shows it."""
+    return events == "all" or (events == "main" and is_main(note))
+
+
+def is_main(note: Note) -> bool:
+    """Not what comes again and again: a validation that was not the best so far, a checkpoint that nobody asked for."""
+    return note.kind != "validation" and (note.kind != "checkpoint" or note.level != "info")
 
 
 @dataclass
 class Places:
-    """Where the notes of each kind stand, kept up as notes are added."""
+    """Where the notes of each kind stand, the main ones and the others, kept up as notes are added."""
 
-    _steps: dict[Kind, Column] = field(default_factory=lambda: {kind: Column() for kind in get_args(Kind)})
-    _elapsed: dict[Kind, Column] = field(default_factory=lambda: {kind: Column() for kind in get_args(Kind)})
+    _steps: dict[tuple[Kind, bool], Column] = field(default_factory=lambda: defaultdict(Column))
+    _elapsed: dict[tuple[Kind, bool], Column] = field(default_factory=lambda: defaultdict(Column))
     _done: int = 0
 
     def update(self, notes: list[Note]) -> None:
         for note in notes[self._done :]:
-            self._steps[note.kind].append(note.step)
-            self._elapsed[note.kind].append(note.elapsed)
+            self._steps[note.kind, is_main(note)].append(note.step)
+            self._elapsed[note.kind, is_main(note)].append(note.elapsed)
         self._done = len(notes)
 
     def signs(self, chart: Chart, across: Across, events: Events) -> tuple[Signs, ...]:
         """What stands under a chart, the weightiest last."""
+        wanted = {"main": (True,), "all": (False, True), "none": ()}[events]
+        keys = [(kind, main) for kind in ORDER[1:] if chart in _ONLY_ON.get(kind, (chart,)) for main in wanted]
         return tuple(
-            Signs(across.places(self._steps[kind].view(), self._elapsed[kind].view()), SIGNS[kind], kind)
-            for kind in ORDER[1:]
-            if len(self._steps[kind]) and _stands_under(kind, chart, events)
+            Signs(across.places(self._steps[key].view(), self._elapsed[key].view()), SIGNS[key[0]], key[0])
+            for key in keys
+            if key in self._steps
         )
-
-
-def _stands_under(kind: Kind, chart: Chart, events: Events) -> bool:
-    if events == "none" or (kind == "validation" and events != "all"):
-        return False
-    return chart in _ONLY_ON.get(kind, (chart,))

@@ -47,6 +47,7 @@ def start_two(fbmon: Fbmon, recipe: Path, *options: str) -> "tuple[subprocess.Po
     return screen, folder
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_bits_of_one_also_when_the_run_began_with_three(
     tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:
@@ -62,9 +63,6 @@ def test_two_processes_have_the_bits_of_one_also_when_the_run_began_with_three(
     plans = [event.device for event in told(folder) if isinstance(event, TrainingStarted)]
     assert plans == ["3 ranks, each on 1 CPU thread", "2 ranks, each on 1 CPU thread"]
     assert_same(folder, undisturbed)
-    assert sorted(path.name for path in folder.path.iterdir()) == sorted(
-        path.name for path in undisturbed.path.iterdir()
-    )
 
 
 def test_every_step_tells_how_long_each_process_computed_and_that_of_two_blocks_is_the_slowest(
@@ -80,43 +78,34 @@ def test_every_step_tells_how_long_each_process_computed_and_that_of_two_blocks_
         assert (fastest, slowest) == (step.values["fastest_rank_seconds"], step.values["slowest_rank_seconds"])
         assert 0 < fastest <= slowest <= (step.values["step_seconds"] or 0)
     two_blocks, one_block = (median(step.rank_seconds[rank] for step in taken) for rank in (0, 1))
-    assert two_blocks > 1.2 * one_block
+    assert two_blocks > one_block
 
 
-def test_processes_of_one_machine_listen_on_the_loopback_only_and_none_outlives_their_supervisor(
-    tiny: Path, fbmon: Fbmon
+def test_two_processes_listen_on_the_loopback_only_die_with_their_supervisor_and_one_goes_on_with_the_same_bits(
+    tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:
-    _, folder = start_two(fbmon, tiny)
-
+    fbmon("run", tiny, "--devices", "cpu:2", "--set", "checkpoint.every=3", "--detach")
+    folder = fbmon.run_folder()
+    wait_for_steps(folder, 4)
+    rank(folder, 1).send_signal(signal.SIGSTOP)  # it cannot leave by itself
     listening = [
         connection.laddr.ip
         for process in processes(folder.path)
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
-
-    assert set(listening) <= {"127.0.0.1", "::1"}
-    rank(folder, 1).send_signal(signal.SIGSTOP)  # it cannot leave by itself
     supervisor(folder).kill()
     until(lambda: not processes(folder.path), seconds=1)
+    resumed = fbmon("resume", "--no-ui", "--devices", "cpu")
 
-
-def test_a_killed_process_is_named_and_ends_the_run_when_no_restart_is_left(tiny: Path, fbmon: Fbmon) -> None:
-    screen, folder = start_two(fbmon, tiny, "--set", "restart.at_most=1")
-
-    rank(folder, 1).kill()
-    wait_for_attempt(folder, 1, steps=2)
-    killed = time.monotonic()
-    rank(folder, 0).kill()
-    ended = until(lambda: last_word(folder), seconds=8)
-    stdout, _ = screen.communicate(timeout=DEADLINE)
-
-    assert time.monotonic() - killed < 8
-    assert (ended.state, ended.exit_code, screen.returncode) == ("killed", 4, 4)
-    assert ended.reason == "rank 0 (cpu) was killed by SIGKILL, after 1 restart"
-    assert stdout.count("rank 1 (cpu) was killed by SIGKILL; restart 1 of at most 1\n") == 1
-    assert processes(folder.path) == []
-    assert not list(folder.path.glob(".*"))
+    assert set(listening) <= {"127.0.0.1", "::1"}
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    plans = [event.device for event in told(folder) if isinstance(event, TrainingStarted)]
+    assert plans == ["2 ranks, each on 1 CPU thread", "1 CPU thread"]
+    assert_same(folder, undisturbed)
+    assert sorted(path.name for path in folder.path.iterdir()) == sorted(
+        path.name for path in undisturbed.path.iterdir()
+    )
 
 
 def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the_bits_of_an_undisturbed_one(
@@ -130,16 +119,39 @@ def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the
     rank(folder, 1).kill()
     wait_for_attempt(folder, 1, steps=4)
     rank(folder, 0).send_signal(signal.SIGSTOP)
-    screen.communicate(timeout=DEADLINE)
+    stdout, _ = screen.communicate(timeout=2 * DEADLINE)
 
     assert screen.returncode == 0
     first, second = (event for event in told(folder) if isinstance(event, RunRestarted))
     assert (first.reason, first.number, first.at_most) == ("rank 1 (cpu) was killed by SIGKILL", 1, 2)
     assert re.fullmatch(r"rank 0 \(cpu\), stopped by a signal, did not answer any more: .*", second.reason)
+    assert stdout.count("rank 1 (cpu) was killed by SIGKILL; restart 1 of at most 2\n") == 1
     restored = [event.step for event in told(folder) if isinstance(event, StateRestored)]
     assert len(restored) == 2
     assert min(restored) >= 3
     assert_same(folder, undisturbed)
+
+
+def test_when_no_restart_is_left_the_last_fault_ends_the_run_and_is_named(tiny: Path, fbmon: Fbmon) -> None:
+    settings = ["--set", "restart.at_most=1", "--stall-limit", "1"]
+    screen = fbmon.start("run", tiny, "--no-ui", "--steps", ENDLESS, *settings)
+    folder = fbmon.run_folder()
+
+    wait_for_attempt(folder, 0, steps=3)
+    trainer(folder).kill()
+    wait_for_attempt(folder, 1, steps=3)
+    trainer(folder).send_signal(signal.SIGSTOP)
+    screen.communicate(timeout=DEADLINE)
+
+    ended = last_word(folder)
+    assert ended is not None
+    assert (ended.state, ended.exit_code, screen.returncode) == ("killed", 5, 5)
+    expected = (
+        r"the trainer, stopped by a signal, did not answer any more: no block has ended for \d+ s, after 1 restart"
+    )
+    assert re.fullmatch(expected, ended.reason)
+    assert processes(folder.path) == []
+    assert not list(folder.path.glob(".*"))
 
 
 def test_a_run_that_is_asked_to_stop_is_not_restarted(tiny: Path, fbmon: Fbmon) -> None:
@@ -154,19 +166,6 @@ def test_a_run_that_is_asked_to_stop_is_not_restarted(tiny: Path, fbmon: Fbmon) 
 
     assert screen.returncode == 4
     assert not [event for event in told(folder) if isinstance(event, RunRestarted)]
-
-
-def test_a_process_that_stands_still_is_found_and_named(tiny: Path, fbmon: Fbmon) -> None:
-    screen, folder = start_two(fbmon, tiny, "--stall-limit", "1")
-
-    rank(folder, 1).send_signal(signal.SIGSTOP)
-    ended = until(lambda: last_word(folder), seconds=DEADLINE)
-    screen.communicate(timeout=DEADLINE)
-
-    assert (ended.state, ended.exit_code, screen.returncode) == ("killed", 5, 5)
-    expected = r"rank 1 \(cpu\), stopped by a signal, did not answer any more: no block has ended for \d+ s"
-    assert re.fullmatch(expected, ended.reason)
-    assert processes(folder.path) == []
 
 
 @pytest.mark.slow
@@ -227,6 +226,7 @@ def srun(fbmon: Fbmon, recipe: Path, restarts: int) -> "list[subprocess.Popen[st
     return [fbmon.start("run", recipe, **step, SLURM_PROCID=task, SLURM_LOCALID=task) for task in ("0", "1")]
 
 
+@pytest.mark.slow
 def test_a_job_of_srun_whose_last_task_is_signalled_saves_and_goes_on_when_it_is_requeued(
     tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:

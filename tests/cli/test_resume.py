@@ -16,7 +16,6 @@ from fbmon.store import Store
 from tests.conftest import Ended
 from tests.shell import (
     DEADLINE,
-    ENDLESS,
     Fbmon,
     environment,
     last_tensors,
@@ -78,6 +77,9 @@ def test_killed_again_and_again_a_run_ends_as_one_that_was_left_alone(
     draw = random.Random(7)
     fbmon("run", tiny, "--set", "checkpoint.every=3", "--detach")
     folder = fbmon.run_folder()
+    refused = fbmon("resume")  # it is running
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"fbmon: {folder.name} is running\n       see it with `fbmon watch {folder.name}`\n"
     for kills, victim in enumerate((trainer, supervisor, trainer)):
         process = victim(folder)
         wait_for_attempt(folder, kills, steps=draw.randrange(1, 6))
@@ -94,16 +96,6 @@ def test_killed_again_and_again_a_run_ends_as_one_that_was_left_alone(
     assert sum(isinstance(event, RunResumed) for event in told(folder)) == 3
     assert max(event.step for event in told(folder) if isinstance(event, StateRestored)) >= 3
     assert_same(folder, undisturbed)
-
-
-def test_a_running_run_is_not_resumed(tiny: Path, fbmon: Fbmon) -> None:
-    fbmon("run", tiny, "--steps", ENDLESS, "--detach")
-    folder = fbmon.run_folder()
-
-    refused = fbmon("resume")
-
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == f"fbmon: {folder.name} is running\n       see it with `fbmon watch {folder.name}`\n"
 
 
 def test_a_finished_run_says_so(undisturbed: RunFolder, fbmon: Fbmon) -> None:

@@ -5,6 +5,8 @@ import re
 import stat
 from pathlib import Path
 
+import numpy as np
+
 from fbmon import metrics
 from fbmon.events import Event, StepTaken, Validated
 from fbmon.folder import RunFolder
@@ -31,7 +33,9 @@ def numbers(folder: RunFolder) -> list[tuple[str, int, dict[str, float | None]]]
 
 
 def without_times(values: dict[str, float | None]) -> dict[str, float | None]:
-    return {name: value for name, value in values.items() if not name.endswith(("_seconds", "_per_second"))}
+    return {
+        name: value for name, value in values.items() if not name.endswith(("_seconds", "_per_second", "flop_share"))
+    }
 
 
 def training_seconds(events: list[Event]) -> float:
@@ -61,7 +65,8 @@ def test_plain_mode_tells_the_plan_some_steps_and_the_end(finished: dict[str, En
     assert best is not None
     assert lines[-1] == (
         f"finished after step 40 of 40 in {duration(store.elapsed)}: validation accuracy "
-        f"{metrics.show('val_accuracy', final)} (best {metrics.show('val_accuracy', best.value)} at step {best.step})"
+        f"{metrics.show('val_accuracy', final)} (best {metrics.show('val_accuracy', best.value)} at step {best.step}); "
+        f"{np.median(store.series['flop_share'].values):.0%} of the attainable FLOP/s"
     )
 
 

@@ -1,6 +1,7 @@
 """Checkpoints: what they hold comes back to the last bit, damage is found, and which of them are kept."""
 
 import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from fbmon.events import (
 from fbmon.recipe import Recipe
 from fbmon.train import checkpoint, saving
 from fbmon.train.loop import train
+from tests.conftest import write_tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -38,10 +40,33 @@ ALL_OF_IT = {
 ADAMW = {"optimizer": {"name": "adamw", "lr": 0.01}, "steps": 6, "validation": {"every": 100}}
 
 
-@pytest.fixture
-def wanted(tiny: Path) -> Recipe:
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     """Eight steps over three blocks with all that a checkpoint has to hold: momentum, an average, two exact means."""
+    tiny = write_tiny(tmp_path_factory.mktemp("wanted"))
     return recipe.load(tiny, [f"{key}={value}" for key, value in ALL_OF_IT.items()])
+
+
+@pytest.fixture(scope="module")
+def whole(wanted: Recipe, one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoints of the run as it is when nobody disturbs it."""
+    folder = tmp_path_factory.mktemp("whole") / "checkpoints"
+    run(wanted, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stopped(wanted: Recipe, one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoints of steps 4 and 5 of the run, which was stopped in its sixth step."""
+    folder = tmp_path_factory.mktemp("stopped") / "parts"
+    run(but(wanted, checkpoint={"every": 1}), folder, at(6))
+    return folder
+
+
+@pytest.fixture
+def parts(stopped: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    return shutil.copytree(stopped, tmp_path / "parts")
 
 
 def but(wanted: Recipe, **changes: Any) -> Recipe:
@@ -66,7 +91,7 @@ def at(step: int, done: int = 1) -> ProgressMade:
 
 def numbers(events: list[Event]) -> dict[tuple[str, int], dict[str, float | None]]:
     """Every measure of every step and validation but those of time; a later one counts."""
-    clocks = ("_seconds", "_second")
+    clocks = ("_seconds", "_second", "flop_share")
     return {
         (type(event).__name__, event.step): {
             name: value for name, value in event.values.items() if not name.endswith(clocks)
@@ -109,19 +134,17 @@ def test_stopped_anywhere_and_resumed_a_run_has_the_bits_of_one_that_never_stopp
 
 
 def test_a_checkpoint_holds_weights_average_momentum_and_the_units_of_the_exact_means(
-    wanted: Recipe, tmp_path: Path
+    whole: Path,
 ) -> None:
-    run(wanted, tmp_path / "checkpoints")
-    kinds = {name.split(".")[0] for name in load_file(tmp_path / "checkpoints/step-00000008/tensors.safetensors")}
+    kinds = {name.split(".")[0] for name in load_file(whole / "step-00000008/tensors.safetensors")}
     assert kinds == {"model", "average", "optimizer", "units"}
-    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "checkpoints").iterdir()}
+    modes = {path.stat().st_mode & 0o777 for path in whole.iterdir()}
     assert modes == {0o700}
 
 
-def test_no_pass_is_repeated_because_of_a_resume(wanted: Recipe, tmp_path: Path) -> None:
+def test_no_pass_is_repeated_because_of_a_resume(wanted: Recipe, parts: Path) -> None:
     """The units of the exact means are part of the state, so the first gradient after it fits them."""
-    run(wanted, tmp_path / "parts", at(6))
-    _, events = run(wanted, tmp_path / "parts", resume=True)
+    _, events = run(wanted, parts, resume=True)
     assert not [event for event in events if isinstance(event, PassRepeated)]
 
 
@@ -161,14 +184,6 @@ def test_a_checkpoint_is_due_by_the_clock(wanted: Recipe, tmp_path: Path) -> Non
     assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [3]
 
 
-def damaged_newest(wanted: Recipe, folder: Path, damage: Callable[[Path], None]) -> list[Event]:
-    """What is told by a run that is resumed after its newest checkpoint, of step 5, was damaged; the other is of 4."""
-    run(but(wanted, checkpoint={"every": 1}), folder, at(6))
-    damage(checkpoint.path_of(folder, 5))
-    _, events = run(but(wanted, checkpoint={"every": 1}), folder, resume=True)
-    return events
-
-
 def flip(file: Path, place: float) -> None:
     whole = bytearray(file.read_bytes())
     whole[int(place * (len(whole) - 1))] ^= 1
@@ -187,32 +202,28 @@ def flip(file: Path, place: float) -> None:
     ids=["bit of the tensors", "bit of the state", "torn state", "no tensors", "empty state"],
 )
 def test_a_damaged_checkpoint_is_told_and_set_aside_and_the_one_before_it_taken(
-    wanted: Recipe, tmp_path: Path, damage: Callable[[Path], None]
+    wanted: Recipe, whole: Path, parts: Path, damage: Callable[[Path], None]
 ) -> None:
-    whole, folder = tmp_path / "whole", tmp_path / "parts"
-    run(wanted, whole)
-    events = damaged_newest(wanted, folder, damage)
+    damage(checkpoint.path_of(parts, 5))
+    _, events = run(wanted, parts, resume=True)
     (restored,) = (event for event in events if isinstance(event, StateRestored))
     assert restored == StateRestored(4, "parts/step-00000004", damaged=[5])
-    assert (folder / "damaged-step-00000005").is_dir()
-    assert tensors(folder, 8) == tensors(whole, 8)
+    assert (parts / "damaged-step-00000005").is_dir()
+    assert tensors(parts, 8) == tensors(whole, 8)
 
 
-def test_where_no_checkpoint_is_good_the_run_begins_again(wanted: Recipe, tmp_path: Path) -> None:
-    run(wanted, tmp_path / "whole")
-    run(wanted, tmp_path / "parts", at(6))
-    for path in (tmp_path / "parts").glob("step-*"):
+def test_where_no_checkpoint_is_good_the_run_begins_again(wanted: Recipe, whole: Path, parts: Path) -> None:
+    for path in parts.glob("step-*"):
         flip(path / "state.json", 0.5)
-    _, events = run(wanted, tmp_path / "parts", resume=True)
+    _, events = run(wanted, parts, resume=True)
     (restored,) = (event for event in events if isinstance(event, StateRestored))
     assert restored.step == 0
     assert 5 in restored.damaged
-    assert tensors(tmp_path / "parts", 8) == tensors(tmp_path / "whole", 8)
+    assert tensors(parts, 8) == tensors(whole, 8)
 
 
-def test_a_flipped_bit_of_a_state_file_is_noticed_wherever_it_is(wanted: Recipe, tmp_path: Path) -> None:
-    run(but(wanted, steps=1), tmp_path / "checkpoints")
-    path = checkpoint.path_of(tmp_path / "checkpoints", 1)
+def test_a_flipped_bit_of_a_state_file_is_noticed_wherever_it_is(parts: Path) -> None:
+    path = checkpoint.path_of(parts, 5)
     whole = (path / "state.json").read_bytes()
     for place in range(len(whole)):
         (path / "state.json").write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
@@ -220,9 +231,8 @@ def test_a_flipped_bit_of_a_state_file_is_noticed_wherever_it_is(wanted: Recipe,
             checkpoint.read(path)
 
 
-def test_damaged_tensors_are_refused_wherever_the_damage_is(wanted: Recipe, tmp_path: Path) -> None:
-    run(but(wanted, steps=1), tmp_path / "checkpoints")
-    path = checkpoint.path_of(tmp_path / "checkpoints", 1)
+def test_damaged_tensors_are_refused_wherever_the_damage_is(parts: Path) -> None:
+    path = checkpoint.path_of(parts, 5)
     whole = (path / "tensors.safetensors").read_bytes()
     for place in range(0, len(whole), len(whole) // 20):
         flipped = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
@@ -233,11 +243,10 @@ def test_damaged_tensors_are_refused_wherever_the_damage_is(wanted: Recipe, tmp_
         assert raised.value.message == f"{path}: {reason}"
 
 
-def test_the_checkpoint_of_another_model_is_refused(wanted: Recipe, tmp_path: Path) -> None:
-    run(but(wanted, steps=1), tmp_path / "checkpoints")
+def test_the_checkpoint_of_another_model_is_refused(wanted: Recipe, parts: Path) -> None:
     wider = but(wanted, model={"name": "resnet8", "width": 8})
     with pytest.raises(DataError) as raised:
-        run(wider, tmp_path / "checkpoints", resume=True)
+        run(wider, parts, resume=True)
     assert raised.value.message == "the checkpoint of another model"
 
 
@@ -299,13 +308,12 @@ def test_weights_that_are_not_finite_never_reach_the_disk(wanted: Recipe, tmp_pa
     assert raised.value.message.endswith(("no weights could be saved", "are saved", "step 1"))
 
 
-def test_what_a_kill_has_left_half_written_is_swept(wanted: Recipe, tmp_path: Path) -> None:
-    run(wanted, tmp_path / "parts", at(6))
+def test_what_a_kill_has_left_half_written_is_swept(wanted: Recipe, parts: Path) -> None:
     for name in (".step-00000007.123", ".gone-step-00000001"):
-        (tmp_path / "parts" / name).mkdir()
-        (tmp_path / "parts" / name / "tensors.safetensors").write_bytes(b"half")
-    run(wanted, tmp_path / "parts", resume=True)
-    assert not list((tmp_path / "parts").glob(".*"))
+        (parts / name).mkdir()
+        (parts / name / "tensors.safetensors").write_bytes(b"half")
+    run(but(wanted, steps=6), parts, resume=True)
+    assert not list(parts.glob(".*"))
 
 
 def test_a_checkpoint_is_the_same_bytes_whenever_it_is_written(wanted: Recipe, tmp_path: Path) -> None:

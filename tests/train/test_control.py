@@ -40,7 +40,7 @@ def run(wanted: Recipe, checkpoints: Path, *commands: Command) -> tuple[State, l
 
 
 def numbers(events: list[Event]) -> list[dict[str, float | None]]:
-    clocks = {metric.name for metric in metrics.STEP if metric.name.endswith(("_seconds", "_second"))}
+    clocks = {metric.name for metric in metrics.STEP if metric.name.endswith(("_seconds", "_second", "flop_share"))}
     steps = [event.values for event in events if isinstance(event, StepTaken)]
     return [{name: value for name, value in step.items() if name not in clocks} for step in steps]
 

@@ -1,16 +1,10 @@
 """What a plan counts is what the networks are known to take, and what it times is the real loop."""
 
-import copy
-
 import pytest
-import torch
 
 from fbmon import recipe as recipes
 from fbmon.plan import Plan, Timing, measure
 from fbmon.train.cost import make_plan
-from fbmon.train.flop import flop_per_image
-from fbmon.train.models import make_model
-from fbmon.train.probe import SHAPES
 
 
 def plan_of(name: str, *settings: str) -> Plan:
@@ -29,34 +23,6 @@ def test_resnet18_takes_the_operations_it_is_known_for_and_the_penalty_doubles_t
     assert plain.parameters == 11_173_962
     assert (plain.steps, plain.images, plain.val_images, plain.validations) == (3000, 50_000, 10_000, 31)
     assert (plain.blocks, penalized.blocks) == (3125, 3125)
-
-
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [
-        ("digits/fb_clipped", []),
-        ("digits/fb_strong_reg", ["penalty.acc_strength=0.5"]),
-        ("digits/fb_strong_reg", ["penalty.method=central"]),
-        ("densenet121/fb_regularized", ["data.dataset=digits", "model.width=4"]),
-        ("vgg16/fb_longer", ["model.width=4"]),
-    ],
-)
-def test_what_a_run_tells_of_its_flop_is_what_torch_counts_on_the_real_loop(name: str, settings: list[str]) -> None:
-    recipe = recipes.load(recipes.find(name), settings)
-    shape = SHAPES[recipe.data.dataset]
-    model = make_model(recipe.model, shape.channels, shape.classes).train()
-    before = copy.deepcopy(model.state_dict())
-
-    told = flop_per_image(recipe, model, torch.zeros(shape.channels, shape.side, shape.side), blocks=2)
-
-    assert told == plan_of(name, *settings).flop_per_image
-    assert model.training
-    assert all(torch.equal(part, before[key]) for key, part in model.state_dict().items())
-
-
-def test_of_a_double_backward_no_flop_is_told() -> None:
-    recipe = recipes.load(recipes.find("digits/fb_regularized"), ["penalty.method=autograd"])
-    assert flop_per_image(recipe, make_model(recipe.model, 1, 10), torch.zeros(1, 8, 8), blocks=2) is None
 
 
 def test_copies_limits_and_dropped_blocks_count_as_the_run_would_cut_them() -> None:

@@ -30,7 +30,9 @@ from fbmon.train.device import choose_device
 from fbmon.train.loop import train
 from fbmon.train.models import make_model
 
-MEASURED_BY_THE_CLOCK = {metric.name for metric in metrics.STEP if metric.name.endswith(("_seconds", "_second"))}
+MEASURED_BY_THE_CLOCK = {
+    metric.name for metric in metrics.STEP if metric.name.endswith(("_seconds", "_second", "flop_share"))
+}
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")

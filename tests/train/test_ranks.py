@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-RANKS = (1, 2, 3)
+RANKS = 4
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -71,7 +71,7 @@ def flipped_on_rank_one(ranks):
 
 found = {}
 for statistics in ("momentum", "mean"):
-    for size in (3, 2):
+    for size in (4, 3, 2):
         if rank < size:
             store = dist.FileStore(str(home / f"store-{statistics}-{size}"), size)
             dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
@@ -87,32 +87,32 @@ torch.save(found, home / f"found-{rank}.pt")
 """
 
 
-def test_two_and_three_processes_have_the_bits_of_one_and_so_have_the_blocks_in_reverse(
+def test_two_three_and_four_processes_have_the_bits_of_one_and_so_have_the_blocks_in_reverse(
     tiny: Path, tmp_path: Path
 ) -> None:
-    """Over 41 blocks, so that the shards are uneven, with penalties on blocks and on the full gradient."""
+    """Over 11 blocks, so that all shards are uneven, with penalties on blocks and on the full gradient."""
     shared = tiny.read_text() + "\n[penalty]\nstrength = 0.5\nacc_strength = 0.1\n"
     (tmp_path / "shared.toml").write_text(
-        shared.replace("limit = 64", "limit = 323").replace("val_limit = 32\n", "").replace("block = 32", "block = 8")
+        shared.replace("limit = 64", "limit = 83").replace("val_limit = 32\n", "").replace("block = 32", "block = 8")
     )
     script = tmp_path / "rank.py"
     script.write_text(SCRIPT)
     running = [
         subprocess.Popen([sys.executable, str(script), str(rank), str(tmp_path)], stderr=subprocess.PIPE, text=True)
-        for rank in range(3)
+        for rank in range(RANKS)
     ]
     for process in running:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-    results = [torch.load(tmp_path / f"found-{rank}.pt") for rank in range(3)]
-    for size, said in ((2, "the ranks"), (3, "rank 1")):
+    results = [torch.load(tmp_path / f"found-{rank}.pt") for rank in range(RANKS)]
+    for size, said in ((2, "the ranks"), (3, "rank 1"), (4, "rank 1")):
         for found in results[:size]:
             assert found["flipped", size] == f"{said} no longer had the weights of the others after step 7"
             assert (found["shared", size], found["highest", size]) == (b"of rank 0", 10)
     for statistics in ("momentum", "mean"):
         alone = results[0][statistics, 1]
-        for rank in range(3):
-            for size in (2, 3):
+        for rank in range(RANKS):
+            for size in (2, 3, 4):
                 if rank < size:
                     shared_out = results[rank][statistics, size]
                     assert shared_out["told"] == alone["told"]

@@ -14,7 +14,7 @@ from fbmon.train.loop import train
 from fbmon.train.loss import smoothed_cross_entropy
 from fbmon.train.step import is_by_block
 
-CLOCKS = {metric.name for metric in metrics.STEP if metric.name.endswith(("_seconds", "_second"))}
+CLOCKS = {metric.name for metric in metrics.STEP if metric.name.endswith(("_seconds", "_second", "flop_share"))}
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -13,7 +13,9 @@ from tests.terminal import Terminal
 FAREWELL = "the training goes on: fbmon watch tiny-1\r\n"
 
 
-@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGSEGV", "SIGABRT", "SIGBUS"])
+@pytest.mark.parametrize(
+    "number", ["SIGKILL", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGUSR1", "SIGALRM"]
+)
 def test_whatever_signal_ends_the_screen_the_terminal_is_as_before_and_one_line_says_what_goes_on(
     number: str, screen: Terminal
 ) -> None:

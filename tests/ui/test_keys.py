@@ -11,7 +11,17 @@ import pytest
 from textual.pilot import Pilot
 
 from fbmon.chart import Plot
-from fbmon.events import Event, GradientClipped, RunEnded, RunStarted, StepTaken, TrainingStarted, Validated
+from fbmon.events import (
+    CheckpointSaved,
+    CommandTaken,
+    Event,
+    GradientClipped,
+    RunEnded,
+    RunStarted,
+    StepTaken,
+    TrainingStarted,
+    Validated,
+)
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.ascii import is_wanted
 from fbmon.ui.chart import ChartView
@@ -296,6 +306,21 @@ async def test_e_shows_the_main_events_all_or_none(tmp_path: Path) -> None:
         assert "▲" in picture(monitor(pilot))
 
 
+async def test_a_checkpoint_that_came_by_itself_is_among_all_events_and_one_that_was_asked_for_among_the_main(
+    tmp_path: Path,
+) -> None:
+    asked: list[Event] = [CheckpointSaved(10, "a"), CommandTaken("checkpoint", "the screen"), CheckpointSaved(20, "b")]
+    script = Script(tmp_path / "tiny-1", [*training(), *asked])
+    async with MonitorApp(script).run_test(size=(120, 40)) as pilot:
+        text = await shown(pilot)
+        assert "◆ checkpoint of step 20 saved" in text
+        assert "◆ checkpoint of step 10 saved" not in text
+        assert chart(pilot, "accuracy").count("◆") == 1
+        await pilot.press("e")
+        assert "◆ checkpoint of step 10 saved" in picture(monitor(pilot))
+        assert chart(pilot, "accuracy").count("◆") == 2
+
+
 async def test_w_writes_the_chart_as_svg_and_its_points_as_csv_and_never_over_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,6 +338,19 @@ async def test_w_writes_the_chart_as_svg_and_its_points_as_csv_and_never_over_a_
         await pilot.press("w")
         assert (tmp_path / "tiny-1-loss-2.svg").exists()
         assert (tmp_path / "tiny-1-loss.svg").read_text() == before
+
+
+async def test_capital_w_writes_the_whole_screen_which_fetches_nothing_from_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with watching(tmp_path) as pilot:
+        await pilot.press("W")
+        assert said(pilot) == [f"Saved tiny-1-screen.svg in {tmp_path}"]
+        text = (tmp_path / "tiny-1-screen.svg").read_text()
+        assert "gradient&#160;norm" in text
+        assert "url(http" not in text
+        ElementTree.fromstring(text)
 
 
 async def test_w_says_so_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from textual.geometry import Region
 from textual.pilot import Pilot
 
+from fbmon import ui
 from fbmon.events import (
     Command,
     CommandTaken,
@@ -136,7 +137,7 @@ TITLES = {
     "accuracy": "accuracy",
     "gradient": "gradient norm",
     "learning_rate": "learning rate",
-    "shares": "share of the full loss",
+    "shares": "share of full loss",
     "speed": "images per second",
     "clipped": "share of steps clipped",
     "devices": "devices, %",
@@ -181,6 +182,21 @@ async def test_of_several_ranks_the_slowest_is_named_and_their_spread_has_a_char
 
         assert "· ranks 1.2 to 1.31 s, slowest 3 on b ·" in text.split("\n")[1]
         assert "computing seconds, by rank" in inside(pilot.app.query_one("#ranks").region, text)
+
+
+@pytest.mark.parametrize(
+    ("width", "last"),
+    [(60, "/ Filter"), (80, "s Smooth"), (102, "[ ] Events"), (103, "w Save"), (200, "w Save")],
+)
+async def test_the_footer_has_as_many_keys_as_fit_and_cuts_none(width: int, last: str, tmp_path: Path) -> None:
+    async with MonitorApp(Script(tmp_path / "tiny-1", training())).run_test(size=(30, 24)) as pilot:
+        await shown(pilot)
+        await pilot.resize_terminal(width, 24)
+        await until(pilot, lambda: picture(monitor(pilot)).split("\n")[-1].rstrip().endswith(last))
+        assert picture(monitor(pilot)).split("\n")[-1].startswith("q Leave p Pause ? Help o Runs tab Next")
+        await pilot.press("slash")
+        await until(pilot, lambda: "enter Keep esc All charts" in picture(monitor(pilot)).split("\n")[-1])
+        assert "Leave" not in picture(monitor(pilot)).split("\n")[-1]
 
 
 async def test_the_event_list_tells_what_happened(tmp_path: Path) -> None:
@@ -344,6 +360,35 @@ async def test_text_that_steers_terminals_or_looks_like_markup_is_shown_as_text(
         assert f"{HARMLESS} 50%" in text
         assert not [character for character in text if character != "\n" and not character.isprintable()]
         assert pilot.app.is_running
+
+
+def test_a_fault_in_the_screen_itself_ends_it_and_is_told_as_text(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Faulty(MonitorApp):
+        CSS_PATH = str(Path(ui.__file__).with_name("monitor.tcss"))
+
+        def on_ready(self) -> None:
+            raise ValueError(ATTACK)
+
+    app = Faulty(Script(tmp_path / "tiny-1", training()))
+    app.run(headless=True)
+    told = capfd.readouterr()
+
+    assert app.return_code == 1
+    assert HARMLESS in "".join(told).replace("\n", "")
+    assert not [one for one in "".join(told) if one != "\n" and not one.isprintable()]
+
+
+async def test_a_run_that_can_no_longer_be_read_ends_the_screen(tmp_path: Path) -> None:
+    class Vanishing(Script):
+        def follow(self, interval: float = 0.1) -> Iterator[list[Event]]:
+            yield training()
+            raise OSError("stale file handle")
+
+    with pytest.raises(OSError, match="stale file handle"):
+        async with MonitorApp(Vanishing(tmp_path / "tiny-1", [])).run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda: not pilot.app.is_running)
 
 
 SIZES = [(1, 1), (2, 3), (10, 4), (39, 9), (20, 60), (79, 23), (250, 5), (250, 80), (1, 80)]

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from fbmon.events import PhaseEntered
+from fbmon.events import PhaseEntered, StepTaken
 from tests.shell import (
     ENDLESS,
     Fbmon,
@@ -94,6 +94,29 @@ def test_s_stops_the_run_and_leaves_when_its_state_is_saved(
     assert (folder.checkpoints / f"step-{ended.step:08d}").is_dir()
     assert screen.modes_left() == set()
     assert screen.output.endswith(b"by the screen; the state is saved\r\n")
+
+
+def test_the_training_goes_on_while_nobody_reads_its_screen_while_it_is_suspended_and_when_its_window_is_closed(
+    tiny: Path, fbmon: Fbmon, terminal: Callable[..., Terminal]
+) -> None:
+    screen = terminal("run", tiny, "--steps", ENDLESS)
+    folder = fbmon.run_folder()
+    screen.until(r" step [1-9]\d*/100000 ")
+
+    screen.stalled = True  # more than the terminal, the queue and the feed together can hold
+    wait_for_steps(folder, 500)
+    screen.stalled = False
+    screen.until(rf" step {steps_taken(folder) // 100}\d\d/100000 ")
+
+    screen.press("\x1a")
+    screen.until(r"\[stopped\]")
+    wait_for_steps(folder, 20)
+
+    screen.hang_up()
+    wait_for_steps(folder, 20)
+    assert folder.is_alive()
+    taken = [event.step for event in told(folder) if isinstance(event, StepTaken)]
+    assert taken == list(range(1, len(taken) + 1))
 
 
 def event_is(event: object, phase: str) -> bool:

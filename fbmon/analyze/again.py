@@ -1,0 +1,49 @@
+"""Steps of a run taken once more from a checkpoint, beside what its journal says of them."""
+
+from collections.abc import Iterator
+
+import torch
+
+from fbmon import recipe as recipes
+from fbmon.analyze.weights import bare
+from fbmon.events import Event, StepTaken
+from fbmon.folder import RunFolder
+from fbmon.journal import Tail
+from fbmon.minimum.record import checkpoints, path_of
+from fbmon.minimum.verdict import Repeated
+from fbmon.train import checkpoint
+from fbmon.train.step import Stepper
+from fbmon.train.tensors import Learnt
+
+NAMES = ("loss", "grad_norm", "block_grad_norm", "accuracy", "param_norm")
+
+
+def repeat(folder: RunFolder, since: int, steps: int, device: str) -> tuple[Repeated, ...]:
+    """Take the steps after `since` again, with as many threads as the run had."""
+    told = {event.step: event for event in Tail(folder.journal).read() if isinstance(event, StepTaken)}
+    found: list[Event] = []
+    stepper = _stepper(folder, since, device, found)
+    for step in range(since + 1, since + steps + 1):
+        stepper.take_step(step)
+    return tuple(_compare(told, found))
+
+
+def _stepper(folder: RunFolder, since: int, device: str, found: list[Event]) -> Stepper:
+    recipe = recipes.load(folder.resolved)
+    model, data = bare(folder, recipe, device)
+    stepper = Stepper(recipe, data, model, found.append, lambda: None)
+    kept = since or max(checkpoints(folder), default=0)
+    if kept:
+        state, content = checkpoint.read(path_of(folder, kept))
+        torch.set_num_threads(state.threads)  # another number of them has other last bits
+        if since:
+            Learnt(model, stepper.average, stepper.descent).load_(content)
+    return stepper
+
+
+def _compare(told: dict[int, StepTaken], found: list[Event]) -> Iterator[Repeated]:
+    for event in found:
+        if isinstance(event, StepTaken) and event.step in told:
+            before = told[event.step].values
+            for name in NAMES:
+                yield Repeated(event.step, name, before.get(name), event.values.get(name))

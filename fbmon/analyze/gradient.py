@@ -1,0 +1,45 @@
+"""The full gradient that follows a checkpoint, as the training computes it, in this way or in that."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from fbmon.analyze.weights import bare, read_weights
+from fbmon.folder import RunFolder
+from fbmon.minimum.record import path_of
+from fbmon.recipe import Recipe
+from fbmon.schedule import learning_rate
+from fbmon.train.blocks import Batch, batch, blocks
+from fbmon.train.descent import Descent, Work
+from fbmon.train.distribute import ALONE, Ranks
+
+
+def gradient_after(
+    folder: RunFolder, recipe: Recipe, step: int, device: str, ranks: Ranks = ALONE, *, backwards: bool = False
+) -> Tensor:
+    """The clipped gradient (n,) of step `step` + 1 at the weights after `step`, in the recipe's precision, on the host.
+
+    Of the very images of that step, so that augmentation makes no difference; `backwards`: its blocks in reverse.
+    """
+    model, data = bare(folder, recipe, device)
+    if step:
+        model.load_state_dict(read_weights(path_of(folder, step), model))
+    where, following = data.train.labels.device, step + 1
+    dtype = next(model.parameters()).dtype
+    numbers = blocks(len(data.train), recipe.data, recipe.gradient, recipe.seed, following, where)
+
+    def make_batch(some: Tensor, at: int | Tensor) -> Batch:
+        return batch(data, recipe.data, some, recipe.seed, at, dtype)
+
+    descent = Descent(recipe, model, len(numbers), make_batch, ranks)
+    work = Work(
+        numbers[::-1] if backwards else numbers,
+        following,
+        learning_rate(step, recipe.schedule, recipe.optimizer.lr),
+        lambda _: None,
+        lambda: None,
+    )
+    descent.aim_(work)
+    parts: Sequence[Tensor] = [part.grad for part in model.parameters() if part.grad is not None]
+    return torch.cat([part.flatten() for part in parts]).cpu()

@@ -1,0 +1,114 @@
+"""Answers probes: moves a trained network's weights and looks at its loss there; they are put back afterwards."""
+
+from dataclasses import replace
+from functools import cache
+from typing import assert_never
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from fbmon.analyze.direction import move_, random_direction, straight_line
+from fbmon.analyze.weights import Tensors, Trained, read_weights
+from fbmon.folder import as_path
+from fbmon.minimum import Answer, Ascent, Point, Probe, Radius, Setting
+from fbmon.train.evaluate import evaluate
+from fbmon.train.mean import weights as shares_of
+from fbmon.train.measure import norm_of
+from fbmon.train.precision import autocast
+from fbmon.train.statistics import RunningStatistics
+
+FARTHEST = 4.0  # a radius is not looked for beyond
+_STRIDE = 0.1  # of the search outwards: the loss may have a wall, and fall behind it
+_HALVINGS = 7  # of the stride that the loss is passed in: to 0.0008
+
+
+class Look:
+    """A trained network in one setting."""
+
+    def __init__(self, trained: Trained, setting: Setting) -> None:
+        self._trained = trained
+        self._setting = setting
+        self._model = trained.model
+        self._data = trained.data
+        if setting.data == "train":  # not augmented, so that every look is at the same images
+            self._data = replace(trained.data, val=trained.data.train)
+        self._direction = cache(self._make_direction)
+        self._statistics = RunningStatistics(self._model, "mean") if setting.statistics == "fresh" else None
+
+    def answer(self, probe: Probe) -> Answer:
+        """What is found there; the weights are the trained ones afterwards."""
+        try:
+            match probe:
+                case Point(directions=directions, at=at):
+                    return Answer(probe, self._at([self._direction(number) for number in directions], at))
+                case Radius(direction=number, threshold=threshold):
+                    return Answer(probe, {"radius": self._radius(self._direction(number), threshold)})
+                case Ascent(rho=rho):
+                    return Answer(probe, self._at([self._uphill()], (rho,)))
+                case _:
+                    assert_never(probe)
+        finally:
+            self._move([], ())
+
+    def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float]:
+        """Mean cross-entropy and accuracy."""
+        self._move(directions, at)
+        with autocast(self._trained.recipe.precision, self._trained.device):
+            if self._statistics:
+                self._renew(self._statistics)
+            found = evaluate(self._model, self._data, lambda _done, _total: None)
+        return {"loss": found["val_loss"] or 0.0, "accuracy": found["val_accuracy"] or 0.0}
+
+    def _radius(self, direction: Tensors, threshold: float) -> float:
+        """The loss is below up to here, as far as steps of the stride can tell, and above right behind."""
+        near = 0.0
+        while near < FARTHEST and self._is_low(direction, near, threshold):
+            near += _STRIDE
+        if near in (0.0, FARTHEST) or near > FARTHEST:
+            return min(near, FARTHEST)
+        near, far = near - _STRIDE, near
+        for _ in range(_HALVINGS):
+            middle = (near + far) / 2
+            near, far = (middle, far) if self._is_low(direction, middle, threshold) else (near, middle)
+        return near
+
+    def _is_low(self, direction: Tensors, reach: float, threshold: float) -> bool:
+        return self._at([direction], (reach,))["loss"] <= threshold  # not if it is not a number
+
+    def _uphill(self) -> Tensors:
+        """The gradient over all images in evaluation mode, scaled to length 1: the steepest way up."""
+        self._move([], ())
+        data, parameters = self._data, dict(self._model.named_parameters())
+        total = {name: torch.zeros_like(parameter, dtype=torch.float64) for name, parameter in parameters.items()}
+        dtype = next(iter(parameters.values())).dtype
+        self._model.eval()
+        for pictures, labels in zip(
+            *(torch.split(part, 500) for part in (data.val.pictures, data.val.labels)), strict=True
+        ):
+            loss = cross_entropy(self._model(data.normalize(pictures, dtype)), labels, reduction="sum")
+            for name, part in zip(parameters, torch.autograd.grad(loss, list(parameters.values())), strict=True):
+                total[name] += part
+        length = norm_of(list(total.values())).clamp_min(torch.finfo(torch.float64).tiny)
+        return {name: (part / length).to(dtype) for name, part in total.items()}
+
+    @torch.no_grad()
+    def _renew(self, statistics: RunningStatistics) -> None:
+        """Batch norm's statistics as the mean over the training blocks at the present weights."""
+        recipe, data = self._trained.recipe, self._trained.data
+        every = torch.arange(len(data.train), device=self._trained.device)
+        parts = torch.split(every, recipe.gradient.block)
+        statistics.start(shares_of("exact", [len(part) for part in parts]), 1)
+        self._model.train()
+        for numbers in parts:
+            statistics.next_block(join=lambda: None)
+            self._model(data.normalize(data.train.pictures[numbers], next(self._model.parameters()).dtype))
+            statistics.take()
+        statistics.finish()
+
+    def _move(self, directions: list[Tensors], at: tuple[float, ...]) -> None:
+        move_(self._model.state_dict(), self._trained.weights, directions, at)
+
+    def _make_direction(self, number: int) -> Tensors:
+        if self._setting.towards:
+            return straight_line(self._trained.weights, read_weights(as_path(self._setting.towards), self._model))
+        return random_direction(self._trained.weights, self._setting.seed, number)

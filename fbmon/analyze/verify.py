@@ -1,0 +1,100 @@
+"""Computes one gradient in several ways and some steps once more, and prints what agrees, as JSON.
+
+`python -m fbmon.analyze.verify ASK`; with a rank's part to do, that rank's.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from fbmon import recipe as recipes
+from fbmon.analyze.again import repeat
+from fbmon.analyze.bits import compare
+from fbmon.analyze.gradient import gradient_after
+from fbmon.crew.seat import Seat
+from fbmon.errors import FbmonError
+from fbmon.folder import RunFolder, as_path, written
+from fbmon.minimum.verdict import Ask, Compared, Rank, Verdict
+from fbmon.recipe import Recipe
+from fbmon.train.group import joined
+
+_GRADIENT = "gradient.safetensors"
+_PATIENCE = 600.0  # seconds for the ranks to find each other
+
+
+def main() -> None:
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    if sys.argv[1] == "rank":
+        _help(msgspec.json.decode(sys.argv[2], type=Rank))
+        return
+    ask = msgspec.json.decode(sys.argv[2], type=Ask)
+    try:
+        verdict = verify(ask)
+    except (FbmonError, RuntimeError) as error:  # torch's out of memory is a RuntimeError
+        sys.exit(str(error).splitlines()[0])
+    sys.stdout.write(msgspec.json.encode(verdict).decode() + "\n")
+
+
+def verify(ask: Ask) -> Verdict:
+    """The report that was asked for."""
+    folder, device = RunFolder(as_path(ask.folder)), ask.devices[0]
+    recipe = recipes.load(folder.resolved)
+    first = gradient_after(folder, recipe, ask.step, device)
+    again = gradient_after(folder, recipe, ask.step, device)
+    reverse = gradient_after(folder, recipe, ask.step, device, backwards=True)
+    precise = gradient_after(folder, _in_precision(recipe, ask.precision), ask.step, device)
+    is_exact = recipe.gradient.accumulation == "exact"
+    # An average with weights by place is another one in another order.
+    compared = [
+        compare("the same once more", first, again, is_promised=True),
+        compare("its blocks in reverse", first, reverse, is_promised=is_exact),
+    ]
+    skipped = []
+    if len(ask.devices) > 1:
+        compared.append(_by_ranks(ask, first, is_promised=is_exact))
+    else:
+        skipped.append("several ranks: one device only; --devices names more")
+    compared.append(compare(f"in {ask.precision}", first, precise, is_promised=ask.precision == recipe.precision))
+    return Verdict(
+        ask.step, device, tuple(compared), ask.since, repeat(folder, ask.since, ask.steps, device), tuple(skipped)
+    )
+
+
+def _in_precision(recipe: Recipe, precision: str) -> Recipe:
+    return Recipe.model_validate(recipe.model_dump(exclude_none=True) | {"precision": precision})
+
+
+def _by_ranks(ask: Ask, first: Tensor, *, is_promised: bool) -> Compared:
+    with tempfile.TemporaryDirectory() as meeting:
+        ranks = [
+            Rank(ask.folder, ask.step, ask.devices, rank, written(Path(meeting))) for rank in range(len(ask.devices))
+        ]
+        running = [
+            subprocess.Popen([sys.executable, "-m", "fbmon.analyze.verify", "rank", msgspec.json.encode(one)])
+            for one in ranks
+        ]
+        codes = [process.wait() for process in running]
+        if any(codes):
+            raise FbmonError("one of the ranks has failed")
+        found = load_file(Path(meeting) / _GRADIENT)["gradient"]
+    return compare(f"by {len(ranks)} ranks", first, found, is_promised=is_promised)
+
+
+def _help(rank: Rank) -> None:
+    folder, meeting = RunFolder(as_path(rank.folder)), as_path(rank.meeting)
+    seat = Seat(rank.rank, len(rank.devices), rank.rank, meeting / "store")
+    with joined(seat, rank.devices[rank.rank], lambda _: None, _PATIENCE) as (ranks, device):
+        gradient = gradient_after(folder, recipes.load(folder.resolved), rank.step, device, ranks)
+    if rank.rank == 0:
+        save_file({"gradient": gradient}, meeting / _GRADIENT)
+
+
+if __name__ == "__main__":
+    main()

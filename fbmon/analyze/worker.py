@@ -1,0 +1,39 @@
+"""Answers the probes of some tasks on one device: tasks as JSON on standard input, a line for each answer."""
+
+import sys
+
+import msgspec
+import torch
+
+from fbmon.analyze.look import Look
+from fbmon.analyze.weights import load_trained
+from fbmon.errors import FbmonError
+from fbmon.folder import RunFolder, as_path
+from fbmon.minimum.asked import Task
+from fbmon.minimum.survey import Said
+
+
+def main() -> None:
+    tasks = msgspec.json.decode(sys.stdin.buffer.read(), type=list[Task])
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        for number, task in enumerate(tasks):
+            if task.probes:
+                _answer(number, task, sys.argv[1])
+    except BrokenPipeError:  # nobody listens any more
+        sys.stderr.close()
+        raise SystemExit(1) from None
+    except (FbmonError, RuntimeError) as error:  # torch's out of memory is a RuntimeError
+        sys.exit(str(error).splitlines()[0])
+
+
+def _answer(number: int, task: Task, device: str) -> None:
+    look = Look(load_trained(RunFolder(as_path(task.folder)), task.setting.step, device), task.setting)
+    for probe in task.probes:
+        sys.stdout.buffer.write(msgspec.json.encode(Said(number, look.answer(probe))) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

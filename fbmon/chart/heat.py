@@ -1,0 +1,86 @@
+"""A grid of numbers as a heat map: a character and a role for each level, so that no level is told by colour alone.
+
+loss
+ 1 ┤██▓▓▒▒░░░░▒▒▓▓██     · below 0.5   ░ to 1   ▒ to 2   ▓ to 4   █ above
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fbmon.chart.canvas import Canvas, Drawing, Run
+from fbmon.series import Floats
+
+SHADES = "·░▒▓█"
+UNKNOWN = "?"
+CELL = 2  # characters a number, so that it is about as wide as it is high
+_GUTTER = 7
+_TICKS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Heat:
+    """What a heat map shows: `values` (rows, columns), the first row at the lowest `at`; NaN is unknown."""
+
+    title: str
+    at: Floats  # along both edges
+    values: Floats
+    bounds: tuple[float, ...]  # ascending, one fewer than shades
+
+
+def levels(values: Floats) -> tuple[float, ...]:
+    """Four bounds between the lowest and the highest value: in equal ratios, or steps if one is not positive."""
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    spaced = np.geomspace if low > 0 else np.linspace
+    return tuple(spaced(low, high, len(SHADES) + 1)[1:-1].tolist())
+
+
+def draw_heat(heat: Heat) -> Drawing:
+    """One row a row of the grid, the highest on top, between a title and an axis."""
+    rows, columns = heat.values.shape
+    canvas = Canvas(max(_GUTTER + CELL * columns, len(heat.title)), rows + 2)
+    canvas.write(0, 0, heat.title, "title")
+    shown = _tick_rows(rows)
+    for place in range(rows):
+        line = rows - place
+        label = f"{_label(heat.at[place]):>{_GUTTER - 1}}┤" if place in shown else " " * (_GUTTER - 1) + "│"
+        canvas.write(line, 0, label, "axis")
+        for column, value in enumerate(heat.values[place]):
+            canvas.write(line, _GUTTER + CELL * column, *_cell(value, heat.bounds))
+    for column in _tick_rows(columns):
+        text = _label(heat.at[column])
+        start = _GUTTER + CELL * column + 1 - len(text) // 2
+        canvas.write(rows + 1, min(start, _GUTTER + CELL * columns - len(text)), text, "axis")
+    return canvas.drawing()
+
+
+def legend(bounds: Sequence[float], format_: str = ".3g") -> list[Run]:
+    """What each shade stands for, from the lowest."""
+    told = [format(bound, format_) for bound in bounds]
+    words = [f"below {told[0]}", *(f"to {bound}" for bound in told[1:]), f"above {told[-1]}"]
+    return [
+        Run(f"{shade * CELL} {word}", role(place))
+        for place, (shade, word) in enumerate(zip(SHADES, words, strict=True))
+    ]
+
+
+def role(level: int) -> str:
+    """The role of a level, from heat_0, the lowest."""
+    return f"heat_{level}"
+
+
+def _cell(value: float, bounds: Sequence[float]) -> tuple[str, str]:
+    if not np.isfinite(value):
+        return UNKNOWN * CELL, "axis"
+    level = int(np.searchsorted(bounds, value, side="right"))
+    return SHADES[level] * CELL, role(level)
+
+
+def _label(at: float) -> str:
+    return f"{at:.3g}"
+
+
+def _tick_rows(count: int) -> set[int]:
+    return {round(place * (count - 1) / (_TICKS - 1)) for place in range(_TICKS)}

@@ -1,0 +1,88 @@
+"""`fbmon flatness`: how flat the minimum of a run is."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fbmon.cli.landscape import On, Statistics
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
+from fbmon.cli.output import print_json
+from fbmon.cli.survey import Devices, Seed, Steps, answer, chosen_folders, chosen_steps
+from fbmon.cli.tables import Runs
+from fbmon.text import clean
+
+if TYPE_CHECKING:
+    from fbmon.minimum import Record
+    from fbmon.minimum.flatness import Flatness, Measure
+
+
+def flatness(
+    runs: Runs = None,
+    steps: Steps = "-1",
+    threshold: Annotated[float, typer.Option(min=1e-9, help="Up to which loss the radius reaches.")] = 0.5,
+    rho: Annotated[float, typer.Option(min=1e-9, help="How far uphill, as an L2 length of all weights.")] = 0.05,
+    reach: Annotated[float, typer.Option(min=1e-9, help="The perturbation whose accuracy is told.")] = 0.5,
+    directions: Annotated[int, typer.Option(min=1, max=1000, help="How many random ones.")] = 10,
+    data: Annotated[On, typer.Option("--data", help="The training images, not augmented, or the validation ones.")] = (
+        On.TRAIN
+    ),
+    statistics: Annotated[
+        Statistics, typer.Option(help="Batch norm's: those of the run, or fresh ones at every point.")
+    ] = Statistics.RUN,
+    seed: Seed = 0,
+    devices: Devices = "auto",
+    json: Json = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+) -> None:
+    """Say how flat the minimum of a run is; kept in its folder, and shown by `fbmon compare`.
+
+    \b
+    radius      how far the weights can go in a random direction, in lengths of their own filters, until the loss
+                first exceeds the threshold; at most 4
+    SAM         how much higher the loss is --rho uphill
+    perturbed   the accuracy at --reach in random directions
+
+    Examples: fbmon flatness · fbmon flatness 'digits-*' --threshold 1
+    """
+    from fbmon.minimum import Record, Setting
+    from fbmon.minimum.flatness import Measure
+    from fbmon.minimum.flatness import flatness as of
+
+    measure = Measure(threshold, rho, reach, directions)
+    records = [
+        Record(folder, Setting(step, data.value, statistics.value, seed))
+        for folder in chosen_folders(runs_dir, runs)
+        for step in chosen_steps(folder, steps)
+    ]
+    answer([(record, measure.probes()) for record in records], devices, "measurements")
+    found = [(record, made) for record in records if (made := of(record.read(), measure))]
+    if json:
+        print_json({"measure": asdict(measure), "runs": [_data(record, made) for record, made in found]})
+    else:
+        _print(found, measure)
+
+
+def _data(record: "Record", found: "Flatness") -> dict[str, Any]:
+    return {"run": record.folder.name, "step": record.setting.step, **asdict(found)}
+
+
+def _print(found: "list[tuple[Record, Flatness]]", measure: "Measure") -> None:
+    heads = ["step", "loss", "accuracy", f"radius to {measure.threshold:g}", f"SAM {measure.rho:g}"]
+    rows = [["run", *heads, f"perturbed {measure.reach:g}"]]
+    rows += [[clean(record.folder.name), str(record.setting.step), *_cells(one)] for record, one in found]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
+        typer.echo(f"{first:<{widths[0]}}  {'  '.join(cells)}")
+    typer.echo(f"mean ± sd over {measure.directions} directions")
+
+
+def _cells(found: "Flatness") -> list[str]:
+    return [
+        f"{found.loss:.4g}",
+        f"{found.accuracy:.4f}",
+        f"{found.radius:.3f} ± {found.radius_deviation:.3f}",
+        f"{found.sam:.4g}",
+        f"{found.perturbed_accuracy:.4f} ± {found.perturbed_deviation:.4f}",
+    ]

@@ -1,0 +1,166 @@
+"""`fbmon landscape`: the loss around the minimum of a run, or of several on one scale."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
+from fbmon.cli.output import print_json
+from fbmon.cli.survey import Devices, Seed, Steps, answer, chosen_folders, chosen_steps
+from fbmon.cli.tables import Runs
+from fbmon.errors import UsageError
+
+if TYPE_CHECKING:
+    from fbmon.export.landscape import Seen
+    from fbmon.metrics import Scale
+    from fbmon.minimum import Point, Record
+
+
+class On(StrEnum):
+    """Over which images."""
+
+    TRAIN = "train"
+    VAL = "val"
+
+
+class Statistics(StrEnum):
+    """What batch norm evaluates with."""
+
+    RUN = "run"
+    FRESH = "fresh"
+
+
+def landscape(
+    runs: Runs = None,
+    steps: Steps = "-1",
+    plane: Annotated[bool, typer.Option("--2d", help="A grid over two directions instead of a line.")] = False,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="RUN[@STEP]", help="The straight line to the weights of this run instead."),
+    ] = None,
+    points: Annotated[int | None, typer.Option(min=3, help="Along each direction. Default: 51, with --2d 25.")] = None,
+    radius: Annotated[float, typer.Option(min=1e-6, max=100, help="How far, in lengths of the filters.")] = 1.0,
+    directions: Annotated[int, typer.Option(min=1, max=1000, help="How many; drawn are their mean and a band.")] = 3,
+    data: Annotated[
+        On, typer.Option("--data", help="The training images, not augmented, or the validation ones.")
+    ] = On.TRAIN,
+    statistics: Annotated[
+        Statistics, typer.Option(help="Batch norm's: those of the run, or fresh ones at every point.")
+    ] = Statistics.RUN,
+    linear: Annotated[bool, typer.Option("--linear", help="The loss on a linear scale.")] = False,
+    seed: Seed = 0,
+    devices: Devices = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="Write OUT.svg and OUT.csv; default: into the first run's folder `analysis`.")
+    ] = None,
+    json: Json = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+) -> None:
+    """Show loss and accuracy around a minimum, along random directions whose filters are as long as the weights' own.
+
+    Points are computed once and kept in the run's folder; the same command goes on after a Ctrl-C.
+
+    \b
+    Examples:
+      fbmon landscape
+      fbmon landscape 'digits-*' state:finished
+      fbmon landscape quickstart --2d --statistics fresh
+      fbmon landscape quickstart --steps 100,-1
+      fbmon landscape sgd --to fb_clipped
+    """
+    from fbmon.export.landscape import Seen, csv_text, lines_svg, plane_svg
+    from fbmon.minimum import Record, Setting
+    from fbmon.minimum.landscape import along, between, over
+
+    if plane and to is not None:
+        raise UsageError("--2d and --to: choose one of them")
+    count = points or (25 if plane else 51)
+    towards = _towards(runs_dir, to) if to is not None else ""
+    folders = chosen_folders(runs_dir, runs)
+    asked_points = between(count) if to else over(count, radius) if plane else along(directions, count, radius)
+    asked: list[tuple[Record, list[Point]]] = [
+        (Record(folder, Setting(step, data.value, statistics.value, 0 if to else seed, towards)), asked_points)
+        for folder in folders
+        for step in chosen_steps(folder, steps)
+    ]
+    if plane and len(asked) > 1:
+        raise UsageError(f"--2d: shows one minimum, not {len(asked)}")
+    answer(asked, devices, "points")
+    seen = [Seen(_label(record, asked), record.setting.step, record.read(), asked_points) for record, _ in asked]
+    scale: Scale = "linear" if linear else "log"
+    title = f"{data.value} loss"
+    if plane:
+        picture = plane_svg(seen[0], f"{title}: {seen[0].label}")
+    else:
+        picture = lines_svg(seen, {"loss": title, "accuracy": f"{data.value} accuracy"}, scale)
+    written = _write(out or asked[0][0].path.with_name(_stem(asked, plane)), picture, csv_text(seen))
+    if json:
+        print_json({"files": written, "points": [_data(one) for one in seen]})
+        return
+    _show(seen, plane, title, scale)
+    typer.echo("\n".join(written))
+
+
+def _towards(runs_dir: Path, to: str) -> str:
+    from fbmon import folder as folders
+    from fbmon.folder import written
+    from fbmon.minimum.record import checkpoint, path_of
+
+    name, _, step = to.rpartition("@") if "@" in to else (to, "", "-1")
+    folder = folders.find(runs_dir, name)
+    if not step.lstrip("-").isdecimal():
+        raise UsageError("--to: must read RUN or RUN@STEP")
+    return written(path_of(folder, checkpoint(folder, int(step))).resolve())
+
+
+def _label(record: "Record", asked: "list[tuple[Record, list[Point]]]") -> str:
+    """The run's name without its date where that is enough, and the step where several are shown."""
+    import re
+
+    names = {one.folder.name for one, _ in asked}
+    short = {re.sub(r"-\d{8}-\d{6}.*$", "", name) for name in names}
+    name = re.sub(r"-\d{8}-\d{6}.*$", "", record.folder.name) if len(short) == len(names) else record.folder.name
+    return f"{name} @{record.setting.step}" if len(asked) > len(names) else name
+
+
+def _stem(asked: "list[tuple[Record, list[Point]]]", plane: bool) -> str:
+    """The same for the same question, so that a picture made again replaces itself and nothing else."""
+    import zlib
+
+    import msgspec
+
+    what = msgspec.json.encode([[record.folder.name, record.setting, points] for record, points in asked])
+    return f"landscape-{'2d-' * plane}{zlib.crc32(what):08x}"
+
+
+def _write(stem: Path, picture: str, table: str) -> list[str]:
+    from fbmon.errors import FbmonError
+    from fbmon.text import clean
+
+    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "csv")]
+    try:
+        for path, content in zip(paths, (picture, table), strict=True):
+            path.write_text(content, newline="")
+    except OSError as error:
+        raise FbmonError(f"{clean(str(stem))}: cannot be written: {error.strerror}") from None
+    return [clean(str(path), 4096) for path in paths]
+
+
+def _data(one: "Seen") -> dict[str, object]:
+    points = [{"directions": point.directions, "at": point.at, **one.known.get(point, {})} for point in one.points]
+    return {"run": one.label, "step": one.step, "points": points}
+
+
+def _show(seen: "list[Seen]", plane: bool, title: str, scale: "Scale") -> None:
+    from fbmon.cli.picture import print_heat, print_legend, print_plot
+    from fbmon.minimum.picture import heat_map, legend, plots
+
+    if plane:
+        print_heat(heat_map(seen[0].label, title, seen[0].known, seen[0].points))
+        return
+    for plot in plots([(one.label, one.known, one.points) for one in seen], title, scale):
+        print_plot(plot)
+    if len(seen) > 1:
+        print_legend(legend([one.label for one in seen]))

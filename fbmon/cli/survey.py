@@ -1,0 +1,79 @@
+"""What the commands share that look at a run's minimum: the run, the progress bar, and what a Ctrl-C leaves."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fbmon.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from fbmon.folder import RunFolder
+    from fbmon.minimum import Probe, Record
+
+Steps = Annotated[
+    str,
+    typer.Option(metavar="A,B,...", help="The checkpoints by their steps; -1 is the newest, -2 the one before it."),
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**31, help="Of the random directions.")]
+Devices = Annotated[str, typer.Option(help="As for `fbmon run`; every device takes its share of the points.")]
+
+
+def chosen_folders(runs_dir: Path, runs: list[str] | None) -> "list[RunFolder]":
+    """The folders of the runs that are meant; without a word, of the newest one."""
+    from fbmon import folder as folders
+    from fbmon.cli.tables import no_run_message
+    from fbmon.compare import select
+
+    if not runs:
+        return [folders.find(runs_dir, None)]
+    found = [folders.RunFolder(run.path) for run in reversed(select(runs_dir, runs))]  # the oldest first
+    if not found:
+        raise UsageError(no_run_message(runs_dir, runs), "`fbmon runs` lists all")
+    return found
+
+
+def chosen_steps(folder: "RunFolder", steps: str) -> list[int]:
+    """The steps of the checkpoints that are meant. Raises UsageError for what is no number, or not kept."""
+    from fbmon.minimum.record import checkpoint
+    from fbmon.text import clean
+
+    try:
+        numbers = [int(part) for part in steps.split(",")]
+    except ValueError:
+        raise UsageError(f"--steps {clean(steps)}: must be whole numbers as 100,200 or -1") from None
+    return list(dict.fromkeys(checkpoint(folder, number) for number in numbers))
+
+
+def answer(asked: "Sequence[tuple[Record, Sequence[Probe]]]", devices: str, what: str) -> None:
+    """Answer the probes that are still open, with a progress bar on stderr. A Ctrl-C ends with exit code 130."""
+    from fbmon.minimum.survey import missing, survey
+
+    total = sum(len(set(probes)) for _, probes in asked)
+    done = total - sum(len(missing(record, probes)) for record, probes in asked)
+    if done == total:
+        return
+    try:
+        with _progress(what, done, total) as step:
+            survey(asked, devices, step)
+    except KeyboardInterrupt:
+        left = sum(len(missing(record, probes)) for record, probes in asked)
+        sys.stderr.write(f"stopped: {total - left} of {total} {what} are kept; the same command goes on from there\n")
+        raise typer.Exit(Exit.STOPPED) from None
+
+
+@contextmanager
+def _progress(what: str, done: int, total: int) -> Iterator[Callable[[], None]]:
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total, completed=done)
+        yield lambda: progress.advance(task)

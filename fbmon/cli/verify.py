@@ -1,0 +1,132 @@
+"""`fbmon verify`: can this training be repeated bit by bit, on this machine."""
+
+import os
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunArgument, RunsDir
+from fbmon.cli.output import print_json
+from fbmon.errors import Exit, FbmonError, UsageError
+from fbmon.text import clean
+
+if TYPE_CHECKING:
+    from fbmon.folder import RunFolder
+    from fbmon.minimum.verdict import Verdict
+
+
+class Precision(StrEnum):
+    """As in a recipe."""
+
+    FLOAT32 = "float32"
+    TF32 = "tf32"
+    BFLOAT16 = "bfloat16"
+    FLOAT64 = "float64"
+
+
+def verify(
+    run: RunArgument = None,
+    step: Annotated[int, typer.Option(help="The checkpoint whose gradient is compared; -1 is the newest.")] = -1,
+    steps: Annotated[int, typer.Option(min=1, help="How many steps to take again.")] = 3,
+    precision: Annotated[Precision, typer.Option(help="The other precision.")] = Precision.FLOAT64,
+    devices: Annotated[
+        str, typer.Option(help="As for `fbmon run`; the ranks are one a device, on a CPU two.")
+    ] = "auto",
+    json: Json = False,
+    runs_dir: RunsDir = DEFAULT_RUNS_DIR,
+) -> None:
+    """Compute the gradient after a checkpoint in several ways, take steps again, and say which bits agree.
+
+    The same gradient once more, with its blocks in reverse, by several processes, in another precision; and the steps
+    after a checkpoint against the journal. Exit code 0: all that has to agree does, 1: it does not.
+
+    Examples: fbmon verify · fbmon verify quickstart --devices cpu:4 --json
+    """
+    from fbmon import folder as folders
+
+    verdict = _ask(folders.find(runs_dir, run), step, steps, precision.value, devices)
+    if json:
+        import msgspec
+
+        print_json(msgspec.to_builtins(verdict) | {"agrees": verdict.agrees})
+    else:
+        for line in lines(verdict):
+            typer.echo(line)
+    if not verdict.agrees:
+        raise typer.Exit(Exit.FAILED)
+
+
+def lines(verdict: "Verdict") -> list[str]:
+    """The report as text."""
+    rows = [["gradient of step " + str(verdict.step + 1), "equal", "ulps", "difference", "cosine", ""]]
+    for one in verdict.compared:
+        said = "the same bits" if one.agrees else "DIFFERENT" if one.is_promised else "not promised"
+        equal = f"{one.equal:,} of {one.numbers:,}"
+        rows.append([one.way, equal, f"{one.ulps:,}", f"{one.difference:.3g}", f"{one.cosine:.12g}", said])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    told = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    told += [f"not tried: {what}" for what in verdict.skipped]
+    wrong = [one for one in verdict.repeated if not one.agrees]
+    count = len({one.step for one in verdict.repeated})
+    if verdict.repeated:
+        end = "as the journal has them, to the last bit" if not wrong else "NOT AS IN THE JOURNAL"
+        told += ["", f"{count} steps after step {verdict.since} taken again: {end}"]
+    told += [f"  {one.name} of step {one.step} was {one.told!r} and is now {one.found!r}" for one in wrong]
+    return told
+
+
+def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: str) -> "Verdict":
+    """The verdict of a process of its own, as torch is heavy."""
+    import subprocess
+    import sys
+
+    import msgspec
+
+    from fbmon.crew.devices import expand, parse, prepare
+    from fbmon.folder import written
+    from fbmon.minimum.record import checkpoint
+    from fbmon.minimum.survey import FOR_CUDA
+    from fbmon.minimum.verdict import Ask, Verdict
+
+    names = expand(parse(devices), os.environ)
+    names = ["cpu", "cpu"] if names == ["cpu"] or (names == ["auto"] and not _has_gpu()) else names
+    since, count = _repeatable(folder, steps)
+    ask = Ask(written(folder.path), checkpoint(folder, step), since, count, tuple(names), precision)
+    environment = prepare(FOR_CUDA | os.environ, names)
+    result = subprocess.run(
+        [sys.executable, "-m", "fbmon.analyze.verify", "first", msgspec.json.encode(ask)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    if result.returncode:
+        said = result.stderr.strip().splitlines()
+        raise FbmonError(f"{clean(folder.name)} could not be verified: {clean(said[-1] if said else 'killed', 400)}")
+    return msgspec.json.decode(result.stdout.splitlines()[-1], type=Verdict)
+
+
+def _repeatable(folder: "RunFolder", steps: int) -> tuple[int, int]:
+    """The newest checkpoint, or the beginning, that the journal has enough steps behind, and how many to take again."""
+    from fbmon.compare import read
+    from fbmon.minimum.record import checkpoints
+
+    taken = read(folder).summary.step
+    if not taken:
+        raise UsageError(f"{clean(folder.name)} has not taken a step yet")
+    since = max((step for step in [0, *checkpoints(folder)] if step + min(steps, taken) <= taken), default=0)
+    return since, min(steps, taken - since)
+
+
+def _has_gpu() -> bool:
+    """Whether there is a GPU for "auto"; asked of the driver, as torch takes seconds."""
+    from contextlib import suppress
+
+    import pynvml
+
+    with suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
+        return bool(pynvml.nvmlDeviceGetCount())
+    return False

@@ -1,0 +1,82 @@
+"""A heat map as SVG: each number of a grid as a square, its colour told by a scale beside it."""
+
+import math
+
+import numpy as np
+
+from fbmon.export.picture import words
+from fbmon.series import Floats
+
+# Nine stops of cividis (Nuñez, Anderton, Renslow 2018): dark to light also where colours are not told apart.
+_STOPS = (
+    (0, 34, 78), (18, 53, 112), (59, 73, 108), (87, 93, 109), (112, 113, 115), (138, 134, 120), (165, 156, 116),
+    (195, 179, 105), (253, 231, 55),
+)  # fmt: skip
+_SIDE, _LEFT, _TOP, _RIGHT = 300, 50, 34, 110
+
+
+def heat(title: str, at: Floats, values: Floats, *, log: bool) -> str:
+    """`values` (rows, columns) at the places `at` along both edges, the first row at the bottom; NaN stays white."""
+    known = values[np.isfinite(values) & ((values > 0) | (not log))]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (1.0, 1.0)
+    side = _SIDE / len(at)
+    squares = [
+        f'<rect x="{_LEFT + column * side:.2f}" y="{_TOP + _SIDE - (row + 1) * side:.2f}" '
+        f'width="{side + 0.3:.2f}" height="{side + 0.3:.2f}" fill="{colour(_share(value, low, high, log))}"/>'
+        for row, line in enumerate(values.tolist())
+        for column, value in enumerate(line)
+        if math.isfinite(value)
+    ]
+    width, height = _LEFT + _SIDE + _RIGHT, _TOP + _SIDE + 36
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+            'font-family="system-ui, DejaVu Sans, sans-serif" font-size="11" role="img">',
+            f'<rect width="{width}" height="{height}" fill="#fff"/>',
+            f'<text x="{_LEFT}" y="20" font-size="13" font-weight="600" fill="#222">{words(title)}</text>',
+            *squares,
+            *_edges(at),
+            *_scale(low, high, log),
+            "</svg>\n",
+        ]
+    )
+
+
+def colour(share: float) -> str:
+    """The colour of a share from 0 to 1 of the scale."""
+    place = min(max(share, 0.0), 1.0) * (len(_STOPS) - 1)
+    lower = min(int(place), len(_STOPS) - 2)
+    mixed = (round(a + (b - a) * (place - lower)) for a, b in zip(_STOPS[lower], _STOPS[lower + 1], strict=True))
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+def _share(value: float, low: float, high: float, log: bool) -> float:
+    if high <= low:
+        return 0.0
+    if log:
+        return math.log(max(value, low) / low) / math.log(high / low)
+    return (value - low) / (high - low)
+
+
+def _edges(at: Floats) -> list[str]:
+    """The lowest, the middle and the highest place, along both edges."""
+    parts = []
+    for share in (0.0, 0.5, 1.0):
+        label = f"{at[0] + share * (at[-1] - at[0]):.3g}"
+        across, down = _LEFT + share * _SIDE, _TOP + _SIDE * (1 - share)
+        parts.append(f'<text x="{across:.0f}" y="{_TOP + _SIDE + 18}" text-anchor="middle" fill="#555">{label}</text>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{down + 4:.0f}" text-anchor="end" fill="#555">{label}</text>')
+    return parts
+
+
+def _scale(low: float, high: float, log: bool) -> list[str]:
+    x, steps = _LEFT + _SIDE + 20, 50
+    parts = [
+        f'<rect x="{x}" y="{_TOP + _SIDE - (step + 1) * _SIDE / steps:.1f}" width="14" '
+        f'height="{_SIDE / steps + 0.3:.1f}" fill="{colour(step / (steps - 1))}"/>'
+        for step in range(steps)
+    ]
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        value = low * (high / low) ** share if log else low + (high - low) * share
+        parts.append(f'<text x="{x + 20}" y="{_TOP + _SIDE * (1 - share) + 4:.0f}" fill="#555">{value:.3g}</text>')
+    return parts

@@ -1,0 +1,59 @@
+"""Landscapes for other programs: as a picture, several runs on one scale, and as a table of all points."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fbmon.export import picture
+from fbmon.export.heat import heat
+from fbmon.export.panels import Line, Panel
+from fbmon.metrics import Scale
+from fbmon.minimum import Point
+from fbmon.minimum.asked import Known
+from fbmon.minimum.landscape import Value, profile, table
+from fbmon.text import clean
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What is known of one run's minimum at some points; `label` names it."""
+
+    label: str
+    step: int
+    known: Known
+    points: Sequence[Point]
+
+
+def lines_svg(seen: Sequence[Seen], titles: dict[Value, str], scale: Scale) -> str:
+    """The loss and the accuracy along lines: of every run the mean over its directions, and their band."""
+    loss, accuracy = (_panel(seen, value, titles[value]) for value in ("loss", "accuracy"))
+    return picture.figure([Panel(titles["loss"], loss.lines, scale, x_range=loss.x_range), accuracy])
+
+
+def plane_svg(seen: Seen, title: str) -> str:
+    """The loss on a grid."""
+    at, values = table(seen.known, seen.points, "loss")
+    return heat(title, at, values, log=True)
+
+
+def csv_text(seen: Sequence[Seen]) -> str:
+    """One row a point; every number reads back equal."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["run", "step", "directions", "at", "loss", "accuracy"])
+    for one in seen:
+        for point in one.points:
+            values = one.known.get(point, {})
+            places = [" ".join(map(repr, part)) for part in (point.directions, point.at)]
+            writer.writerow([clean(one.label), one.step, *places, values.get("loss"), values.get("accuracy")])
+    return out.getvalue()
+
+
+def _panel(seen: Sequence[Seen], value: Value, title: str) -> Panel:
+    lines, ends = [], [0.0]
+    for one in seen:
+        found = profile(one.known, one.points, value)
+        lines.append(Line(one.label, found.at, found.mean, (found.low, found.high)))
+        ends += [float(found.at[0]), float(found.at[-1])]
+    return Panel(title, tuple(lines), x_range=(min(ends), max(ends)))

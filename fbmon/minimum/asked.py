@@ -1,0 +1,59 @@
+"""What can be asked of a minimum: the loss at a point near it, how far it stays low, how high it is just uphill."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+
+class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of which weights, over which images, seen how; every answer is to a probe in one setting.
+
+    `data`: the training images, not augmented, or the validation images. `statistics`: batch norm in evaluation mode
+    with those that the "run" has left, or with "fresh" ones, the mean over the training blocks at the very weights.
+    """
+
+    step: int
+    data: Literal["train", "val"] = "train"
+    statistics: Literal["run", "fresh"] = "run"
+    seed: int = 0  # of the random directions
+    towards: str = ""  # another checkpoint's folder: the one direction is then the straight line to it
+
+
+class Point(msgspec.Struct, frozen=True, tag="point"):
+    """Loss and accuracy at the weights moved `at[i]` times direction `directions[i]`."""
+
+    directions: tuple[int, ...]
+    at: tuple[float, ...]
+
+
+class Radius(msgspec.Struct, frozen=True, tag="radius"):
+    """How far one can go along a direction until the loss first exceeds `threshold`."""
+
+    direction: int
+    threshold: float
+
+
+class Ascent(msgspec.Struct, frozen=True, tag="ascent"):
+    """Loss and accuracy `rho` uphill: at the weights moved along their gradient by that L2 length (SAM's step)."""
+
+    rho: float
+
+
+Probe = Point | Radius | Ascent
+Known = Mapping[Probe, Mapping[str, float]]  # the answers so far
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What was found; `values` has loss and accuracy, or radius."""
+
+    probe: Probe
+    values: dict[str, float]
+
+
+class Task(msgspec.Struct, frozen=True):
+    """The probes in one setting of one run that a process is to answer."""
+
+    folder: str
+    setting: Setting
+    probes: tuple[Probe, ...]

@@ -1,0 +1,78 @@
+"""How flat a minimum is, in three numbers: how far the loss stays low, how steep it is, what a jolt costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from fbmon.folder import RunFolder
+from fbmon.minimum.asked import Ascent, Known, Point, Probe, Radius
+from fbmon.minimum.record import records
+
+THRESHOLD = 0.5  # nats: a tenth class is hit by chance at 2.3
+RHO = 0.05  # SAM's own for CIFAR-10 (Foret et al. 2021, arXiv 2010.01412)
+REACH = 0.5  # of the filters' own lengths
+DIRECTIONS = 10
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is measured, and how."""
+
+    threshold: float = THRESHOLD
+    rho: float = RHO
+    reach: float = REACH
+    directions: int = DIRECTIONS
+
+    def probes(self) -> list[Probe]:
+        """Everything that has to be known."""
+        numbers = range(self.directions)
+        return [
+            Point((0,), (0.0,)),
+            Ascent(self.rho),
+            *(Point((number,), (self.reach,)) for number in numbers),
+            *(Radius(number, self.threshold) for number in numbers),
+        ]
+
+
+@dataclass(frozen=True)
+class Flatness:
+    """Of a minimum: the numbers of several directions as their mean and standard deviation."""
+
+    loss: float
+    accuracy: float
+    radius: float  # the largest perturbation that keeps the loss low
+    radius_deviation: float
+    sam: float  # how much higher the loss is rho uphill
+    perturbed_accuracy: float
+    perturbed_deviation: float
+
+
+def flatness(known: Known, measure: Measure) -> Flatness | None:
+    """What the answers come to; None where one is missing."""
+    if any(probe not in known for probe in measure.probes()):
+        return None
+    here = known[Point((0,), (0.0,))]
+    numbers = range(measure.directions)
+    radii = [known[Radius(number, measure.threshold)]["radius"] for number in numbers]
+    perturbed = [known[Point((number,), (measure.reach,))]["accuracy"] for number in numbers]
+    uphill = known[Ascent(measure.rho)]["loss"]
+    return Flatness(
+        here["loss"], here["accuracy"], *_spread(radii), uphill - here["loss"], *_spread(perturbed)
+    )  # fmt: skip
+
+
+def of_run(folder: RunFolder) -> Flatness | None:
+    """The flatness of the newest checkpoint that has been measured in the usual way: for tables."""
+    usual = [
+        record
+        for record in records(folder)
+        if (record.setting.data, record.setting.statistics, record.setting.towards) == ("train", "run", "")
+    ]
+    for record in sorted(usual, key=lambda one: (-one.setting.step, one.setting.seed)):
+        if found := flatness(record.read(), Measure()):
+            return found
+    return None
+
+
+def _spread(values: Sequence[float]) -> tuple[float, float]:
+    return fmean(values), stdev(values) if len(values) > 1 else 0.0

@@ -1,0 +1,111 @@
+"""The answers about a run's minimum in its folder: a file for each setting, one checksummed line an answer.
+
+A probe is answered once. What a kill has left of a line is skipped, and its probe asked again.
+"""
+
+import os
+import re
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from fbmon.errors import FbmonError, UsageError
+from fbmon.folder import RunFolder
+from fbmon.journal import is_sealed, seal_json
+from fbmon.minimum.asked import Answer, Probe, Setting
+from fbmon.text import clean
+
+FOLDER = "analysis"
+
+_ENCODER = msgspec.json.Encoder()
+_ANSWER = msgspec.json.Decoder(Answer)
+
+
+class Record:
+    """The answers of one run in one setting; the one who appends is the only writer."""
+
+    def __init__(self, folder: RunFolder, setting: Setting) -> None:
+        self.folder = folder
+        self.setting = setting
+        digest = zlib.crc32(_ENCODER.encode(setting))
+        self.path = folder.path / FOLDER / f"minimum-{setting.step:08d}-{digest:08x}.jsonl"
+
+    def read(self) -> dict[Probe, dict[str, float]]:
+        """What is known; nothing if nobody has asked yet."""
+        try:
+            lines = self.path.read_bytes().split(b"\n")
+        except OSError:
+            return {}
+        answers = [answer for line in lines[1:] if (answer := _answer(line))]
+        return {answer.probe: answer.values for answer in answers}
+
+    def append(self, answer: Answer) -> None:
+        """Add an answer as one line. Raises FbmonError where nothing can be written."""
+        try:
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            try:
+                os.write(file, self._beginning(file) + seal_json(_ENCODER.encode(answer)))
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise FbmonError(f"{clean(str(self.path))}: cannot be written: {error.strerror}") from None
+
+    def _beginning(self, file: int) -> bytes:
+        """The setting where the file is new; a line's end where a kill has torn the last one."""
+        size = os.fstat(file).st_size
+        if not size:
+            return seal_json(_ENCODER.encode(self.setting))
+        return b"" if os.pread(file, 1, size - 1) == b"\n" else b"\n"
+
+
+def records(folder: RunFolder) -> list[Record]:
+    """All that has been asked about a run."""
+    found = []
+    for path in sorted((folder.path / FOLDER).glob("minimum-*.jsonl")):
+        with suppress(OSError, ValueError):  # msgspec's errors are ValueErrors
+            line = path.read_bytes().partition(b"\n")[0]
+            record = Record(folder, msgspec.convert(_without_seal(line), Setting))
+            if record.path == path:
+                found.append(record)
+    return found
+
+
+def checkpoints(folder: RunFolder) -> list[int]:
+    """The steps of which the run has a checkpoint, ascending."""
+    found = (re.fullmatch(r"step-(\d{8,})", path.name, re.ASCII) for path in folder.checkpoints.glob("step-*"))
+    return sorted(int(name[1]) for name in found if name)
+
+
+def checkpoint(folder: RunFolder, step: int) -> int:
+    """The step that is meant: itself, or counted from the end if negative. Raises UsageError if it is not kept."""
+    there, name = checkpoints(folder), clean(folder.name)
+    if not there:
+        raise UsageError(f"{name} has no checkpoint", "a run saves one after a minute and when it ends")
+    if step < 0 and -step <= len(there):
+        return there[step]
+    if step not in there:
+        steps = ", ".join(map(str, there))
+        hint = "checkpoint.every and checkpoint.keep make a run keep more"
+        raise UsageError(f"{name} has no checkpoint of step {step}, but of {steps}", hint)
+    return step
+
+
+def _answer(line: bytes) -> Answer | None:
+    if not is_sealed(line):
+        return None
+    with suppress(ValueError, RecursionError):
+        return _ANSWER.decode(line)
+    return None
+
+
+def _without_seal(line: bytes) -> object:
+    content = msgspec.json.decode(line) if is_sealed(line) else None
+    return {name: value for name, value in content.items() if name != "crc"} if isinstance(content, dict) else None
+
+
+def path_of(folder: RunFolder, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return folder.checkpoints / f"step-{step:08d}"

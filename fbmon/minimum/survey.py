@@ -1,0 +1,111 @@
+"""Processes that answer probes, one a device, each with its share; what they say is kept as it comes."""
+
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from fbmon.crew.devices import expand, parse, prepare
+from fbmon.errors import FbmonError
+from fbmon.folder import written
+from fbmon.minimum.asked import Answer, Probe, Task
+from fbmon.minimum.record import Record
+from fbmon.text import clean
+
+# As for a training: the devices in the driver's order, and deterministic matrix products.
+FOR_CUDA = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+_MODULE = "fbmon.analyze.worker"
+
+
+class Said(msgspec.Struct, frozen=True, array_like=True):
+    """A line of a process: the number of the task, and an answer to one of its probes."""
+
+    task: int
+    answer: Answer
+
+
+def survey(asked: Sequence[tuple[Record, Sequence[Probe]]], devices: str, on_answer: Callable[[], None]) -> None:
+    """Answer all probes that are not answered yet and append the answers to their records; `on_answer` after each.
+
+    Raises FbmonError if a process fails; what was answered until then, or until a Ctrl-C, is kept.
+    """
+    open_tasks = [(record, missing(record, probes)) for record, probes in asked]
+    if not any(probes for _, probes in open_tasks):
+        return
+    names = expand(parse(devices), os.environ)
+    shares = [_share(open_tasks, place, len(names)) for place in range(len(names))]
+    with _processes([(name, tasks) for name, tasks in zip(names, shares, strict=True) if tasks], names) as said:
+        for one in said:
+            open_tasks[one.task][0].append(one.answer)
+            on_answer()
+
+
+def missing(record: Record, probes: Sequence[Probe]) -> list[Probe]:
+    """The probes without an answer."""
+    known = record.read()
+    return [probe for probe in dict.fromkeys(probes) if probe not in known]
+
+
+def _share(tasks: Sequence[tuple[Record, list[Probe]]], place: int, of: int) -> list[Task]:
+    """Every `of`-th probe of each task; a task keeps its number."""
+    shares = [(record, probes[place::of]) for record, probes in tasks]
+    if not any(probes for _, probes in shares):
+        return []
+    return [Task(written(record.folder.path), record.setting, tuple(probes)) for record, probes in shares]
+
+
+@contextmanager
+def _processes(work: Sequence[tuple[str, list[Task]]], devices: list[str]) -> Iterator[Iterator[Said]]:
+    """Start one process for each device; within, what they say as they say it. None of them outlives this."""
+    environment = prepare(FOR_CUDA | os.environ, devices)
+    with tempfile.TemporaryFile() as log:
+        running = [_start(device, tasks, environment, log.fileno()) for device, tasks in work]
+        try:
+            yield _listen(running, log.fileno())
+        finally:
+            for process in running:
+                process.kill()
+                process.wait()
+
+
+def _start(device: str, tasks: list[Task], environment: dict[str, str], log: int) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen(
+        [sys.executable, "-m", _MODULE, device],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env=environment,
+        start_new_session=True,  # a Ctrl-C is for the one that waits for it
+    )
+    assert process.stdin is not None
+    process.stdin.write(msgspec.json.encode(tasks))
+    process.stdin.close()
+    return process
+
+
+def _listen(running: Sequence["subprocess.Popen[bytes]"], log: int) -> Iterator[Said]:
+    lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+
+    def read(process: "subprocess.Popen[bytes]") -> None:
+        for line in process.stdout or ():
+            lines.put(line)
+        lines.put(None)
+
+    for process in running:
+        threading.Thread(target=read, args=(process,), daemon=True).start()
+    left = len(running)
+    while left:
+        line = lines.get()
+        if line is None:
+            left -= 1
+        else:
+            yield msgspec.json.decode(line, type=Said)
+    if any(process.wait() for process in running):
+        said = os.pread(log, 1 << 20, 0).decode(errors="replace").strip().splitlines()
+        raise FbmonError(clean(said[-1], 400) if said else "a process of the analysis was killed")

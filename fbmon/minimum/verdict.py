@@ -1,0 +1,70 @@
+"""Whether a training can be repeated bit by bit: what was compared, and what it came to."""
+
+import msgspec
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """A gradient computed again in another way, beside the first one."""
+
+    way: str
+    is_promised: bool  # whether fbmon says that they are the same bits
+    numbers: int
+    equal: int  # of them, to the last bit
+    ulps: int  # the greatest distance, in steps from one float to the next
+    difference: float  # the greatest, as a number
+    cosine: float
+
+    @property
+    def agrees(self) -> bool:
+        """To the last bit."""
+        return self.equal == self.numbers
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """A number of a step that was taken again, beside that of the journal."""
+
+    step: int
+    name: str
+    told: float | None
+    found: float | None
+
+    @property
+    def agrees(self) -> bool:
+        return self.told == self.found
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The whole report; `skipped` says what could not be tried, and why."""
+
+    step: int  # of the checkpoint whose gradient was compared
+    device: str
+    compared: tuple[Compared, ...]
+    since: int = 0  # the step from which steps were taken again
+    repeated: tuple[Repeated, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Whether everything that is promised to be the same bits is."""
+        return all(one.agrees for one in self.compared if one.is_promised) and all(one.agrees for one in self.repeated)
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What a process is asked to verify."""
+
+    folder: str
+    step: int
+    since: int
+    steps: int  # to be taken again
+    devices: tuple[str, ...]  # the first for the gradient alone, all of them for the one of several ranks
+    precision: str
+
+
+class Rank(msgspec.Struct, frozen=True):
+    """What a process is asked that computes the same gradient as one of several ranks."""
+
+    folder: str
+    step: int
+    devices: tuple[str, ...]
+    rank: int
+    meeting: str  # the folder where the ranks find each other, and where the first one leaves the gradient

@@ -1,0 +1,38 @@
+"""How fast a device multiplies matrices: what a training can reach at best."""
+
+import time
+
+import torch
+
+from fbmon.train.precision import Precision, factors
+from fbmon.train.remembered import remembered
+
+_SIDE = {"cpu": 1024, "cuda": 8192}
+_TRIES = 5
+
+
+def attainable_flops(device: torch.device, precision: Precision) -> float:
+    """FLOP a second of large square matrix products in this precision, the best of some; measured once a machine."""
+    threads = torch.get_num_threads()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} threads"
+    return remembered(f"FLOP/s of {name} in {precision}", lambda: _measure(device, precision))
+
+
+@torch.no_grad()
+def _measure(device: torch.device, precision: Precision) -> float:
+    side = _SIDE[device.type]
+    factor = torch.full((side, side), 0.5, dtype=factors(precision), device=device)
+    product = factor @ factor
+    taken = []
+    for _ in range(_TRIES):
+        _wait(device)
+        began = time.perf_counter()
+        torch.mm(factor, factor, out=product)
+        _wait(device)
+        taken.append(time.perf_counter() - began)
+    return 2.0 * side**3 / min(taken)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,44 @@
+"""What has been measured of this machine, once, and is kept in fbmon's cache folder for the runs that come."""
+
+import os
+import platform
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import platformdirs
+import torch
+
+
+def remembered(name: str, measure: Callable[[], float]) -> float:
+    """The number kept under `name`, or, the first time, what `measure` gives, which is kept then.
+
+    It holds for this machine, this version of torch and, on a CPU, as many cores as this process may use. What cannot
+    be read is measured, and what cannot be written is measured again the next time.
+    """
+    path = Path(platformdirs.user_cache_dir("fbmon")) / "machine.json"
+    key = f"{platform.node()}, torch {torch.__version__}, {_cores()} cores: {name}"
+    known = _read(path)
+    if key not in known:
+        known = {**_read(path), key: measure()}
+        _write(path, known)
+    return known[key]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _read(path: Path) -> dict[str, float]:
+    with suppress(OSError, ValueError):
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, float])
+    return {}
+
+
+def _write(path: Path, known: dict[str, float]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(msgspec.json.encode(known))
+        temporary.replace(path)

@@ -1,0 +1,68 @@
+"""On how many threads a CPU computes: as many as are fastest for the network at hand, as measured once."""
+
+import copy
+import os
+import time
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from fbmon.recipe import Recipe
+from fbmon.train.data import DataSet
+from fbmon.train.distribute import Ranks
+from fbmon.train.precision import autocast
+from fbmon.train.remembered import remembered
+
+_SECONDS = 0.1  # of each timing
+_TRIES = 3
+_GAIN = 0.95  # of the time that fewer threads take: more have to be faster than that
+
+
+def choose_threads_(recipe: Recipe, model: nn.Module, data: DataSet, ranks: Ranks) -> None:
+    """Set the number of threads, which the last bits of a run depend on.
+
+    OMP_NUM_THREADS wins. Without it a run alone on a CPU takes from one thread up to as many as torch would, by
+    measuring forward and backward passes; what was found is kept, so that the next run has the same bits.
+    """
+    most = torch.get_num_threads()
+    if data.train.labels.device.type != "cpu" or "OMP_NUM_THREADS" in os.environ or ranks.size > 1 or most == 1:
+        return
+    wanted, block = recipe.model, min(recipe.gradient.block, len(data.train))
+    shape = "x".join(map(str, data.train.pictures.shape[1:]))
+    name = f"threads up to {most} for {wanted.name} of width {wanted.width} in {recipe.precision}, {block} of {shape}"
+    torch.set_num_threads(round(remembered(name, lambda: _fastest(recipe, model, data, most))))
+
+
+def _fastest(recipe: Recipe, model: nn.Module, data: DataSet, most: int) -> int:
+    """The number of threads that takes least; fewer where more gain nothing."""
+    twin = copy.deepcopy(model).train()  # a pass changes batch norm's statistics
+    images = 8
+    spent = _seconds(recipe, twin, data, images)
+    images = max(images, min(recipe.gradient.block, int(images * _SECONDS / spent)))
+    best, least = most, _seconds(recipe, twin, data, images)
+    for threads in _fewer(most):
+        torch.set_num_threads(threads)
+        if _GAIN * (seconds := _seconds(recipe, twin, data, images)) <= least:
+            best, least = threads, seconds
+    torch.set_num_threads(most)
+    return best
+
+
+def _fewer(most: int) -> list[int]:
+    """The powers of two below, downwards."""
+    return [2**power for power in range(most.bit_length()) if 2**power < most][::-1]
+
+
+def _seconds(recipe: Recipe, model: nn.Module, data: DataSet, images: int) -> float:
+    """The best time of forward and backward passes over so many images, after one that warms up."""
+    dtype, device = next(model.parameters()).dtype, data.train.labels.device
+    inputs, labels = data.normalize(data.train.pictures[:images], dtype), data.train.labels[:images]
+    taken = []
+    for _ in range(1 + _TRIES):
+        began = time.perf_counter()
+        with autocast(recipe.precision, device):
+            logits = model(inputs)
+        torch.autograd.grad(cross_entropy(logits.to(dtype), labels), list(model.parameters()))
+        taken.append(time.perf_counter() - began)
+    return min(taken[1:])

@@ -1,0 +1,121 @@
+"""What is seen around a minimum: directions, points and radii, against what is known in closed form."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from fbmon.analyze.direction import random_direction
+from fbmon.analyze.look import FARTHEST, Look
+from fbmon.analyze.weights import Tensors, Trained, load_trained
+from fbmon.folder import RunFolder
+from fbmon.minimum import Ascent, Point, Radius, Setting
+from fbmon.train import checkpoint
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+HERE = Point((0,), (0.0,))
+
+
+def test_every_filter_of_a_random_direction_is_as_long_as_the_weights_own_and_nothing_else_moves(
+    trained: RunFolder,
+) -> None:
+    weights = load_trained(trained, 40, "cpu").weights
+    direction = random_direction(weights, 0, 0)
+    assert set(direction) == {name for name, weight in weights.items() if weight.dim() > 1}
+    assert 0 < len(direction) < len(weights)
+    for name, part in direction.items():
+        torch.testing.assert_close(part.flatten(1).norm(dim=1), weights[name].flatten(1).norm(dim=1))
+        cosine = (part * weights[name]).sum() / part.norm() / weights[name].norm()
+        assert abs(cosine) < 0.5
+    same, other, seeded = (random_direction(weights, *which)["fc.weight"] for which in ((0, 0), (0, 1), (1, 0)))
+    assert torch.equal(same, direction["fc.weight"])
+    assert not torch.equal(other, same)
+    assert not torch.equal(seeded, same)
+
+
+def test_a_point_is_the_loss_and_accuracy_of_the_moved_weights_and_leaves_the_network_as_it_was(
+    trained: RunFolder,
+) -> None:
+    found = load_trained(trained, 40, "cpu")
+    look = Look(found, Setting(40))
+    answer = look.answer(Point((0, 3), (0.5, -0.25))).values
+
+    directions = [random_direction(found.weights, 0, number) for number in (0, 3)]
+    moved = {
+        name: weight + 0.5 * directions[0][name] - 0.25 * directions[1][name] if name in directions[0] else weight
+        for name, weight in found.weights.items()
+    }
+    images = found.data.normalize(found.data.train.pictures, torch.float32)
+    with torch.no_grad():
+        logits = torch.func.functional_call(found.model.eval(), moved, images)
+    labels = found.data.train.labels
+    assert answer["loss"] == pytest.approx(cross_entropy(logits, labels).item(), rel=1e-5)
+    assert answer["accuracy"] == (logits.argmax(1) == labels).double().mean().item()
+    assert all(torch.equal(value, found.weights[name]) for name, value in found.model.state_dict().items())
+    assert look.answer(HERE).values["loss"] < answer["loss"]
+
+
+def test_uphill_the_loss_rises_by_the_length_of_the_gradient(trained: RunFolder) -> None:
+    found = load_trained(trained, 40, "cpu")
+    images = found.data.normalize(found.data.train.pictures, torch.float32)
+    loss = cross_entropy(found.model.eval()(images), found.data.train.labels)
+    slope = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(found.model.parameters()))]).norm()
+    look = Look(found, Setting(40))
+    risen = look.answer(Ascent(1e-2)).values["loss"] - look.answer(HERE).values["loss"]
+    assert risen == pytest.approx(1e-2 * slope.item(), rel=0.15)
+
+
+def test_the_scale_of_filters_before_batch_norm_matters_with_the_runs_statistics_and_not_with_fresh_ones(
+    trained: RunFolder, tmp_path: Path
+) -> None:
+    """All filters doubled, and the statistics not: with fresh ones the loss is known, it is the same."""
+    doubled = _with_doubled_filters(trained, tmp_path / "doubled")
+    losses = {}
+    for statistics in ("run", "fresh"):
+        setting = Setting(40, statistics=statistics, towards=str(doubled))
+        look = Look(load_trained(trained, 40, "cpu"), setting)
+        losses[statistics] = [look.answer(Point((0,), (at,))).values["loss"] for at in (0.0, 1.0)]
+    assert losses["fresh"][1] == pytest.approx(losses["fresh"][0], rel=1e-3)
+    assert losses["run"][1] > 1.2 * losses["run"][0]
+
+
+def _with_doubled_filters(folder: RunFolder, goal: Path) -> Path:
+    from safetensors.torch import load, save
+
+    state, content = checkpoint.read(checkpoint.path_of(folder.checkpoints, 40))
+    tensors = load(content)
+    changed = {name: 2 * value if value.dim() == 4 else value for name, value in tensors.items()}
+    return checkpoint.save(goal, state, save(changed))
+
+
+class Bowl(Look):
+    """A quadratic ½ 8 r² in place of the network's loss, with a wall of numbers that are none at 3."""
+
+    def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float]:
+        loss = 4 * at[0] ** 2
+        return {"loss": loss if at[0] < 3 else float("nan"), "accuracy": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("threshold", "radius"),
+    [(4.0, 1.0), (0.5, 0.125**0.5), (0.0, 0.0), (-1.0, 0.0), (1e9, 3.0)],
+)
+def test_the_radius_of_a_quadratic_is_the_root_of_twice_the_threshold_by_its_curvature(
+    trained: RunFolder, threshold: float, radius: float
+) -> None:
+    found = Bowl(_any(trained), Setting(40)).answer(Radius(0, threshold)).values["radius"]
+    assert radius - 1e-3 <= found <= radius + 1e-9
+
+
+def test_a_radius_is_not_looked_for_beyond_the_farthest(trained: RunFolder) -> None:
+    class Plain(Look):
+        def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float]:
+            return {"loss": 0.0, "accuracy": 1.0}
+
+    assert Plain(_any(trained), Setting(40)).answer(Radius(0, 1.0)).values == {"radius": FARTHEST}
+
+
+def _any(folder: RunFolder) -> Trained:
+    return load_trained(folder, 40, "cpu")
