@@ -6,7 +6,6 @@ with --compare shows the runs that RUN means in a query, as `fbmon compare` does
 
 import argparse
 import asyncio
-import re
 from pathlib import Path
 
 from fbmon.compare import select
@@ -16,6 +15,7 @@ from fbmon.folder import find
 from fbmon.launch import attach
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.compare.app import CompareApp
+from fbmon.ui.save import without_downloads
 
 
 async def take(app: MonitorApp, size: tuple[int, int], step: int, keys: list[str]) -> str:
@@ -36,12 +36,6 @@ async def take_comparison(app: CompareApp, size: tuple[int, int], keys: list[str
         await pilot.press(*keys)
         await pilot.pause(1.0)
         return app.export_screenshot(title="fbmon compare")
-
-
-def without_downloads(svg: str) -> str:
-    """The picture with the reader's own monospaced font instead of one fetched from the network."""
-    svg = re.sub(r"@font-face\s*{.*?}\s*", "", svg, flags=re.DOTALL)
-    return svg.replace("Fira Code", "DejaVu Sans Mono")
 
 
 def main() -> None:

@@ -75,6 +75,7 @@ class TrainingStarted(Fact, frozen=True):
     hosts: list[str] = []  # of each rank, where they are on several
     flop_per_step: float | None = None  # multiplications and additions of convolutions and products, penalty included
     attainable_flops: float | None = None  # a second, of all devices together, as matrix products were measured
+    ranks: int = 1
 
 
 class ProgressMade(Fact, frozen=True):

@@ -17,9 +17,10 @@ from fbmon.text import clean
 MAIN = "main"
 # The order of the paper's rows; what is not named here comes behind.
 _ROWS = ("sgd", "fb_baseline", "fb_longer", "fb_clipped", "fb_regularized", "fb_strong_reg", "fb_practice")
-_NOT_IN_A_TABLE = ("quickstart",)
+_NOT_IN_A_TABLE = ("quickstart", "digits/edge")
 _ALIVE = ("running", "paused", "stalled")
 _SETTLED = ("finished", "diverged", *_ALIVE)  # the same recipe would diverge again, at the same step
+_INTERRUPTED = ("stopped", "preempted", "killed")
 _MANY_SEEDS = 1000
 
 
@@ -71,6 +72,15 @@ def done(task: Task, runs_dir: Path) -> Run | None:
     for folder in folders.every(runs_dir):
         if _without_target(read_settings(folder.resolved)) == wanted and (run := read(folder)).state in _SETTLED:
             return run
+    return None
+
+
+def to_resume(task: Task, runs_dir: Path) -> RunFolder | None:
+    """The newest run of exactly these settings that was stopped, preempted or killed: it goes on where it was saved."""
+    wanted = _settings(task.recipe)
+    for folder in folders.every(runs_dir):
+        if _without_target(read_settings(folder.resolved)) == wanted and read(folder).state in _INTERRUPTED:
+            return folder
     return None
 
 

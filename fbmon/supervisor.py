@@ -12,7 +12,7 @@ from fbmon.crew import devices as device_names
 from fbmon.crew.loss import Loss
 from fbmon.crew.processes import Crew
 from fbmon.crew.signals import Signals
-from fbmon.errors import Exit
+from fbmon.errors import Exit, FbmonError
 from fbmon.events import Event, RunEnded, RunRestarted
 from fbmon.folder import SIGNALS, RunFolder
 from fbmon.journal import Journal, last_event
@@ -66,13 +66,18 @@ def _told(folder: RunFolder, before: Event | None) -> RunEnded | None:
 
 def _may_restart(loss: Loss, folder: RunFolder, restarts: int) -> bool:
     """Whether the ranks are to be started once more, as the recipe allows for accidents; tells it."""
-    if not loss.is_accident:
-        return False
-    at_most = recipes.load(folder.resolved).restart.at_most
-    if restarts >= at_most:
+    at_most = _allowed_restarts(folder)
+    if not loss.is_accident or restarts >= at_most:
         return False
     _tell(folder, RunRestarted(_step(folder), loss.reason, restarts + 1, at_most))
     return True
+
+
+def _allowed_restarts(folder: RunFolder) -> int:
+    try:
+        return recipes.load(folder.resolved).restart.at_most
+    except FbmonError:  # of a recipe that cannot be read no rank gets far
+        return 0
 
 
 def _last_word(crew: Crew, folder: RunFolder, restarts: int, *, hurried: bool) -> RunEnded:

@@ -78,6 +78,7 @@ def test_in_two_stretches_or_event_by_event_a_journal_comes_to_the_same_curves(
     for name, series in one_by_one.series.items():
         assert np.array_equal(at_once.series[name].steps, series.steps), name
         assert np.array_equal(at_once.series[name].elapsed, series.elapsed), name
-        assert np.array_equal(at_once.series[name].values, series.values, equal_nan=True), name
+        if name != "clipped_share" or not lost:  # a clipped step whose line is lost may be told again after a resume
+            assert np.array_equal(at_once.series[name].values, series.values, equal_nan=True), name
     for name in ("step", "elapsed", "clipped", "best", "repeats", "began", "plan", "ended", "clocks", "phase"):
         assert getattr(at_once, name) == getattr(one_by_one, name), name

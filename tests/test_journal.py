@@ -1,10 +1,14 @@
 """The journal on disk: what is read back is what was written, whatever happens to the file."""
 
+import errno
 import json
 import math
+import os
+import random
 import resource
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 from typing import get_args
@@ -37,6 +41,7 @@ from fbmon.events import (
     Validated,
 )
 from fbmon.journal import Journal, Tail, last_event, seal, unseal
+from fbmon.store import Store
 
 EVENTS: list[Event] = [
     RunStarted(run="small-1", recipe="small", steps=2, version="1", pid=7),
@@ -287,6 +292,72 @@ def test_a_full_disk_costs_lines_that_are_counted_and_nothing_else(path: Path) -
     )
     assert said.stderr == ""
     assert said.stdout == "3\n3\n[(1, 1), (2, 2), (6, 6)] 1\n"
+
+
+@pytest.mark.slow
+def test_none_of_ten_thousand_flipped_bits_makes_a_wrong_event_and_all_others_are_read(path: Path) -> None:
+    written = write(path, *EVENTS)
+    whole, draw = path.read_bytes(), random.Random(0)
+    for _ in range(10_000):
+        damaged = bytearray(whole)
+        damaged[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+        path.write_bytes(damaged)
+        found = Tail(path).read()
+        assert is_subsequence(found, written)
+        assert len(found) >= len(written) - 2
+
+
+def test_a_hole_of_zeros_costs_the_lines_that_it_covers(path: Path) -> None:
+    """As a power cut leaves it where a file had grown and its blocks were not yet written."""
+    written = write(path, *EVENTS, *EVENTS)
+    whole = path.read_bytes()
+    begin, end = len(whole) // 3, len(whole) // 2
+    path.write_bytes(whole[:begin] + bytes(end - begin) + whole[end:])
+    found, lost = Tail(path).read(), whole[begin:end].count(b"\n") + 1
+    assert is_subsequence(found, written)
+    assert len(found) == len(written) - lost
+
+
+@pytest.mark.parametrize("fault", [OSError(errno.EIO, "Input/output error"), OSError(errno.EDQUOT, "Quota"), 7])
+def test_a_failing_or_half_done_write_costs_its_own_line(
+    path: Path, monkeypatch: pytest.MonkeyPatch, fault: OSError | int
+) -> None:
+    """7: so many bytes are written of the line, and no more."""
+    journal, write_really, calls = Journal(path), os.write, iter(range(10))
+
+    def write_badly(file: int, text: bytes) -> int:
+        if next(calls) != 1:
+            return write_really(file, text)
+        if isinstance(fault, int):
+            return write_really(file, text[:fault])
+        raise fault
+
+    monkeypatch.setattr(os, "write", write_badly)
+    for step in (1, 2, 3):
+        journal.append(StepTaken(step=step, values={}))
+    assert journal.lost == 1
+    assert [getattr(event, "step", 0) for event in Tail(path).read()] == [1, 3]
+
+
+def test_a_clock_that_jumps_moves_the_date_of_an_event_and_neither_its_order_nor_its_time_since_the_start(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day, now = 86_400.0, time.time()
+    clock = iter([now, now + day, now - day, now])
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    told = write(path, *(StepTaken(step=step, values={}) for step in (1, 2, 3)))
+    told += write(path, StepTaken(step=4, values={}))  # a second start
+    assert [round((event.time - now) / day) for event in told] == [0, 1, -1, 0]
+    assert [event.seq for event in told] == [1, 2, 3, 4]
+    elapsed = [event.elapsed for event in told]
+    assert elapsed == sorted(elapsed)
+    assert 0 <= elapsed[0] <= elapsed[-1] < 10
+    store = Store()
+    for event in told:
+        store.apply(event)
+    left = store.seconds_left_deviation()
+    assert left is not None
+    assert left >= 0
 
 
 def test_a_journal_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ import pytest
 
 from fbmon import recipe as recipes
 from fbmon import reproduce
+from fbmon.crew.devices import deal
 from fbmon.errors import UsageError
+from fbmon.folder import RunFolder
 from tests.runs import story, write_run
-from tests.shell import Fbmon, until
+from tests.shell import Fbmon, last_word, until, wait_for_steps
 
 # The two rows of the table `lr`, as small as they can be.
 SMALL = [
@@ -25,7 +27,7 @@ def test_every_shipped_recipe_but_the_quickstart_is_a_row_of_one_table_in_the_or
     tables = reproduce.tables()
 
     assert sorted(name for names in tables.values() for name in names) == sorted(
-        recipes.shipped().keys() - {"quickstart"}
+        recipes.shipped().keys() - {"quickstart", "digits/edge"}
     )
     assert tables["main"] == [
         "sgd", "fb_baseline", "fb_longer", "fb_clipped", "fb_regularized", "fb_strong_reg", "fb_practice",
@@ -102,3 +104,48 @@ def test_stopped_in_the_middle_it_goes_on_with_the_runs_that_are_missing(fbmon: 
     assert screen.returncode == 130
     assert stdout.splitlines()[-1] == "the same command goes on from here"
     assert len(list(runs_dir.iterdir())) == 1
+
+
+def test_devices_are_dealt_out_in_equal_shares() -> None:
+    gpus = ["cuda:0", "cuda:1", "cuda:2", "cuda:3"]
+    assert deal(gpus, 4) == gpus
+    assert deal(gpus, 2) == ["cuda:0,cuda:1", "cuda:2,cuda:3"]
+    assert deal(["cpu"] * 4, 2) == ["cpu:2", "cpu:2"]
+    assert deal(["auto"], 1) == ["auto"]
+    with pytest.raises(UsageError, match="--jobs 3: 4 devices cannot be shared out evenly among so many"):
+        deal(gpus, 3)
+
+
+def test_each_device_has_a_run_at_a_time_and_a_stop_stops_all_and_the_same_command_goes_on(
+    fbmon: Fbmon, runs_dir: Path
+) -> None:
+    command = ["reproduce", "lr", *SMALL, "--no-ui", "--devices", "cpu:2"]
+    long = fbmon.start(*command, "--set=steps=4000", "--set=checkpoint.every=1")
+    folders = until(lambda: found if len(found := sorted(runs_dir.glob("lr-*"))) == 2 else None)
+    for folder in folders:
+        wait_for_steps(RunFolder(folder))
+    assert all(RunFolder(folder).is_alive() for folder in folders)
+
+    long.send_signal(2)
+    stdout, stderr = long.communicate(timeout=60)
+
+    assert long.returncode == 130
+    assert stderr == "stopping all runs at their next block, then saving; once more stops at once, unsaved\n"
+    assert [line.partition(": ")[2] for line in stdout.splitlines()[:2]] == ["started on cpu", "started on cpu"]
+    assert stdout.splitlines()[-1] == "the same command goes on from here"
+    ended = [last_word(RunFolder(folder)) for folder in folders]
+    assert [word.state for word in ended if word] == ["stopped", "stopped"]
+
+    again = fbmon.start(*command, "--set=steps=4000", "--set=checkpoint.every=1")
+    until(lambda: all(RunFolder(folder).is_alive() for folder in folders))
+    again.send_signal(2)
+    stdout, _ = again.communicate(timeout=60)
+    assert [line.partition(": ")[2] for line in stdout.splitlines()[:2]] == ["resumed on cpu", "resumed on cpu"]
+    assert sorted(runs_dir.glob("lr-*")) == folders
+
+    done = fbmon(*command, "--seeds", "0-1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [row.split()[:2] for row in done.stdout.splitlines()[-2:]] == [
+        ["lr-fb_regularized_lr0.4", "2"],
+        ["lr-fb_regularized_lr1.6", "2"],
+    ]

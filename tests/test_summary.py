@@ -177,3 +177,12 @@ def test_many_long_journals_are_read_by_several_processes_and_the_runs_stay_in_o
     assert [run.summary.step for run in runs] == [2, 3, 4, 5, 6, 0]
     assert [run.name for run in runs[:5]] == [folder.name for folder in folders]
     assert told == [5]
+
+
+def test_a_step_that_is_clipped_again_after_a_resume_or_in_a_second_update_counts_once(tmp_path: Path) -> None:
+    events = story(accuracies=(0.5, 0.75, 0.75), clipped=(2, 3), state=None)
+    again = [event for event in events if getattr(event, "step", 0) >= 2]
+
+    told = summary.read(write_run(tmp_path, "run", [*events, *again, *again]))
+
+    assert (told.step, told.clipped) == (3, 2)

@@ -1,5 +1,6 @@
 """Answers probes: moves a trained network's weights and looks at its loss there; they are put back afterwards."""
 
+import math
 from dataclasses import replace
 from functools import cache
 from typing import assert_never
@@ -50,14 +51,15 @@ class Look:
         finally:
             self._move([], ())
 
-    def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float]:
-        """Mean cross-entropy and accuracy."""
+    def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float | None]:
+        """Mean cross-entropy, None if it is not finite, and accuracy."""
         self._move(directions, at)
         with autocast(self._trained.recipe.precision, self._trained.device):
             if self._statistics:
                 self._renew(self._statistics)
             found = evaluate(self._model, self._data, lambda _done, _total: None)
-        return {"loss": found["val_loss"] or 0.0, "accuracy": found["val_accuracy"] or 0.0}
+        loss = found["val_loss"]
+        return {"loss": loss if loss is not None and math.isfinite(loss) else None, "accuracy": found["val_accuracy"]}
 
     def _radius(self, direction: Tensors, threshold: float) -> float:
         """The loss is below up to here, as far as steps of the stride can tell, and above right behind."""
@@ -73,7 +75,8 @@ class Look:
         return near
 
     def _is_low(self, direction: Tensors, reach: float, threshold: float) -> bool:
-        return self._at([direction], (reach,))["loss"] <= threshold  # not if it is not a number
+        loss = self._at([direction], (reach,))["loss"]
+        return loss is not None and loss <= threshold
 
     def _uphill(self) -> Tensors:
         """The gradient over all images in evaluation mode, scaled to length 1: the steepest way up."""

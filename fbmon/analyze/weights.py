@@ -57,11 +57,15 @@ def bare(folder: RunFolder, recipe: Recipe, device: str) -> tuple[nn.Module, Dat
     return model, data
 
 
-def read_weights(path: Path, model: nn.Module) -> Tensors:
-    """The tensors of a checkpoint's folder that belong into the network. Raises DataError if they do not fit it."""
+def read_weights(path: Path, model: nn.Module, *, averaged: bool = True) -> Tensors:
+    """The tensors of a checkpoint's folder that belong into the network, averaged if they were and that is wanted.
+
+    Raises DataError if they do not fit it.
+    """
     _, content = checkpoint.read(path)
     tensors = safetensors.torch.load(content)
-    prefix = "average." if any(name.startswith("average.") for name in tensors) else "model."
+    has_average = any(name.startswith("average.") for name in tensors)
+    prefix = "average." if averaged and has_average else "model."
     weights = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     own = {name: value.shape for name, value in model.state_dict().items()}
     if own != {name: value.shape for name, value in weights.items()}:

@@ -80,9 +80,13 @@ def _print(found: "list[tuple[Record, Flatness]]", measure: "Measure") -> None:
 
 def _cells(found: "Flatness") -> list[str]:
     return [
-        f"{found.loss:.4g}",
-        f"{found.accuracy:.4f}",
+        _show(found.loss, ".4g"),
+        _show(found.accuracy, ".4f"),
         f"{found.radius:.3f} ± {found.radius_deviation:.3f}",
-        f"{found.sam:.4g}",
+        _show(found.sam, ".4g"),
         f"{found.perturbed_accuracy:.4f} ± {found.perturbed_deviation:.4f}",
     ]
+
+
+def _show(value: float | None, specification: str) -> str:
+    return "–" if value is None else format(value, specification)

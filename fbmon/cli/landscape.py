@@ -15,7 +15,7 @@ from fbmon.errors import UsageError
 if TYPE_CHECKING:
     from fbmon.export.landscape import Seen
     from fbmon.metrics import Scale
-    from fbmon.minimum import Point, Record
+    from fbmon.minimum import Point
 
 
 class On(StrEnum):
@@ -70,9 +70,10 @@ def landscape(
       fbmon landscape quickstart --steps 100,-1
       fbmon landscape sgd --to fb_clipped
     """
-    from fbmon.export.landscape import Seen, csv_text, lines_svg, plane_svg
+    from fbmon.export.landscape import Seen, csv_text, lines_svg, plane_svg, save
     from fbmon.minimum import Record, Setting
     from fbmon.minimum.landscape import along, between, over
+    from fbmon.minimum.names import labels, stem
 
     if plane and to is not None:
         raise UsageError("--2d and --to: choose one of them")
@@ -88,14 +89,18 @@ def landscape(
     if plane and len(asked) > 1:
         raise UsageError(f"--2d: shows one minimum, not {len(asked)}")
     answer(asked, devices, "points")
-    seen = [Seen(_label(record, asked), record.setting.step, record.read(), asked_points) for record, _ in asked]
+    names = labels([record for record, _ in asked])
+    seen = [
+        Seen(name, record.setting.step, record.read(), asked_points)
+        for name, (record, _) in zip(names, asked, strict=True)
+    ]
     scale: Scale = "linear" if linear else "log"
     title = f"{data.value} loss"
     if plane:
         picture = plane_svg(seen[0], f"{title}: {seen[0].label}")
     else:
         picture = lines_svg(seen, {"loss": title, "accuracy": f"{data.value} accuracy"}, scale)
-    written = _write(out or asked[0][0].path.with_name(_stem(asked, plane)), picture, csv_text(seen))
+    written = save(out or asked[0][0].path.with_name(stem(asked, plane=plane)), picture, csv_text(seen))
     if json:
         print_json({"files": written, "points": [_data(one) for one in seen]})
         return
@@ -113,39 +118,6 @@ def _towards(runs_dir: Path, to: str) -> str:
     if not step.lstrip("-").isdecimal():
         raise UsageError("--to: must read RUN or RUN@STEP")
     return written(path_of(folder, checkpoint(folder, int(step))).resolve())
-
-
-def _label(record: "Record", asked: "list[tuple[Record, list[Point]]]") -> str:
-    """The run's name without its date where that is enough, and the step where several are shown."""
-    import re
-
-    names = {one.folder.name for one, _ in asked}
-    short = {re.sub(r"-\d{8}-\d{6}.*$", "", name) for name in names}
-    name = re.sub(r"-\d{8}-\d{6}.*$", "", record.folder.name) if len(short) == len(names) else record.folder.name
-    return f"{name} @{record.setting.step}" if len(asked) > len(names) else name
-
-
-def _stem(asked: "list[tuple[Record, list[Point]]]", plane: bool) -> str:
-    """The same for the same question, so that a picture made again replaces itself and nothing else."""
-    import zlib
-
-    import msgspec
-
-    what = msgspec.json.encode([[record.folder.name, record.setting, points] for record, points in asked])
-    return f"landscape-{'2d-' * plane}{zlib.crc32(what):08x}"
-
-
-def _write(stem: Path, picture: str, table: str) -> list[str]:
-    from fbmon.errors import FbmonError
-    from fbmon.text import clean
-
-    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "csv")]
-    try:
-        for path, content in zip(paths, (picture, table), strict=True):
-            path.write_text(content, newline="")
-    except OSError as error:
-        raise FbmonError(f"{clean(str(stem))}: cannot be written: {error.strerror}") from None
-    return [clean(str(path), 4096) for path in paths]
 
 
 def _data(one: "Seen") -> dict[str, object]:

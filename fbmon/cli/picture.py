@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 from fbmon.cli.output import make_console
@@ -50,12 +51,14 @@ def _print(drawing: "Drawing") -> None:
 
     console = make_console()
     is_ascii = bool(os.environ.get("FBMON_ASCII")) or not console.encoding.lower().startswith("utf")
-    for row in drawing.rows:
-        line = Text(end="")
-        for run in row:
-            line.append(ascii_only(run.text) if is_ascii else run.text, _style(run))
-        line.rstrip()
-        console.print(line)
+    with console.capture() as captured:
+        for row in drawing.rows:
+            line = Text(end="")
+            for run in row:
+                line.append(ascii_only(run.text) if is_ascii else run.text, _style(run))
+            line.rstrip()
+            console.print(line)
+    sys.stdout.write(captured.get())
 
 
 def _style(run: "Run") -> str:

@@ -1,5 +1,6 @@
 """`fbmon reproduce`: the runs of one of the paper's tables, one after the other, and the table that they give."""
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from fbmon.cli.complete import table_names
 from fbmon.cli.costs import print_costs
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Form, NoUi, RunsDir, Ui, UiOption, choose_ui, unfolded
 from fbmon.cli.output import print_json
-from fbmon.cli.run import DataDir, Devices, Overrides, Steps, asked_settings, data_folder
+from fbmon.cli.run import DataDir, Overrides, Steps, asked_settings, data_folder
 from fbmon.cli.tables import print_groups_json, print_table
 from fbmon.errors import Exit
 from fbmon.text import clean
@@ -42,7 +43,13 @@ def reproduce(
     ] = False,
     steps: Steps = None,
     overrides: Overrides = None,
-    devices: Devices = "auto",
+    devices: Annotated[
+        str, typer.Option(help="auto (every GPU), cpu, cpu:N, or GPUs as 0,1,2: one run on each at a time.")
+    ] = "auto",
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs at a time, each on an equal share of the devices; default: as many as devices."),
+    ] = None,
     ui: UiOption = Ui.AUTO,
     no_ui: NoUi = False,
     *,
@@ -50,16 +57,18 @@ def reproduce(
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     data_dir: DataDir = None,
 ) -> None:
-    """Run the recipes of one of the paper's tables one after the other, and end with the table: ours beside theirs.
+    """Run the recipes of one of the paper's tables, and end with the table: ours beside theirs.
 
-    Runs of the same settings that are finished already are not run again, and one that is still running is watched to
-    its end: stop or lose it at any point, and the same command goes on.
+    One run after the other, or one on each of several devices at a time. Runs of the same settings that are finished
+    are not run again, one that was stopped or killed goes on from its newest checkpoint, and one that is still running
+    is watched to its end: stop or lose it at any point, and the same command goes on.
 
     \b
     Examples:
       fbmon reproduce
       fbmon reproduce digits --seeds 0-2
       fbmon reproduce main --dry-run
+      fbmon reproduce main --seeds 0-4 --devices 0,1,2,3
       fbmon reproduce fixed --ui none --markdown
     """
     from fbmon import reproduce as tables
@@ -68,7 +77,7 @@ def reproduce(
         _list_tables(form.json)
         return
     wanted = form.chosen()
-    from fbmon.crew.devices import parse
+    from fbmon.crew.devices import deal, expand, parse
 
     asked = asked_settings(overrides, steps, None)
     tasks = tables.tasks(table, tables.parse_seeds(seeds), asked)
@@ -78,7 +87,13 @@ def reproduce(
         return
     quiet = wanted != "text"
     shown = Ui.NONE if quiet and ui is Ui.AUTO and not no_ui else choose_ui(ui, no_ui)
-    codes = [_carry_out(task, runs_dir, device, data_folder(data_dir), shown) for task in tasks]
+    shares = deal(expand(device, os.environ), jobs) if jobs else expand(device, os.environ)
+    if len(shares) > 1:
+        from fbmon.cli.spread import Spread
+
+        codes = Spread(shares, runs_dir, data_folder(data_dir), lambda line: _say(line, shown)).carry_out(tasks)
+    else:
+        codes = [_carry_out(task, runs_dir, shares[0], data_folder(data_dir), shown) for task in tasks]
     runs = [run for task in tasks if (run := tables.done(task, runs_dir))]
     _print(runs, wanted)
     if any(codes):
@@ -112,7 +127,9 @@ def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: U
     if there:
         handle = launch.attach(RunFolder(there.path))
     else:
-        handle = launch.start(tables.start_folder(task, runs_dir, devices, data_dir), queue=ui is not Ui.NONE)
+        interrupted = tables.to_resume(task, runs_dir)
+        folder = interrupted or tables.start_folder(task, runs_dir, devices, data_dir)
+        handle = launch.start(folder, queue=ui is not Ui.NONE, devices=devices if interrupted else None)
     with _own_signals():
         code = show(handle, ui, started_here=True)
     if handle.alive:  # the screen was left

@@ -46,5 +46,5 @@ def runs(
 def _data(run: "Run") -> dict[str, Any]:
     from fbmon.compare.fields import find
 
-    names = ("run", "path", "recipe", "state", "step", "steps", "val_accuracy", "damaged")
+    names = ("run", "path", "recipe", "state", "step", "steps", "val_accuracy", "flop", "damaged")
     return {name: find(name).value(run) for name in names} | {"last_sign": run.last_sign}

@@ -11,9 +11,9 @@ from fbmon.compare.settings import differing
 DEFAULT_COLUMNS = (
     "run", "state", "progress", "final.val_accuracy", "best.val_accuracy", "best_step.val_accuracy",
     "last.val_accuracy", "reported", "difference", "final.loss", "final.val_loss", "clipped", "flat_radius",
-    "sam", "perturbed_accuracy", "time",
+    "sam", "perturbed_accuracy", "time", "device_hours", "flop",
 )  # fmt: skip
-LIST_COLUMNS = ("run", "state", "progress", "final.val_accuracy", "seen")
+LIST_COLUMNS = ("run", "state", "progress", "final.val_accuracy", "flop", "seen")
 _ALWAYS = ("run", "state", "progress", "final.val_accuracy", "seen")
 
 
@@ -38,6 +38,8 @@ def only_changed(columns: Sequence[Field], runs: Sequence[Run]) -> list[Field]:
 
 
 def _is_known(name: str, runs: Sequence[Run]) -> bool:
+    if name == "device_hours":  # of one device each it says what the time says
+        return any(run.summary.plan is not None and run.summary.plan.ranks > 1 for run in runs)
     value = fields.find(name, runs).value
     return any(value(run) is not None for run in runs)
 

@@ -31,6 +31,7 @@ def run_data(run: Run) -> dict[str, Any]:
     data |= {
         "seconds": run.summary.elapsed,
         "device_hours": find("device_hours").value(run),
+        "flop": find("flop").value(run),
         "last_sign": run.last_sign,
     }
     data["metrics"] = {

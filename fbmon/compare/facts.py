@@ -64,6 +64,11 @@ def _clipped(run: Run) -> Value:
     return run.summary.clipped / run.summary.step if run.summary.step else None
 
 
+def _flop(run: Run) -> Value:
+    plan = run.summary.plan
+    return plan.flop_per_step * run.summary.step if plan and plan.flop_per_step is not None else None
+
+
 def _reported(run: Run) -> Value:
     reported = run.settings.get("target.val_accuracy")
     return reported if isinstance(reported, float) else None
@@ -119,10 +124,11 @@ _FACTS = (
     Field(
         "device_hours",
         "device-hours",
-        lambda run: run.summary.elapsed / 3600,
+        lambda run: run.summary.elapsed / 3600 * (run.summary.plan.ranks if run.summary.plan else 1),
         _number(".3g"),
         about="that times its devices, in hours",
     ),
+    Field("flop", "FLOP", _flop, _number(".3g"), about="multiplications and additions of its steps, penalty included"),
     Field("reported", "reported", _reported, _number(".4f"), "descending", about="the recipe's target.val_accuracy"),
     Field(
         "difference",

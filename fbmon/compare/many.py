@@ -1,6 +1,7 @@
 """Many runs at once: those whose summary is kept in a moment, the others on all cores."""
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 
 from fbmon import summary
@@ -27,7 +28,7 @@ def _fold_all(folders: Sequence[RunFolder], notice: Notice) -> list[Summary]:
     if sum(map(_size, folders)) < _LONG_BYTES:
         return [summary.read(folder) for folder in folders]
     notice(len(folders))
-    if workers < 2:
+    if workers < 2 or threading.active_count() > 1:  # on a screen: to fork beside threads may hang
         return [summary.read(folder) for folder in folders]
     import multiprocessing
 

@@ -39,6 +39,16 @@ def expand(devices: str, environment: Mapping[str, str]) -> list[str]:
     return devices.split(",")
 
 
+def deal(devices: list[str], jobs: int) -> list[str]:
+    """The devices in as many equal shares as runs are to be trained at a time. Raises UsageError where it cannot be."""
+    if jobs > len(devices) or len(devices) % jobs:
+        plural = "s"[: len(devices) > 1]
+        raise UsageError(f"--jobs {jobs}: {len(devices)} device{plural} cannot be shared out evenly among so many")
+    each = len(devices) // jobs
+    shares = [devices[first : first + each] for first in range(0, len(devices), each)]
+    return [f"cpu:{each}" if each > 1 and share[0] == "cpu" else ",".join(share) for share in shares]
+
+
 def prepare(environment: Mapping[str, str], devices: list[str]) -> dict[str, str]:
     """The environment of the ranks: they speak over the loopback only, and share the cores of the machine."""
     prepared = dict(environment)
@@ -47,7 +57,7 @@ def prepare(environment: Mapping[str, str], devices: list[str]) -> dict[str, str
     loopback = "lo0" if os.uname().sysname == "Darwin" else "lo"
     prepared |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
     if devices[0] == "cpu":
-        prepared.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // len(devices))))
+        prepared.setdefault("OMP_NUM_THREADS", str(max(1, cores() // len(devices))))
     return prepared
 
 
@@ -64,5 +74,6 @@ def _count_gpus(environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _cores() -> int:
+def cores() -> int:
+    """That this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from fbmon.doctor.finding import Finding
+from fbmon.text import clean
 
 _ADVICE = "once `loginctl enable-linger`, then start with `systemd-run --user --scope fbmon run ...`"
 _ASK_SECONDS = 2.0
@@ -51,7 +52,7 @@ def _unit(root: Path) -> str:
     """The unit of this process that may end with the session: session-3.scope, user@1000.service, or none."""
     with suppress(OSError):
         found = re.search(r"/(session-[^/\n]+\.scope|user@\d+\.service)", (root / "proc/self/cgroup").read_text())
-        return found[1] if found else ""
+        return clean(found[1]) if found else ""
     return ""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from fbmon.doctor.finding import Finding
+from fbmon.text import clean
 
 _LEAST_COLUMNS, _LEAST_LINES = 80, 24
 
@@ -25,7 +26,7 @@ def examine_terminal(environment: Mapping[str, str]) -> Finding:
     if draws_ascii(environment):
         faults.append("for finer curves use a terminal with braille and a UTF-8 locale: `export LANG=C.UTF-8`")
     characters = "ASCII" if draws_ascii(environment) else "Unicode"
-    found = f"{columns}x{lines}, {_colours(environment, term)}, {characters} ({term})"
+    found = f"{columns}x{lines}, {_colours(environment, term)}, {characters} ({clean(term)})"
     return Finding("terminal", "warning" if faults else "ok", found, "; ".join(faults))
 
 

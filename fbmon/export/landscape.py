@@ -4,7 +4,11 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+
+from fbmon.errors import FbmonError
 from fbmon.export import picture
 from fbmon.export.heat import heat
 from fbmon.export.panels import Line, Panel
@@ -50,10 +54,22 @@ def csv_text(seen: Sequence[Seen]) -> str:
     return out.getvalue()
 
 
+def save(stem: Path, picture: str, table: str) -> list[str]:
+    """Write STEM.svg and STEM.csv over earlier ones, and say where. Raises FbmonError where nothing can be written."""
+    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "csv")]
+    try:
+        for path, content in zip(paths, (picture, table), strict=True):
+            path.write_text(content, newline="")
+    except OSError as error:
+        raise FbmonError(f"{clean(str(stem))}: cannot be written: {error.strerror}") from None
+    return [clean(str(path), 4096) for path in paths]
+
+
 def _panel(seen: Sequence[Seen], value: Value, title: str) -> Panel:
     lines, ends = [], [0.0]
     for one in seen:
         found = profile(one.known, one.points, value)
-        lines.append(Line(one.label, found.at, found.mean, (found.low, found.high)))
+        here = float(found.mean[np.argmin(np.abs(found.at))])
+        lines.append(Line(one.label, found.at, found.mean, (found.low, found.high), here))
         ends += [float(found.at[0]), float(found.at[-1])]
     return Panel(title, tuple(lines), x_range=(min(ends), max(ends)))

@@ -23,6 +23,7 @@ class Line:
     steps: Floats
     values: Floats
     band: tuple[Floats, Floats] | None = None  # the least and the greatest, where the values are a mean
+    told: float | None = None  # in the legend; None: the last value
 
 
 @dataclass(frozen=True, eq=False)

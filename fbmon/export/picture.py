@@ -165,8 +165,8 @@ def _legend(panel: Panel, clipped: int) -> Iterator[str]:
         colour, dash = style(number)
         at = y + number * _LEGEND_LINE
         yield f'<path d="M{LEFT} {at - 4}h26" stroke="{colour}" stroke-width="1.8" stroke-dasharray="{dash}"/>'
-        known = line.values[~np.isnan(line.values)]
-        yield f'<text x="{LEFT + 32}" y="{at}" fill="#222">{words(line.label)}  {known[-1]:.4g}</text>'
+        told = line.values[~np.isnan(line.values)][-1] if line.told is None else line.told
+        yield f'<text x="{LEFT + 32}" y="{at}" fill="#222">{words(line.label)}  {told:.4g}</text>'
 
 
 def _x(horizontal: Axis, steps: Floats) -> Floats:

@@ -41,14 +41,14 @@ class Ascent(msgspec.Struct, frozen=True, tag="ascent"):
 
 
 Probe = Point | Radius | Ascent
-Known = Mapping[Probe, Mapping[str, float]]  # the answers so far
+Known = Mapping[Probe, Mapping[str, float | None]]  # the answers so far
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What was found; `values` has loss and accuracy, or radius."""
+    """What was found; `values` has loss and accuracy, or radius. A loss that is not finite is None."""
 
     probe: Probe
-    values: dict[str, float]
+    values: dict[str, float | None]
 
 
 class Task(msgspec.Struct, frozen=True):

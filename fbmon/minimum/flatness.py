@@ -38,11 +38,11 @@ class Measure:
 class Flatness:
     """Of a minimum: the numbers of several directions as their mean and standard deviation."""
 
-    loss: float
-    accuracy: float
+    loss: float | None
+    accuracy: float | None
     radius: float  # the largest perturbation that keeps the loss low
     radius_deviation: float
-    sam: float  # how much higher the loss is rho uphill
+    sam: float | None  # how much higher the loss is rho uphill
     perturbed_accuracy: float
     perturbed_deviation: float
 
@@ -53,12 +53,11 @@ def flatness(known: Known, measure: Measure) -> Flatness | None:
         return None
     here = known[Point((0,), (0.0,))]
     numbers = range(measure.directions)
-    radii = [known[Radius(number, measure.threshold)]["radius"] for number in numbers]
-    perturbed = [known[Point((number,), (measure.reach,))]["accuracy"] for number in numbers]
-    uphill = known[Ascent(measure.rho)]["loss"]
-    return Flatness(
-        here["loss"], here["accuracy"], *_spread(radii), uphill - here["loss"], *_spread(perturbed)
-    )  # fmt: skip
+    radii = [known[Radius(number, measure.threshold)]["radius"] or 0.0 for number in numbers]
+    perturbed = [known[Point((number,), (measure.reach,))]["accuracy"] or 0.0 for number in numbers]
+    loss, uphill = here["loss"], known[Ascent(measure.rho)]["loss"]
+    sam = None if loss is None or uphill is None else uphill - loss
+    return Flatness(loss, here["accuracy"], *_spread(radii), sam, *_spread(perturbed))
 
 
 def of_run(folder: RunFolder) -> Flatness | None:

@@ -59,4 +59,5 @@ def _spread(points: int, radius: float) -> list[float]:
 
 
 def _value(known: Known, point: Point, value: Value) -> float:
-    return known.get(point, {}).get(value, np.nan)
+    found = known.get(point, {}).get(value)
+    return np.nan if found is None else found

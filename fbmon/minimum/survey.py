@@ -75,18 +75,17 @@ def _processes(work: Sequence[tuple[str, list[Task]]], devices: list[str]) -> It
 
 
 def _start(device: str, tasks: list[Task], environment: dict[str, str], log: int) -> "subprocess.Popen[bytes]":
-    process = subprocess.Popen(
-        [sys.executable, "-m", _MODULE, device],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        env=environment,
-        start_new_session=True,  # a Ctrl-C is for the one that waits for it
-    )
-    assert process.stdin is not None
-    process.stdin.write(msgspec.json.encode(tasks))
-    process.stdin.close()
-    return process
+    with tempfile.TemporaryFile() as asked:  # a pipe would hold this one up until torch is loaded there
+        asked.write(msgspec.json.encode(tasks))
+        asked.seek(0)
+        return subprocess.Popen(
+            [sys.executable, "-m", _MODULE, device],
+            stdin=asked,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment,
+            start_new_session=True,  # a Ctrl-C is for the one that waits for it
+        )
 
 
 def _listen(running: Sequence["subprocess.Popen[bytes]"], log: int) -> Iterator[Said]:

@@ -226,7 +226,7 @@ class Divergence(Section):
 class Restart(Section):
     """How many times all processes are started once more, from the newest checkpoint, after one has died or is stuck.
 
-    A run that is not finite or diverges, and a disk that is full, are no such accidents.
+    Counted anew by `fbmon resume`. A run that is not finite or diverges is no such accident, nor is a full disk.
     """
 
     at_most: NonNegativeInt = 0

@@ -58,9 +58,9 @@ class Analyst:
             self._distance = norm_of(moved)
         if self._is_due(step):
             found = self.spectrum(step)
-            values: dict[str, float | None] = {"sharpness": found.values[0]}
+            values: dict[str, float | None] = {"sharpness": found.values[0] if found.values else None}
             values |= {f"eigenvalue_{place}": value for place, value in enumerate(found.values[1:], 2)}
-            self._emit(Analysed(step, values, found.residuals[0]))
+            self._emit(Analysed(step, values, found.residuals[0] if found.values else None))
 
     def after(self, step: int, measures: Measures, is_full: bool) -> None:
         """Tell of the step that was taken; `is_full`: in one update by all its blocks."""

@@ -1,5 +1,6 @@
 """The largest eigenvalues of a symmetric operator by the Lanczos method, every vector kept orthogonal to all others."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,8 @@ def largest(product: Product, start: Tensor, wanted: int, most: int, tolerance: 
 
     `start` (n,) is any vector with a share of the eigenvectors looked for; the vectors are kept in its dtype, n numbers
     for each product, and added up in float64. After `most` products the values are what they are: never above the
-    exact ones, but for rounding. An operator of rank below `wanted` has fewer.
+    exact ones, but for rounding. An operator of rank below `wanted` has fewer, and one
+    that is not finite none.
     """
     basis: list[Tensor] = []
     diagonal: list[float] = []
@@ -42,6 +44,8 @@ def largest(product: Product, start: Tensor, wanted: int, most: int, tolerance: 
             for known in basis:
                 direction -= (direction @ known.double()) * known.double()
         length = float(direction.norm())
+        if not math.isfinite(diagonal[-1] + length):
+            return Spectrum((), (), len(basis))
         values, residuals = _ritz(diagonal, beside, length)
         size = float(np.abs(values).max())
         if len(basis) >= most or length <= _EXHAUSTED * size or (

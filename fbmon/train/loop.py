@@ -22,6 +22,7 @@ from fbmon.train.data import load_in_turn
 from fbmon.train.device import choose_device
 from fbmon.train.distribute import ALONE, Ranks
 from fbmon.train.divergence import DivergenceWatch
+from fbmon.train.memory import naming_the_block
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
 from fbmon.train.saving import Saving
@@ -44,8 +45,8 @@ def train(
     """Train as the recipe says and tell everything to `emit`; return how it ended.
 
     With `resume`, go on from the newest checkpoint that is whole, or from the beginning if there is none.
-    Raises DataError, FbmonError (no such device), StorageError, RankLostError, ReplicaError; and NonFiniteError and
-    DivergenceError after the weights of the last good step have been saved.
+    Raises DataError, FbmonError (no such device, out of memory), StorageError, RankLostError, ReplicaError; and
+    NonFiniteError and DivergenceError after the weights of the last good step have been saved.
     """
     device = choose_device(device_name)
     torch.use_deterministic_algorithms(True)
@@ -70,7 +71,8 @@ def train(
     emit(stepper.plan())
     emit(PhaseEntered("training"))
     try:
-        _take_steps(recipe, stepper, watch, saving, analyst, ranks)
+        with naming_the_block(recipe.gradient.block):
+            _take_steps(recipe, stepper, watch, saving, analyst, ranks)
     except Interrupted as interrupted:
         saving.finish(stepper.step)
         return interrupted.state

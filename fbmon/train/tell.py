@@ -40,6 +40,7 @@ def plan(
         flop_per_step=count(model, shape, recipe.penalty) * images,
         # Only the first tells it; the others wait for it with their next exchange.
         attainable_flops=attainable_flops(device, recipe.precision) * ranks.size if ranks.is_first else None,
+        ranks=ranks.size,
     )
 
 

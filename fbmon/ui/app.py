@@ -23,7 +23,7 @@ from fbmon.ui import ascii as in_ascii
 from fbmon.ui import settings
 from fbmon.ui.board import Board
 from fbmon.ui.devices import DevicesPanel, devices
-from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed
+from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed, SourceFailed
 from fbmon.ui.footer import KeysFooter
 from fbmon.ui.keys import APP, GROUPS, bindings
 from fbmon.ui.leave import Answer, LeaveScreen
@@ -113,6 +113,9 @@ class MonitorApp(App[int]):
         elif isinstance(self.screen, LeaveScreen):  # there is nothing left to ask
             self.pop_screen()
 
+    def on_source_failed(self, message: SourceFailed) -> None:
+        raise message.error
+
     def on_resize(self) -> None:
         self._draw_soon()
 
@@ -130,7 +133,9 @@ class MonitorApp(App[int]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: what Textual offers, and what the keys do."""
-        yield from super().get_system_commands(screen)
+        for command in super().get_system_commands(screen):
+            if command.title != "Screenshot":  # it needs a folder for downloads; `W` saves where `w` does
+                yield command
         for key in (key for group in GROUPS.values() for key in group):
             if key.shown and key.action != "app.command_palette":
                 words = f"{key.help[0].upper()}{key.help[1:]}"

@@ -158,8 +158,9 @@ class Board(Container):
         self._change(views.next_events(self.view))
 
     def action_group(self) -> None:
-        if not any(other.is_seed for other in self.runs.others):
+        if not self.view.grouped and not any(other.is_seed for other in self.runs.others):
             self.notify("No other seed of this recipe is shown; `o` lays other runs over this one.", markup=False)
+            return
         self._change(replace(self.view, grouped=not self.view.grouped))
 
     def action_cursor(self) -> None:
@@ -184,11 +185,20 @@ class Board(Container):
         chart = self.charts.focused
         self._save(plot(self.runs, chart, replace(self.view, cursor=None), alone=True), chart)
 
+    def action_write_screen(self) -> None:
+        from fbmon.ui.save import without_downloads, write_new
+
+        picture = without_downloads(self.app.export_screenshot(title=f"fbmon {clean(self._run)}"))
+        self._tell_saved(lambda: write_new({"svg": picture}, f"{self._run}-screen", Path.cwd()))
+
     def _save(self, drawn: Plot, chart: Chart) -> None:
         from fbmon.ui.save import write
 
+        self._tell_saved(lambda: write(drawn, f"{self._run}-{chart.name}", Path.cwd()))
+
+    def _tell_saved(self, write: Callable[[], list[Path]]) -> None:
         try:
-            names = [path.name for path in write(drawn, f"{self._run}-{chart.name}", Path.cwd())]
+            names = [path.name for path in write()]
         except OSError as error:
             self.notify(f"Nothing is saved: {clean(str(error))}", severity="error", markup=False)
             return

@@ -101,7 +101,7 @@ class Charts(Container):
         self.styles.grid_size_columns = columns
         self.styles.grid_size_rows = rows
         for view in shown:
-            if not view.is_attached:
+            if self.is_attached and not view.is_attached:  # not while all is being taken down
                 behind = self.charts[self.charts.index(view.chart) + 1 :]
                 attached = (self._views[chart] for chart in behind if chart in self._views)
                 self.mount(view, before=next((one for one in attached if one.is_attached), None))

@@ -32,7 +32,8 @@ class ChooseScreen(ModalScreen[list[RunFolder] | None]):
         background: $surface; border: round $primary;
     }
     ChooseScreen Horizontal { height: 1fr; }
-    ChooseScreen OptionList { width: 3fr; height: 100%; border: none; padding: 0; scrollbar-size: 1 1; }
+    ChooseScreen OptionList { width: 3fr; height: 100%; padding: 0; scrollbar-size: 1 1; }
+    ChooseScreen OptionList, ChooseScreen OptionList:focus { border: none; }
     ChooseScreen VerticalScroll { width: 2fr; padding: 0 0 0 2; scrollbar-size: 1 1; }
     ChooseScreen #hint { height: 1; }
     """

@@ -42,6 +42,14 @@ class SourceClosed(Message):
     """The run is gone, and everything it told has been posted."""
 
 
+class SourceFailed(Message):
+    """The run can no longer be read."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
 class Feed:
     """Posts the events of `source` to `app` until the run is gone or `stop` is called.
 
@@ -71,6 +79,12 @@ class Feed:
             self._thread.join(timeout=1)
 
     def _run(self) -> None:
+        try:
+            self._follow()
+        except Exception as error:  # whatever it is: a screen that goes on without its feed would not tell the truth
+            self._app.post_message(SourceFailed(error))
+
+    def _follow(self) -> None:
         unread = 0.0
         for events in self._source.follow():
             news = bool(events) or self._source.unread != unread  # lines may be damaged to the last

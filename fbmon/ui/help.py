@@ -47,6 +47,7 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll():
+            yield Static(Text("↑ ↓ scroll   esc close", "dim"))
             for title, keys in self._groups.items():
                 yield Static(_table(title, [(key.shown, key.help) for key in keys if key.shown]))
             yield Static(_table("Signs", [(SIGNS[kind], meaning) for kind, meaning in _MEANINGS.items()]))

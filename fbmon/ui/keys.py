@@ -42,7 +42,7 @@ GROUPS: dict[str, tuple[Key, ...]] = {
         Key("n,pagedown", "turn(1)", "n PgDn", "", "the next page of charts"),
         Key("N,pageup", "turn(-1)", "N PgUp", "", "the page before"),
         Key("z,enter", "full", "z", "Full", "this chart alone, and back (also enter)"),
-        Key("slash", "filter", "/", "Filter", "only the charts and metrics of this name, or regex; esc shows all"),
+        Key("slash", "filter", "/", "Filter", "filter the charts by a part of a name, or a regex; esc shows all"),
         Key("escape", "back", "esc", "", "one step back: from the cursor, the single chart, the filter"),
     ),
     "What is in sight": (
@@ -73,6 +73,7 @@ GROUPS: dict[str, tuple[Key, ...]] = {
     "Other runs, files": (
         Key("g", "group", "g", "", "other seeds of the same recipe as their mean and a band"),
         Key("w", "write", "w", "Save", "save this chart as SVG and its series as CSV in the current folder"),
+        Key("W", "write_screen", "W", "", "save the whole screen as SVG in the current folder"),
     ),
 }
 APP = "The run"

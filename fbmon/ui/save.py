@@ -1,4 +1,4 @@
-"""Files of a chart: its picture as SVG, its points as CSV."""
+"""Files of what is shown: a chart's picture as SVG and its points as CSV, the whole screen as SVG."""
 
 import csv
 import io
@@ -16,17 +16,28 @@ from fbmon.ui.colours import on_paper
 
 
 def write(plot: Plot, name: str, folder: Path) -> list[Path]:
-    """NAME.svg and NAME.csv in `folder`, or NAME-2 and so on where these are taken. Raises OSError."""
+    """The chart as NAME.svg and NAME.csv, as `write_new` does it."""
     roles = {role_of(curve) for curve in plot.curves} | {band.role for band in plot.bands}
     roles |= {reference.role for reference in plot.references}
     colours = {role.split()[0]: colour for role, colour in on_paper(roles).items()}
+    return write_new({"svg": svg(plot, colours), "csv": as_csv(plot)}, name, folder)
+
+
+def write_new(texts: dict[str, str], name: str, folder: Path) -> list[Path]:
+    """Texts by their suffix as NAME.SUFFIX in `folder`, or NAME-2 and so on where one is taken. Raises OSError."""
     safe = re.sub(r"[^\w.-]+", "_", clean(name, 100)).lstrip(".") or "chart"
-    stem = next(stem for stem in _stems(safe) if not any((folder / f"{stem}.{end}").exists() for end in ("svg", "csv")))
-    written = {folder / f"{stem}.svg": svg(plot, colours), folder / f"{stem}.csv": as_csv(plot)}
+    stem = next(stem for stem in _stems(safe) if not any((folder / f"{stem}.{end}").exists() for end in texts))
+    written = {folder / f"{stem}.{end}": text for end, text in texts.items()}
     for path, text in written.items():
         with path.open("x", encoding="utf-8", newline="") as file:
             file.write(text)
     return list(written)
+
+
+def without_downloads(screen: str) -> str:
+    """Textual's SVG of a screen with the reader's own font instead of one from the network, and with short names."""
+    screen = re.sub(r"@font-face\s*{.*?}\s*", "", screen, flags=re.DOTALL)
+    return re.sub(r"terminal-\d+", "t", screen).replace("Fira Code", "DejaVu Sans Mono")
 
 
 def as_csv(plot: Plot) -> str:

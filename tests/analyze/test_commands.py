@@ -115,7 +115,9 @@ def test_flatness_is_told_kept_and_compared(fbmon: Fbmon, trained: RunFolder) ->
         "measured otherwise"
     )
     for probe in Measure().probes():
-        values = {"radius": 0.625} if isinstance(probe, Radius) else {"loss": 0.1, "accuracy": 0.9375}
+        values: dict[str, float | None] = (
+            {"radius": 0.625} if isinstance(probe, Radius) else {"loss": 0.1, "accuracy": 0.9375}
+        )
         Record(trained, Setting(40)).append(Answer(probe, values))
     table = fbmon("compare", "plain", "--columns", "flat_radius,sam,perturbed_accuracy", "--csv").stdout
     assert table.splitlines()[1].split(",") == ["0.625", "0.0", "0.9375"]

@@ -54,7 +54,8 @@ def test_a_point_is_the_loss_and_accuracy_of_the_moved_weights_and_leaves_the_ne
     assert answer["loss"] == pytest.approx(cross_entropy(logits, labels).item(), rel=1e-5)
     assert answer["accuracy"] == (logits.argmax(1) == labels).double().mean().item()
     assert all(torch.equal(value, found.weights[name]) for name, value in found.model.state_dict().items())
-    assert look.answer(HERE).values["loss"] < answer["loss"]
+    assert (look.answer(HERE).values["loss"] or 9) < (answer["loss"] or 0)
+    assert look.answer(Point((0,), (1e30,))).values["loss"] is None
 
 
 def test_uphill_the_loss_rises_by_the_length_of_the_gradient(trained: RunFolder) -> None:
@@ -63,8 +64,8 @@ def test_uphill_the_loss_rises_by_the_length_of_the_gradient(trained: RunFolder)
     loss = cross_entropy(found.model.eval()(images), found.data.train.labels)
     slope = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(found.model.parameters()))]).norm()
     look = Look(found, Setting(40))
-    risen = look.answer(Ascent(1e-2)).values["loss"] - look.answer(HERE).values["loss"]
-    assert risen == pytest.approx(1e-2 * slope.item(), rel=0.15)
+    uphill, here = (look.answer(probe).values["loss"] or 0 for probe in (Ascent(1e-2), HERE))
+    assert uphill - here == pytest.approx(1e-2 * slope.item(), rel=0.15)
 
 
 def test_the_scale_of_filters_before_batch_norm_matters_with_the_runs_statistics_and_not_with_fresh_ones(
@@ -76,7 +77,7 @@ def test_the_scale_of_filters_before_batch_norm_matters_with_the_runs_statistics
     for statistics in ("run", "fresh"):
         setting = Setting(40, statistics=statistics, towards=str(doubled))
         look = Look(load_trained(trained, 40, "cpu"), setting)
-        losses[statistics] = [look.answer(Point((0,), (at,))).values["loss"] for at in (0.0, 1.0)]
+        losses[statistics] = [look.answer(Point((0,), (at,))).values["loss"] or 0 for at in (0.0, 1.0)]
     assert losses["fresh"][1] == pytest.approx(losses["fresh"][0], rel=1e-3)
     assert losses["run"][1] > 1.2 * losses["run"][0]
 
@@ -91,11 +92,10 @@ def _with_doubled_filters(folder: RunFolder, goal: Path) -> Path:
 
 
 class Bowl(Look):
-    """A quadratic ½ 8 r² in place of the network's loss, with a wall of numbers that are none at 3."""
+    """A quadratic ½ 8 r² in place of the network's loss, infinite from 3 on."""
 
-    def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float]:
-        loss = 4 * at[0] ** 2
-        return {"loss": loss if at[0] < 3 else float("nan"), "accuracy": 1.0}
+    def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float | None]:
+        return {"loss": 4 * at[0] ** 2 if at[0] < 3 else None, "accuracy": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -106,12 +106,13 @@ def test_the_radius_of_a_quadratic_is_the_root_of_twice_the_threshold_by_its_cur
     trained: RunFolder, threshold: float, radius: float
 ) -> None:
     found = Bowl(_any(trained), Setting(40)).answer(Radius(0, threshold)).values["radius"]
+    assert found is not None
     assert radius - 1e-3 <= found <= radius + 1e-9
 
 
 def test_a_radius_is_not_looked_for_beyond_the_farthest(trained: RunFolder) -> None:
     class Plain(Look):
-        def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float]:
+        def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float | None]:
             return {"loss": 0.0, "accuracy": 1.0}
 
     assert Plain(_any(trained), Setting(40)).answer(Radius(0, 1.0)).values == {"radius": FARTHEST}

@@ -218,6 +218,26 @@ def test_in_a_job_of_torchrun_a_run_is_one_of_its_processes_and_starts_none(
     assert_same(folder, undisturbed)
 
 
+@pytest.mark.slow
+def test_a_job_of_torchrun_that_is_preempted_and_resumed_elsewhere_has_the_bits_of_quickstart_in_one_process(
+    fbmon: Fbmon,
+) -> None:
+    quickstart = ["quickstart", "--no-ui", "--steps", "4"]
+    assert fbmon("run", *quickstart, "--devices", "cpu", "--name", "one").returncode == 0
+    job = torchrun(fbmon, *quickstart, "--name", "job")
+    folder = until(lambda: next((run for run in folders.every(fbmon.runs_dir) if run.name.startswith("job")), None))
+    until(lambda: steps_taken(folder) > 0)
+    job.send_signal(signal.SIGTERM)
+    said, _ = job.communicate(timeout=DEADLINE)
+
+    ended = last_word(folder)
+    assert ended is not None, said
+    assert (ended.state, ended.exit_code) == ("preempted", 75)
+    assert 0 < ended.step < 4
+    assert fbmon("resume", folder.path, "--no-ui", "--devices", "cpu:2").returncode == 0
+    assert_same(folder, folders.find(fbmon.runs_dir, "one"))
+
+
 def srun(fbmon: Fbmon, recipe: Path, restarts: int) -> "list[subprocess.Popen[str]]":
     """Two tasks of one step, with the variables that srun gives them, on one machine."""
     port = free_port()

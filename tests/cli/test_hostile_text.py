@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import tomli_w
 from msgspec.structs import replace
 
 from fbmon.events import (
@@ -118,8 +119,8 @@ def told(ended: bool) -> list[Event]:
     events: list[Event] = [
         RunStarted(ATTACK, ATTACK, 3, ATTACK, 1),
         PhaseEntered("training"),
-        TrainingStarted(3, 1, 1, 1, 1, ATTACK, ATTACK, target_val_accuracy=0.5, target_source=ATTACK),
-        StepTaken(1, {"loss": 1.0, ATTACK: 2.0}),
+        TrainingStarted(3, 1, 1, 1, 1, ATTACK, ATTACK, target_val_accuracy=0.5, target_source=ATTACK, hosts=[ATTACK]),
+        StepTaken(1, {"loss": 1.0, ATTACK: 2.0}, [2.0, 1.0]),
         Validated(1, {"val_accuracy": 0.5, ATTACK: 2.0}),
         CheckpointSaved(1, ATTACK),
         NonFiniteFound(2, [ATTACK]),
@@ -172,6 +173,26 @@ def test_a_running_screen_shows_steering_text_as_text_asks_about_it_and_names_it
 
     assert_nothing_steers(screen)
     assert HARMLESS.replace("/", "|") in screen.output.decode().rpartition("fbmon watch ")[2]
+
+
+def test_other_runs_full_of_steering_text_are_listed_explained_and_laid_over_as_text(
+    hostile_alive: RunFolder, terminal: Callable[..., Terminal]
+) -> None:
+    other = RunFolder(hostile_alive.path.with_name(f"b{hostile_alive.name}"))
+    other.path.mkdir()
+    other.meta.write_text("{}")
+    write(other, told(ended=True))
+    other.resolved.write_text(tomli_w.dumps({"name": ATTACK, "optimizer": {"name": ATTACK, ATTACK: ATTACK}}))
+    screen = terminal("watch", hostile_alive.path, width=200, height=60)
+    screen.until("step 1/3")
+    screen.press("o")
+    screen.until("there, and in the run on the screen")
+    screen.press(" \r")
+    screen.until(r"△ ba.*optimizer\.name a")
+    screen.press("z")
+    screen.until(r"loss +━ train 1 +△ ba")
+
+    assert_nothing_steers(screen)
 
 
 def test_leaving_a_screen_names_the_run_in_plain_text(

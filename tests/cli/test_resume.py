@@ -6,6 +6,8 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,12 @@ from tests.conftest import Ended
 from tests.shell import (
     DEADLINE,
     Fbmon,
+    end_all,
     environment,
     last_tensors,
     last_word,
     processes,
+    steps_taken,
     supervisor,
     told,
     trainer,
@@ -150,6 +154,53 @@ def test_a_full_disk_stops_no_training_and_is_told(tiny: Path, fbmon: Fbmon, und
     resumed = fbmon("resume", "--no-ui")  # with space again
     assert resumed.returncode == 0
     assert "resumed from step 0\n" in resumed.stdout
+    assert_same(folder, undisturbed)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 4 MiB for the runs."""
+    place = tmp_path / "runs"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no tmpfs may be mounted here")
+    yield place
+    end_all(place)
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_and_is_emptied_again_costs_lines_of_the_journal_and_no_bit(
+    tiny: Path, small_disk: Path, undisturbed: RunFolder
+) -> None:
+    fbmon = Fbmon(small_disk)
+    fbmon("run", tiny, "--set", "checkpoint.every=5", "--set", "validation.every=1", "--detach")
+    folder = fbmon.run_folder()
+    until(lambda: told(folder))
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(1024))
+    until(lambda: folder.summary.exists() or not folder.is_alive(), seconds=2 * DEADLINE)
+    filler.unlink()
+
+    assert steps_taken(folder) < 40  # most of it could not be written down
+    resumed = fbmon("resume", "--no-ui")
+    assert resumed.returncode == 0
+    assert last_tensors(folder) == last_tensors(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_supervisor_that_stands_still_holds_up_no_step(tiny: Path, fbmon: Fbmon, undisturbed: RunFolder) -> None:
+    fbmon("run", tiny, "--detach")
+    folder = fbmon.run_folder()
+    until(lambda: any(isinstance(event, RunStarted) for event in told(folder)))
+    process = supervisor(folder)
+    process.send_signal(signal.SIGSTOP)
+    until(lambda: steps_taken(folder) == 40)
+    process.send_signal(signal.SIGCONT)
+    until(lambda: not folder.is_alive())
     assert_same(folder, undisturbed)
 
 

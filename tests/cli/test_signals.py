@@ -152,6 +152,8 @@ def test_a_run_outlives_its_killed_screen_and_is_watched_from_its_first_step_to_
     screen = fbmon.start("run", tiny, "--steps", "300")
     folder = fbmon.run_folder()
     wait_for_steps(folder)
+    for process in (trainer(folder), supervisor(folder)):
+        process.send_signal(signal.SIGHUP)
     screen.kill()
     assert screen.wait(timeout=DEADLINE) == -signal.SIGKILL
     assert not [event for event in told(folder) if getattr(event, "step", 0) >= 300]

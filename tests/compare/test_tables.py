@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from fbmon.compare import read, select
+from fbmon.compare import fields, read, select
 from fbmon.compare.columns import columns_for
 from fbmon.compare.table import lay_out
 from fbmon.compare.text import stacked, text
-from fbmon.events import CommandTaken, RunEnded
+from fbmon.events import CommandTaken, RunEnded, TrainingStarted
 from fbmon.folder import RunFolder
 from tests.runs import story, write_run
 from tests.shell import Fbmon
@@ -209,3 +209,17 @@ def test_a_table_too_wide_for_its_terminal_is_stacked_and_loses_nothing_but_the_
         for part in parts:
             assert max(map(len, text(part).splitlines())) <= max(width, 16 + 2 + len("optimizer.lr"))
     assert stacked(table, 200) == [table]
+
+
+def test_hours_count_every_device_and_flop_every_step_and_a_variant_leaves_out_the_seed(tmp_path: Path) -> None:
+    plan = TrainingStarted(3, 2, 64, 32, 1000, "2 ranks", "float32", flop_per_step=2e9, ranks=2)
+    for seed, rate in ((0, 0.4), (1, 0.4), (0, 0.8)):
+        told = story("a", (0.5, 0.75, 0.75), plan=plan)
+        write_run(tmp_path, f"a-{seed}-{rate}", told, [f"seed={seed}", f"optimizer.lr={rate}"])
+    runs = select(tmp_path, [])
+
+    table = lay_out(runs, columns_for(runs, "flop,device_hours", (), with_settings=False))
+    variants = {fields.find("variant", runs).value(run) for run in runs}
+
+    assert [[cell.value for cell in row] for row in table.rows] == [[6e9, 2 * 30 / 3600]] * 3
+    assert variants == {"a optimizer.lr=0.4", "a optimizer.lr=0.8"}

@@ -12,7 +12,8 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector
 
 from fbmon import metrics, recipe
-from fbmon.events import Analysed, Event, StepTaken
+from fbmon.errors import NonFiniteError
+from fbmon.events import Analysed, CommandTaken, Event, ProgressMade, StepTaken
 from fbmon.recipe import Model, Recipe
 from fbmon.stability import stability_limit
 from fbmon.train.hessian import Hessian
@@ -143,6 +144,47 @@ def losses(events: list[Event]) -> list[float | None]:
     return [event.values["loss"] for event in events if isinstance(event, StepTaken)]
 
 
+def test_a_run_stopped_in_the_middle_of_an_analysis_and_resumed_tells_what_one_does_that_was_left_alone(
+    runs: Callable[[str, str], tuple[Recipe, list[Event], bytes]], tmp_path: Path
+) -> None:
+    wanted, whole, tensors = runs("whole", ANALYSIS)
+    events: list[Event] = []
+    moment = ProgressMade("analysing", 3, 5, 24)
+
+    def stop() -> CommandTaken | None:
+        return CommandTaken("stop", "the test") if events[-1] == moment else None
+
+    assert train(wanted, "cpu", None, tmp_path / "again", events.append, stop) == "stopped"
+    assert max(event.step for event in events if isinstance(event, StepTaken)) == 2
+    train(wanted, "cpu", None, tmp_path / "again", events.append, lambda: None, resume=True)
+    assert (tmp_path / "again" / "step-00000006" / "tensors.safetensors").read_bytes() == tensors
+    again, alone = values(events), values(whole)
+    assert alone.pop((3, "gradient_cosine")), "the gradient of step 2 is not kept"
+    assert again == alone
+
+
+def values(events: list[Event]) -> dict[tuple[int, str], float | None]:
+    """Everything that analyses have told, by step and name."""
+    told = (event for event in events if isinstance(event, Analysed))
+    return {(event.step, name): value for event in told for name, value in event.values.items()}
+
+
+def test_where_the_loss_is_not_finite_the_sharpness_is_unknown_and_the_run_ends_as_it_would_without(
+    tiny: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "wild.toml"
+    path.write_text(tiny.read_text().replace("[clip]\nnorm = 1.0\n", "") + ANALYSIS)
+    wanted = recipe.load(path, ["optimizer.lr=1e30", "schedule.warmup=0", "analysis.sharpness_every=1"])
+    events: list[Event] = []
+    with pytest.raises(NonFiniteError):
+        train(wanted, "cpu", None, tmp_path / "wild", events.append, lambda: None)
+    told = [
+        event.values["sharpness"] for event in events if isinstance(event, Analysed) and "sharpness" in event.values
+    ]
+    assert told[0] is not None
+    assert told[-1] is None
+
+
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -151,6 +193,7 @@ import torch
 import torch.distributed as dist
 
 from fbmon import recipe
+from fbmon.errors import NonFiniteError
 from fbmon.events import Analysed
 from fbmon.train.distribute import Ranks
 from fbmon.train.loop import train

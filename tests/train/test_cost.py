@@ -36,6 +36,22 @@ def test_copies_limits_and_dropped_blocks_count_as_the_run_would_cut_them() -> N
     )
 
 
+def test_the_sharpness_costs_two_backward_passes_and_a_forward_one_through_each_block_and_is_in_the_sums() -> None:
+    settings = ("steps=101", "gradient.block=100", "data.limit=250", "analysis.products=30", "analysis.blocks=2")
+    plain = plan_of("digits/edge", *settings, "analysis.sharpness_every=1000000")
+    plan = plan_of("digits/edge", *settings, "analysis.sharpness_every=50")
+
+    assert (plain.products, plan.products, plan.product_images) == (30, 3 * 30, 200)
+    # Of a product of matrices: itself, its two derivatives, and of those three the derivatives that are asked for.
+    assert 2 * plan.flop_per_image < plan.product_flop_per_image < 4 * plan.flop_per_image
+    more = 60 * 200 * plan.product_flop_per_image
+    assert plan.flop == pytest.approx(plain.flop + more)
+    assert plan.analysis_passes() == pytest.approx(90 * 200 * plan.product_flop_per_image / plan.step_flop)
+    timing = Timing("float32", 10, 2, 0.5, 0.25, 1.0)
+    timed = Plan("r", 4, 3, 30, 10, 8, 2, 1, 2.0, 1.0, 1.0, "cpu", (timing,), 10, 20, 6.0)
+    assert timed.seconds() == (4 + 10 * 20 * 6 / (30 * 2)) * 30 * 0.5 + 2 * 8 * 0.25
+
+
 def test_time_is_shared_among_devices_by_whole_blocks() -> None:
     timing = Timing("float32", 10, 2, 0.5, 0.25, 1.0)
     plan = Plan("r", 4, 3, 30, 10, 8, 2, 1, 1.0, 1.0, 1.0, "cpu", (timing,))

@@ -1,5 +1,7 @@
 """The run from its first step to its last, on a few digits: what it tells, where it stops, what it leaves behind."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +260,45 @@ def test_a_run_that_diverges_says_so_and_leaves_the_last_finite_weights(small: R
     assert saved(tmp_path / "diverged", 1) == saved(tmp_path / "whole", 1)
     tensors = load_file(tmp_path / "diverged" / "step-00000001" / "tensors.safetensors")
     assert all(bool(value.isfinite().all()) for value in tensors.values())
+
+
+def test_a_device_that_runs_out_of_memory_is_told_with_the_size_of_the_blocks(
+    small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has ...")
+
+    monkeypatch.setattr("fbmon.train.descent.clip_", full)
+    with pytest.raises(FbmonError) as raised:
+        run(small, tmp_path / "checkpoints")
+    reason = "CUDA out of memory. Tried to allocate 2.00 GiB."
+    assert raised.value.message == f"out of memory with blocks of 16 images: {reason}"
+    assert raised.value.exit_code == 1
+
+
+TOO_LARGE = """
+import resource, sys
+from pathlib import Path
+from fbmon import recipe
+from fbmon.errors import FbmonError
+from fbmon.train.loop import train
+wanted = recipe.load(Path(sys.argv[1]), ["data.limit=1437", "gradient.block=1437", "model.width=128", "steps=1"])
+taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + (400 << 20), taken + (400 << 20)))
+try:
+    train(wanted, "cpu", None, Path(sys.argv[1]).parent / "checkpoints", lambda _: None, lambda: None)
+except FbmonError as error:
+    print(error.message)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_real_memory_that_runs_out_is_told_too(tiny: Path) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", TOO_LARGE, tiny], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert said.stdout.startswith("out of memory with blocks of 1437 images: ")
 
 
 def test_limits_and_drop_last_decide_how_many_images_count(small: Recipe, tmp_path: Path) -> None:

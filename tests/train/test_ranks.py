@@ -56,6 +56,21 @@ def steps(ranks, statistics, backwards=False):
     return {"told": told, "weights": weights, "buffers": [buffer.clone() for buffer in model.buffers()]}
 
 
+def not_finite_on_rank_one(ranks):
+    # What each rank finds wrong with a step of which rank 1 alone has seen a picture that is not a number.
+    wanted = recipe.load(home / "shared.toml")
+    data = load(wanted.data, None, torch.device("cpu"), lambda _: None)
+    model = make_model(wanted.model, 1, data.classes)
+    numbers = blocks(len(data.train), wanted.data, wanted.gradient, 0, 1, torch.device("cpu"))
+
+    def made(some):
+        pictures, labels = batch(data, wanted.data, some, 0, 1, torch.float32)
+        return (pictures * torch.nan if ranks.rank == 1 else pictures), labels
+
+    work = Work(numbers, made, 0.1, lambda k: None, lambda: None)
+    return Descent(wanted, model, len(numbers), ranks).aim_(work).not_finite()
+
+
 def flipped_on_rank_one(ranks):
     # What is said when a bit of the weights of rank 1 is another than on the others.
     torch.manual_seed(0)
@@ -76,6 +91,7 @@ for statistics in ("momentum", "mean"):
             store = dist.FileStore(str(home / f"store-{statistics}-{size}"), size)
             dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
             found[statistics, size] = steps(Ranks(rank, size), statistics)
+            found["not finite", size] = not_finite_on_rank_one(Ranks(rank, size))
             found["flipped", size] = flipped_on_rank_one(Ranks(rank, size))
             found["shared", size] = Ranks(rank, size).share(b"of rank 0" if rank == 0 else b"")
             found["highest", size] = Ranks(rank, size).highest(10 - rank)
@@ -102,11 +118,13 @@ def test_two_three_and_four_processes_have_the_bits_of_one_and_so_have_the_block
         for rank in range(RANKS)
     ]
     for process in running:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
     results = [torch.load(tmp_path / f"found-{rank}.pt") for rank in range(RANKS)]
     for size, said in ((2, "the ranks"), (3, "rank 1"), (4, "rank 1")):
         for found in results[:size]:
+            assert found["not finite", size] == results[0]["not finite", size]
+            assert {"loss", "grad_norm"} <= set(found["not finite", size])
             assert found["flipped", size] == f"{said} no longer had the weights of the others after step 7"
             assert (found["shared", size], found["highest", size]) == (b"of rank 0", 10)
     for statistics in ("momentum", "mean"):

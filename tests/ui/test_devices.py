@@ -85,7 +85,8 @@ def test_the_sparkline_shows_means_and_leaves_blank_what_is_not_known() -> None:
 async def test_the_panel_stands_on_a_tall_screen(tmp_path: Path) -> None:
     events = [*training(), *[DeviceSampled("cuda:0 (gpu 3)", 98.0, 1024.0, 2048.0, elapsed=s) for s in range(30)]]
     async with MonitorApp(Script(tmp_path / "tiny-1", events)).run_test(size=(160, 48)) as pilot:
-        text = inside(monitor(pilot).query_one(DevicesPanel).region, await shown(pilot))
+        whole = await shown(pilot)
+        text = inside(monitor(pilot).query_one(DevicesPanel).region, whole)
 
         rows = [row.split() for row in text.split("\n")]
         assert rows[0][:2] == ["devices,", "utilization"]

@@ -340,6 +340,19 @@ async def test_w_writes_the_chart_as_svg_and_its_points_as_csv_and_never_over_a_
         assert (tmp_path / "tiny-1-loss.svg").read_text() == before
 
 
+async def test_capital_w_writes_the_whole_screen_which_fetches_nothing_from_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with watching(tmp_path) as pilot:
+        await pilot.press("W")
+        assert said(pilot) == [f"Saved tiny-1-screen.svg in {tmp_path}"]
+        text = (tmp_path / "tiny-1-screen.svg").read_text()
+        assert "gradient&#160;norm" in text
+        assert "url(http" not in text
+        ElementTree.fromstring(text)
+
+
 async def test_w_says_so_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = tmp_path / "gone"
     nowhere.mkdir()

@@ -380,6 +380,17 @@ def test_a_fault_in_the_screen_itself_ends_it_and_is_told_as_text(
     assert not [one for one in "".join(told) if one != "\n" and not one.isprintable()]
 
 
+async def test_a_run_that_can_no_longer_be_read_ends_the_screen(tmp_path: Path) -> None:
+    class Vanishing(Script):
+        def follow(self, interval: float = 0.1) -> Iterator[list[Event]]:
+            yield training()
+            raise OSError("stale file handle")
+
+    with pytest.raises(OSError, match="stale file handle"):
+        async with MonitorApp(Vanishing(tmp_path / "tiny-1", [])).run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda: not pilot.app.is_running)
+
+
 SIZES = [(1, 1), (2, 3), (10, 4), (39, 9), (20, 60), (79, 23), (250, 5), (250, 80), (1, 80)]
 
 

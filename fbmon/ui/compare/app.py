@@ -15,6 +15,8 @@ from textual.widgets import Footer, Static
 from fbmon.bulk import Read, take_
 from fbmon.compare import Run
 from fbmon.compare.sheet import Sheet
+from fbmon.errors import FbmonError
+from fbmon.text import clean
 from fbmon.ui import ascii as in_ascii
 from fbmon.ui import settings
 from fbmon.ui.app import DARK_THEME, LIGHT_THEME
@@ -128,9 +130,11 @@ class CompareApp(App[int]):
 
     def action_read_again(self) -> None:
         """The runs that the query finds now; marks and hidden runs stay."""
-        if self._again is not None:
-            self._sheet.runs = self._again()
-            self.board.show_rows()
+        try:
+            self._sheet.runs = self._again() if self._again else self._sheet.runs
+        except FbmonError as error:  # by now there is no such run
+            self.notify(clean(error.message), severity="error", markup=False)
+        self.board.show_rows()
 
     def _draw_if_changed(self) -> None:
         if not self._changed or not self.is_running:
