@@ -30,7 +30,7 @@ def test_lower_precisions_are_near_the_highest_and_none_is_another(tiny: Path, t
     assert [said for said, _ in found.values()] == list(precisions)
     exact, single, half = (losses for _, losses in found.values())
     assert len(exact) == 6
-    assert single == pytest.approx(exact, rel=1e-5)
+    assert single == pytest.approx(exact, rel=1e-4)  # the penalty divides what is rounded by a small epsilon
     assert single != pytest.approx(exact, rel=1e-12)
     assert half == pytest.approx(exact, rel=0.05)
     assert half != pytest.approx(exact, rel=1e-5)
