@@ -63,12 +63,12 @@ def not_finite_on_rank_one(ranks):
     model = make_model(wanted.model, 1, data.classes)
     numbers = blocks(len(data.train), wanted.data, wanted.gradient, 0, 1, torch.device("cpu"))
 
-    def made(some):
-        pictures, labels = batch(data, wanted.data, some, 0, 1, torch.float32)
+    def made(some, step):
+        pictures, labels = batch(data, wanted.data, some, 0, step, torch.float32)
         return (pictures * torch.nan if ranks.rank == 1 else pictures), labels
 
-    work = Work(numbers, made, 0.1, lambda k: None, lambda: None)
-    return Descent(wanted, model, len(numbers), ranks).aim_(work).not_finite()
+    work = Work(numbers, 1, 0.1, lambda k: None, lambda: None)
+    return Descent(wanted, model, len(numbers), made, ranks).aim_(work).not_finite()
 
 
 def flipped_on_rank_one(ranks):
