@@ -290,12 +290,13 @@ def known_keys() -> list[str]:
     """Every `key` and `section.key` that a recipe may hold."""
     keys = list(Recipe.model_fields)
     for name, field in Recipe.model_fields.items():
-        inner = [key for section in _sections(field.annotation) for key in section.model_fields]
+        inner = [key for section in sections_in(field.annotation) for key in section.model_fields]
         keys += dict.fromkeys(f"{name}.{key}" for key in inner)
     return keys
 
 
-def _sections(annotation: Any) -> list[type[Section]]:  # noqa: ANN401 - a type, a union or None
+def sections_in(annotation: Any) -> list[type[Section]]:  # noqa: ANN401 - a type, a union or None
+    """The sections that a field of a recipe may be."""
     if isinstance(annotation, type):
         return [annotation] if issubclass(annotation, Section) else []
-    return [section for inner in get_args(annotation) for section in _sections(inner)]
+    return [section for inner in get_args(annotation) for section in sections_in(inner)]
