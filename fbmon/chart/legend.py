@@ -39,9 +39,14 @@ def _entries(plot: Plot, wording: str) -> list[Run]:
     return [_entry(curve, wording, plot) for curve in plot.curves if curve.named]
 
 
-def _entry(curve: Curve, wording: str, plot: Plot) -> Run:
+def told(curve: Curve, plot: Plot) -> float | None:
+    """The value of a curve that a legend tells: the latest that is known, or that at the cursor."""
     values = curve.series if curve.values is None else curve.values
-    value = last_known(values) if plot.cursor is None else value_at(curve.x, values, plot.cursor)
+    return last_known(values) if plot.cursor is None else value_at(curve.x, values, plot.cursor)
+
+
+def _entry(curve: Curve, wording: str, plot: Plot) -> Run:
+    value = told(curve, plot)
     full, short = ("–", "–") if value is None else (format(value, plot.y_format), format(value, ".2g"))
     words = wording.format(marker=curve.marker or "━", label=curve.label, value=full, short=short)
     return Run(words, role_of(curve))

@@ -73,3 +73,4 @@ class Plot:
     bands: tuple[Band, ...] = ()
     cursor: float | None = None
     x_unit: XUnit = "number"
+    x_label: str = ""  # what `x` counts; on paper, where no key tells it

@@ -1,122 +1,132 @@
-"""A plot as an SVG drawing: the same ranges, ticks and colours as in the terminal, in lines instead of dots."""
+"""Plots as SVG: lines told apart by colour and by dash, a legend below, clip marks, levels, every spike kept."""
 
-from collections.abc import Iterator, Mapping
-from html import escape
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from fbmon.chart.axes import Axis, to_units
-from fbmon.chart.columns import Trace
-from fbmon.chart.layout import GUTTER, Layout, lay_out
-from fbmon.chart.legend import legend
-from fbmon.chart.plot import Plot
+from fbmon.chart.frame import LEFT, TOP, Frame, Size
+from fbmon.chart.legend import told
+from fbmon.chart.paper import GRID, INK, LETTERS, PALE, page, text, title
+from fbmon.chart.plot import Curve, Plot, Reference
 from fbmon.chart.spans import time_ticks
 from fbmon.chart.ticks import ticks
-from fbmon.series import Floats
-from fbmon.text import clean
 
-WIDTH, HEIGHT = 960, 480  # of the whole drawing, in pixels
-LEFT, TOP, RIGHT, BOTTOM = 72, 48, 24, 44  # around the plotting area
-CELLS = (WIDTH - LEFT - RIGHT) // 2 + GUTTER  # the curves are traced once per pixel
-INK, PAPER, GRID = "#1f2328", "#ffffff", "#e4e7eb"
+# Okabe and Ito's colours, which colour-blind readers tell apart, without their yellow, which paper swallows.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+DASHES = ("", "7 3", "2 2", "9 3 2 3", "12 4")
+SMALL, LARGE = Size(460, 200, LETTERS), Size(960, 400, 13)
+_ALARM = "#b00000"  # clip marks, and levels whose role has no colour
+_RIM = ' stroke="#ffffff" stroke-width="3" stroke-linejoin="round" paint-order="stroke"'  # lifts words off the curves
+_X_AXIS, _LEGEND_LINE, _LEGEND_COLUMN = 46, 17, 450
+
+Colours = Mapping[str, str]  # of the roles, on white
 
 
-def svg(plot: Plot, colours: Mapping[str, str]) -> str:
-    """The drawing; `colours` are those of the roles, on white. Foreign text in it is text and nothing else."""
-    layout = lay_out(plot, CELLS, 40)
-    vertical = layout.y_axis or Axis(0, 1, plot.scale)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        f'font-family="DejaVu Sans, Helvetica, sans-serif" font-size="13">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{PAPER}"/>',
-        *_axes(plot, layout, vertical),
-        *_references(plot, vertical, colours),
-        *_bands(plot, layout, vertical, colours),
-        *_curves(plot, layout, vertical, colours),
-        *_header(plot, colours),
-        "</svg>",
+def svg(plots: Sequence[Plot], colours: Colours | None = None, size: Size = SMALL) -> str:
+    """All plots in one picture, two beside each other; a curve whose role has no colour has that of its place."""
+    pairs = [plots[first : first + 2] for first in range(0, len(plots), 2)]
+    heights = [max(_height(plot, size) for plot in pair) for pair in pairs]
+    charts = [
+        f'<g transform="translate({column * size.width} {sum(heights[:row])})">'
+        f"{''.join(_Chart(plot, colours or {}, size).parts())}</g>"
+        for row, pair in enumerate(pairs)
+        for column, plot in enumerate(pair)
     ]
-    return "\n".join(parts) + "\n"
+    return page(size.width * min(2, max(1, len(plots))), sum(heights), charts, size.letters)
 
 
-def _axes(plot: Plot, layout: Layout, vertical: Axis) -> Iterator[str]:
-    for tick in ticks(vertical, 0.12) if layout.y_axis else []:
-        y = _y(vertical, np.array([tick.units]))[0]
-        yield f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{GRID}"/>'
-        yield _text(LEFT - 8, y + 4, tick.label, "end")
-    horizontal = layout.horizontal
-    unit = plot.x_unit
-    for tick in ticks(horizontal, 0.12) if unit == "number" else time_ticks(horizontal, 0.12, unit):
-        x = LEFT + float(horizontal.place(np.array([tick.units]))[0]) * (WIDTH - LEFT - RIGHT)
-        yield f'<path d="M{x:.1f} {HEIGHT - BOTTOM}v5" stroke="{INK}"/>'
-        yield _text(x, HEIGHT - BOTTOM + 20, tick.label, "middle")
-    yield f'<path d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}" fill="none" stroke="{INK}"/>'
+def _height(plot: Plot, size: Size) -> int:
+    """With its legend, a place for each curve that has a name."""
+    lines = -(-sum(curve.named for curve in plot.curves) // (size.width // _LEGEND_COLUMN))
+    return size.bottom + _X_AXIS + _LEGEND_LINE * lines + 4
 
 
-def _references(plot: Plot, vertical: Axis, colours: Mapping[str, str]) -> Iterator[str]:
-    for reference in plot.references:
-        y = _y(vertical, to_units(np.array([reference.value]), plot.scale))[0]
-        colour = colours.get(reference.role, INK)
-        yield f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{colour}" stroke-dasharray="6 4"/>'
-        yield _text(WIDTH - RIGHT - 4, y - 5, reference.label, "end", colour)
+class _Chart:
+    """One plot; what its parts have in common is worked out once."""
 
+    def __init__(self, plot: Plot, colours: Colours, size: Size) -> None:
+        self._plot, self._colours, self._size = plot, colours, size
+        self._frame = Frame(plot, size)
+        self._looks = self._made_looks()
 
-def _bands(plot: Plot, layout: Layout, vertical: Axis, colours: Mapping[str, str]) -> Iterator[str]:
-    for band, (lower, upper) in zip(plot.bands, layout.bands, strict=True):
-        for left, right, low, high in _columns(lower, upper, vertical):
-            yield (
-                f'<path d="M{left:g} {low:.1f}H{right:g}V{high:.1f}H{left:g}z" '
-                f'fill="{colours.get(band.role, INK)}" opacity="0.2"/>'
-            )
+    def parts(self) -> Iterator[str]:
+        """From the back to the front."""
+        yield from self._axes()
+        yield from self._areas()
+        yield from map(self._level, self._plot.references)
+        yield from map(self._line, sorted(self._plot.curves, key=lambda curve: not curve.dim))
+        yield from map(self._level_label, self._plot.references)
+        yield from self._marks()
+        yield title(LEFT, self._plot.title + (", log scale" if self._plot.scale == "log" else ""), self._size.letters)
+        yield from self._legend()
 
+    def _made_looks(self) -> dict[Curve, tuple[str, str]]:
+        """Colour and dash of each curve; of those with a name no two of the first 35 are alike by their place."""
+        looks, number = {}, 0
+        for curve in self._plot.curves:
+            colour = self._colours.get(curve.role, COLOURS[number % len(COLOURS)])
+            dash = DASHES[(number + number // len(COLOURS)) % len(DASHES)] if curve.named else ""
+            looks[curve] = colour, f' stroke-dasharray="{dash}"' if dash else ""
+            number += curve.named
+        return looks
 
-def _columns(lower: Trace, upper: Trace, vertical: Axis) -> Iterator[tuple[float, float, float, float]]:
-    """Left, right, bottom and top of each pixel column of a band that is known."""
-    bottom = _y(vertical, np.fmin(lower.low, np.fmin(lower.line[:-1], lower.line[1:])))
-    top = _y(vertical, np.fmax(upper.high, np.fmax(upper.line[:-1], upper.line[1:])))
-    for column in np.flatnonzero(~np.isnan(bottom + top)).tolist():
-        yield _x(column, len(top)), _x(column + 1, len(top)), bottom[column], top[column]
+    def _axes(self) -> Iterator[str]:
+        right, bottom, horizontal = self._size.right, self._size.bottom, self._frame.horizontal
+        for tick in ticks(self._frame.vertical, 0.12) if self._frame.vertical else []:
+            y = self._frame.y(np.array([tick.units]))[0]
+            yield f'<path d="M{LEFT} {y:.1f}H{right}" stroke="{GRID}"/>'
+            yield text(LEFT - 6, y + 4, tick.label, "end", PALE)
+        unit, cursor = self._plot.x_unit, self._plot.cursor
+        for tick in ticks(horizontal, 0.15) if unit == "number" else time_ticks(horizontal, 0.15, unit):
+            yield text(self._frame.x(np.array([tick.units]))[0], bottom + 22, tick.label, "middle", PALE)
+        yield text((LEFT + right) / 2, bottom + 39, self._plot.x_label, "middle", PALE)
+        yield f'<path d="M{LEFT} {TOP}V{bottom}H{right}" fill="none" stroke="{PALE}"/>'
+        if cursor is not None and horizontal.low <= cursor <= horizontal.high:
+            x = self._frame.x(np.array([cursor]))[0]
+            yield f'<path d="M{x:.1f} {TOP}V{bottom}" stroke="{PALE}" stroke-dasharray="1 3"/>'
 
+    def _areas(self) -> Iterator[str]:
+        """The bands, each in the colour of its curve."""
+        colours = {curve.role: colour for curve, (colour, _) in self._looks.items()} | dict(self._colours)
+        for band in self._plot.bands:
+            colour = colours.get(band.role.split()[0], INK)
+            yield f'<path d="{self._frame.area(band)}" fill="{colour}" fill-opacity="0.18"/>'
 
-def _curves(plot: Plot, layout: Layout, vertical: Axis, colours: Mapping[str, str]) -> Iterator[str]:
-    pairs = sorted(zip(plot.curves, layout.curves, strict=True), key=lambda pair: not pair[0].dim)
-    for curve, trace in pairs:
-        style = 'opacity="0.35"' if curve.dim else 'stroke-width="1.6"'
-        path = " ".join(_strokes(trace, vertical))
-        yield f'<path d="{path}" fill="none" stroke="{colours.get(curve.role, INK)}" stroke-linejoin="round" {style}/>'
+    def _line(self, curve: Curve) -> str:
+        colour, dash = self._looks[curve]
+        behind = ' opacity="0.4"' if curve.dim else ""
+        return (
+            f'<path d="{self._frame.line(curve)}" fill="none" stroke="{colour}" stroke-width="1.5" '
+            f'stroke-linejoin="round" stroke-linecap="round"{dash}{behind}/>'
+        )
 
+    def _level(self, level: Reference) -> str:
+        colour, y = self._colours.get(level.role, _ALARM), self._frame.level(level.value)
+        line = f'<path d="M{LEFT} {y:.1f}H{self._size.right}" stroke="{colour}" stroke-dasharray="4 3"/>'
+        return "" if np.isnan(y) else line
 
-def _strokes(trace: Trace, vertical: Axis) -> Iterator[str]:
-    """Through each pixel column: in by the line, over its lowest and highest point, out by the line."""
-    low, high, line = (_y(vertical, units) for units in trace)
-    joined = False
-    for column in range(len(low)):
-        stops = [line[column], low[column], high[column], line[column + 1]]
-        places = [column, column + 0.5, column + 0.5, column + 1]
-        known = [(_x(x, len(low)), y) for x, y in zip(places, stops, strict=True) if not np.isnan(y)]
-        if known and not (joined and not np.isnan(line[column])):
-            yield f"M{known[0][0]:g} {known[0][1]:.1f}h0"
-        yield from (f"L{x:g} {y:.1f}" for x, y in known[joined and not np.isnan(line[column]) :])
-        joined = bool(known) and not np.isnan(line[column + 1])
+    def _level_label(self, level: Reference) -> str:
+        colour, y = self._colours.get(level.role, _ALARM), self._frame.level(level.value)
+        return "" if np.isnan(y) else text(self._size.right, y - 4, level.label, "end", colour, _RIM)
 
+    def _marks(self) -> Iterator[str]:
+        """A short stroke under each clipped step, as many as there are pixels."""
+        marks, horizontal = self._plot.marks, self._frame.horizontal
+        if marks is None or not len(marks):
+            return
+        inside = marks[(marks >= horizontal.low) & (marks <= horizontal.high)]
+        strokes = [f"M{x:g} {self._size.bottom + 2}v6" for x in np.unique(np.round(self._frame.x(inside))).tolist()]
+        colour = self._colours.get("mark", _ALARM)
+        yield f'<path d="{"".join(strokes)}" stroke="{colour}"/>'
+        words = "1 step clipped" if len(marks) == 1 else f"{len(marks)} steps clipped"
+        yield text(self._size.right, 18, words, "end", colour)
 
-def _header(plot: Plot, colours: Mapping[str, str]) -> Iterator[str]:
-    yield f'<g font-size="16" font-weight="bold">{_text(LEFT, 28, plot.title, "start")}</g>'
-    x = WIDTH - RIGHT
-    for entry in reversed(legend(plot, 200)):
-        yield _text(x, 28, entry.text, "end", colours.get(entry.role.split()[0], INK))
-        x -= 8 * len(entry.text) + 16
-
-
-def _text(x: float, y: float, words: str, anchor: str, colour: str = INK) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(clean(words))}</text>'
-
-
-def _x(column: float, columns: int) -> float:
-    """Pixels from the left."""
-    return LEFT + column * (WIDTH - LEFT - RIGHT) / columns
-
-
-def _y(vertical: Axis, units: Floats) -> Floats:
-    """Pixels from the top; NaN is unknown."""
-    return HEIGHT - BOTTOM - vertical.place(units) * (HEIGHT - TOP - BOTTOM)
+    def _legend(self) -> Iterator[str]:
+        """Each curve that has a name, with the value it is told with."""
+        for place, curve in enumerate(curve for curve in self._plot.curves if curve.named):
+            row, column = divmod(place, self._size.width // _LEGEND_COLUMN)
+            x, y = LEFT + column * _LEGEND_COLUMN, self._size.bottom + _X_AXIS + 12 + row * _LEGEND_LINE
+            colour, dash = self._looks[curve]
+            value = told(curve, self._plot)
+            yield f'<path d="M{x} {y - 4}h26" stroke="{colour}" stroke-width="1.8"{dash}/>'
+            yield text(x + 32, y, f"{curve.label}  {'–' if value is None else format(value, self._plot.y_format)}")

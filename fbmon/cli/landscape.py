@@ -96,11 +96,9 @@ def landscape(
     ]
     scale: Scale = "linear" if linear else "log"
     title = f"{data.value} loss"
-    if plane:
-        picture = plane_svg(seen[0], f"{title}: {seen[0].label}")
-    else:
-        picture = lines_svg(seen, {"loss": title, "accuracy": f"{data.value} accuracy"}, scale)
-    written = save(out or asked[0][0].path.with_name(stem(asked, plane=plane)), picture, csv_text(seen))
+    x_label = "distance from the minimum, in lengths of the filters" if to is None else f"share of the way to {to}"
+    drawn = plane_svg(seen[0], f"{title}: {seen[0].label}") if plane else lines_svg(seen, title, scale, x_label)
+    written = save(out or asked[0][0].path.with_name(stem(asked, plane=plane)), drawn, csv_text(seen))
     if json:
         print_json({"files": written, "points": [_data(one) for one in seen]})
         return

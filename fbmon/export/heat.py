@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fbmon.export.picture import words
+from fbmon.chart.paper import PALE, page, text, title
 from fbmon.series import Floats
 
 # Nine stops of cividis (Nuñez, Anderton, Renslow 2018): dark to light also where colours are not told apart.
@@ -13,9 +13,10 @@ _STOPS = (
     (195, 179, 105), (253, 231, 55),
 )  # fmt: skip
 _SIDE, _LEFT, _TOP, _RIGHT = 300, 50, 34, 110
+_UNIT = "along two random directions, in lengths of the filters"
 
 
-def heat(title: str, at: Floats, values: Floats, *, log: bool) -> str:
+def heat(name: str, at: Floats, values: Floats, *, log: bool) -> str:
     """`values` (rows, columns) at the places `at` along both edges, the first row at the bottom; NaN stays white."""
     known = values[np.isfinite(values) & ((values > 0) | (not log))]
     low, high = (float(known.min()), float(known.max())) if len(known) else (1.0, 1.0)
@@ -27,19 +28,8 @@ def heat(title: str, at: Floats, values: Floats, *, log: bool) -> str:
         for column, value in enumerate(line)
         if math.isfinite(value)
     ]
-    width, height = _LEFT + _SIDE + _RIGHT, _TOP + _SIDE + 36
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-            'font-family="system-ui, DejaVu Sans, sans-serif" font-size="11" role="img">',
-            f'<rect width="{width}" height="{height}" fill="#fff"/>',
-            f'<text x="{_LEFT}" y="20" font-size="13" font-weight="600" fill="#222">{words(title)}</text>',
-            *squares,
-            *_edges(at),
-            *_scale(low, high, log),
-            "</svg>\n",
-        ]
-    )
+    parts = [title(_LEFT, name), *squares, *_edges(at), *_scale(low, high, log)]
+    return page(_LEFT + _SIDE + _RIGHT, _TOP + _SIDE + 50, parts)
 
 
 def colour(share: float) -> str:
@@ -60,12 +50,11 @@ def _share(value: float, low: float, high: float, log: bool) -> float:
 
 def _edges(at: Floats) -> list[str]:
     """The lowest, the middle and the highest place, along both edges."""
-    parts = []
+    parts = [text(_LEFT + _SIDE / 2, _TOP + _SIDE + 35, _UNIT, "middle", PALE)]
     for share in (0.0, 0.5, 1.0):
         label = f"{at[0] + share * (at[-1] - at[0]):.3g}"
-        across, down = _LEFT + share * _SIDE, _TOP + _SIDE * (1 - share)
-        parts.append(f'<text x="{across:.0f}" y="{_TOP + _SIDE + 18}" text-anchor="middle" fill="#555">{label}</text>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{down + 4:.0f}" text-anchor="end" fill="#555">{label}</text>')
+        parts.append(text(_LEFT + share * _SIDE, _TOP + _SIDE + 18, label, "middle", PALE))
+        parts.append(text(_LEFT - 6, _TOP + _SIDE * (1 - share) + 4, label, "end", PALE))
     return parts
 
 
@@ -78,5 +67,5 @@ def _scale(low: float, high: float, log: bool) -> list[str]:
     ]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         value = low * (high / low) ** share if log else low + (high - low) * share
-        parts.append(f'<text x="{x + 20}" y="{_TOP + _SIDE * (1 - share) + 4:.0f}" fill="#555">{value:.3g}</text>')
+        parts.append(text(x + 20, _TOP + _SIDE * (1 - share) + 4, f"{value:.3g}", colour=PALE))
     return parts

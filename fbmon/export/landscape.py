@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from fbmon.chart.svg import svg
 from fbmon.errors import FbmonError
-from fbmon.export import picture
 from fbmon.export.heat import heat
-from fbmon.export.panels import Line, Panel
 from fbmon.metrics import Scale
 from fbmon.minimum import Point
 from fbmon.minimum.asked import Known
-from fbmon.minimum.landscape import Value, profile, table
+from fbmon.minimum.landscape import table
+from fbmon.minimum.picture import plots
 from fbmon.text import clean
 
 
@@ -29,10 +27,10 @@ class Seen:
     points: Sequence[Point]
 
 
-def lines_svg(seen: Sequence[Seen], titles: dict[Value, str], scale: Scale) -> str:
+def lines_svg(seen: Sequence[Seen], title: str, scale: Scale, x_label: str) -> str:
     """The loss and the accuracy along lines: of every run the mean over its directions, and their band."""
-    loss, accuracy = (_panel(seen, value, titles[value]) for value in ("loss", "accuracy"))
-    return picture.figure([Panel(titles["loss"], loss.lines, scale, x_range=loss.x_range), accuracy])
+    shown = [(one.label, one.known, one.points) for one in seen]
+    return svg([*plots(shown, title, scale, paper=x_label)])
 
 
 def plane_svg(seen: Seen, title: str) -> str:
@@ -63,13 +61,3 @@ def save(stem: Path, picture: str, table: str) -> list[str]:
     except OSError as error:
         raise FbmonError(f"{clean(str(stem))}: cannot be written: {error.strerror}") from None
     return [clean(str(path), 4096) for path in paths]
-
-
-def _panel(seen: Sequence[Seen], value: Value, title: str) -> Panel:
-    lines, ends = [], [0.0]
-    for one in seen:
-        found = profile(one.known, one.points, value)
-        here = float(found.mean[np.argmin(np.abs(found.at))])
-        lines.append(Line(one.label, found.at, found.mean, (found.low, found.high), here))
-        ends += [float(found.at[0]), float(found.at[-1])]
-    return Panel(title, tuple(lines), x_range=(min(ends), max(ends)))

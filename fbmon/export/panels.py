@@ -1,95 +1,84 @@
-"""What the pictures of an export show: of one run its charts, of several runs each metric with one curve a run."""
+"""The charts of an export: of one run all that it has, of several runs each metric with one curve a run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from fbmon import metrics
+from fbmon.chart import Curve, Plot, Reference
 from fbmon.compare import Run
 from fbmon.export.columns import Row, names, rows
 from fbmon.folder import RunFolder
-from fbmon.metrics import Chart, Scale
-from fbmon.series import Floats
+from fbmon.metrics import Chart
+from fbmon.series import Series
 
 _COMPARED = ("loss", "val_accuracy", "grad_norm", "val_loss", "accuracy", "full_loss")
 
 
-@dataclass(frozen=True, eq=False)
-class Line:
-    """A curve: values over steps, NaN where unknown."""
-
-    label: str
-    steps: Floats
-    values: Floats
-    band: tuple[Floats, Floats] | None = None  # the least and the greatest, where the values are a mean
-    told: float | None = None  # in the legend; None: the last value
-
-
-@dataclass(frozen=True, eq=False)
-class Panel:
-    """One chart; `levels` are dashed lines with their labels, `marks` the steps that were clipped."""
-
-    title: str
-    lines: tuple[Line, ...]
-    scale: Scale = "linear"
-    levels: tuple[tuple[float, str], ...] = ()
-    marks: Floats | None = None
-    x_range: tuple[float, float] | None = None  # None: from 0 to the last step
-
-
-def of(runs: Sequence[Run]) -> list[Panel]:
-    """The panels of one run or of several; those of which nothing is known are left out."""
+def of(runs: Sequence[Run]) -> list[Plot]:
+    """The plots of one run or of several; those of which nothing is known are left out."""
     told = [rows(RunFolder(run.path).journal) for run in runs]
-    panels = _of_one(runs[0], told[0]) if len(runs) == 1 else _of_several(runs, told)
-    return [panel for panel in panels if panel.lines]
+    plots = _of_one(runs[0], told[0]) if len(runs) == 1 else _of_several(runs, told)
+    return [plot for plot in plots if any(len(curve.x) for curve in plot.curves)]
 
 
-def _of_one(run: Run, told: Sequence[Row]) -> list[Panel]:
-    charts = dict.fromkeys(metric.chart for metric in metrics.METRICS)
+def _of_one(run: Run, told: Sequence[Row]) -> list[Plot]:
     clipped = np.array([row.step for row in told if row.clipped], float)
     return [
-        Panel(
+        Plot(
             chart.title,
             tuple(
-                line
+                curve
                 for metric in metrics.METRICS
-                if metric.chart is chart and (line := _line(metric.label, metric.name, told))
+                if metric.chart is chart and len((curve := _curve(metric.label, metric.name, told)).x)
             ),
             chart.scale,
-            _levels([run], chart),
-            clipped if chart is metrics.GRADIENT else None,
+            _steps([told]),
+            references=_levels([run], chart),
+            marks=clipped if chart is metrics.GRADIENT else None,
+            x_label="step",
         )
-        for chart in charts
+        for chart in metrics.CHARTS
     ]
 
 
-def _of_several(runs: Sequence[Run], told: Sequence[Sequence[Row]]) -> list[Panel]:
+def _of_several(runs: Sequence[Run], told: Sequence[Sequence[Row]]) -> list[Plot]:
+    """Each run has a curve in every plot, be it an empty one: so its look is the same in all."""
     known = {name for each in told for name in names(each)}
     return [
-        Panel(
+        Plot(
             f"{metric.chart.title}, {metric.label}",
-            tuple(line for run, each in zip(runs, told, strict=True) if (line := _line(run.name, metric.name, each))),
+            tuple(_curve(run.name, metric.name, each) for run, each in zip(runs, told, strict=True)),
             metric.chart.scale,
-            _levels(runs, metric.chart) if metric.name != "accuracy" else (),
+            _steps(told),
+            references=_levels(runs, metric.chart) if metric.name != "accuracy" else (),
+            x_label="step",
         )
         for metric in (metrics.BY_NAME[name] for name in _COMPARED if name in known)
     ]
 
 
-def _line(label: str, name: str, told: Sequence[Row]) -> Line | None:
-    points = [(row.step, row.values[name]) for row in told if name in row.values]
-    if all(value is None for _, value in points):
-        return None
-    steps = np.array([step for step, _ in points], float)
-    return Line(label, steps, np.array([np.nan if value is None else value for _, value in points], float))
+def _steps(told: Sequence[Sequence[Row]]) -> tuple[float, float]:
+    return 0.0, max([1.0, *(float(each[-1].step) for each in told if each)])
 
 
-def _levels(runs: Sequence[Run], chart: Chart) -> tuple[tuple[float, str], ...]:
+def _curve(label: str, name: str, told: Sequence[Row]) -> Curve:
+    """Empty where no value is known."""
+    points = [row for row in told if name in row.values]
+    if all(row.values[name] is None for row in points):
+        points = []
+    columns = [[row.step for row in points], [row.elapsed for row in points], [row.values[name] for row in points]]
+    series = Series()
+    series.extend(*(np.array(column, float) for column in columns))
+    return Curve(label, "", series.steps, series)
+
+
+def _levels(runs: Sequence[Run], chart: Chart) -> tuple[Reference, ...]:
     """The clip threshold and the reported accuracy, each value once."""
     key, label = {
         metrics.GRADIENT.name: ("clip.norm", "clip"),
         metrics.ACCURACY.name: ("target.val_accuracy", "reported"),
     }.get(chart.name, ("", ""))
     values = dict.fromkeys(run.settings.get(key) for run in runs)
-    return tuple((float(value), f"{label} {value:g}") for value in values if isinstance(value, float | int))
+    numbers = [value for value in values if isinstance(value, float | int)]
+    return tuple(Reference(float(value), f"{label} {value:g}", "") for value in numbers)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
+from fbmon.chart.svg import svg
 from fbmon.compare import Run
 from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for
 from fbmon.compare.facts import show_plain
@@ -10,7 +11,7 @@ from fbmon.compare.fields import find
 from fbmon.compare.settings import differing
 from fbmon.compare.table import Table, lay_out
 from fbmon.events import DeviceSampled
-from fbmon.export import panels, picture
+from fbmon.export import panels
 from fbmon.folder import RunFolder
 from fbmon.journal import Tail
 from fbmon.notes import Note
@@ -49,7 +50,7 @@ def page(runs: Sequence[Run]) -> str:
         _table(lay_out(runs, columns_for(runs, None, DEFAULT_COLUMNS, with_settings=False))),
         *_differences(runs),
         "<h2>Curves</h2>",
-        f'<div class="charts">{"".join(map(picture.single, panels.of(runs)))}</div>',
+        f'<div class="charts">{"".join(svg([plot]) for plot in panels.of(runs))}</div>',
         *(part for run in runs for part in _of_run(run, is_open=len(runs) == 1)),
     ]
     return (

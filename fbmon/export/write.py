@@ -64,9 +64,10 @@ def _write(runs: Sequence[Run], kind: Kind, goals: Sequence[Path]) -> None:
                 _remove_events(goal)
                 tensorboard.write(RunFolder(run.path), goal)
         case "svg":
-            from fbmon.export import panels, picture
+            from fbmon.chart.svg import svg
+            from fbmon.export import panels
 
-            goals[0].write_text(picture.figure(panels.of(runs)))
+            goals[0].write_text(svg(panels.of(runs)))
         case "html":
             from fbmon.export import report
 

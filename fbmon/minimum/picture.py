@@ -1,6 +1,7 @@
 """Landscapes as charts: every run a curve with its band, the loss above, the accuracy below; a grid as a heat map."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,11 +14,16 @@ from fbmon.series import Floats, Series
 
 MARKERS = "●○△□◇"
 
+Seen = tuple[str, Known, Sequence[Point]]  # of a run: its label, the answers and the points that were asked for
 
-def plots(seen: Sequence[tuple[str, Known, Sequence[Point]]], title: str, scale: Scale) -> Iterator[Plot]:
-    """The chart of the loss and that of the accuracy; `seen` has the label of each run, its answers and its points."""
-    yield _plot(seen, "loss", title, scale)
-    yield _plot(seen, "accuracy", title.replace("loss", "accuracy"), "linear")
+
+def plots(seen: Sequence[Seen], title: str, scale: Scale, *, paper: str | None = None) -> Iterator[Plot]:
+    """The chart of the loss and that of the accuracy.
+
+    On paper, where `paper` says what the x-axis counts, every run has its name, its band and its value at the minimum.
+    """
+    yield _plot(seen, "loss", title, scale, paper)
+    yield _plot(seen, "accuracy", title.replace("loss", "accuracy"), "linear", paper)
 
 
 def heat_map(label: str, title: str, known: Known, points: Sequence[Point]) -> Heat:
@@ -36,15 +42,16 @@ def role(number: int) -> str:
     return f"run_{number}"
 
 
-def _plot(seen: Sequence[tuple[str, Known, Sequence[Point]]], value: Value, title: str, scale: Scale) -> Plot:
-    curves, bands = [], []
+def _plot(seen: Sequence[Seen], value: Value, title: str, scale: Scale, paper: str | None) -> Plot:
+    curves, bands, is_full = [], [], paper is not None or len(seen) == 1
     for number, (label, known, points) in enumerate(seen):
         found = profile(known, points, value)
         marker = MARKERS[number % len(MARKERS)] if len(seen) > 1 else ""
-        curves.append(Curve(label, role(number), found.at, _series(found.at, found.mean), marker, named=len(seen) == 1))
-        if len(seen) == 1:  # several would hide each other
+        curves.append(Curve(label, role(number), found.at, _series(found.at, found.mean), marker, named=is_full))
+        if is_full:  # among dots the bands of several would hide each other
             bands.append(_band(number, found))
-    return Plot(title, tuple(curves), scale, y_format=".3g", bands=tuple(bands))
+    plot = Plot(title, tuple(curves), scale, y_format=".3g", bands=tuple(bands))
+    return plot if paper is None else replace(plot, cursor=0.0, y_format=".4g", x_label=paper)
 
 
 def _band(number: int, found: Profile) -> Band:

@@ -10,6 +10,9 @@ from fbmon.series import Column, Floats, Series
 from fbmon.store import Store
 from fbmon.ui.view import AxisName, Extent, Moment
 
+X_LABELS: dict[AxisName, str] = {
+    "step": "step", "elapsed": "time since the start", "clock": "time of day", "passes": "passes over the data",
+}  # fmt: skip
 X_UNITS: dict[AxisName, XUnit] = {"step": "number", "elapsed": "span", "clock": "clock", "passes": "number"}
 _LEAST: dict[AxisName, float] = {"step": 4.0, "elapsed": 1.0, "clock": 1.0, "passes": 4.0}
 _FULL = 1.1  # a chart is more than half full once a tenth more steps than those taken do not fit into half of it

@@ -22,6 +22,7 @@ from fbmon.text import clean, clean_lines
 from fbmon.ui import ascii as in_ascii
 from fbmon.ui import settings
 from fbmon.ui.board import Board
+from fbmon.ui.colours import DARK_THEME, LIGHT_THEME
 from fbmon.ui.devices import DevicesPanel, devices
 from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed, SourceFailed
 from fbmon.ui.footer import KeysFooter
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 _FRAME_SECONDS = 0.1
 _READING_FRAME_SECONDS = 0.3  # drawing more often takes longer than reading
 _CLOCK_SECONDS = 1.0
-DARK_THEME, LIGHT_THEME = "textual-dark", "textual-light"
 
 
 class MonitorApp(App[int]):

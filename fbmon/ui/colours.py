@@ -6,6 +6,7 @@ shape beside its colour: a marker, a dash, a sign.
 
 from collections.abc import Mapping
 
+DARK_THEME, LIGHT_THEME = "textual-dark", "textual-light"
 DARK: Mapping[str, str] = {
     "mark": "#d55e00", "threshold": "#d55e00", "target": "#009e73", "validation": "#e69f00", "secondary": "#cc79a7",
     "primary": "#56b4e9", "alarm": "#ff6f61", "note": "#f0e442",

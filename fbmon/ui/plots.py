@@ -8,7 +8,7 @@ from fbmon.metrics import Chart, Metric
 from fbmon.series import Series
 from fbmon.store import Store
 from fbmon.text import clean
-from fbmon.ui.across import X_UNITS
+from fbmon.ui.across import X_LABELS, X_UNITS
 from fbmon.ui.devices_plot import DEVICES, device_curves
 from fbmon.ui.runs import Runs, compared
 from fbmon.ui.signs import SIGNS
@@ -37,6 +37,7 @@ def plot(runs: Runs, chart: Chart, view: View, *, alone: bool = False) -> Plot:
         bands=tuple(_bands(runs, chart, view)),
         cursor=None if view.cursor is None else across.at(view.cursor),
         x_unit=X_UNITS[view.axis],
+        x_label=X_LABELS[view.axis],
     )
 
 

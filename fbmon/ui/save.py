@@ -9,18 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from fbmon.chart import Curve, Plot
-from fbmon.chart.layers import role_of
-from fbmon.chart.svg import svg
+from fbmon.chart.svg import LARGE, svg
 from fbmon.text import clean
 from fbmon.ui.colours import on_paper
 
 
 def write(plot: Plot, name: str, folder: Path) -> list[Path]:
     """The chart as NAME.svg and NAME.csv, as `write_new` does it."""
-    roles = {role_of(curve) for curve in plot.curves} | {band.role for band in plot.bands}
-    roles |= {reference.role for reference in plot.references}
-    colours = {role.split()[0]: colour for role, colour in on_paper(roles).items()}
-    return write_new({"svg": svg(plot, colours), "csv": as_csv(plot)}, name, folder)
+    roles = {one.role for drawn in (plot.curves, plot.bands, plot.references) for one in drawn}
+    colours = on_paper({"mark", *(role.split()[0] for role in roles)})
+    return write_new({"svg": svg([plot], colours, LARGE), "csv": as_csv(plot)}, name, folder)
 
 
 def write_new(texts: dict[str, str], name: str, folder: Path) -> list[Path]:

@@ -119,7 +119,8 @@ def test_a_picture_has_its_curves_marks_and_levels_and_no_spike_is_lost(runs_dir
     assert len(loss) <= 2 * 460, "two points for each pixel column are enough"
     (x, y) = min(loss, key=lambda point: point[1])
     assert x == pytest.approx(58 + 2345 / 5000 * (460 - 58 - 14), abs=1)
-    assert y < 50 < 180 < sorted(point[1] for point in loss)[1]
+    assert y < 50
+    assert sum(point[1] < 180 for point in loss) <= 3, "the spike, and the line to it and from it"
     assert "1 step clipped" in svg
     assert "clip 0.25" in svg
 

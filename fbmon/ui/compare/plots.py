@@ -10,7 +10,7 @@ from fbmon.chart.axes import Axis
 from fbmon.chart.columns import in_sight, value_at
 from fbmon.metrics import Chart
 from fbmon.series import Series
-from fbmon.ui.across import X_UNITS
+from fbmon.ui.across import X_LABELS, X_UNITS
 from fbmon.ui.compare.lanes import Lane, Lanes, metric_of
 from fbmon.ui.readout import Count
 from fbmon.ui.signs import SIGNS
@@ -38,6 +38,7 @@ def plot(lanes: Lanes, chart: Chart, view: View, *, alone: bool = False) -> Plot
         bands=tuple(_bands(lanes, chart, view)),
         cursor=None if view.cursor is None else across.at(view.cursor),
         x_unit=X_UNITS[view.axis],
+        x_label=X_LABELS[view.axis],
     )
 
 
