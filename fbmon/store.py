@@ -117,7 +117,9 @@ class Store:
 
     def clipped_share(self) -> float:
         """The share of the steps taken that were clipped."""
-        return len(self.clipped) / self.step if self.step else 0.0
+        # A step's clipping is told before the step itself, and once for each of its updates.
+        told = self.clipped.steps[: self.clipped.steps.searchsorted(self.step, "right")]
+        return (int((told[1:] != told[:-1]).sum()) + 1) / self.step if len(told) else 0.0
 
     def apply(self, event: Event) -> None:
         """Fold in the next event."""

@@ -80,6 +80,7 @@ class MonitorApp(App[int]):
         self._redraw()
         self._drawn = 0.0  # the first news is shown at once
         self._clock = self.set_interval(_CLOCK_SECONDS, self._show_status)
+        self.app_resume_signal.subscribe(self, lambda _: self.action_repaint())  # `fg`: the terminal has forgotten all
         self._feed.start()
 
     def on_unmount(self) -> None:
@@ -117,7 +118,7 @@ class MonitorApp(App[int]):
         raise message.error
 
     def on_resize(self) -> None:
-        self._draw_soon()
+        self.call_later(self._draw_soon)  # Textual's own handler comes after this one, and only then is the size known
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         """Leave; the settings are kept."""
