@@ -264,4 +264,5 @@ def test_the_next_validation_comes_after_the_first_step_then_every_so_many_and_a
 
 def test_a_run_is_paused_from_its_pause_to_its_resume() -> None:
     pause, resume = CommandTaken("pause", "the screen"), CommandTaken("resume", "the screen")
-    assert [told(step(1), *commands).paused for commands in ([], [pause], [pause, resume])] == [False, True, False]
+    stores = [told(step(1), *commands) for commands in ([], [pause], [pause, resume])]
+    assert [store.paused_since is not None for store in stores] == [False, True, False]

@@ -99,7 +99,7 @@ class MonitorApp(App[int]):
         self._unread = message.unread
         if not all(isinstance(event, DeviceSampled) for event in message.events):  # that is the supervisor's sign
             self._last_sign = time.monotonic()
-        self._began = min(self._began, time.monotonic() - self.store.elapsed)
+        self._began = min(self._began, time.monotonic() - max(self.store.elapsed, self.store.sampled))
         if all(isinstance(event, ProgressMade) for event in message.events):
             self._show_status()  # ten times a second; no chart has a new point
         else:
@@ -157,7 +157,7 @@ class MonitorApp(App[int]):
 
     def action_pause(self) -> None:
         """Ask whether to pause the training, or to let it go on."""
-        if self.store.paused:
+        if self.store.paused_since is not None:
             self._confirm("The training is paused.", "Go on", "resume")
         else:
             self._confirm("Pause the training at its next block? It keeps its memory and its GPU.", "Pause", "pause")
