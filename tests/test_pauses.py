@@ -9,8 +9,9 @@ from fbmon.cli.lines import last_line
 from fbmon.events import CommandTaken, DeviceSampled, Event, RunEnded, RunResumed, RunStarted, StateRestored, StepTaken
 from fbmon.folder import RunFolder
 from fbmon.store import Store
+from fbmon.ui.app import MonitorApp
 from tests.runs import write_run
-from tests.ui.test_monitor import MonitorApp, Script, monitor, picture, until
+from tests.ui.test_monitor import Script, monitor, picture, until
 
 PAUSE, RESUME = (
     CommandTaken("pause", "the screen", elapsed=30.25),
