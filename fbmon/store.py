@@ -56,6 +56,7 @@ class Store:
     progress: ProgressMade | None = None
     step: int = 0
     elapsed: float = 0.0  # of the newest event
+    sampled: float = 0.0  # elapsed, of the newest look at a device: comes every second, also where the training waits
     latest: dict[str, float | None] = field(default_factory=dict)
     rank_seconds: list[float] = field(default_factory=list)  # of the newest step, where several ranks shared it
     series: dict[str, Series] = field(default_factory=dict)
@@ -64,7 +65,8 @@ class Store:
     utilization: dict[str, Series] = field(default_factory=dict)  # percent, by device
     memory: dict[str, Series] = field(default_factory=dict)  # percent of the device's own, by device
     best: Best | None = None
-    paused: bool = False
+    paused_since: float | None = None  # elapsed; None where the training is not paused
+    paused_before: float = 0.0  # seconds of the pauses that are over
     ended: RunEnded | None = None
     repeats: list[int] = field(default_factory=list)  # steps whose pass over the data was repeated
     clocks: list[tuple[float, float]] = field(default_factory=list)  # from when on, how far 1970 is behind `elapsed`
@@ -117,7 +119,13 @@ class Store:
 
     def clipped_share(self) -> float:
         """The share of the steps taken that were clipped."""
-        return len(self.clipped) / self.step if self.step else 0.0
+        # A step's clipping is told before the step itself, and once for each of its updates.
+        told = self.clipped.steps[: self.clipped.steps.searchsorted(self.step, "right")]
+        return (int((told[1:] != told[:-1]).sum()) + 1) / self.step if len(told) else 0.0
+
+    def paused_seconds(self, elapsed: float) -> float:
+        """How long the training has been paused in all, up to a moment that is not before the newest event."""
+        return self.paused_before + (0.0 if self.paused_since is None else elapsed - self.paused_since)
 
     def apply(self, event: Event) -> None:
         """Fold in the next event."""
@@ -134,8 +142,10 @@ class Store:
             case RunStarted():
                 self.began = event
             case RunResumed():
+                self._end_pause()  # it was stopped or killed meanwhile
                 self.ended, self.progress, self.phase = None, None, "starting the trainer"
             case RunRestarted(step=step, reason=reason, number=number, at_most=at_most):
+                self._end_pause()
                 self.progress, self.phase = None, "starting the trainer"
                 self._note(event, step, "error", f"{reason}; restart {number} of at most {at_most}", "resume")
             case PhaseEntered(phase=phase):
@@ -171,14 +181,21 @@ class Store:
                 self._note(event, step, "error", _diverging(event), "divergence")
             case CommandTaken(command=command, source=source):
                 self._checkpoint_asked = self._checkpoint_asked or command == "checkpoint"
-                self.paused = (self.paused or command == "pause") and command != "resume"
+                if command == "pause" and self.paused_since is None:
+                    self.paused_since = event.elapsed
                 if command == "resume":
+                    self._end_pause()
+                    self._stall.rest(event)
                     self._pace.clear()  # the pause is no measure of what is to come
                 self._note(event, self.step, "warning", f"{command.replace('_', ' ')} asked for by {source}", "command")
             case RunEnded():
                 self._ended(event)
             case _:
                 assert_never(event)
+
+    def _end_pause(self) -> None:
+        self.paused_before = self.paused_seconds(self.elapsed)
+        self.paused_since = None
 
     def _set_clock(self, elapsed: float, offset: float) -> None:
         """Keep the offset where it has grown: after a resume. A clock that was set back is not followed."""
@@ -200,6 +217,7 @@ class Store:
         self.latest = {name: series.last() for name, series in self.series.items()}
         self.step, self._clipped_step, self.rank_seconds = event.step, 0, []
         self._pace.clear()
+        self._stall.rest(event)  # the start of a trainer takes the time of many steps
         self._clipping.restored()
         self._edge.restored()
         clipped = set(self.clipped.steps[-SHARE_STEPS:].tolist())
@@ -236,6 +254,7 @@ class Store:
         self._note(event, event.step, "good", f"best validation accuracy {shown}", "best")
 
     def _ended(self, event: RunEnded) -> None:
+        self._end_pause()
         self.ended = event
         level: Level = "good" if event.state == "finished" else "warning" if event.exit_code in (75, 130) else "error"
         self._note(event, event.step, level, f"{event.state}: {event.reason}" if event.reason else event.state, "end")
@@ -259,6 +278,7 @@ class Store:
         if event.device not in self.devices:
             self.utilization[event.device], self.memory[event.device] = Series(), Series()
         self.devices[event.device] = event
+        self.sampled = max(self.sampled, event.elapsed)
         self.utilization[event.device].append(self.step, event.elapsed, event.utilization)
         share = None
         if event.memory_mib is not None and event.memory_total_mib:

@@ -32,6 +32,11 @@ def as_utf8(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+def time_spent(seconds: float, paused: float) -> str:
+    """A time span of which some may have been a pause."""
+    return f"{duration(seconds)} ({duration(paused)} of it paused)" if paused >= 1 else duration(seconds)
+
+
 def duration(seconds: float | None) -> str:
     """A time span for people: `9.4 s`, `2:07`, `1:02:07`, `3 d 04:05`; an unknown one is `–`."""
     if seconds is None or seconds < 0:

@@ -99,6 +99,13 @@ class Terminal:
         with self._lock:
             return "\n".join(self._screen.display)
 
+    def painted_since(self, mark: bytes) -> str:
+        """The text on a blank screen that has got only what came after the last `mark`."""
+        with self._lock:
+            blank = pyte.Screen(self._screen.columns, self._screen.lines)
+            pyte.ByteStream(blank).feed(KEYBOARD_PROTOCOL.sub(b"", self.output.rpartition(mark)[2]))
+        return "\n".join(blank.display)
+
     @property
     def keeper(self) -> psutil.Process:
         """What the shell knows as fbmon."""

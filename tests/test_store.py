@@ -100,6 +100,12 @@ def test_a_whole_story_is_remembered() -> None:
     assert store.series["val_accuracy"].steps.tolist() == [1, 3, 5, 6]
 
 
+def test_the_clipped_share_is_that_of_the_steps_taken_each_counted_once() -> None:
+    three_updates = [clipped(2, norm) for norm in (1.0, 2.0, 3.0)]
+    assert told(PLAN, clipped(1, 1.0), step(1), *three_updates).clipped_share() == 1.0, "step 2 is still to come"
+    assert told(PLAN, step(1), *three_updates, step(2)).clipped_share() == 0.5
+
+
 def test_the_notes_tell_the_story_with_one_line_for_each_episode_of_clipping() -> None:
     clipping = "clipping engaged (norm 1.2500, up to 48.7680), 3 of 4 steps (75%), 2 in a row"
     assert told(*STORY).notes == [
@@ -258,4 +264,5 @@ def test_the_next_validation_comes_after_the_first_step_then_every_so_many_and_a
 
 def test_a_run_is_paused_from_its_pause_to_its_resume() -> None:
     pause, resume = CommandTaken("pause", "the screen"), CommandTaken("resume", "the screen")
-    assert [told(step(1), *commands).paused for commands in ([], [pause], [pause, resume])] == [False, True, False]
+    stores = [told(step(1), *commands) for commands in ([], [pause], [pause, resume])]
+    assert [store.paused_since is not None for store in stores] == [False, True, False]

@@ -7,13 +7,12 @@ from fbmon.chart.axes import Axis, to_units
 from fbmon.chart.canvas import Canvas, Cells, Codes
 from fbmon.chart.columns import Trace
 from fbmon.chart.layout import Layout
+from fbmon.chart.markers import marked
 from fbmon.chart.plot import Curve, Plot, Reference
 from fbmon.chart.raster import BRAILLE, Dots, band_dots, cells, dashed_dots, trace_dots
 
 DIM = " dim"  # behind the role of a curve that stands back
 CURSOR = "cursor"
-MARKERS_APART = 14  # cells between two markers of a curve; the next curve's are shifted
-MARKERS_SHIFT = 5
 
 
 class Layers:
@@ -35,9 +34,10 @@ class Layers:
             self._overlay(self._reference_dots(reference), reference.role)
         pairs = list(zip(plot.curves, layout.curves, strict=True))
         pairs.sort(key=lambda pair: not pair[0].dim)
-        touched = [self._curve(curve, trace) for curve, trace in pairs]
-        for number, ((curve, _), where) in enumerate(zip(pairs, touched, strict=True)):
-            self._markers(curve, where, number)
+        for curve, trace in pairs:
+            self._curve(curve, trace)
+        for number, curve in enumerate(curve for curve, _ in pairs if curve.marker):
+            self._markers(curve, layout, number)
         for reference in plot.references:
             self._label(reference)
 
@@ -47,10 +47,8 @@ class Layers:
             if not self._occupied[row, column] and not self._united[row, column]:
                 self._canvas.write(self._area.top + row, self._area.left + column, "│", CURSOR)
 
-    def _curve(self, curve: Curve, trace: Trace) -> Cells:
-        where = self._overlay(trace_dots(trace, self._vertical, self._area.rows), role_of(curve))
-        self._occupied |= where
-        return where
+    def _curve(self, curve: Curve, trace: Trace) -> None:
+        self._occupied |= self._overlay(trace_dots(trace, self._vertical, self._area.rows), role_of(curve))
 
     def _overlay(self, dots: Dots, role: str) -> Cells:
         """Add dots to those united so far; answers which cells they touch."""
@@ -59,14 +57,14 @@ class Layers:
         self._canvas.stamp(self._area.top, self._area.left, self._united + BRAILLE, role, bits > 0)
         return bits > 0
 
-    def _markers(self, curve: Curve, where: Cells, number: int) -> None:
-        if not curve.marker:
-            return
-        for column in range(2 + MARKERS_SHIFT * number % MARKERS_APART, self._area.width, MARKERS_APART):
-            rows = np.flatnonzero(where[:, column])
-            if len(rows):
-                row = int(rows[len(rows) // 2])
-                self._canvas.write(self._area.top + row, self._area.left + column, curve.marker, role_of(curve))
+    def _markers(self, curve: Curve, layout: Layout, number: int) -> None:
+        places = marked(curve, layout, number)
+        heights = to_units(curve.series.values[places], self._vertical.scale)
+        for x, units in zip(curve.x[places].tolist(), heights.tolist(), strict=True):
+            row = None if units != units else self._area.row(self._vertical, units)
+            if row is not None:
+                column = self._area.left + layout.cell(x)
+                self._canvas.write(self._area.top + row, column, curve.marker, role_of(curve))
 
     def _reference_dots(self, reference: Reference) -> Dots:
         units = to_units(np.array([reference.value]), self._vertical.scale)

@@ -7,7 +7,7 @@ from fbmon import metrics
 from fbmon.events import StepTaken, TrainingStarted
 from fbmon.folder import RunFolder
 from fbmon.store import Store
-from fbmon.text import clean, duration
+from fbmon.text import clean, duration, time_spent
 
 
 def plan_line(event: TrainingStarted) -> str:
@@ -57,7 +57,8 @@ def last_line(store: Store, folder: RunFolder) -> str:
     ended = store.ended
     if ended is None:
         return f"the run is gone without a last word; its log: {folder.log}"
-    taken = f"{ended.state} after step {store.step} of {store.steps} in {duration(store.elapsed)}"
+    paused = store.paused_seconds(store.elapsed)
+    taken = f"{ended.state} after step {store.step} of {store.steps} in {time_spent(store.elapsed, paused)}"
     final = store.latest.get("val_accuracy")
     if ended.state == "finished" and final is not None and store.best:
         best = metrics.show("val_accuracy", store.best.value)

@@ -29,7 +29,7 @@ def run_data(run: Run) -> dict[str, Any]:
     )
     data: dict[str, Any] = {name: find(name).value(run) for name in names}
     data |= {
-        "seconds": run.summary.elapsed,
+        "seconds": run.summary.seconds,
         "device_hours": find("device_hours").value(run),
         "flop": find("flop").value(run),
         "last_sign": run.last_sign,

@@ -16,7 +16,7 @@ from fbmon.folder import RunFolder
 from fbmon.journal import Tail
 from fbmon.notes import Note
 from fbmon.store import Store
-from fbmon.text import clean, clean_lines, duration
+from fbmon.text import clean, clean_lines, duration, time_spent
 
 _NOTES = 40  # the newest of a run's events
 _WIDE = 5  # runs beside each other in a table of settings
@@ -68,7 +68,8 @@ def _about(runs: Sequence[Run]) -> str:
         recipes = ", ".join(dict.fromkeys(run.recipe for run in runs))
         return _words(f"Recipes: {recipes}", 400)
     run, summary = runs[0], runs[0].summary
-    words = f"Recipe {run.recipe}: {run.state} after step {summary.step} of {run.steps} in {duration(summary.elapsed)}"
+    spent = time_spent(summary.elapsed, summary.elapsed - summary.seconds)
+    words = f"Recipe {run.recipe}: {run.state} after step {summary.step} of {run.steps} in {spent}"
     steps = "1 step" if summary.clipped == 1 else f"{summary.clipped} steps"
     clipped = f"; {steps} clipped" if summary.clipped else ""
     reason = f" ({summary.ended.reason})" if summary.ended and summary.ended.reason else ""

@@ -1,11 +1,11 @@
 """Stalls: a step that came much later than the pace of the steps before it."""
 
-from fbmon.events import Analysed, StepTaken
+from fbmon.events import Analysed, CommandTaken, StateRestored, StepTaken
 from fbmon.notes.note import Note
 from fbmon.notes.recent import Recent
 from fbmon.text import duration
 
-FACTOR = 10.0  # times the median pause of the last 50 steps; a validation or a checkpoint takes less
+FACTOR = 10.0  # times the median wait of the last 50 steps; a validation or a checkpoint takes less
 LEAST_SECONDS = 5.0
 
 
@@ -15,18 +15,19 @@ class StallWatch:
     def __init__(self, notes: list[Note]) -> None:
         self._notes = notes
         self._recent = Recent()
-        self._last: StepTaken | Analysed | None = None
+        self._began: float | None = None  # elapsed, what the next step is timed from
 
     def step(self, event: StepTaken) -> None:
-        if self._last is not None:
-            self._pause(event, event.elapsed - self._last.elapsed)
-        self._last = event
+        if self._began is not None:
+            self._wait(event, event.elapsed - self._began)
+        self._began = event.elapsed
 
-    def rest(self, event: Analysed) -> None:
-        """What came between two steps is no part of the pause before the next one."""
-        self._last = event if self._last is not None else None
+    def rest(self, event: Analysed | CommandTaken | StateRestored) -> None:
+        """What came between two steps and ends now, such as a pause, is no part of the wait for the next one."""
+        if self._began is not None:
+            self._began = event.elapsed
 
-    def _pause(self, event: StepTaken, seconds: float) -> None:
+    def _wait(self, event: StepTaken, seconds: float) -> None:
         usual = self._recent.level()
         if usual is not None and seconds > max(FACTOR * usual, LEAST_SECONDS):
             text = f"stalled: this step came after {duration(seconds)}, others after {duration(usual)}"

@@ -11,6 +11,7 @@ from fbmon.events import (
     NonFiniteFound,
     PhaseEntered,
     RunEnded,
+    RunRestarted,
     RunResumed,
     RunStarted,
     TrainingStarted,
@@ -35,6 +36,8 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     damaged: int = 0  # lines
     not_finite: tuple[str, ...] = ()
     last_command: Command | None = None
+    paused_since: float | None = None  # elapsed; None where it is not paused
+    paused: float = 0.0  # seconds of the pauses that are over
     ended: RunEnded | None = None
     metrics: dict[str, Digest] = {}
 
@@ -42,6 +45,12 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     def steps(self) -> int:
         """The number of steps this run is to take; 0 if it never said so."""
         return self.plan.steps if self.plan else self.began.steps if self.began else 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it has trained: the time since it began, less its pauses."""
+        waiting = self.elapsed - self.paused_since if self.paused_since is not None else 0.0
+        return self.elapsed - self.paused - waiting
 
 
 def fold(summary: Summary, text: bytes) -> Summary:
@@ -71,6 +80,7 @@ class _Folding:
             case RunStarted():
                 now |= {"began": part, "ended": None}
             case RunResumed():
+                self._end_pause(part.elapsed)
                 now |= {"ended": None, "last_command": None}  # what ended or paused the run before does so no more
             case TrainingStarted():
                 now["plan"] = part
@@ -78,9 +88,16 @@ class _Folding:
                 now["phase"] = phase
             case NonFiniteFound(names=names):
                 now["not_finite"] = tuple(names)
+            case RunRestarted():
+                self._end_pause(part.elapsed)
             case CommandTaken(command=command):
                 now["last_command"] = command
+                if command == "pause" and now["paused_since"] is None:
+                    now["paused_since"] = part.elapsed
+                if command == "resume":
+                    self._end_pause(part.elapsed)
             case RunEnded():
+                self._end_pause(part.elapsed)
                 now["ended"] = part
             case _:
                 pass  # nothing that a table shows
@@ -91,6 +108,14 @@ class _Folding:
         if stretch.last:
             now |= {"elapsed": max(now["elapsed"], stretch.last.elapsed), "last_time": stretch.last.time}
         return Summary(**now)
+
+    def _end_pause(self, elapsed: float) -> None:
+        now = self._now
+        if now["paused_since"] is None:
+            return
+        now |= {"paused": now["paused"] + elapsed - now["paused_since"], "paused_since": None}
+        if now["step_elapsed"]:
+            now["step_elapsed"] = elapsed  # the step that was interrupted has not been slow
 
     def _told(self, columns: Columns) -> None:
         for name, column in columns.values.items():

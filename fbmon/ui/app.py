@@ -80,6 +80,7 @@ class MonitorApp(App[int]):
         self._redraw()
         self._drawn = 0.0  # the first news is shown at once
         self._clock = self.set_interval(_CLOCK_SECONDS, self._show_status)
+        self.app_resume_signal.subscribe(self, lambda _: self.action_repaint())  # `fg`: the terminal has forgotten all
         self._feed.start()
 
     def on_unmount(self) -> None:
@@ -98,7 +99,7 @@ class MonitorApp(App[int]):
         self._unread = message.unread
         if not all(isinstance(event, DeviceSampled) for event in message.events):  # that is the supervisor's sign
             self._last_sign = time.monotonic()
-        self._began = min(self._began, time.monotonic() - self.store.elapsed)
+        self._began = min(self._began, time.monotonic() - max(self.store.elapsed, self.store.sampled))
         if all(isinstance(event, ProgressMade) for event in message.events):
             self._show_status()  # ten times a second; no chart has a new point
         else:
@@ -117,7 +118,7 @@ class MonitorApp(App[int]):
         raise message.error
 
     def on_resize(self) -> None:
-        self._draw_soon()
+        self.call_later(self._draw_soon)  # Textual's own handler comes after this one, and only then is the size known
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         """Leave; the settings are kept."""
@@ -156,7 +157,7 @@ class MonitorApp(App[int]):
 
     def action_pause(self) -> None:
         """Ask whether to pause the training, or to let it go on."""
-        if self.store.paused:
+        if self.store.paused_since is not None:
             self._confirm("The training is paused.", "Go on", "resume")
         else:
             self._confirm("Pause the training at its next block? It keeps its memory and its GPU.", "Pause", "pause")

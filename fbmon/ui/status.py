@@ -4,7 +4,7 @@ from rich.text import Text
 
 from fbmon import metrics
 from fbmon.store import Store
-from fbmon.text import clean, duration
+from fbmon.text import clean, duration, time_spent
 from fbmon.ui.other import Other
 from fbmon.ui.readout import Count
 from fbmon.ui.view import AxisName, View
@@ -50,7 +50,7 @@ def _state(store: Store, *, alive: bool, silent: float) -> tuple[str, str]:
         return store.ended.state, "bold green" if good else "bold red" if store.ended.exit_code < 75 else "bold yellow"
     if not alive:
         return "gone without a last word", "bold red"
-    if store.paused:
+    if store.paused_since is not None:
         return "paused", "bold yellow"
     if store.phase != "training":
         return store.phase, "bold yellow"
@@ -62,7 +62,7 @@ def _state(store: Store, *, alive: bool, silent: float) -> tuple[str, str]:
 
 def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
     progress = store.progress
-    details = [f"elapsed {duration(elapsed)}"]
+    details = [f"elapsed {time_spent(elapsed, store.paused_seconds(elapsed))}"]
     if alive and store.ended is None:
         details.append(_eta(store))
         if progress and progress.task == "downloading":

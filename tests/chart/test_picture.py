@@ -222,7 +222,7 @@ def test_curves_are_told_apart_by_their_markers_too_and_a_dim_one_lies_behind() 
     drawing = draw(Plot("loss", (smooth, raw, val), y_format=".1f"), 40, 5)
     assert str(drawing) == picture("""
         |loss              ━ train 1.0  ○ val 2.0|
-        |    2┤⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉○⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉○⠉⠉⠉⠉⠉⠉⠉|
+        |    2┤○⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉○⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉○|
         |     │                                  |
         |    1┤⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀|
         |      0                1               2|
@@ -230,6 +230,21 @@ def test_curves_are_told_apart_by_their_markers_too_and_a_dim_one_lies_behind() 
     assert {run.role for row in drawing.rows for run in row} == {"title", "axis", "train", "val", ""}
     alone = draw(Plot("loss", (raw,)), 40, 5)
     assert "train dim" in {run.role for row in alone.rows for run in row}
+
+
+def test_few_points_are_marked_one_by_one_and_of_many_some_that_stay_where_they_are() -> None:
+    def columns(count: int) -> list[int]:
+        line = series([1.0] * count)
+        plot = Plot("", (Curve("a", "train", line.steps, line, "○"),), x_range=(0, 1000))
+        row = str(draw(plot, 106, 2)).split("\n")[1]
+        return [place - 6 for place, cell in enumerate(row) if cell == "○"]
+
+    every_fifth = series([1.0] * 5, x=[0, 250, 500, 750, 1000])
+    plot = Plot("", (Curve("a", "train", every_fifth.steps, every_fifth, "○"),))
+    assert [place for place, cell in enumerate(str(draw(plot, 41, 1))) if cell == "○"] == [6, 14, 23, 32, 40]
+    assert columns(300) == [8]
+    assert columns(1001) == [8, 34, 59, 85]
+    assert columns(620) == [8, 34, 59]
 
 
 def test_the_cursor_is_a_line_behind_the_curves_and_the_legend_tells_the_values_there() -> None:

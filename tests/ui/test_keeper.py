@@ -63,6 +63,18 @@ def test_a_stopped_screen_gives_the_terminal_to_the_shell_and_goes_on_where_it_w
     assert screen.output.endswith(b"tiny-1 goes on in the background; see it again with: fbmon watch tiny-1\r\n")
 
 
+def test_a_screen_that_comes_back_from_the_shell_is_painted_whole(screen: Terminal) -> None:
+    whole = r"(?s)share of steps clipped.*devices.*drawn 30 of 30.*training 5,142 parameters.*s Smooth"
+    below_the_clock = screen.until(whole).split("\n")[2:]
+    screen.press("\x1a")
+    screen.until(r"\[stopped\]")
+
+    screen.press("fg\r")
+
+    until(lambda: "1049" in screen.modes_left())
+    until(lambda: screen.painted_since(b"\x1b[?1049h").split("\n")[2:] == below_the_clock, seconds=10)
+
+
 def test_without_a_shell_to_go_to_a_stopped_screen_goes_on_at_once(
     running: RunFolder, terminal: Callable[..., Terminal]
 ) -> None:

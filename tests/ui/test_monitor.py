@@ -131,6 +131,17 @@ async def test_before_its_first_word_the_run_is_starting(tmp_path: Path) -> None
         assert "● starting the trainer  tiny-1" in await shown(pilot, steps=0)
 
 
+async def test_an_ended_run_is_laid_out_for_the_size_that_the_screen_has_now(tmp_path: Path) -> None:
+    ended = Script(tmp_path / "tiny-1", [*training(60), FINISHED], over=True)
+    async with MonitorApp(ended).run_test(size=(60, 20)) as pilot:
+        await shown(pilot, 60)
+        for width in (200, 80):
+            await pilot.pause(0.2)  # a frame ago: the next one is drawn at once
+            await pilot.resize_terminal(width, 40)
+            await until(pilot, lambda width=width: picture(monitor(pilot)).split("\n")[0].endswith("100% "))  # type: ignore[misc]
+            assert ("best 0.9814 at 51 · clipped 12%" in picture(monitor(pilot))) == (width == 200)
+
+
 FIRST = ["loss", "accuracy", "gradient", "learning_rate"]
 TITLES = {
     "loss": "loss",
