@@ -185,6 +185,43 @@ async def test_the_table_is_sorted_by_key_and_the_cursor_stays_on_its_run(runs: 
         assert str(board(pilot).table.at).endswith("fast-0")
 
 
+async def test_every_column_is_reached_by_key_and_the_one_sorted_by_is_in_sight(runs: Path) -> None:
+    async with comparing(runs, (70, 30)) as pilot:
+
+        def headings() -> str:
+            return text(pilot, "#table").split("\n")[0]
+
+        first = headings()
+        assert "optimizer.lr" not in first
+        await press(pilot, "right")
+        assert headings().split()[:2] == ["run", "step"]  # a whole column further; the name of the run stays
+        await press(pilot, "left")
+        assert headings() == first
+        seen: set[str] = set()
+        for _ in board(pilot).sheet.columns:
+            seen |= {column.heading for column in board(pilot).sheet.columns if column.heading in headings()}
+            await press(pilot, "right")
+        assert seen == {column.heading for column in board(pilot).sheet.columns}
+        await press(pilot, "less_than_sign")
+        assert "optimizer.lr ▼" in headings() or "optimizer.lr ▲" in headings()
+        await press(pilot, "i")
+        assert "optimizer.lr ▲" in headings() or "optimizer.lr ▼" in headings()
+        await press(pilot, "greater_than_sign", "greater_than_sign", "greater_than_sign")
+        assert "step ▼" in headings()
+
+
+async def test_what_a_single_run_has_of_settings_is_in_the_panel_alone(runs: Path) -> None:
+    write_run(runs, "odd", story("fast", 0.7), ["data.copies=2"])
+    found = select(runs, [])
+    names = [column.name for column in columns_for(found, None, DEFAULT_COLUMNS, with_settings=True, with_odd=False)]
+
+    assert names[:3] == ["run", "recipe", "state"]  # its name does not say what it is
+    assert names[-2:] == ["seed", "optimizer.lr"]
+    assert "data.copies" in [column.name for column in sheet_of(runs).columns]  # a printed table has no panel beside it
+    async with comparing(runs, lanes=5) as pilot:
+        await until(pilot, lambda: "data.copies" in text(pilot, "#differences"))
+
+
 async def test_hidden_runs_are_gone_from_table_and_charts_until_they_are_shown_again(runs: Path) -> None:
     async with comparing(runs) as pilot:
         await press(pilot, "H")

@@ -243,6 +243,7 @@ class CompareBoard(Board, inherit_bindings=False):
         if field is not None:
             self.sheet.sort(field)
             self.show_rows()
+            self.call_after_refresh(self.table.reach, place)
 
     def _assign(self, keys: list[str]) -> None:
         """A lane for each row that is drawn; who had one keeps its marker and colour, or gets it back if it is free."""

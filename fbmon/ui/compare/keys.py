@@ -39,7 +39,10 @@ GROUPS: dict[str, tuple[Key, ...]] = {
         *(key for key in MONITOR["Charts"] if key.action not in _NOT_HERE),
         Key("escape", "back", "esc", "", "one step back: from the cursor, the single chart, the charts to the table"),
     ),
-    "What is in sight": MONITOR["What is in sight"],
+    "What is in sight": tuple(
+        key._replace(help=f"the table's columns; in the charts {key.help}") if key.action == "sideways(-1)" else key
+        for key in MONITOR["What is in sight"]
+    ),
     "Cursor and events": (
         *(key for key in MONITOR["Cursor and events"] if key.action not in _NOT_HERE),
         Key("e", "events", "e", "", "events of the run at the table's cursor: the main ones, all, none"),

@@ -1,6 +1,7 @@
 """The table on top: a row a run or a group of runs, behind its mark and the marker of its curves."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -30,6 +31,8 @@ class RunsTable(DataTable[Text]):
         Binding("k", "cursor_up", show=False),
         Binding("home", "scroll_top", show=False),
         Binding("end", "scroll_bottom", show=False),
+        Binding("left", "scroll_column(-1)", show=False),
+        Binding("right", "scroll_column(1)", show=False),
     ]
 
     class Marked(Message):
@@ -81,6 +84,25 @@ class RunsTable(DataTable[Text]):
         if self.at is not None:
             self.post_message(self.Marked(self.at))
 
+    def action_scroll_column(self, by: int) -> None:
+        """So that another column begins beside the first ones, which stay."""
+        at = self.scroll_target_x
+        starts = [start for start, _ in self._spans() if (start > at if by > 0 else start < at)]
+        if starts:
+            self.scroll_to(x=min(starts) if by > 0 else max(starts), animate=False)
+
+    def reach(self, place: int) -> None:
+        """Scroll as far as it takes to see the whole of a column; the first is always in sight."""
+        if place == 0:
+            return
+        spans = self._spans()
+        start, end = spans[place - 1]
+        at, room = self.scroll_target_x, self.scrollable_content_region.width - self._fixed_width()
+        if start < at:
+            self.scroll_to(x=start, animate=False)
+        elif end > at + room:
+            self.scroll_to(x=min((one for one, _ in spans if end - room <= one <= start), default=start), animate=False)
+
     def on_click(self, event: Click) -> None:
         meta = event.style.meta
         if meta.get("column") == 0 and 0 <= meta.get("row", -1) < len(self._keys):
@@ -94,7 +116,7 @@ class RunsTable(DataTable[Text]):
         self._shown = cells
 
     def _lay_out(self, headings: list[tuple[str, int]], keys: list[str], cells: list[list[Text]]) -> None:
-        at = self.at
+        at, x = self.at, self.scroll_target_x
         with self.app.batch_update():
             self.clear(columns=headings != self._headings)
             if headings != self._headings:
@@ -105,6 +127,19 @@ class RunsTable(DataTable[Text]):
         self._headings, self._keys, self._shown = headings, keys, cells
         if at in keys:
             self.move_cursor(row=keys.index(at), animate=False)
+        if x:  # the columns that were in sight still are
+            self.call_after_refresh(self.scroll_to, x=x, animate=False)
+
+    def _widths(self) -> list[int]:
+        return [column.get_render_width(self) for column in self.ordered_columns]
+
+    def _fixed_width(self) -> int:
+        return sum(self._widths()[: self.fixed_columns])
+
+    def _spans(self) -> list[tuple[int, int]]:
+        """From where to where the columns reach that scroll, in cells from the first of them."""
+        ends = list(accumulate(self._widths()[self.fixed_columns :]))
+        return list(pairwise([0, *ends]))
 
     def _sign(self, is_marked: bool, lane: Lane | None) -> Text:
         """The mark, and the marker of the curves in their colour."""
