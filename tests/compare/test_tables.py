@@ -12,6 +12,7 @@ import pytest
 
 from fbmon.compare import fields, read, select
 from fbmon.compare.columns import columns_for
+from fbmon.compare.cut import told_apart
 from fbmon.compare.table import lay_out
 from fbmon.compare.text import stacked, text
 from fbmon.events import CommandTaken, RunEnded, TrainingStarted
@@ -223,3 +224,19 @@ def test_hours_count_every_device_and_flop_every_step_and_a_variant_leaves_out_t
 
     assert [[cell.value for cell in row] for row in table.rows] == [[6e9, 2 * 30 / 3600]] * 3
     assert variants == {"a optimizer.lr=0.4", "a optimizer.lr=0.8"}
+    assert fields.find("variant", runs).show("a optimizer.lr=0.4") == "a lr=0.4"
+
+
+def test_names_that_are_cut_still_differ() -> None:
+    variants = [f"quickstart steps={steps} lr={lr} momentum=0.9" for steps, lr in ((200, 0.4), (200, 0.8), (100, 0.8))]
+
+    assert told_apart(variants, 20) == [
+        f"…steps={steps} lr={lr} mo" for steps, lr in ((200, 0.4), (200, 0.8), (100, 0.8))
+    ]
+    assert told_apart(["quickstart-20260101", "quickstart-20270102"], 12) == ["quicks…60101", "quicks…70102"]
+    assert told_apart(["short", "short"], 12) == ["short", "short"]
+    for width in range(8, 40):
+        hard = [f"{'x' * 30}{number:02}{'y' * 30}" for number in range(30)]
+        cut = told_apart([*variants, *hard], width)
+        assert len(set(cut)) == 33, cut
+        assert max(map(len, cut)) <= width

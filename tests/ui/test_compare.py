@@ -255,6 +255,19 @@ async def test_g_makes_one_row_and_a_band_of_the_seeds_of_a_recipe(runs: Path) -
         await drawn(pilot, 4)
 
 
+async def test_groups_that_differ_have_names_that_differ_in_table_and_legend(runs: Path) -> None:
+    settings = ["steps=200", "optimizer.lr=0.4", "optimizer.momentum=0.9", "checkpoint.seconds=60"]
+    others = [["steps=100"], ["optimizer.lr=0.8"], ["optimizer.momentum=0.5"], ["checkpoint.seconds=10"]]
+    for number, other in enumerate(others):
+        write_run(runs, f"more-{number}", story("more", 0.7), [*settings, *other])
+    async with comparing(runs, (100, 40), lanes=8) as pilot:
+        await press(pilot, "g")
+        await drawn(pilot, 6)
+        names = [line[5:33] for line in text(pilot, "#table").split("\n")[1:7]]
+        assert len(set(names)) == 6
+        assert len({lane.label for lane in board(pilot).runs.lanes}) == 6
+
+
 async def test_columns_are_chosen_in_a_list(runs: Path) -> None:
     async with comparing(runs) as pilot:
         await press(pilot, "C")
