@@ -51,7 +51,7 @@ def compare(
       fbmon compare
       fbmon compare 'fb_*' --sort val_accuracy:max
       fbmon compare state:finished 'optimizer.lr>=0.4' -name:debug
-      fbmon compare --group recipe --markdown
+      fbmon compare --group variant --markdown
       fbmon compare --columns run,best.val_accuracy,time --csv
     """
     if list_columns:

@@ -65,6 +65,26 @@ def test_groups_in_markdown_and_latex_are_means_and_deviations_of_the_finished_r
     )
 
 
+def test_a_group_says_in_which_settings_the_runs_differ_that_it_averages(tmp_path: Path, fbmon: Fbmon) -> None:
+    for seed, rate, steps in ((0, 0.4, 2), (1, 0.4, 2), (0, 0.8, 3)):
+        plan = TrainingStarted(steps, 2, 64, 32, 1000, "cpu", "float32", flop_per_step=5e11)
+        told = story("a", (0.5, 0.75, 0.75)[:steps], plan=plan)
+        write_run(fbmon.runs_dir, f"a-{seed}-{rate}", told, [f"seed={seed}", f"optimizer.lr={rate}", f"steps={steps}"])
+    columns = ["--columns", "step,flop", "--markdown"]
+
+    assert fbmon("compare", "--group", "recipe", *columns).stdout == (
+        "| recipe | n | differ in | step | FLOP |\n"
+        "| --- | ---: | --- | ---: | ---: |\n"
+        "| a | 3 | steps, optimizer.lr | 2.3 ± 0.6 | (1.17 ± 0.29)e+12 |\n"
+    )
+    assert fbmon("compare", "--group", "variant", "--sort", "steps", *columns).stdout == (
+        "| variant | n | step | FLOP |\n"
+        "| --- | ---: | ---: | ---: |\n"
+        "| a steps=2 lr=0.4 | 2 | 2 | 1e+12 |\n"
+        "| a steps=3 lr=0.8 | 1 | 3 | 1.5e+12 |\n"
+    )
+
+
 def test_csv_and_json_have_every_number_in_full(three: Path, fbmon: Fbmon) -> None:
     said = fbmon("compare", "recipe=a", "--csv", "--columns", "run,last.val_accuracy,difference", "--sort", "seed:desc")
     rows = list(csv.DictReader(io.StringIO(said.stdout)))

@@ -13,6 +13,7 @@ from textual.widgets import SelectionList
 from fbmon.chart import Plot
 from fbmon.compare import select
 from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for
+from fbmon.compare.fields import find
 from fbmon.compare.sheet import Sheet
 from fbmon.events import Event, GradientClipped, RunEnded, RunStarted, StepTaken, TrainingStarted, Validated
 from fbmon.folder import RunFolder
@@ -253,6 +254,17 @@ async def test_g_makes_one_row_and_a_band_of_the_seeds_of_a_recipe(runs: Path) -
         assert "seed" not in text(pilot, "#differences")
         await press(pilot, "g")
         await drawn(pilot, 4)
+
+
+async def test_a_row_of_runs_that_differ_says_in_what(runs: Path) -> None:
+    sheet = sheet_of(runs)
+    sheet.by = find("seed", sheet.runs)
+    app = CompareApp(sheet)
+    async with app.run_test(size=(140, 44)) as pilot:
+        await drawn(pilot, 2)
+        table = text(pilot, "#table").split("\n")
+        assert table[0].split()[:5] == ["seed", "n", "differ", "in", "state"]
+        assert table[1].split()[:5] == ["△", "1", "2", "optimizer.lr", "2"]
 
 
 async def test_groups_that_differ_have_names_that_differ_in_table_and_legend(runs: Path) -> None:

@@ -31,7 +31,7 @@ GROUPS: dict[str, tuple[Key, ...]] = {
         Key("less_than_sign", "sort(-1)", "", "", ""),
         Key("i", "invert", "i", "", "sort the other way round"),
         Key("C", "columns", "C", "Columns", "choose the columns"),
-        Key("g", "group", "g", "Seeds", "one row and a band for all seeds of a recipe, or a row a run"),
+        Key("g", "group", "g", "Seeds", "one row and a band for runs alike in all but the seed, or a row a run"),
     ),
     "Charts": (
         Key("tab", "move(1)", "tab", "Next chart", "from the table to the charts, the next one, to the table again"),
