@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import psutil
 
+from fbmon.crew.gpus import visible_gpus
 from fbmon.events import DeviceSampled
 
 _MIB = 1024 * 1024
@@ -50,28 +51,6 @@ def asked_gpus(devices: str) -> list[int]:
     if devices == "cpu":
         return []
     return [int(name.rpartition(":")[2]) if name != "auto" else 0 for name in devices.split(",")]
-
-
-def visible_gpus(environment: Mapping[str, str], uuids: list[str]) -> list[int | str]:
-    """What CUDA calls cuda:0, cuda:1, ...: the place in `uuids`, which are in PCI order, or the UUID of a slice.
-
-    CUDA_VISIBLE_DEVICES lists places, UUIDs or beginnings of UUIDs; CUDA ignores all from the first invalid one on.
-    """
-    visible = environment.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return list(range(len(uuids)))
-    listed: list[int | str] = []
-    for entry in (part.strip() for part in visible.split(",")):
-        found = [place for place, uuid in enumerate(uuids) if entry.startswith("GPU-") and uuid.startswith(entry)]
-        if len(found) == 1:
-            listed.append(found[0])
-        elif entry.startswith("MIG-"):
-            listed.append(entry)
-        elif entry.isascii() and entry.isdecimal() and int(entry) < len(uuids):
-            listed.append(int(entry))
-        else:
-            break
-    return listed
 
 
 def _sample_host() -> DeviceSampled:

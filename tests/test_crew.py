@@ -2,11 +2,12 @@
 
 import signal
 
+import pynvml
 import pytest
 
 from fbmon.crew import beats
 from fbmon.crew.beats import Doing
-from fbmon.crew.devices import expand, parse
+from fbmon.crew.devices import expand, here, parse
 from fbmon.crew.loss import explain
 from fbmon.crew.seat import Job, Seat, first_host, job_of, job_seat
 from fbmon.crew.stall import StallWatch
@@ -28,6 +29,45 @@ def test_devices_have_one_form(asked: str, meant: str) -> None:
 def test_what_is_no_device_is_refused(asked: str) -> None:
     with pytest.raises(UsageError):
         parse(asked)
+
+
+def drive(monkeypatch: pytest.MonkeyPatch, gpus: int) -> None:
+    """A driver that knows so many GPUs."""
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: gpus)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda place: place)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUUID", lambda place: f"GPU-{place}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "visible", "error", "hint"),
+    [
+        ("1", None, "", ""),
+        ("0,2", None, "this machine has 2 GPUs", "try --devices 0,1 or --devices auto"),
+        ("1", "1", "this machine has 1 GPU that CUDA_VISIBLE_DEVICES='1' leaves in sight",
+         "try --devices 0 or --devices auto"),
+        ("cuda", "", "this machine has no GPUs that CUDA_VISIBLE_DEVICES='' leaves in sight", "try --devices cpu"),
+        ("cpu:2", "", "", ""),
+        ("auto", "", "", ""),
+    ],
+)  # fmt: skip
+def test_a_gpu_that_is_not_there_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, asked: str, visible: str | None, error: str, hint: str
+) -> None:
+    drive(monkeypatch, gpus=2)
+    environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    if not error:
+        assert here(asked, environment) == parse(asked)
+        return
+    with pytest.raises(UsageError) as refused:
+        here(asked, environment)
+    assert (refused.value.message, refused.value.hint) == (f"--devices {asked}: {error}", hint)
+
+
+def test_auto_is_every_gpu_that_cuda_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    drive(monkeypatch, gpus=4)
+    assert expand("auto", {}) == ["cuda:0", "cuda:1", "cuda:2", "cuda:3"]
+    assert expand("auto", {"CUDA_VISIBLE_DEVICES": "3,GPU-1,7,0"}) == ["cuda:0", "cuda:1"]  # CUDA stops at the 7
 
 
 def test_one_rank_a_device() -> None:

@@ -51,7 +51,7 @@ def compare(
       fbmon compare
       fbmon compare 'fb_*' --sort val_accuracy:max
       fbmon compare state:finished 'optimizer.lr>=0.4' -name:debug
-      fbmon compare --group recipe --markdown
+      fbmon compare --group variant --markdown
       fbmon compare --columns run,best.val_accuracy,time --csv
     """
     if list_columns:
@@ -74,7 +74,7 @@ def compare(
         return found
 
     found = chosen()
-    shown = columns_for(found, columns, DEFAULT_COLUMNS, with_settings=True)
+    shown = columns_for(found, columns, DEFAULT_COLUMNS, with_settings=True, with_odd=not is_full)
     shown = changed_of(shown, found) if only_changed else shown
     if kept:
         raise typer.Exit(_show(_sheet(found, shown, group, sort), chosen))

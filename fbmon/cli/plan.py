@@ -35,11 +35,11 @@ def plan(
       fbmon plan resnet152/fb_longer --devices cuda --json
     """
     from fbmon import recipe as recipes
-    from fbmon.crew.devices import expand, parse
+    from fbmon.crew.devices import expand, here
     from fbmon.plan import measure
 
     wanted = recipes.load(recipes.find(recipe), asked_settings(overrides, steps, seed))
-    made = measure(wanted, expand(parse(devices), os.environ)[0], ["float32", "bfloat16"], seconds)
+    made = measure(wanted, expand(here(devices, os.environ), os.environ)[0], ["float32", "bfloat16"], seconds)
     if json:
         print_json(_data(made))
         return

@@ -77,11 +77,11 @@ def reproduce(
         _list_tables(form.json)
         return
     wanted = form.chosen()
-    from fbmon.crew.devices import deal, expand, parse
+    from fbmon.crew.devices import deal, expand, here
 
     asked = asked_settings(overrides, steps, None)
     tasks = tables.tasks(table, tables.parse_seeds(seeds), asked)
-    device = parse(devices)
+    device = here(devices, os.environ)
     if dry_run:
         print_costs(tasks, runs_dir, device, form.json)
         return

@@ -1,5 +1,6 @@
 """`fbmon resume`: go on with a run that was stopped or killed."""
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,14 +38,16 @@ def resume(
     from fbmon import folder as folders
     from fbmon import launch
     from fbmon.cli.show import show
-    from fbmon.crew.devices import parse
+    from fbmon.crew.devices import here
 
     folder = folders.find(runs_dir, run)
     if has_finished(folder):
         return
-    on = parse(devices) if devices is not None else None
+    meta = folder.read_meta()
+    before = meta.devices if meta else "auto"
+    on = here(before if devices is None else devices, os.environ)
     warn_of_logout()
-    handle = launch.start(folder, queue=shown is not Ui.NONE, devices=on)
+    handle = launch.start(folder, queue=shown is not Ui.NONE, devices=None if devices is None else on)
     if kept:
         kept.shows(folder.path)
     if detach:

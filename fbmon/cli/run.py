@@ -77,12 +77,13 @@ def run(
     from fbmon import launch
     from fbmon import recipe as recipes
     from fbmon.cli.show import show  # before the start: from then on a Ctrl-C has to be passed on at once
-    from fbmon.crew.devices import parse
+    from fbmon.crew.devices import here, parse
 
     file = recipes.find(recipe)
     wanted = recipes.load(file, asked_settings(overrides, steps, seed))
     named, resolved = wanted.name if name is None else name, recipes.dump(wanted)
-    on, data = parse(devices), data_folder(data_dir)
+    # In a job every rank sees the GPUs of its own machine.
+    on, data = parse(devices) if seat else here(devices, os.environ), data_folder(data_dir)
 
     def make() -> "RunFolder":
         begun = folders.of_job(runs_dir, job.name, named, resolved) if job.is_restarted else None

@@ -83,14 +83,15 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
 
     import msgspec
 
-    from fbmon.crew.devices import expand, parse, prepare
+    from fbmon.crew.devices import expand, here, prepare
+    from fbmon.crew.gpus import count_gpus
     from fbmon.folder import written
     from fbmon.minimum.record import checkpoint
     from fbmon.minimum.survey import FOR_CUDA
     from fbmon.minimum.verdict import Ask, Verdict
 
-    names = expand(parse(devices), os.environ)
-    names = ["cpu", "cpu"] if names == ["cpu"] or (names == ["auto"] and not _has_gpu()) else names
+    names = expand(here(devices, os.environ), os.environ)
+    names = ["cpu", "cpu"] if names == ["cpu"] or (names == ["auto"] and not count_gpus(os.environ)) else names
     since, count = _repeatable(folder, steps)
     ask = Ask(written(folder.path), checkpoint(folder, step), since, count, tuple(names), precision)
     environment = prepare(FOR_CUDA | os.environ, names)
@@ -118,15 +119,3 @@ def _repeatable(folder: "RunFolder", steps: int) -> tuple[int, int]:
         raise UsageError(f"{clean(folder.name)} has not taken a step yet")
     since = max((step for step in [0, *checkpoints(folder)] if step + min(steps, taken) <= taken), default=0)
     return since, min(steps, taken - since)
-
-
-def _has_gpu() -> bool:
-    """Whether there is a GPU for "auto"; asked of the driver, as torch takes seconds."""
-    from contextlib import suppress
-
-    import pynvml
-
-    with suppress(pynvml.NVMLError):
-        pynvml.nvmlInit()
-        return bool(pynvml.nvmlDeviceGetCount())
-    return False

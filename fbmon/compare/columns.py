@@ -9,20 +9,25 @@ from fbmon.compare.settings import differing
 
 # In the order of the table. A column in which nothing is known of any run is left out.
 DEFAULT_COLUMNS = (
-    "run", "state", "progress", "final.val_accuracy", "best.val_accuracy", "best_step.val_accuracy",
+    "run", "recipe", "state", "progress", "final.val_accuracy", "best.val_accuracy", "best_step.val_accuracy",
     "last.val_accuracy", "reported", "difference", "final.loss", "final.val_loss", "clipped", "flat_radius",
     "sam", "perturbed_accuracy", "time", "device_hours", "flop",
 )  # fmt: skip
-LIST_COLUMNS = ("run", "state", "progress", "final.val_accuracy", "flop", "seen")
+LIST_COLUMNS = ("run", "recipe", "state", "progress", "final.val_accuracy", "flop", "seen")
 _ALWAYS = ("run", "state", "progress", "final.val_accuracy", "seen")
 
 
-def columns_for(runs: Sequence[Run], wanted: str | None, standard: Sequence[str], with_settings: bool) -> list[Field]:
-    """The fields of a table. `wanted` is a list with commas; `+a,b` adds to the standard ones. Raises UsageError."""
+def columns_for(
+    runs: Sequence[Run], wanted: str | None, standard: Sequence[str], with_settings: bool, with_odd: bool = True
+) -> list[Field]:
+    """The fields of a table. `wanted` is a list with commas; `+a,b` adds to the standard ones. Raises UsageError.
+
+    `with_odd` as of `differing`.
+    """
     if wanted and not wanted.startswith("+"):
         return [fields.find(name, runs) for name in _split(wanted)]
     names = [name for name in standard if name in _ALWAYS or _is_known(name, runs)]
-    names += differing(runs) if with_settings else []
+    names += differing(runs, with_odd=with_odd) if with_settings else []
     names += _split(wanted[1:]) if wanted else []
     names += ["damaged"] if any(run.summary.damaged for run in runs) else []
     return [fields.find(name, runs) for name in dict.fromkeys(names)]
@@ -38,6 +43,8 @@ def only_changed(columns: Sequence[Field], runs: Sequence[Run]) -> list[Field]:
 
 
 def _is_known(name: str, runs: Sequence[Run]) -> bool:
+    if name == "recipe":  # most runs are called by it
+        return any(not run.name.startswith(run.recipe) for run in runs)
     if name == "device_hours":  # of one device each it says what the time says
         return any(run.summary.plan is not None and run.summary.plan.ranks > 1 for run in runs)
     value = fields.find(name, runs).value

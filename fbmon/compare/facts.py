@@ -56,6 +56,11 @@ def _show_ago(value: Value) -> str:
     return f"{_show_seconds(value)} ago" if value is not None else "–"
 
 
+def _show_count(value: Value) -> str:
+    """A whole number; the mean of several may be none."""
+    return f"{value:.1f}" if isinstance(value, float) else show_plain(value)
+
+
 def _progress(run: Run) -> Value:
     return f"{run.summary.step}/{run.steps}"
 
@@ -107,8 +112,8 @@ _FACTS = (
     _text("recipe", lambda run: run.recipe, "its recipe's name"),
     _text("state", lambda run: run.state, _STATES),
     _text("reason", _reason, "why it ended"),
-    Field("step", "step", lambda run: run.summary.step, show_plain, "descending", about="steps taken"),
-    Field("steps", "steps", lambda run: run.steps or None, show_plain, about="steps it is to take"),
+    Field("step", "step", lambda run: run.summary.step, _show_count, "descending", about="steps taken"),
+    Field("steps", "steps", lambda run: run.steps or None, _show_count, about="steps it is to take"),
     Field(
         "progress",
         "step",
@@ -166,7 +171,7 @@ _FACTS = (
         "damaged",
         "damaged lines",
         lambda run: run.summary.damaged,
-        show_plain,
+        _show_count,
         "descending",
         about="lines of its journal that cannot be read",
     ),

@@ -82,12 +82,24 @@ def _variant(runs: Collection[Run]) -> Field:
     for run in runs:
         alike.setdefault(run.recipe, []).append(run)
     names = {recipe: [name for name in differing(some) if name != "seed"] for recipe, some in alike.items()}
+    every_name = {name for some in names.values() for name in some}
 
     def value(run: Run) -> Value:
         settings = (f"{name}={show_plain(_of_setting(name).value(run))}" for name in names.get(run.recipe, []))
         return " ".join([run.recipe, *settings])
 
-    return Field(VARIANT, VARIANT, value, show_plain, is_number=False, is_right=False)
+    def show(value: Value) -> str:
+        return " ".join(_brief(word, every_name) for word in show_plain(value).split(" "))
+
+    return Field(VARIANT, VARIANT, value, show, is_number=False, is_right=False)
+
+
+def _brief(word: str, names: Collection[str]) -> str:
+    """`lr=0.4` of `optimizer.lr=0.4`, unless another setting that is named would then be called the same."""
+    name, equals, value = word.partition("=")
+    key = name.rpartition(".")[2]
+    is_alone = name in names and sum(key == other.rpartition(".")[2] for other in names) == 1
+    return f"{key}{equals}{value}" if is_alone else word
 
 
 def _of_setting(name: str) -> Field:

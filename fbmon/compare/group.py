@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fbmon.compare.facts import Field, Value
 from fbmon.compare.run import Run
+from fbmon.compare.settings import differing
 
 _LISTED = 4  # different values in a cell; of more only their number is told
 
@@ -31,6 +32,11 @@ class Group:
     def finished(self) -> tuple[Run, ...]:
         """Those that numbers are averaged over: half a run has no final accuracy."""
         return tuple(run for run in self.runs if run.state == "finished")
+
+    @property
+    def mixed(self) -> list[str]:
+        """The settings but the seed in which the runs differ that it averages: its sd is then not that of seeds."""
+        return [name for name in differing(self.finished) if name != "seed"]
 
     def spread(self, field: Field) -> Spread | None:
         """The spread of a number over the finished runs that have it."""

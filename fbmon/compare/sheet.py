@@ -8,7 +8,7 @@ from fbmon.compare.facts import Field, Value
 from fbmon.compare.group import Group, group_by
 from fbmon.compare.order import key_of
 from fbmon.compare.run import Run
-from fbmon.compare.table import Cell, Column, lay_out, lay_out_groups
+from fbmon.compare.table import Cell, Column, columns_of, columns_of_groups, lay_out, lay_out_groups
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,16 @@ class Sheet:
 
     def headings(self) -> tuple[Column, ...]:
         """The columns of the rows."""
-        return lay_out_groups([], self.by, self.columns).columns if self.by else lay_out([], self.columns).columns
+        if self.by is None:
+            return columns_of(self.columns)
+        return columns_of_groups(group_by(self._shown(), self.by), self.by, self.columns)
 
     def rows(self) -> list[Row]:
         """Those that are not hidden, sorted; what is not known of a row puts it last."""
-        shown = [run for run in self.runs if run.path not in self.hidden]
+        runs = self._shown()
         if self.by is None:
-            return self._sorted(_of_runs(shown, self.columns), None)
-        return self._sorted(_of_groups(group_by(shown, self.by), self.by, self.columns), self.by)
+            return self._sorted(_of_runs(runs, self.columns), None)
+        return self._sorted(_of_groups(group_by(runs, self.by), self.by, self.columns), self.by)
 
     def is_marked(self, row: Row) -> bool:
         """Whether all its runs are."""
@@ -92,6 +94,9 @@ class Sheet:
         """The field of a column of the rows; None for the number of runs in a group."""
         name = self.headings()[place].name
         return next((field for field in [*self.columns, *([self.by] if self.by else [])] if field.name == name), None)
+
+    def _shown(self) -> list[Run]:
+        return [run for run in self.runs if run.path not in self.hidden]
 
     def _sorted(self, rows: list[Row], by: Field | None) -> list[Row]:
         if self.order is None:

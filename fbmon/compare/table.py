@@ -1,6 +1,6 @@
 """Runs or groups laid out in rows and columns: every cell with its value and as people read it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +8,8 @@ from fbmon.compare.facts import Field, Value
 from fbmon.compare.group import Group, Spread
 from fbmon.compare.run import Run
 from fbmon.text import clean
+
+_MIXED = "mixed"  # the settings that are not the same in a group
 
 Format = Literal["text", "csv", "markdown", "latex"]
 
@@ -46,26 +48,47 @@ class Table:
 def lay_out(runs: Sequence[Run], columns: Sequence[Field]) -> Table:
     """One row a run."""
     rows = tuple(tuple(_cell(run, column) for column in columns) for run in runs)
-    return Table(tuple(_column(column) for column in columns), rows)
+    return Table(columns_of(columns), rows)
 
 
 def lay_out_groups(groups: Sequence[Group], by: Field, columns: Sequence[Field]) -> Table:
-    """One row a group: what it has in common, its size and states, and every number as mean ± standard deviation."""
-    shown = [column for column in columns if column.name not in (by.name, "run", "seed", "seen", "path")]
+    """One row a group: what it has in common, its size and states, and every number as mean ± standard deviation.
+
+    Where a group averages runs that differ in other settings than the seed, a column names them.
+    """
+    headings = columns_of_groups(groups, by, columns)
+    has_mixed = any(column.name == _MIXED for column in headings)
     rows = tuple(
         (
             Cell(by.show(group.value), group.value),
             Cell(str(len(group.finished)), len(group.finished)),
-            *(_group_cell(group, column) for column in shown),
+            *([_mixed_cell(group)] if has_mixed else []),
+            *(_group_cell(group, column) for column in _of_groups(by, columns)),
         )
         for group in groups
     )
-    headings = (Column(by.name, by.heading, is_right=False), Column("n", "n", is_right=True))
-    return Table((*headings, *(_column(column) for column in shown)), rows)
+    return Table(headings, rows)
 
 
-def _column(field: Field) -> Column:
-    return Column(field.name, clean(field.heading), field.is_right)
+def columns_of(columns: Sequence[Field]) -> tuple[Column, ...]:
+    """The columns of a table of runs."""
+    return tuple(Column(field.name, clean(field.heading), field.is_right) for field in columns)
+
+
+def columns_of_groups(groups: Sequence[Group], by: Field, columns: Sequence[Field]) -> tuple[Column, ...]:
+    """The columns of a table of these groups."""
+    first = [Column(by.name, by.heading, is_right=False), Column("n", "n", is_right=True)]
+    mixed = [Column(_MIXED, "differ in", is_right=False)] if any(group.mixed for group in groups) else []
+    return (*first, *mixed, *columns_of(_of_groups(by, columns)))
+
+
+def _of_groups(by: Field, columns: Sequence[Field]) -> list[Field]:
+    return [column for column in columns if column.name not in (by.name, "run", "seed", "seen", "path")]
+
+
+def _mixed_cell(group: Group) -> Cell:
+    names = ", ".join(group.mixed)
+    return Cell(names or "–", names or None)
 
 
 def _cell(run: Run, field: Field) -> Cell:
@@ -80,10 +103,19 @@ def _group_cell(group: Group, field: Field) -> Cell:
     spread = group.spread(field)
     if spread is None:
         return Cell("–", None)
-    text = field.show(_whole(spread.mean))
-    is_constant = not spread.sd and (spread.sd is None or spread.mean.is_integer())  # as the number of steps is
-    sd = "" if is_constant else f" ± {field.show(_whole(spread.sd or 0.0)).removeprefix('+')}"
-    return Cell(text + sd, spread.mean, spread)
+    return Cell(_spread_text(spread, field.show), spread.mean, spread)
+
+
+def _spread_text(spread: Spread, show: Callable[[Value], str]) -> str:
+    """Mean ± standard deviation; behind a power of ten both in its unit: (1.15 ± 1.00)e+12."""
+    text = show(_whole(spread.mean))
+    if not spread.sd and (spread.sd is None or spread.mean.is_integer()):  # as the number of steps is
+        return text
+    exponent = text.partition("e")[2]
+    if exponent.lstrip("+-").isdecimal():
+        unit = 10.0 ** int(exponent)
+        return f"({spread.mean / unit:.2f} ± {(spread.sd or 0.0) / unit:.2f})e{exponent}"
+    return f"{text} ± {show(_whole(spread.sd or 0.0)).removeprefix('+')}"
 
 
 def _whole(number: float) -> float | int:

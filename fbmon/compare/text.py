@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from fbmon.compare.cut import cells as width_of
+from fbmon.compare.cut import told_apart
 from fbmon.compare.table import Table
 from fbmon.text import clean
 
@@ -17,7 +19,7 @@ def text(table: Table) -> str:
     lines = []
     for row in cells:
         padded = [
-            " " * (width - _width(cell)) + cell if column.is_right else cell + " " * (width - _width(cell))
+            " " * (width - width_of(cell)) + cell if column.is_right else cell + " " * (width - width_of(cell))
             for cell, width, column in zip(row, widths, table.columns, strict=True)
         ]
         lines.append(_GAP.join(padded).rstrip() + "\n")
@@ -46,16 +48,9 @@ def stacked(table: Table, width: int) -> list[Table]:
 
 
 def _shortened(table: Table, width: int) -> Table:
-    rows = tuple((replace(first, text=middle_cut(first.text, width)), *others) for first, *others in table.rows)
+    names = told_apart([clean(row[0].text) for row in table.rows], width)
+    rows = tuple((replace(row[0], text=name), *row[1:]) for name, row in zip(names, table.rows, strict=True))
     return replace(table, rows=rows)
-
-
-def middle_cut(name: str, width: int) -> str:
-    """Its beginning and its end: runs of one recipe differ at the end."""
-    if _width(name) <= width:
-        return name
-    end = (width - 1) // 2
-    return f"{name[: width - 1 - end]}…{name[-end:]}"
 
 
 def with_headings(table: Table, change: Callable[[str], str]) -> list[list[str]]:
@@ -65,12 +60,4 @@ def with_headings(table: Table, change: Callable[[str], str]) -> list[list[str]]
 
 
 def _widths(cells: Sequence[Sequence[str]]) -> list[int]:
-    return [max(map(_width, column)) for column in zip(*cells, strict=True)]
-
-
-def _width(cell: str) -> int:
-    if cell.isascii():
-        return len(cell)
-    from rich.cells import cell_len  # knows the signs that are two cells wide; most tables have none
-
-    return cell_len(cell)
+    return [max(map(width_of, column)) for column in zip(*cells, strict=True)]

@@ -3,8 +3,8 @@
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 
+from fbmon.crew.gpus import count_gpus
 from fbmon.errors import UsageError
 from fbmon.text import clean
 
@@ -30,11 +30,31 @@ def parse(asked: str) -> str:
     return ",".join(f"cuda:{number}" for number in numbers)
 
 
+def here(asked: str, environment: Mapping[str, str]) -> str:
+    """`asked` as of `parse`, on this machine. Raises UsageError for a GPU that it does not have."""
+    devices = parse(asked)
+    wanted = [int(number) for number in re.findall(r"cuda:(\d+)", devices)]
+    if wanted and (there := count_gpus(environment)) is not None and max(wanted) >= there:
+        raise UsageError(f"--devices {clean(asked)}: {_told(there, environment)}", _nearest(there))
+    return devices
+
+
+def _told(there: int, environment: Mapping[str, str]) -> str:
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    by = f" that CUDA_VISIBLE_DEVICES={clean(visible)!r} leaves in sight" if visible is not None else ""
+    return f"this machine has {there or 'no'} GPU{'s'[: there != 1]}{by}"
+
+
+def _nearest(there: int) -> str:
+    numbers = ",".join(map(str, range(min(there, 8))))
+    return f"try --devices {numbers} or --devices auto" if there else "try --devices cpu"
+
+
 def expand(devices: str, environment: Mapping[str, str]) -> list[str]:
     """The device of each rank; "auto" is every GPU that CUDA may see, or whatever torch finds."""
     if devices.startswith("cpu:"):
         return ["cpu"] * int(devices[4:])
-    if devices == "auto" and (gpus := _count_gpus(environment)) > 1:
+    if devices == "auto" and (gpus := count_gpus(environment) or 0) > 1:
         return [f"cuda:{number}" for number in range(gpus)]
     return devices.split(",")
 
@@ -59,19 +79,6 @@ def prepare(environment: Mapping[str, str], devices: list[str]) -> dict[str, str
     if devices[0] == "cpu":
         prepared.setdefault("OMP_NUM_THREADS", str(max(1, cores() // len(devices))))
     return prepared
-
-
-def _count_gpus(environment: Mapping[str, str]) -> int:
-    import pynvml
-
-    with suppress(pynvml.NVMLError):
-        pynvml.nvmlInit()
-        count = int(pynvml.nvmlDeviceGetCount())
-        visible = environment.get("CUDA_VISIBLE_DEVICES")
-        if visible is None:
-            return count
-        return len([part for part in visible.split(",") if part.strip() and part.strip() != "-1"])
-    return 0
 
 
 def cores() -> int:

@@ -6,9 +6,10 @@ from typing import Protocol
 
 import msgspec
 
+from fbmon.crew.gpus import visible_gpus
 from fbmon.doctor.finding import Finding
 from fbmon.doctor.torch import Answer, Gpu
-from fbmon.telemetry import Nvml, visible_gpus
+from fbmon.telemetry import Nvml
 from fbmon.text import clean
 
 _NO_GPU = "none: training runs on the CPU"

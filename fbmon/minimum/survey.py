@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from fbmon.crew.devices import expand, parse, prepare
+from fbmon.crew.devices import expand, here, prepare
 from fbmon.errors import FbmonError
 from fbmon.folder import written
 from fbmon.minimum.asked import Answer, Probe, Task
@@ -38,7 +38,7 @@ def survey(asked: Sequence[tuple[Record, Sequence[Probe]]], devices: str, on_ans
     open_tasks = [(record, missing(record, probes)) for record, probes in asked]
     if not any(probes for _, probes in open_tasks):
         return
-    names = expand(parse(devices), os.environ)
+    names = expand(here(devices, os.environ), os.environ)
     shares = [_share(open_tasks, place, len(names)) for place in range(len(names))]
     with _processes([(name, tasks) for name, tasks in zip(names, shares, strict=True) if tasks], names) as said:
         for one in said:

@@ -82,6 +82,20 @@ def test_the_list_of_runs_tells_finished_stopped_failed_and_killed_apart(
         assert re.search(rf"^{name} +{state} +40/40 +0\.\d{{4}} ", table, re.MULTILINE), table
 
 
+def test_a_gpu_that_no_machine_has_is_wrong_usage_and_nothing_is_started(
+    tiny: Path, fbmon: Fbmon, finished: dict[str, Ended]
+) -> None:
+    copy(finished["plain"], fbmon.runs_dir, "stopped", RunEnded("stopped", 130, 20, "on request"))
+    before = (fbmon.runs_dir / "stopped" / "journal.jsonl").read_bytes()
+
+    for command in (["run", tiny], ["resume", "stopped"]):
+        said = fbmon(*command, "--devices", "cuda:999", "--no-ui")
+        assert (said.returncode, said.stdout) == (2, "")
+        assert said.stderr.startswith("fbmon: --devices cuda:999: this machine has ")
+    assert [path.name for path in fbmon.runs_dir.iterdir()] == ["stopped"]
+    assert (fbmon.runs_dir / "stopped" / "journal.jsonl").read_bytes() == before
+
+
 def test_no_runs_are_said_to_be_none(fbmon: Fbmon) -> None:
     listed = fbmon("runs")
 

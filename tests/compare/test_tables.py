@@ -12,6 +12,7 @@ import pytest
 
 from fbmon.compare import fields, read, select
 from fbmon.compare.columns import columns_for
+from fbmon.compare.cut import told_apart
 from fbmon.compare.table import lay_out
 from fbmon.compare.text import stacked, text
 from fbmon.events import CommandTaken, RunEnded, TrainingStarted
@@ -61,6 +62,26 @@ def test_groups_in_markdown_and_latex_are_means_and_deviations_of_the_finished_r
         "b & 0 & 1 killed & -- & -- & 0.8 & -- & -- \\\\\n"
         "a & 2 & 2 finished & 0.8000 $\\pm$ 0.0707 & +0.0000 $\\pm$ 0.0707 & 0.4 & 3 & 17\\% $\\pm$ 24\\% \\\\\n"
         "\\bottomrule\n\\end{tabular}\n"
+    )
+
+
+def test_a_group_says_in_which_settings_the_runs_differ_that_it_averages(tmp_path: Path, fbmon: Fbmon) -> None:
+    for seed, rate, steps in ((0, 0.4, 2), (1, 0.4, 2), (0, 0.8, 3)):
+        plan = TrainingStarted(steps, 2, 64, 32, 1000, "cpu", "float32", flop_per_step=5e11)
+        told = story("a", (0.5, 0.75, 0.75)[:steps], plan=plan)
+        write_run(fbmon.runs_dir, f"a-{seed}-{rate}", told, [f"seed={seed}", f"optimizer.lr={rate}", f"steps={steps}"])
+    columns = ["--columns", "step,flop", "--markdown"]
+
+    assert fbmon("compare", "--group", "recipe", *columns).stdout == (
+        "| recipe | n | differ in | step | FLOP |\n"
+        "| --- | ---: | --- | ---: | ---: |\n"
+        "| a | 3 | steps, optimizer.lr | 2.3 ± 0.6 | (1.17 ± 0.29)e+12 |\n"
+    )
+    assert fbmon("compare", "--group", "variant", "--sort", "steps", *columns).stdout == (
+        "| variant | n | step | FLOP |\n"
+        "| --- | ---: | ---: | ---: |\n"
+        "| a steps=2 lr=0.4 | 2 | 2 | 1e+12 |\n"
+        "| a steps=3 lr=0.8 | 1 | 3 | 1.5e+12 |\n"
     )
 
 
@@ -223,3 +244,19 @@ def test_hours_count_every_device_and_flop_every_step_and_a_variant_leaves_out_t
 
     assert [[cell.value for cell in row] for row in table.rows] == [[6e9, 2 * 30 / 3600]] * 3
     assert variants == {"a optimizer.lr=0.4", "a optimizer.lr=0.8"}
+    assert fields.find("variant", runs).show("a optimizer.lr=0.4") == "a lr=0.4"
+
+
+def test_names_that_are_cut_still_differ() -> None:
+    variants = [f"quickstart steps={steps} lr={lr} momentum=0.9" for steps, lr in ((200, 0.4), (200, 0.8), (100, 0.8))]
+
+    assert told_apart(variants, 20) == [
+        f"…steps={steps} lr={lr} mo" for steps, lr in ((200, 0.4), (200, 0.8), (100, 0.8))
+    ]
+    assert told_apart(["quickstart-20260101", "quickstart-20270102"], 12) == ["quicks…60101", "quicks…70102"]
+    assert told_apart(["short", "short"], 12) == ["short", "short"]
+    for width in range(8, 40):
+        hard = [f"{'x' * 30}{number:02}{'y' * 30}" for number in range(30)]
+        cut = told_apart([*variants, *hard], width)
+        assert len(set(cut)) == 33, cut
+        assert max(map(len, cut)) <= width

@@ -13,6 +13,7 @@ from textual.widgets import SelectionList
 from fbmon.chart import Plot
 from fbmon.compare import select
 from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for
+from fbmon.compare.fields import find
 from fbmon.compare.sheet import Sheet
 from fbmon.events import Event, GradientClipped, RunEnded, RunStarted, StepTaken, TrainingStarted, Validated
 from fbmon.folder import RunFolder
@@ -185,6 +186,43 @@ async def test_the_table_is_sorted_by_key_and_the_cursor_stays_on_its_run(runs: 
         assert str(board(pilot).table.at).endswith("fast-0")
 
 
+async def test_every_column_is_reached_by_key_and_the_one_sorted_by_is_in_sight(runs: Path) -> None:
+    async with comparing(runs, (70, 30)) as pilot:
+
+        def headings() -> str:
+            return text(pilot, "#table").split("\n")[0]
+
+        first = headings()
+        assert "optimizer.lr" not in first
+        await press(pilot, "right")
+        assert headings().split()[:2] == ["run", "step"]  # a whole column further; the name of the run stays
+        await press(pilot, "left")
+        assert headings() == first
+        seen: set[str] = set()
+        for _ in board(pilot).sheet.columns:
+            seen |= {column.heading for column in board(pilot).sheet.columns if column.heading in headings()}
+            await press(pilot, "right")
+        assert seen == {column.heading for column in board(pilot).sheet.columns}
+        await press(pilot, "less_than_sign")
+        assert "optimizer.lr ▼" in headings() or "optimizer.lr ▲" in headings()
+        await press(pilot, "i")
+        assert "optimizer.lr ▲" in headings() or "optimizer.lr ▼" in headings()
+        await press(pilot, "greater_than_sign", "greater_than_sign", "greater_than_sign")
+        assert "step ▼" in headings()
+
+
+async def test_what_a_single_run_has_of_settings_is_in_the_panel_alone(runs: Path) -> None:
+    write_run(runs, "odd", story("fast", 0.7), ["data.copies=2"])
+    found = select(runs, [])
+    names = [column.name for column in columns_for(found, None, DEFAULT_COLUMNS, with_settings=True, with_odd=False)]
+
+    assert names[:3] == ["run", "recipe", "state"]  # its name does not say what it is
+    assert names[-2:] == ["seed", "optimizer.lr"]
+    assert "data.copies" in [column.name for column in sheet_of(runs).columns]  # a printed table has no panel beside it
+    async with comparing(runs, lanes=5) as pilot:
+        await until(pilot, lambda: "data.copies" in text(pilot, "#differences"))
+
+
 async def test_hidden_runs_are_gone_from_table_and_charts_until_they_are_shown_again(runs: Path) -> None:
     async with comparing(runs) as pilot:
         await press(pilot, "H")
@@ -216,6 +254,30 @@ async def test_g_makes_one_row_and_a_band_of_the_seeds_of_a_recipe(runs: Path) -
         assert "seed" not in text(pilot, "#differences")
         await press(pilot, "g")
         await drawn(pilot, 4)
+
+
+async def test_a_row_of_runs_that_differ_says_in_what(runs: Path) -> None:
+    sheet = sheet_of(runs)
+    sheet.by = find("seed", sheet.runs)
+    app = CompareApp(sheet)
+    async with app.run_test(size=(140, 44)) as pilot:
+        await drawn(pilot, 2)
+        table = text(pilot, "#table").split("\n")
+        assert table[0].split()[:5] == ["seed", "n", "differ", "in", "state"]
+        assert table[1].split()[:5] == ["△", "1", "2", "optimizer.lr", "2"]
+
+
+async def test_groups_that_differ_have_names_that_differ_in_table_and_legend(runs: Path) -> None:
+    settings = ["steps=200", "optimizer.lr=0.4", "optimizer.momentum=0.9", "checkpoint.seconds=60"]
+    others = [["steps=100"], ["optimizer.lr=0.8"], ["optimizer.momentum=0.5"], ["checkpoint.seconds=10"]]
+    for number, other in enumerate(others):
+        write_run(runs, f"more-{number}", story("more", 0.7), [*settings, *other])
+    async with comparing(runs, (100, 40), lanes=8) as pilot:
+        await press(pilot, "g")
+        await drawn(pilot, 6)
+        names = [line[5:33] for line in text(pilot, "#table").split("\n")[1:7]]
+        assert len(set(names)) == 6
+        assert len({lane.label for lane in board(pilot).runs.lanes}) == 6
 
 
 async def test_columns_are_chosen_in_a_list(runs: Path) -> None:

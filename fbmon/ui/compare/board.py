@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import DataTable, Static
 
+from fbmon.compare.cut import told_apart
 from fbmon.compare.fields import VARIANT, find
 from fbmon.compare.sheet import MOST_MARKED, Row, Sheet
 from fbmon.notes import Note
@@ -37,6 +38,7 @@ from fbmon.ui.view import View
 _ALIVE = ("running", "paused", "stalled")
 _PANELS = (("differences", "events"), ("differences",), ("events",), ())
 _REST_SECONDS = 0.06
+_LABEL = 32  # signs of a name in a legend
 _WIDE = 100  # cells for two panels beside one another
 
 
@@ -114,10 +116,11 @@ class CompareBoard(Board, inherit_bindings=False):
         """The curves of the rows that are drawn, as far as they have been read."""
         drawn = [row for row in self._rows if row.key in self._lanes]
         at = self.row()
-        for row in drawn:
+        labels = told_apart([clean(row.label, 400) for row in drawn], _LABEL)
+        for row, label in zip(drawn, labels, strict=True):
             runs = row.counted
             stores = tuple(self.stores[run.path] for run in runs if run.path in self.stores)
-            self._lanes[row.key].label = clean(row.label, 32)
+            self._lanes[row.key].label = label
             self._lanes[row.key].stores = stores if len(stores) == len(runs) else ()
         self.runs.set([self._lanes[row.key] for row in drawn], at.key if at else None)
         self._want(drawn, at)
@@ -243,6 +246,7 @@ class CompareBoard(Board, inherit_bindings=False):
         if field is not None:
             self.sheet.sort(field)
             self.show_rows()
+            self.call_after_refresh(self.table.reach, place)
 
     def _assign(self, keys: list[str]) -> None:
         """A lane for each row that is drawn; who had one keeps its marker and colour, or gets it back if it is free."""

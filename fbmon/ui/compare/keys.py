@@ -31,7 +31,7 @@ GROUPS: dict[str, tuple[Key, ...]] = {
         Key("less_than_sign", "sort(-1)", "", "", ""),
         Key("i", "invert", "i", "", "sort the other way round"),
         Key("C", "columns", "C", "Columns", "choose the columns"),
-        Key("g", "group", "g", "Seeds", "one row and a band for all seeds of a recipe, or a row a run"),
+        Key("g", "group", "g", "Seeds", "one row and a band for runs alike in all but the seed, or a row a run"),
     ),
     "Charts": (
         Key("tab", "move(1)", "tab", "Next chart", "from the table to the charts, the next one, to the table again"),
@@ -39,7 +39,10 @@ GROUPS: dict[str, tuple[Key, ...]] = {
         *(key for key in MONITOR["Charts"] if key.action not in _NOT_HERE),
         Key("escape", "back", "esc", "", "one step back: from the cursor, the single chart, the charts to the table"),
     ),
-    "What is in sight": MONITOR["What is in sight"],
+    "What is in sight": tuple(
+        key._replace(help=f"the table's columns; in the charts {key.help}") if key.action == "sideways(-1)" else key
+        for key in MONITOR["What is in sight"]
+    ),
     "Cursor and events": (
         *(key for key in MONITOR["Cursor and events"] if key.action not in _NOT_HERE),
         Key("e", "events", "e", "", "events of the run at the table's cursor: the main ones, all, none"),

@@ -1,6 +1,7 @@
 """The table on top: a row a run or a group of runs, behind its mark and the marker of its curves."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -10,9 +11,9 @@ from textual.events import Click
 from textual.message import Message
 from textual.widgets import DataTable
 
+from fbmon.compare.cut import middle_cut, told_apart
 from fbmon.compare.sheet import Row
 from fbmon.compare.table import Column
-from fbmon.compare.text import middle_cut
 from fbmon.text import clean
 from fbmon.ui.colours import DARK, LIGHT, component_of
 from fbmon.ui.compare.lanes import Lane
@@ -30,6 +31,8 @@ class RunsTable(DataTable[Text]):
         Binding("k", "cursor_up", show=False),
         Binding("home", "scroll_top", show=False),
         Binding("end", "scroll_bottom", show=False),
+        Binding("left", "scroll_column(-1)", show=False),
+        Binding("right", "scroll_column(1)", show=False),
     ]
 
     class Marked(Message):
@@ -41,6 +44,7 @@ class RunsTable(DataTable[Text]):
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id, cursor_type="row", zebra_stripes=True, fixed_columns=2, cell_padding=1)
+        self._columns: list[str] = []
         self._keys: list[str] = []
         self._shown: list[list[Text]] = []
         self._headings: list[tuple[str, int]] = []
@@ -59,7 +63,7 @@ class RunsTable(DataTable[Text]):
         lanes: Mapping[str, Lane],
     ) -> None:
         """These rows from now on, the cursor on the row that it was on; only what is not as it was is touched."""
-        texts = [[clean(cell.text, 200) for cell in row.cells] for row in rows]
+        texts = [[clean(cell.text) for cell in row.cells] for row in rows]
         words = [
             clean(column.heading) + (_SORTED[order[1]] if order and order[0] == column.name else "")
             for column in columns
@@ -67,19 +71,41 @@ class RunsTable(DataTable[Text]):
         most = max(_WIDEST, self.app.size.width // _NAME_SHARE)
         widths = [_width(word, place, texts, _WIDEST if place else most) for place, word in enumerate(words)]
         headings = list(zip(words, widths, strict=True))
+        names = told_apart([text[0] for text in texts], widths[0])
         cells = [
-            [self._sign(row.key in marked, lanes.get(row.key)), *_cells(text, columns, widths)]
-            for row, text in zip(rows, texts, strict=True)
+            [self._sign(row.key in marked, lanes.get(row.key)), *_cells([name, *text[1:]], columns, widths)]
+            for row, name, text in zip(rows, names, texts, strict=True)
         ]
         keys = [row.key for row in rows]
         if headings == self._headings and keys == self._keys:
             self._update(cells)
         else:
-            self._lay_out(headings, keys, cells)
+            is_same = [column.name for column in columns] == self._columns
+            self._columns = [column.name for column in columns]
+            self._lay_out(headings, keys, cells, x=self.scroll_target_x if is_same else 0)
 
     def action_select_cursor(self) -> None:
         if self.at is not None:
             self.post_message(self.Marked(self.at))
+
+    def action_scroll_column(self, by: int) -> None:
+        """So that another column begins beside the first ones, which stay."""
+        at = self.scroll_target_x
+        starts = [start for start, _ in self._spans() if (start > at if by > 0 else start < at)]
+        if starts:
+            self.scroll_to(x=min(starts) if by > 0 else max(starts), animate=False)
+
+    def reach(self, place: int) -> None:
+        """Scroll as far as it takes to see the whole of a column; the first is always in sight."""
+        if place == 0:
+            return
+        spans = self._spans()
+        start, end = spans[place - 1]
+        at, room = self.scroll_target_x, self.scrollable_content_region.width - self._fixed_width()
+        if start < at:
+            self.scroll_to(x=start, animate=False)
+        elif end > at + room:
+            self.scroll_to(x=min((one for one, _ in spans if end - room <= one <= start), default=start), animate=False)
 
     def on_click(self, event: Click) -> None:
         meta = event.style.meta
@@ -93,7 +119,8 @@ class RunsTable(DataTable[Text]):
                     self.update_cell_at((number, place), new)  # type: ignore[arg-type]
         self._shown = cells
 
-    def _lay_out(self, headings: list[tuple[str, int]], keys: list[str], cells: list[list[Text]]) -> None:
+    def _lay_out(self, headings: list[tuple[str, int]], keys: list[str], cells: list[list[Text]], x: float) -> None:
+        """All anew; the row at the cursor and the columns from `x` on stay in sight."""
         at = self.at
         with self.app.batch_update():
             self.clear(columns=headings != self._headings)
@@ -105,6 +132,19 @@ class RunsTable(DataTable[Text]):
         self._headings, self._keys, self._shown = headings, keys, cells
         if at in keys:
             self.move_cursor(row=keys.index(at), animate=False)
+        if x:
+            self.call_after_refresh(self.scroll_to, x=x, animate=False)
+
+    def _widths(self) -> list[int]:
+        return [column.get_render_width(self) for column in self.ordered_columns]
+
+    def _fixed_width(self) -> int:
+        return sum(self._widths()[: self.fixed_columns])
+
+    def _spans(self) -> list[tuple[int, int]]:
+        """From where to where the columns reach that scroll, in cells from the first of them."""
+        ends = list(accumulate(self._widths()[self.fixed_columns :]))
+        return list(pairwise([0, *ends]))
 
     def _sign(self, is_marked: bool, lane: Lane | None) -> Text:
         """The mark, and the marker of the curves in their colour."""
