@@ -104,7 +104,7 @@ class ChooseScreen(ModalScreen[list[RunFolder] | None]):
         found = differences(self._settings_of(folder), self._settings_of(self._run))
         if not found:
             return Text("The same recipe.", "dim")
-        words = Text("its settings (and those of the run on the screen)\n", "dim")
+        words = Text("its settings (those on the screen)\n", "dim")
         for key, (there, here) in found.items():
             words.append(f"{clean(key)}  ", "bold")
             words.append(f"{clean(show_plain(there), 40)}  ({clean(show_plain(here), 40)})\n", "not dim")
