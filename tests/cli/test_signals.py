@@ -80,8 +80,8 @@ def test_a_second_interrupt_stops_at_once(tiny: Path, fbmon: Fbmon) -> None:
     assert (ended.state, ended.step, ended.reason) == ("stopped", 0, "at once, by a second Ctrl-C; nothing was saved")
     assert "training" not in stdout.splitlines()
     assert re.fullmatch(
-        r"stopped after step 0 of 100000 in \S+( s)?: at once, by a second Ctrl-C; nothing was saved; go on with: fbmon resume "
-        + folder.name,
+        r"stopped after step 0 of 100000 in \S+( s)?: at once, by a second Ctrl-C; nothing was saved; "
+        r"go on with: fbmon resume " + folder.name,
         stdout.splitlines()[-1],
     )
 
