@@ -34,7 +34,7 @@ GRADIENT = Chart("gradient", "gradient norm", "log")
 LEARNING_RATE = Chart("learning_rate", "learning rate")
 BLOCK_GRADIENT = Chart("block_gradient", "block gradient norm", "log")
 SHARES = Chart("shares", "share of full loss", format=".1%")
-CLIPPED = Chart("clipped", "share of steps clipped", format=".0%")
+CLIPPED = Chart("clipped", "clipped of the last 50 steps", format=".0%")
 CLIPPED_BLOCKS = Chart("clipped_blocks", "share of blocks clipped", format=".0%")
 SPEED = Chart("speed", "images per second", format=",.0f")
 FLOP_SHARE = Chart("flop_share", "share of the attainable FLOP/s", format=".1%")
@@ -84,7 +84,7 @@ ANALYSIS = (
     Metric("distance", "distance", DISTANCE, ".4g", smooth=False),
 )
 DERIVED = (  # what the store makes of what is told
-    Metric("clipped_share", "of the last 50", CLIPPED, ".0%", smooth=False),
+    Metric("clipped_share", "share", CLIPPED, ".0%", smooth=False),
 )
 METRICS = STEP + OF_RANKS + VALIDATION + ANALYSIS + DERIVED
 CHARTS = tuple(dict.fromkeys(metric.chart for metric in METRICS))  # in the order in which they are shown

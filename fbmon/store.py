@@ -152,7 +152,9 @@ class Store:
                 self.phase = phase
             case TrainingStarted():
                 self.plan = event
-                self._note(event, 0, "info", f"training {event.parameters:,} parameters on {event.device}", "start")
+                self._note(
+                    event, self.step, "info", f"training {event.parameters:,} parameters on {event.device}", "start"
+                )
             case GradientClipped(step=step, norm=norm):
                 self._clipped_step, self._clipped_norm = step, norm
                 self.clipped.append(step, event.elapsed, norm)

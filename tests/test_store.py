@@ -262,6 +262,11 @@ def test_the_next_validation_comes_after_the_first_step_then_every_so_many_and_a
     assert left == [1, 5, 4, 3, 2, 1, 5, 4, 3, 2, 1, 1, None]  # after steps 1, 6, 11 and 12
 
 
+def test_a_trainer_that_starts_again_says_so_at_the_step_it_goes_on_from() -> None:
+    again = told(PLAN, step(1), step(2), StateRestored(2, elapsed=9.0), msgspec.structs.replace(PLAN, elapsed=10.0))
+    assert [(note.step, note.kind) for note in again.notes] == [(0, "start"), (2, "resume"), (2, "start")]
+
+
 def test_a_run_is_paused_from_its_pause_to_its_resume() -> None:
     pause, resume = CommandTaken("pause", "the screen"), CommandTaken("resume", "the screen")
     stores = [told(step(1), *commands) for commands in ([], [pause], [pause, resume])]

@@ -46,7 +46,7 @@ def _full(handle: RunHandle) -> int:
         name = clean(handle.folder.name)
         sys.stdout.write(f"{name} goes on in the background; see it again with: fbmon watch {name}\n")
         return Exit.FINISHED
-    sys.stdout.write(clean(last_line(app.store, handle.folder), 2000) + "\n")
+    sys.stdout.write(clean(f"{handle.folder.name}: {last_line(app.store, handle.folder)}", 2000) + "\n")
     return app.store.ended.exit_code if app.store.ended else Exit.LOST
 
 

@@ -66,7 +66,10 @@ def _progress(run: Run) -> Value:
 
 
 def _clipped(run: Run) -> Value:
-    return run.summary.clipped / run.summary.step if run.summary.step else None
+    summary = run.summary
+    if not summary.step or (not summary.clipped and summary.plan and summary.plan.clip_norm is None):
+        return None  # a run that does not clip has no share, not a share of 0
+    return summary.clipped / summary.step
 
 
 def _flop(run: Run) -> Value:

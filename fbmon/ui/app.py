@@ -108,6 +108,7 @@ class MonitorApp(App[int]):
     def on_source_closed(self, _message: SourceClosed) -> None:
         self._alive = False
         self._clock.stop()
+        self.refresh_bindings()
         self._draw_soon()
         if self._stopping:
             self.exit()
@@ -142,6 +143,10 @@ class MonitorApp(App[int]):
                 words = f"{key.help[0].upper()}{key.help[1:]}"
                 yield SystemCommand(words, f"key: {key.shown}", partial(self.run_action, key.action, self.board))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """An ended run is not offered a pause."""
+        return self._alive if action in ("pause", "save") else super().check_action(action, parameters)
+
     async def action_quit(self) -> None:
         """Textual's own way out asks the same question as `q`."""
         self.action_leave()
@@ -160,7 +165,8 @@ class MonitorApp(App[int]):
         if self.store.paused_since is not None:
             self._confirm("The training is paused.", "Go on", "resume")
         else:
-            self._confirm("Pause the training at its next block? It keeps its memory and its GPU.", "Pause", "pause")
+            kept = "memory and its GPU" if any(name.startswith("cuda") for name in self.store.devices) else "memory"
+            self._confirm(f"Pause the training at its next block? It keeps its {kept}.", "Pause", "pause")
 
     def action_save(self) -> None:
         """Ask whether to save a checkpoint."""
@@ -173,10 +179,8 @@ class MonitorApp(App[int]):
             if wanted:
                 self._source.ask(command, "the screen")
 
-        if self._alive and len(self.screen_stack) == 1:
+        if len(self.screen_stack) == 1:
             self.push_screen(ConfirmScreen(question, yes), answered)
-        elif not self._alive:
-            self.notify("The training has ended.", markup=False)
 
     def action_help(self) -> None:
         from fbmon.ui.help import HelpScreen

@@ -66,7 +66,9 @@ class Board(Container):
             self._draw(shown)
         self._show_line()
         step = None if self.view.cursor is None else self.view.cursor.step
-        self.query_one(EventList).show(self._notes(), step)
+        events = self.query_one(EventList)
+        events.display = self.view.events != "none"
+        events.show(self._notes(), step)
 
     def show_others(self) -> None:
         """The runs over this one, and what is other in them."""

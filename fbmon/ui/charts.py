@@ -121,6 +121,6 @@ class Charts(Container):
 
 def grid(size: Size, count: int) -> tuple[int, int]:
     """Columns and rows for up to `count` charts; those that do not fit go to further pages."""
-    columns = next(number for width, number in COLUMNS if size.width >= width)
+    columns = min(next(number for width, number in COLUMNS if size.width >= width), max(count, 1))
     rows = max(1, min(size.height // LEAST_HEIGHT, -(-count // columns)))
     return columns, rows

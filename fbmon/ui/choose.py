@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 
 from fbmon import metrics
 from fbmon.compare import read
+from fbmon.compare.facts import show_plain
 from fbmon.compare.settings import differences, read_settings
 from fbmon.folder import RunFolder
 from fbmon.text import clean
@@ -103,10 +104,10 @@ class ChooseScreen(ModalScreen[list[RunFolder] | None]):
         found = differences(self._settings_of(folder), self._settings_of(self._run))
         if not found:
             return Text("The same recipe.", "dim")
-        words = Text("there, and in the run on the screen\n", "dim")
+        words = Text("its settings (those on the screen)\n", "dim")
         for key, (there, here) in found.items():
             words.append(f"{clean(key)}  ", "bold")
-            words.append(f"{clean(str(there), 40)}  ({clean(str(here), 40)})\n", "not dim")
+            words.append(f"{clean(show_plain(there), 40)}  ({clean(show_plain(here), 40)})\n", "not dim")
         return words
 
     def _settings_of(self, folder: RunFolder) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from fbmon.compare.facts import show_plain
 from fbmon.store import Store
 
 MARKERS = "△□◇×56789"  # one a run; more than nine curves over one another say nothing
@@ -25,5 +26,9 @@ class Other:
 
     def difference(self) -> str:
         """The settings that differ, as `key value (value of the run on the screen)`."""
-        words = [f"{key} {here} ({there})" for key, (here, there) in self.differing.items() if key != "name"]
+        words = [
+            f"{key} {show_plain(here)} ({show_plain(there)})"
+            for key, (here, there) in self.differing.items()
+            if key != "name"
+        ]
         return ", ".join(words) or "the same recipe"

@@ -10,7 +10,7 @@ from fbmon.store import Store
 from fbmon.text import clean
 from fbmon.ui.across import X_LABELS, X_UNITS
 from fbmon.ui.devices_plot import DEVICES, device_curves
-from fbmon.ui.runs import Runs, compared
+from fbmon.ui.runs import Runs, compared, metrics_of
 from fbmon.ui.signs import SIGNS
 from fbmon.ui.view import View, sight
 
@@ -72,7 +72,7 @@ def _other_curves(runs: Runs, chart: Chart, view: View, *, named: bool) -> Itera
         for place, metric in enumerate(compared(chart)):
             series = other.store.series.get(metric.name)
             if series is not None:
-                label = clean(other.name, 24) + (f" {metric.label}" if place else "")
+                label = clean(other.name, 24) + (f" {metric.label}" if len(metrics_of(chart)) > 1 else "")
                 role, is_named = f"other_{number % _OTHER_ROLES}", named and not place
                 yield Curve(label, role, across.x(series), series, other.marker, dim=True, named=is_named)
 

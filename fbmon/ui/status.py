@@ -33,14 +33,13 @@ def state_line(store: Store, name: str, *, alive: bool, silent: float, unread: f
 
 
 def detail_line(store: Store, elapsed: float, *, alive: bool, width: int) -> Text:
-    """As much as fits in `width` cells of: block, time, pace, best accuracy, clipping, devices."""
+    """As much as fits in `width` cells of: block, time, best accuracy, clipping, pace, devices."""
     parts = [part for part in _details(store, elapsed, alive=alive) if part]
     line = ""
     for part in parts:
         longer = f"{line} · {part}" if line else part
-        if len(longer) > width:
-            break
-        line = longer
+        if len(longer) <= width:
+            line = longer
     return Text(line, no_wrap=True, overflow="crop")
 
 
@@ -69,6 +68,11 @@ def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
             details.insert(0, f"{progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB")
         elif progress:
             details.insert(0, f"block {progress.done}/{progress.total}")
+    if store.best:
+        details.append(f"best {metrics.show('val_accuracy', store.best.value)} at {store.best.step}{_distance(store)}")
+    if store.plan and store.plan.clip_norm is not None and store.step:
+        details.append(f"clipped {store.clipped_share():.0%}")
+    if alive and store.ended is None:
         steps = store.steps_to_validation()
         if steps is not None:
             details.append(f"validation in {steps} step{'s'[: steps > 1]}")
@@ -77,12 +81,7 @@ def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
         details.append(f"{metrics.show('images_per_second', speed)} images/s")
     if len(store.rank_seconds) > 1:
         details.append(_ranks(store.rank_seconds, store.plan.hosts if store.plan else []))
-    details += [_device(store, name) for name in store.devices]
-    if store.best:
-        details.append(f"best {metrics.show('val_accuracy', store.best.value)} at {store.best.step}{_distance(store)}")
-    if store.plan and store.plan.clip_norm is not None and store.step:
-        details.append(f"clipped {store.clipped_share():.0%}")
-    return details
+    return details + [_device(store, name) for name in sorted(store.devices, key="cpu".__eq__)]  # the host last
 
 
 def _eta(store: Store) -> str:

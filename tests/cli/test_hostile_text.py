@@ -186,7 +186,7 @@ def test_other_runs_full_of_steering_text_are_listed_explained_and_laid_over_as_
     screen = terminal("watch", hostile_alive.path, width=200, height=60)
     screen.until("step 1/3")
     screen.press("o")
-    screen.until("there, and in the run on the screen")
+    screen.until("its settings")
     screen.press(" \r")
     screen.until(r"△ ba.*optimizer\.name a")
     screen.press("z")

@@ -58,7 +58,7 @@ def test_a_signal_to_the_screen_ends_the_run_after_its_state_is_saved(
     assert saved_steps(folder)[-1] == f"step-{ended.step:08d}"
     assert re.fullmatch(
         rf"{state} after step {ended.step} of 100000 in \S+( s)?: "
-        rf"by {number.name}; the state is saved",
+        rf"by {number.name}; the state is saved; go on with: fbmon resume {folder.name}",
         stdout.splitlines()[-1],
     )
     assert processes(folder.path) == []
@@ -80,7 +80,8 @@ def test_a_second_interrupt_stops_at_once(tiny: Path, fbmon: Fbmon) -> None:
     assert (ended.state, ended.step, ended.reason) == ("stopped", 0, "at once, by a second Ctrl-C; nothing was saved")
     assert "training" not in stdout.splitlines()
     assert re.fullmatch(
-        r"stopped after step 0 of 100000 in \S+( s)?: at once, by a second Ctrl-C; nothing was saved",
+        r"stopped after step 0 of 100000 in \S+( s)?: at once, by a second Ctrl-C; nothing was saved; "
+        r"go on with: fbmon resume " + folder.name,
         stdout.splitlines()[-1],
     )
 

@@ -64,7 +64,7 @@ def test_a_stopped_screen_gives_the_terminal_to_the_shell_and_goes_on_where_it_w
 
 
 def test_a_screen_that_comes_back_from_the_shell_is_painted_whole(screen: Terminal) -> None:
-    whole = r"(?s)share of steps clipped.*devices.*drawn 30 of 30.*training 5,142 parameters.*s Smooth"
+    whole = r"(?s)clipped of the last 50 steps.*devices.*drawn 30 of 30.*training 5,142 parameters.*s Smooth"
     below_the_clock = screen.until(whole).split("\n")[2:]
     screen.press("\x1a")
     screen.until(r"\[stopped\]")

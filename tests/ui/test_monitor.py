@@ -139,7 +139,17 @@ async def test_an_ended_run_is_laid_out_for_the_size_that_the_screen_has_now(tmp
             await pilot.pause(0.2)  # a frame ago: the next one is drawn at once
             await pilot.resize_terminal(width, 40)
             await until(pilot, lambda width=width: picture(monitor(pilot)).split("\n")[0].endswith("100% "))  # type: ignore[misc]
-            assert ("best 0.9814 at 51 · clipped 12%" in picture(monitor(pilot))) == (width == 200)
+            assert (" · cpu 110%" in picture(monitor(pilot))) == (width == 200)
+
+
+async def test_a_few_charts_and_no_events_take_the_whole_screen(tmp_path: Path) -> None:
+    async with MonitorApp(Script(tmp_path / "tiny-1", training())).run_test(size=(160, 48)) as pilot:
+        await shown(pilot)
+        await pilot.press("e", "e")
+        await pilot.press("slash", *"clip", "enter")
+        await until(pilot, lambda: pilot.app.query_one("#clipped").region.right == 160)
+        assert [pilot.app.query_one(f"#{name}").region.width for name in ("gradient", "clipped")] == [79, 79]
+        assert not pilot.app.query_one("#events").display
 
 
 FIRST = ["loss", "accuracy", "gradient", "learning_rate"]
@@ -150,7 +160,7 @@ TITLES = {
     "learning_rate": "learning rate",
     "shares": "share of full loss",
     "speed": "images per second",
-    "clipped": "share of steps clipped",
+    "clipped": "clipped of the last 50 steps",
     "devices": "devices, %",
 }
 
@@ -298,6 +308,7 @@ async def test_q_on_an_ended_run_leaves_at_once(tmp_path: Path) -> None:
     async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
         assert " ● finished  tiny-1" in await shown(pilot)
         await until(pilot, lambda: not monitor(pilot)._alive)
+        await until(pilot, lambda: picture(monitor(pilot)).split("\n")[-1].startswith("q Leave ? Help"))  # and no pause
         await pilot.press("q")
         await until(pilot, lambda: not pilot.app.is_running)
 

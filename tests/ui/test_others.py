@@ -123,6 +123,7 @@ async def test_marked_runs_lie_over_this_one_each_with_its_marker_and_its_differ
         assert dots(loss) > 20
         await pilot.press("z")
         await until(pilot, lambda: "△ " in picture(monitor(pilot)).split("\n")[2])
+        assert " train 0." in picture(monitor(pilot)).split("\n")[2].partition("△ ")[2], "which of the losses it is"
         await pilot.press("z")
 
         await lay_over(pilot)

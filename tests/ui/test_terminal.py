@@ -93,7 +93,8 @@ def test_s_stops_the_run_and_leaves_when_its_state_is_saved(
     assert ended.state == "stopped"
     assert (folder.checkpoints / f"step-{ended.step:08d}").is_dir()
     assert screen.modes_left() == set()
-    assert screen.output.endswith(b"by the screen; the state is saved\r\n")
+    last = f"by the screen; the state is saved; go on with: fbmon resume {folder.name}\r\n"
+    assert screen.output.endswith(last.encode())
 
 
 def test_the_training_goes_on_while_nobody_reads_its_screen_while_it_is_suspended_and_when_its_window_is_closed(
