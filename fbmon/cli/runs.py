@@ -38,7 +38,8 @@ def runs(
     if wanted == "json":
         print_json([_data(run) for run in listed])
     elif not listed:
-        typer.echo(f"{no_run_message(runs_dir, runs or [])}; start one with: fbmon run quickstart")
+        hint = "`fbmon runs` lists all" if runs else "start one with: fbmon run quickstart"
+        typer.echo(f"{no_run_message(runs_dir, runs or [])}; {hint}")
     else:
         print_table(listed, columns_for(listed, columns, LIST_COLUMNS, with_settings=False), None, wanted)
 
