@@ -130,7 +130,10 @@ def _query(words: list[str]) -> Query:
 def _term(word: str) -> Term:
     found = _TERM.fullmatch(word)
     assert found
-    term = Term(found["field"], found["operator"], found["operand"].replace('"', ""), bool(found["no"]))
+    operand = found["operand"].replace('"', "")
+    if found["field"] == "recipe":
+        operand = operand.replace("/", "-")  # digits/sgd, as it is shipped, calls itself digits-sgd
+    term = Term(found["field"], found["operator"], operand, bool(found["no"]))
     if term.operator in _ORDERS and number(term.operand) is None:
         raise UsageError(
             f"{clean(word)}: {clean(term.operand) or 'nothing'} is not a number",
