@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from fbmon.bulk import Read, take_
 from fbmon.compare import Run
@@ -23,6 +23,7 @@ from fbmon.ui.app import DARK_THEME, LIGHT_THEME
 from fbmon.ui.compare.board import CompareBoard
 from fbmon.ui.compare.keys import GROUPS
 from fbmon.ui.compare.reader import NotesRead, Reader, RunGrown, RunRead, RunsSeen
+from fbmon.ui.footer import KeysFooter
 
 _FRAME_SECONDS = 0.1
 _READING_FRAMES = 5  # while runs are read: drawing each as it comes would take longer than reading
@@ -60,7 +61,7 @@ class CompareApp(App[int]):
     def compose(self) -> ComposeResult:
         yield Static(id="state")
         yield CompareBoard(self._sheet, settings.to_view(self._settings), id="board")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeysFooter(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         if self._settings.theme in self.available_themes:
