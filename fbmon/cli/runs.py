@@ -21,7 +21,7 @@ def runs(
     form: Form,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> None:
-    """List runs, newest first: state, steps, latest validation accuracy, last sign of life.
+    """List runs, newest first: state, steps, latest and best validation accuracy, time, last sign of life.
 
     Running means alive; stalled: alive but silent; killed: gone without a word; damaged: nothing of it can be read.
 

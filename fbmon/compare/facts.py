@@ -66,7 +66,10 @@ def _progress(run: Run) -> Value:
 
 
 def _clipped(run: Run) -> Value:
-    return run.summary.clipped / run.summary.step if run.summary.step else None
+    clips = run.summary.clipped or not run.settings or any(name.startswith("clip.") for name in run.settings)
+    if not (run.summary.step and clips):  # a run that does not clip has no share of it
+        return None
+    return run.summary.clipped / run.summary.step
 
 
 def _flop(run: Run) -> Value:

@@ -76,6 +76,7 @@ def test_the_list_of_runs_tells_finished_stopped_failed_and_killed_apart(
     table = fbmon("runs").stdout
     listed = json.loads(fbmon("runs", "--json").stdout)
 
+    assert re.search(r"  step  val acc  best val acc +time +last seen$", table.split("\n")[0])
     states = {"a-finished": "finished", "b-stopped": "stopped", "c-failed": "failed", "d-killed": "killed"}
     assert {run["run"]: run["state"] for run in listed} == states
     for name, state in states.items():
