@@ -1,5 +1,6 @@
 """A run's folder: what lies where, how a run is created, found and spoken to, and whether it is alive."""
 
+import difflib
 import fcntl
 import getpass
 import os
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -210,12 +211,20 @@ def find(runs_dir: Path, given: str | None) -> RunFolder:
     for folder in sorted(runs, key=lambda run: run.name != given):
         if given is None or folder.name.startswith(given):
             return folder
-    where = clean(str(runs_dir))
     if given is None:
         raise UsageError(
-            f"no run in {where}", "start one with `fbmon run quickstart`, or name the folder with --runs-dir"
+            f"no run in {clean(str(runs_dir))}",
+            "start one with `fbmon run quickstart`, or name the folder with --runs-dir",
         )
-    raise UsageError(f"{clean(given)}: no such run in {where}", "`fbmon runs` lists them")
+    raise unknown(given, runs, runs_dir)
+
+
+def unknown(given: str, runs: Iterable[RunFolder], runs_dir: Path) -> UsageError:
+    """What is to be said of a name that none of the runs has: the nearest that there is."""
+    called = dict.fromkeys(name for run in runs for name in (re.sub(r"-\d{8}-\d{6}(-\d+)?$", "", run.name), run.name))
+    near = difflib.get_close_matches(given, called, n=1)
+    hint = f"did you mean {clean(near[0])}?" if near else "`fbmon runs` lists them"
+    return UsageError(f"{clean(given)}: no such run in {clean(str(runs_dir))}", hint)
 
 
 def of_job(runs_dir: Path, job: str, name: str, resolved: str) -> RunFolder | None:

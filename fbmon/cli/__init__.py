@@ -22,9 +22,11 @@ from fbmon.cli.stop import stop
 from fbmon.cli.tables import QueryCommand
 from fbmon.cli.verify import verify
 from fbmon.cli.watch import watch
+from fbmon.cli.wrong import Commands
 from fbmon.errors import FbmonError
 
 app = typer.Typer(
+    cls=Commands,
     help="Train a network without stochasticity, and watch it live in a terminal.",
     epilog="Exit codes: 0 finished, 1 failed, 2 wrong usage or recipe, 3 not finite or diverged, 4 trainer lost, "
     "5 trainer stuck, 6 not saved, 75 preempted and saved, 130 stopped and saved.",

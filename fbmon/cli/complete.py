@@ -9,10 +9,6 @@ from pathlib import Path
 
 import typer
 
-_STATES = (
-    "running", "paused", "stalled", "finished", "stopped", "preempted", "diverged", "failed", "killed", "damaged",
-)  # fmt: skip
-
 Offer = Callable[[typer.Context, str], list[str]]
 
 
@@ -49,10 +45,10 @@ def run_names(ctx: typer.Context) -> Iterable[str]:
 def query_words(ctx: typer.Context) -> Iterable[str]:
     """Runs, and the beginnings of conditions."""
     from fbmon import folder as folders
-    from fbmon.compare.facts import FACTS
+    from fbmon.compare.facts import FACTS, STATES
 
     names = [folder.name for folder in folders.every(_runs_dir(ctx)) if folder.name.isprintable()]
-    states = [f"state:{state}" for state in _STATES]
+    states = [f"state:{state}" for state in STATES]
     return [*names, *states, *(f"{name}:" for name in FACTS if name != "state")]
 
 

@@ -21,7 +21,7 @@ def runs(
     form: Form,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> None:
-    """List runs, newest first: state, steps, latest validation accuracy, last sign of life.
+    """List runs, newest first: state, steps, latest and best validation accuracy, time, last sign of life.
 
     Running means alive; stalled: alive but silent; killed: gone without a word; damaged: nothing of it can be read.
 
@@ -38,7 +38,8 @@ def runs(
     if wanted == "json":
         print_json([_data(run) for run in listed])
     elif not listed:
-        typer.echo(f"{no_run_message(runs_dir, runs or [])}; start one with: fbmon run quickstart")
+        hint = "`fbmon runs` lists all" if runs else "start one with: fbmon run quickstart"
+        typer.echo(f"{no_run_message(runs_dir, runs or [])}; {hint}")
     else:
         print_table(listed, columns_for(listed, columns, LIST_COLUMNS, with_settings=False), None, wanted)
 

@@ -10,10 +10,10 @@ from fbmon.compare.settings import differing
 # In the order of the table. A column in which nothing is known of any run is left out.
 DEFAULT_COLUMNS = (
     "run", "recipe", "state", "progress", "final.val_accuracy", "best.val_accuracy", "best_step.val_accuracy",
-    "last.val_accuracy", "reported", "difference", "final.loss", "final.val_loss", "clipped", "flat_radius",
+    "reported", "difference", "final.loss", "final.val_loss", "clipped", "flat_radius",
     "sam", "perturbed_accuracy", "time", "device_hours", "flop",
 )  # fmt: skip
-LIST_COLUMNS = ("run", "recipe", "state", "progress", "final.val_accuracy", "flop", "seen")
+LIST_COLUMNS = ("run", "recipe", "state", "progress", "final.val_accuracy", "best.val_accuracy", "time", "seen")
 _ALWAYS = ("run", "state", "progress", "final.val_accuracy", "seen")
 
 

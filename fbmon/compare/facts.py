@@ -107,13 +107,15 @@ def _text(name: str, value: Callable[[Run], Value], about: str) -> Field:
     return Field(name, name, value, show_plain, is_number=False, is_right=False, about=about)
 
 
-_STATES = "running, paused, stalled, finished, stopped, preempted, diverged, failed, killed or damaged"
+STATES = (
+    "running", "paused", "stalled", "finished", "stopped", "preempted", "diverged", "failed", "killed", "damaged",
+)  # fmt: skip
 
 _FACTS = (
     _text("run", lambda run: as_utf8(run.name), "its name"),
     _text("path", lambda run: written(run.path), "its folder"),
     _text("recipe", lambda run: run.recipe, "its recipe's name"),
-    _text("state", lambda run: run.state, _STATES),
+    _text("state", lambda run: run.state, f"{', '.join(STATES[:-1])} or {STATES[-1]}"),
     _text("reason", _reason, "why it ended"),
     Field("step", "step", lambda run: run.summary.step, _show_count, "descending", about="steps taken"),
     Field("steps", "steps", lambda run: run.steps or None, _show_count, about="steps it is to take"),

@@ -125,5 +125,5 @@ def _of_metric(name: str, aggregate: str, metric: str) -> Field:
         return Field(name, "at step", of_run, _show_step)
     short = metric.replace("val_", "val ").replace("accuracy", "acc").replace("_", " ")
     descending = aggregate == "max" or (highest and aggregate != "min")
-    heading = short if aggregate == "final" else f"{aggregate} {short}"
+    heading = {"final": short, "last": f"mean of last {RECENT} {short}"}.get(aggregate, f"{aggregate} {short}")
     return Field(name, heading, of_run, show, "descending" if descending else "ascending")

@@ -12,15 +12,16 @@ Upper and lower case are the same; "double quotes" hold blanks together. What is
 is neither more nor less than anything.
 """
 
+import difflib
 import fnmatch
 import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fbmon.compare import fields
-from fbmon.compare.facts import Value
+from fbmon.compare.facts import STATES, Value
 from fbmon.compare.run import Run
 from fbmon.errors import UsageError
 from fbmon.text import clean
@@ -31,6 +32,7 @@ _TERM = re.compile(
 _WORDS = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)([%smhd]?)", re.IGNORECASE)
 _UNITS = {"": 1.0, "%": 0.01, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_ALIKE = {"!=": "=", "=": "=", ":": ":"}  # the test that any state has to pass
 _ORDERS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -92,6 +94,15 @@ def keep(runs: Sequence[Run], terms: Sequence[Term]) -> list[Run]:
     return [run for run in runs if all(_holds(term, value(run)) != term.negated for term, value in tests)]
 
 
+def refuse_unknown_state(term: Term) -> None:
+    """Raises UsageError for a condition on a state that there never is: it would answer with nothing, or with all."""
+    is_state = term.field == "state" and term.operator in _ALIKE
+    if is_state and not any(_holds(replace(term, operator=_ALIKE[term.operator]), state) for state in STATES):
+        near = difflib.get_close_matches(term.operand, STATES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(STATES)}"
+        raise UsageError(f"{clean(str(term))}: there is no such state", hint)
+
+
 def number(text: str) -> float | None:
     """The number that a text with or without a unit stands for; None if it stands for none."""
     found = _NUMBER.fullmatch(text)
@@ -119,7 +130,10 @@ def _query(words: list[str]) -> Query:
 def _term(word: str) -> Term:
     found = _TERM.fullmatch(word)
     assert found
-    term = Term(found["field"], found["operator"], found["operand"].replace('"', ""), bool(found["no"]))
+    operand = found["operand"].replace('"', "")
+    if found["field"] == "recipe":
+        operand = operand.replace("/", "-")  # digits/sgd, as it is shipped, calls itself digits-sgd
+    term = Term(found["field"], found["operator"], operand, bool(found["no"]))
     if term.operator in _ORDERS and number(term.operand) is None:
         raise UsageError(
             f"{clean(word)}: {clean(term.operand) or 'nothing'} is not a number",

@@ -5,11 +5,9 @@ from pathlib import Path
 
 from fbmon import folder as folders
 from fbmon.compare.many import Notice, read_all
-from fbmon.compare.query import Query, is_glob, is_term, keep, matches_text, parse
+from fbmon.compare.query import Query, is_glob, is_term, keep, matches_text, parse, refuse_unknown_state
 from fbmon.compare.run import Run
-from fbmon.errors import UsageError
 from fbmon.folder import RunFolder
-from fbmon.text import clean
 
 
 def select(runs_dir: Path, arguments: Sequence[str], notice: Notice = lambda _journals: None) -> list[Run]:
@@ -20,6 +18,8 @@ def select(runs_dir: Path, arguments: Sequence[str], notice: Notice = lambda _jo
     """
     paths = [argument for argument in arguments if not is_term(argument) and _holds_runs(Path(argument))]
     queries = parse(argument for argument in arguments if argument not in paths)
+    for term in (term for query in queries for term in query.terms):
+        refuse_unknown_state(term)
     every = folders.every(runs_dir)
     found: dict[Path, Run] = {}
     read_already: dict[Path, Run] = {}
@@ -55,7 +55,7 @@ def _named(name: str, every: Iterable[RunFolder], runs_dir: Path) -> list[RunFol
         found = [folder for folder in every if folder.name == name]
         found = found or [folder for folder in every if folder.name.startswith(name)]
     if not found:
-        raise UsageError(f"{clean(name)}: no such run in {clean(str(runs_dir))}", "`fbmon runs` lists them")
+        raise folders.unknown(name, every, runs_dir)
     return found
 
 

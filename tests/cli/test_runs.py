@@ -76,10 +76,11 @@ def test_the_list_of_runs_tells_finished_stopped_failed_and_killed_apart(
     table = fbmon("runs").stdout
     listed = json.loads(fbmon("runs", "--json").stdout)
 
+    assert re.search(r"  step  val acc  best val acc +time +last seen$", table.split("\n")[0])
     states = {"a-finished": "finished", "b-stopped": "stopped", "c-failed": "failed", "d-killed": "killed"}
     assert {run["run"]: run["state"] for run in listed} == states
     for name, state in states.items():
-        assert re.search(rf"^{name} +{state} +40/40 +0\.\d{{4}} ", table, re.MULTILINE), table
+        assert re.search(rf"^{name} +tiny +{state} +40/40 +0\.\d{{4}} ", table, re.MULTILINE), table
 
 
 def test_a_gpu_that_no_machine_has_is_wrong_usage_and_nothing_is_started(
@@ -94,6 +95,35 @@ def test_a_gpu_that_no_machine_has_is_wrong_usage_and_nothing_is_started(
         assert said.stderr.startswith("fbmon: --devices cuda:999: this machine has ")
     assert [path.name for path in fbmon.runs_dir.iterdir()] == ["stopped"]
     assert (fbmon.runs_dir / "stopped" / "journal.jsonl").read_bytes() == before
+
+
+def test_what_no_option_takes_is_said_in_a_sentence(fbmon: Fbmon) -> None:
+    wrong = {
+        ("run", "quickstart", "--seed", "abc"): "--seed abc: must be a whole number",
+        ("run", "quickstart", "--steps=0"): "--steps 0: must be at least 1",
+        ("run", "quickstart", "--stall-limit", "long"): "--stall-limit long: must be a number",
+        ("export", "x", "--to", "htm"): "--to htm: must be one of tensorboard, csv, jsonl, svg, html\n"
+        "       did you mean html?",
+    }
+    for command, error in wrong.items():
+        said = fbmon(*command)
+        assert (said.returncode, said.stdout, said.stderr) == (2, "", f"fbmon: {error}\n")
+
+
+def test_the_nearest_run_is_named_where_there_is_none_of_a_name(finished: dict[str, Ended], fbmon: Fbmon) -> None:
+    copy(finished["plain"], fbmon.runs_dir, "lr08-20261121-050222", RunEnded("finished", 0, 40))
+
+    for command in ("watch", "export", "compare", "resume"):
+        said = fbmon(command, "lr09")
+        assert (said.returncode, said.stdout) == (2, "")
+        assert said.stderr == f"fbmon: lr09: no such run in {fbmon.runs_dir}\n       did you mean lr08?\n"
+    for command in ("runs", "compare"):
+        said = fbmon(command, "state:runing")
+        assert said.returncode == 2
+        assert said.stderr == "fbmon: state:runing: there is no such state\n       did you mean running?\n"
+    none = fbmon("runs", "state:running")
+    assert (none.returncode, none.stderr) == (0, "")
+    assert none.stdout == f"no run in {fbmon.runs_dir} matches state:running; `fbmon runs` lists all\n"
 
 
 def test_no_runs_are_said_to_be_none(fbmon: Fbmon) -> None:

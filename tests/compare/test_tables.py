@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fbmon import recipe as recipes
 from fbmon.compare import fields, read, select
 from fbmon.compare.columns import columns_for
 from fbmon.compare.cut import told_apart
@@ -36,13 +37,13 @@ def three(runs_dir: Path) -> Path:
 
 def test_a_table_in_text(three: Path, fbmon: Fbmon) -> None:
     assert fbmon("compare").stdout == (
-        "run  state     step  val acc  best val acc  at step  last val acc  reported  difference    loss  val loss"
+        "run  state     step  val acc  best val acc  at step  reported  difference    loss  val loss"
         "  clipped  time  seed  optimizer.lr\n"
-        "b-1  killed     2/2   0.5000        0.5000        2        0.3750         –           –  0.5000    1.0000"
+        "b-1  killed     2/2   0.5000        0.5000        2         –           –  0.5000    1.0000"
         "       0%  0:20     1           0.8\n"
-        "a-2  finished   3/3   0.8500        0.8750        2        0.7417    0.8000     +0.0500  0.3333    0.6667"
+        "a-2  finished   3/3   0.8500        0.8750        2    0.8000     +0.0500  0.3333    0.6667"
         "       0%  0:30     2           0.4\n"
-        "a-1  finished   3/3   0.7500        0.7500        2        0.6667    0.8000     -0.0500  0.3333    0.6667"
+        "a-1  finished   3/3   0.7500        0.7500        2    0.8000     -0.0500  0.3333    0.6667"
         "      33%  0:30     1           0.4\n"
     )
 
@@ -83,6 +84,22 @@ def test_a_group_says_in_which_settings_the_runs_differ_that_it_averages(tmp_pat
         "| a steps=2 lr=0.4 | 2 | 2 | 1e+12 |\n"
         "| a steps=3 lr=0.8 | 1 | 3 | 1.5e+12 |\n"
     )
+
+
+def test_a_run_that_does_not_clip_has_no_share_of_clipped_steps(tmp_path: Path) -> None:
+    write_run(tmp_path, "without", story("digits-sgd"), recipe="digits/fb_baseline")
+    write_run(tmp_path, "with", story("small"))
+    clipped = {run.name: fields.find("clipped").show(fields.find("clipped").value(run)) for run in select(tmp_path, [])}
+
+    assert clipped == {"without": "–", "with": "0%"}
+
+
+def test_a_recipe_is_found_by_the_name_that_it_is_shipped_by_and_by_that_of_its_runs(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", story("digits-fb_baseline"), recipe="digits/fb_baseline")
+
+    assert [run.name for run in select(tmp_path, ["recipe:digits/fb_baseline"])] == ["mine"]
+    assert [run.name for run in select(tmp_path, ["recipe=digits-fb_baseline"])] == ["mine"]
+    assert recipes.find("digits-fb_baseline") == recipes.find("digits/fb_baseline")
 
 
 def test_csv_and_json_have_every_number_in_full(three: Path, fbmon: Fbmon) -> None:
@@ -138,6 +155,12 @@ def test_a_path_outside_the_runs_folder_is_compared_too_and_only_what_changes_is
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
+        (
+            ["-state=never"],
+            "fbmon: -state=never: there is no such state\n"
+            "       there are running, paused, stalled, finished, stopped, preempted, diverged, failed, killed, "
+            "damaged\n",
+        ),
         (["nothing"], "fbmon: nothing: no such run in {runs}\n       `fbmon runs` lists them\n"),
         (
             ["seed=7"],

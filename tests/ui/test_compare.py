@@ -395,6 +395,12 @@ async def test_it_fits_every_terminal(runs: Path, size: tuple[int, int], least: 
             )
 
 
+async def test_the_footer_names_whole_keys_only(runs: Path) -> None:
+    async with comparing(runs, (120, 40)) as pilot:
+        footers = {key.footer for keys in GROUPS.values() for key in keys if key.footer}
+        assert any(text(pilot).split("\n")[-1].rstrip().endswith(f" {footer}") for footer in footers)
+
+
 async def test_in_ascii_every_marker_is_another(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FBMON_ASCII", "1")
     async with comparing(runs) as pilot:

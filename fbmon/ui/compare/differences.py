@@ -19,7 +19,7 @@ def difference_lines(drawn: Mapping[str, Sequence[Run]]) -> Text:
     found = {name: _by_value(name, drawn) for name in names}
     told = {name: by_value for name, by_value in found.items() if len(by_value) > 1}
     if not told:
-        return Text("The same recipe." if len(drawn) > 1 else "Nothing to differ from.", "dim")
+        return Text("The same recipe." if len(drawn) > 1 else "One run is drawn: nothing to compare it with.", "dim")
     width = max(map(len, told))
     return Text("\n").join(_line(f"{name:<{width}}", by_value, len(drawn)) for name, by_value in told.items())
 

@@ -1,0 +1,53 @@
+"""The value of an option that cannot be meant: what is said of it, in this program's words."""
+
+import difflib
+import re
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from fbmon.errors import UsageError
+from fbmon.text import clean
+
+_WORDS = (  # the library's, of several versions, and ours
+    (r"valid integer", "must be a whole number"),
+    (r"valid (?:number|float)", "must be a number"),
+    (r"greater than or equal to (\S+)", r"must be at least \1"),
+    (r"less than or equal to (\S+)", r"must be at most \1"),
+)
+
+
+class Commands(TyperGroup):
+    """The commands; a value that none of their options takes is a UsageError."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - Typer keeps the types to itself
+        """Carry out the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            if type(error) is not typer.BadParameter or error.param is None:  # say, something is missing
+                raise
+            raise wrong_value(error.param.opts[-1], error.message, sys.argv) from None
+
+
+def wrong_value(option: str, message: str, arguments: list[str]) -> UsageError:
+    """What is wrong with the value of an option, of which the library says `message`."""
+    given = _given(option, arguments)
+    named = f"{option} {clean(given)}" if given is not None else option
+    if choices := re.search(r"is not one of (.*?)\.?$", message):
+        known = re.findall(r"'([^']*)'", choices[1])
+        near = difflib.get_close_matches(given or "", known, n=1)
+        return UsageError(f"{named}: must be one of {', '.join(known)}", f"did you mean {near[0]}?" if near else "")
+    found = next(((search, ours) for pattern, ours in _WORDS if (search := re.search(pattern, message))), None)
+    return UsageError(f"{named}: {found[0].expand(found[1]) if found else clean(message)}")
+
+
+def _given(option: str, arguments: list[str]) -> str | None:
+    """What the command line says of an option; None where a variable of the environment does."""
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == option:
+            return value if equals else next(iter(arguments[place + 1 :]), "")
+    return None
