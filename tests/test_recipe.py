@@ -363,10 +363,11 @@ def test_what_steers_a_terminal_never_reaches_the_message(here: Path, steering: 
         assert clean_lines(message) == message
 
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates() | st.times()
+in_toml = st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates() | st.times()
+scalars = st.none() | in_toml
 keys = st.sampled_from([key.rpartition(".")[2] for key in recipe.flatten(recipe.load(recipe.find("quickstart")))])
 values = st.recursive(
-    scalars.filter(lambda value: value is not None),
+    in_toml,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys | st.text(max_size=5), inner, max_size=4),
     max_leaves=8,
 )
