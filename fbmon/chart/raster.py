@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from fbmon.chart.axes import Axis
 from fbmon.chart.canvas import Codes
-from fbmon.chart.columns import Trace, trace
-from fbmon.series import Floats, Series
+from fbmon.chart.columns import Trace
+from fbmon.series import Floats
 
 Dots = NDArray[np.bool_]  # (rows of dots, columns of dots); row 0 is the uppermost
 
@@ -15,13 +15,11 @@ WEIGHTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.
 DASH, PERIOD = 4, 6  # of every six dots the first four
 
 
-def curve_dots(x: Floats, series: Series, edges: Floats, vertical: Axis, rows: int) -> Dots:
-    """Each column filled from its lowest to its highest point, and along the line that joins the points."""
-    return trace_dots(trace(x, series, edges, vertical.scale), vertical, rows)
-
-
 def trace_dots(traced: Trace, vertical: Axis, rows: int) -> Dots:
-    """The dots of a curve, on an axis of the scale for which it was traced."""
+    """Each column filled from its lowest to its highest point, and along the line that joins the points.
+
+    The axis has the scale for which the curve was traced.
+    """
     low, high, line = (vertical.place(units) * (rows - 1) for units in traced)
     return fill(low, high, line, rows)
 

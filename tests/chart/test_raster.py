@@ -7,13 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fbmon.chart.axes import Axis, to_units
-from fbmon.chart.columns import borders, edges, extent, last_known
-from fbmon.chart.raster import cells, curve_dots
+from fbmon.chart.columns import borders, edges, extent, last_known, trace
+from fbmon.chart.raster import Dots, cells, trace_dots
+from fbmon.series import Floats, Series
 from tests.chart.make import series
 
 ROWS = 40
 VALUES = st.none() | st.floats(-3, 3) | st.sampled_from([0.0, 1.0, -1.0])
 STEPS = st.lists(st.integers(0, 200), max_size=120).map(sorted)
+
+
+def curve_dots(x: Floats, curve: Series, edges: Floats, vertical: Axis, rows: int) -> Dots:
+    return trace_dots(trace(x, curve, edges, vertical.scale), vertical, rows)
 
 
 @st.composite
