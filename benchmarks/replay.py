@@ -22,6 +22,7 @@ from fbmon.recipe import Data, Recipe
 from fbmon.train.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, load
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
+from fbmon.train.process import set_up
 from fbmon.train.step import Stepper
 
 Golden = dict[str, Any]
@@ -193,7 +194,7 @@ def main() -> None:
     parser.add_argument("golden", type=Path)
     parser.add_argument("--data", type=Path, default=None, help="the folder that holds cifar-10-batches-py")
     arguments = parser.parse_args()
-    torch.use_deterministic_algorithms(True)
+    set_up()
     try:
         deviations = replay(json.loads(arguments.golden.read_text()), arguments.data)
     except (OSError, ValueError, FbmonError) as error:

@@ -1,7 +1,8 @@
 """How many images a second go through a full-batch step on this CPU: `python -m benchmarks.throughput`.
 
 fbmon's own steps (augmentation, exact mean, clipping and measures included) in turn with a textbook loop that is given
-its network input ready made; one process, the same threads.
+its network input ready made. Each case has a process of its own, because fbmon also sets how its process keeps memory;
+all have the same threads, and pause while another takes its step.
 """
 
 import argparse
@@ -9,6 +10,9 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 
 import torch
 
@@ -20,44 +24,43 @@ from fbmon.recipe import Recipe
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
 from fbmon.train.probe import SHAPES, random_data
+from fbmon.train.process import set_up
 from fbmon.train.step import Stepper
 
 _PARTS = ("data", "gradient", "penalty", "mean", "update")
+_TEXTBOOK = "textbook: contiguous, float32, eager"
+_WARM_UPS = 3  # steps: the first sets the exact mean's units, and memory grows for some more
+
+Parts = dict[str, float]  # seconds of a step by part
+Measure = Callable[[], tuple[float, Parts]]  # takes a step; its seconds
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=5, help="timed steps of each case")
     parser.add_argument("--blocks", type=int, default=2, help="blocks of a step")
     parser.add_argument("--recipe", default="fb_clipped")
     parser.add_argument("--set", action="append", default=[], dest="settings", help="as of fbmon run")
     arguments = parser.parse_args()
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     wanted = recipes.load(recipes.find(arguments.recipe), ["gradient.block=128", *arguments.settings])
     compare(wanted, arguments.blocks, arguments.n)
 
 
 def compare(wanted: Recipe, count: int, n: int) -> None:
     """One table: textbook, float32, bfloat16."""
-    parts: dict[str, Counter[str]] = {}
-    cases = {"textbook: contiguous, float32, eager": textbook(wanted, count)}
+    cases = {_TEXTBOOK: Case(textbook, wanted, count)}
     for precision in ("float32", "bfloat16"):
-        name = f"fbmon, {precision}"
-        parts[name] = Counter()
-        cases[name] = own(wanted.model_copy(update={"precision": precision}), count, parts[name])
-    found = in_turn(cases, n)
-    block = wanted.gradient.block
-    print(
-        f"{machine('torch')}; {torch.get_num_threads()} threads; {wanted.name}, {wanted.model.name} of width ", end=""
-    )
-    print(f"{wanted.model.width}, steps of {count} blocks of {block}; n = {n} steps of each, in turn\n")
-    base = found["textbook: contiguous, float32, eager"]
+        cases[f"fbmon, {precision}"] = Case(own, wanted.model_copy(update={"precision": precision}), count)
+    found = in_turn({name: case.step for name, case in cases.items()}, n, _WARM_UPS)
+    block, threads = wanted.gradient.block, torch.get_num_threads()
+    print(f"{machine('torch')}; {threads} thread{'s'[: threads > 1]}; {wanted.name}, ", end="")
+    print(f"{wanted.model.name} of width {wanted.model.width}, steps of {count} blocks of {block}; ", end="")
+    print(f"n = {n} steps of each, in turn\n")
     rows = []
     for name, seconds in found.items():
         rates = sorted(count * block / one for one in seconds)
-        ratios = sorted(other / one for one, other in zip(seconds, base, strict=True))
-        shares = parts.get(name, Counter())
+        ratios = sorted(other / one for one, other in zip(seconds, found[_TEXTBOOK], strict=True))
+        shares = cases[name].parts
         total = sum(shares.values()) or 1.0
         told = ", ".join(f"{part} {shares[part] / total:.1%}" for part in _PARTS if shares[part])
         rows.append([
@@ -67,21 +70,46 @@ def compare(wanted: Recipe, count: int, n: int) -> None:
     print_table(["", "images/s, median", "spread", "× textbook, paired", "spread", "where its time goes"], rows)
 
 
-def textbook(wanted: Recipe, count: int) -> Callable[[], float]:
-    """A step of the textbook's; its seconds."""
+class Case:
+    """Steps in a process of its own; `parts` is where the time of all of them went."""
+
+    def __init__(self, make: Callable[[Recipe, int], Measure], wanted: Recipe, count: int) -> None:
+        self.parts: Counter[str] = Counter()
+        self._mine, theirs = get_context("spawn").Pipe()
+        get_context("spawn").Process(target=_serve, args=(theirs, make, wanted, count), daemon=True).start()
+
+    def step(self) -> float:
+        """Its seconds."""
+        self._mine.send(None)
+        seconds, parts = self._mine.recv()
+        self.parts.update(parts)
+        return float(seconds)
+
+
+def _serve(asks: Connection, make: Callable[[Recipe, int], Measure], wanted: Recipe, count: int) -> None:
+    measure = make(wanted, count)
+    with suppress(EOFError):  # nobody asks any more
+        while True:
+            asks.recv()
+            asks.send(measure())
+
+
+def textbook(wanted: Recipe, count: int) -> Measure:
+    """Steps of the textbook's."""
     data = random_data(SHAPES[wanted.data.dataset], wanted.gradient.block * count, 1, torch.device("cpu"))
     loop = Textbook(wanted, data, torch.device("cpu"), from_memory(data, wanted.gradient.block, count))
 
-    def measure() -> float:
+    def measure() -> tuple[float, Parts]:
         began = time.perf_counter()
         loop.step()
-        return time.perf_counter() - began
+        return time.perf_counter() - began, {}
 
     return measure
 
 
-def own(wanted: Recipe, count: int, parts: Counter[str]) -> Callable[[], float]:
-    """A step of fbmon's; its seconds. Where they go is added to `parts`."""
+def own(wanted: Recipe, count: int) -> Measure:
+    """Steps of fbmon's."""
+    set_up()
     shape = SHAPES[wanted.data.dataset]
     data = random_data(shape, wanted.gradient.block * count, 1, torch.device("cpu"))
     torch.manual_seed(wanted.seed)
@@ -90,13 +118,12 @@ def own(wanted: Recipe, count: int, parts: Counter[str]) -> Callable[[], float]:
     told: list[Event] = []
     stepper = Stepper(wanted, data, model, told.append, lambda: None)
 
-    def measure() -> float:
+    def measure() -> tuple[float, Parts]:
         began = time.perf_counter()
         stepper.take_step(stepper.step + 1)
         taken = time.perf_counter() - began
         values = next(event.values for event in reversed(told) if isinstance(event, StepTaken))
-        parts.update({part: values.get(f"{part}_seconds") or 0.0 for part in _PARTS})
-        return taken
+        return taken, {part: values.get(f"{part}_seconds") or 0.0 for part in _PARTS}
 
     return measure
 

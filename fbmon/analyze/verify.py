@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 
 import msgspec
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -23,14 +22,14 @@ from fbmon.folder import RunFolder, as_path, written
 from fbmon.minimum.verdict import Ask, Compared, Rank, Verdict
 from fbmon.recipe import Recipe
 from fbmon.train.group import joined
+from fbmon.train.process import set_up
 
 _GRADIENT = "gradient.safetensors"
 _PATIENCE = 600.0  # seconds for the ranks to find each other
 
 
 def main() -> None:
-    torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
+    set_up()
     if sys.argv[1] == "rank":
         _help(msgspec.json.decode(sys.argv[2], type=Rank))
         return

@@ -21,6 +21,7 @@ from fbmon.train.flop import count, count_forward
 from fbmon.train.models import make_model
 from fbmon.train.precision import Precision
 from fbmon.train.probe import SHAPES, Probe, Shape
+from fbmon.train.process import set_up
 
 _PROBE = 16  # images whose time says how many can be afforded
 _VAL_PROBE = 500
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     arguments = parser.parse_args()
     recipe = Recipe.model_validate_json(sys.stdin.read())
+    set_up()
     try:
         plan = make_plan(recipe, arguments.devices, arguments.precision, arguments.seconds)
     except (FbmonError, RuntimeError) as error:  # torch's out of memory is a RuntimeError

@@ -25,6 +25,7 @@ from fbmon.train.divergence import DivergenceWatch
 from fbmon.train.memory import naming_the_block
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
+from fbmon.train.process import set_up
 from fbmon.train.saving import Saving
 from fbmon.train.step import Stepper, is_by_block
 from fbmon.train.tensors import Learnt
@@ -49,9 +50,7 @@ def train(
     NonFiniteError and DivergenceError after the weights of the last good step have been saved.
     """
     device = choose_device(device_name)
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # 6 % of a bfloat16 step
-    torch.backends.cudnn.benchmark = False  # it may choose another algorithm, and other bits, each time
+    set_up()
     emit(PhaseEntered("loading data"))
     data = load_in_turn(recipe.data, data_dir, device, emit, ranks)
     emit(PhaseEntered("building the model"))
