@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _FRAME_SECONDS = 0.1
 _READING_FRAME_SECONDS = 0.3  # drawing more often takes longer than reading
+_REST = 20  # times as long as a drawing took is none drawn: the training may need all cores
 _CLOCK_SECONDS = 1.0
 
 
@@ -59,6 +60,7 @@ class MonitorApp(App[int]):
         self._stopping = False
         self._changed = True
         self._drawn = 0.0
+        self._pause = _FRAME_SECONDS
         self._frame: Timer | None = None  # draws what came too soon after the last frame
         self._unread = 0.0
         self._last_sign = time.monotonic()
@@ -239,7 +241,7 @@ class MonitorApp(App[int]):
     def _draw_soon(self) -> None:
         """Draw now what comes after a frame without news; what comes sooner waits for the end of the frame."""
         self._changed = True
-        frame = _READING_FRAME_SECONDS if self._unread else _FRAME_SECONDS
+        frame = _READING_FRAME_SECONDS if self._unread else self._pause
         left = self._drawn + frame - time.monotonic()
         if left <= 0:
             self._redraw()
@@ -253,12 +255,13 @@ class MonitorApp(App[int]):
         if not self.is_running:  # the widgets are being taken down
             return
         self._changed = False
-        self._drawn = time.monotonic()
+        self._drawn, began = time.monotonic(), time.thread_time()
         self.board.show()
         trains_on = self.store.plan.device if self.store.plan else ""
         self.query_one(DevicesPanel).show(devices(self.store), trains_on)
         self._show_status()
         self._show_end()
+        self._pause = max(_FRAME_SECONDS, _REST * (time.thread_time() - began))
 
     def _show_status(self) -> None:
         if not self.is_running:

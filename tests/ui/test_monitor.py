@@ -1,5 +1,6 @@
 """The monitor, shown a list of events instead of a run: what it draws at which size, and what its keys do."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from fbmon.events import (
 )
 from fbmon.folder import RunFolder
 from fbmon.ui.app import MonitorApp
+from fbmon.ui.board import Board
 from fbmon.ui.leave import LeaveScreen
 
 # A window title, a colour and a C1 control; markup of Rich and of Textual, closed wrongly, and one that acts.
@@ -431,3 +433,37 @@ async def test_no_size_is_too_small_or_too_large(over: bool, tmp_path: Path) -> 
                 assert [len(row) for row in picture(monitor(pilot)).split("\n")] == [width] * height
                 await pilot.press("escape")
         assert pilot.app.is_running
+
+
+class Stream(Script):
+    """A source that tells a hundred steps, two hundredths of a second apart."""
+
+    def follow(self, interval: float = 0.1) -> Iterator[list[Event]]:
+        yield self._events
+        for step in range(31, 131):
+            time.sleep(0.02)
+            yield [StepTaken(step, {"loss": 1.0})]
+        while not self.over:
+            time.sleep(interval)
+            yield []
+
+
+async def test_a_screen_that_is_slow_to_draw_leaves_the_processor_to_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw, drawn = Board.show, list[float]()
+
+    def slow(board: Board) -> None:
+        drawn.append(time.monotonic())
+        draw(board)
+        enough = time.thread_time() + 0.02
+        while time.thread_time() < enough:
+            pass
+
+    app = MonitorApp(Stream(tmp_path, training(of=130)))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.store.step >= 30)
+        monkeypatch.setattr(Board, "show", slow)
+        await until(pilot, lambda: app.store.step == 130)
+    gaps = [after - before for before, after in itertools.pairwise(drawn)]
+    assert min(gaps[1:]) > 0.4  # twenty times what a drawing takes
