@@ -65,7 +65,7 @@ def test_an_unknown_value_is_a_gap_and_a_point_between_two_gaps_is_a_dot() -> No
         | │                           ⠐|
         |2┤                 ⣀⣀⣀⣀       |
         | │                            |
-        | │⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤                 |
+        |1┤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤                 |
         |  0                5          |
     """)
 
@@ -77,7 +77,7 @@ def test_a_log_axis_with_values_it_cannot_show_a_reference_and_marks() -> None:
     assert str(drawing) == picture("""
         |norm                       ━ a 100|
         |100┤                           ⢀⠤⠒|
-        |   │                        ⣀⠔⠊⠁  |
+        |log│                        ⣀⠔⠊⠁  |
         | 10┤limit 10 ⠒⠒ ⠒⠒ ⠒⠒ ⠒⠒ ⠒⠒⠉⠒⠒ ⠒⠒ |
         |   │                              |
         |  1┤⠄                             |
@@ -86,6 +86,18 @@ def test_a_log_axis_with_values_it_cannot_show_a_reference_and_marks() -> None:
     """)
     assert drawing.rows[6][1] == ("⠇", "mark")
     assert drawing.rows[3][1] == ("limit 10 ⠒⠒", "threshold")
+
+
+def test_an_axis_has_two_numbers_however_small_its_chart_and_within_one_decade_too() -> None:
+    loss = curve([0.9, 0.5, 0.35], [2, 30, 58])
+    assert str(draw(Plot("loss", (loss,), "log", x_unit="span"), 18, 6)) == picture("""
+        |loss      ━ a 0.35|
+        |log│⠒⠤⡀           |
+        |0.6┤  ⠈⠑⠤⡀        |
+        |   │     ⠈⠑⠢⢄⣀    |
+        |0.4┤          ⠉⠒⠢⠤|
+        |     0:15   0:45  |
+    """)
 
 
 def test_marks_to_come_have_their_row_already() -> None:
