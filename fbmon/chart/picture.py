@@ -64,20 +64,19 @@ def _paint(canvas: Canvas, plot: Plot, layout: Layout) -> None:
 def _header(canvas: Canvas, plot: Plot, width: int) -> None:
     entries = legend(plot, width)
     canvas.write(0, 0, *title(plot, width))
-    column = width - sum(len(entry.text) for entry in entries) - GAP * (len(entries) - 1)
+    column = width - sum(len(entry.text) for entry in entries)
     for entry in entries:
         canvas.write(0, column, *entry)
-        column += len(entry.text) + GAP
+        column += len(entry.text)
 
 
 def _y_axis(canvas: Canvas, area: Area, vertical: Axis, labels: list[Tick]) -> None:
     for row in range(area.height):
         canvas.write(area.top + row, area.left - 1, "│", AXIS)
-    rows = [area.row(vertical, tick.units) for tick in labels]
-    for row, tick in zip(rows, labels, strict=True):
-        if row is not None:
-            canvas.write(area.top + row, 0, f"{tick.label:>{area.left - 1}}┤", AXIS)
-    free = next((row for row in range(area.height) if row not in rows), None)
+    taken = {place: tick.label for tick in labels if (place := area.row(vertical, tick.units)) is not None}
+    for place, label in taken.items():
+        canvas.write(area.top + place, 0, f"{label:>{area.left - 1}}┤", AXIS)
+    free = next((row for row in range(area.height) if row not in taken), None)
     if vertical.scale == "log" and free is not None:
         canvas.write(area.top + free, 0, f"{LOG:>{area.left - 1}}", AXIS)
 

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,6 +134,20 @@ def test_the_legend_gives_way_to_the_title_entry_by_entry() -> None:
     assert header(20) == "loss     train  full"
     assert header(10) == "loss  full"
     assert header(3) == "lo…"
+
+
+def test_the_legend_keeps_the_marks_and_shortens_its_words() -> None:
+    curves = [replace(curve([0.0667], label=label), marker=mark) for label, mark in (("train", ""), ("full", "+"))]
+    plot = Plot("loss", (*curves, replace(curve([0.1], label="val"), marker="○")), y_format=".4f")
+
+    def header(width: int) -> str:
+        return str(draw(plot, width, 3)).split("\n")[0]
+
+    assert header(49) == "loss  ━ train 0.0667  + full 0.0667  ○ val 0.1000"
+    assert header(44) == "loss  ━ train 0.067  + full 0.067  ○ val 0.1"
+    assert header(38) == "loss ━ tra 0.067 + ful 0.067 ○ val 0.1"
+    assert header(35) == "loss ━ tr 0.067 + fu 0.067 ○ va 0.1"
+    assert header(34) == "loss        ━ train  + full  ○ val"
 
 
 def test_the_legend_shows_the_latest_known_value() -> None:
