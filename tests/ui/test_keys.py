@@ -484,6 +484,18 @@ async def test_the_filter_is_a_regex_where_it_can_be_and_never_leaves_nothing(tm
         assert focused(pilot) == "clipped"
 
 
+async def test_the_charts_of_the_last_page_fill_it_however_few(tmp_path: Path) -> None:
+    async with watching(tmp_path, size=(80, 24)) as pilot:
+        await pilot.press("N")
+        assert "page 2/2" in line(pilot)
+        page = pilot.app.query_one("#charts").region
+        last = [pilot.app.query_one(f"#{name}").region for name in in_sight(pilot)]
+        assert 0 < len(last) < 4
+        assert (max(one.right for one in last), max(one.bottom for one in last)) == (page.right, page.bottom)
+        await pilot.press("up")
+        assert "page 1/2" in line(pilot)
+
+
 async def test_the_mouse_sets_the_cursor_and_its_wheel_zooms(tmp_path: Path) -> None:
     async with watching(tmp_path) as pilot:
         await pilot.click("#gradient", offset=(6 + 16, 3))
