@@ -23,6 +23,7 @@ from fbmon.ui import settings, toasts
 from fbmon.ui.board import Board
 from fbmon.ui.colours import DARK_THEME, LIGHT_THEME
 from fbmon.ui.devices import DevicesPanel, devices
+from fbmon.ui.driver import Driver
 from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed, SourceFailed
 from fbmon.ui.footer import KeysFooter
 from fbmon.ui.keys import APP, GROUPS, bindings
@@ -50,7 +51,7 @@ class MonitorApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP)]
 
     def __init__(self, source: Source, settings_file: Path | None = None) -> None:
-        super().__init__()
+        super().__init__(driver_class=Driver)
         self.store = Store()
         self._source = source
         self._feed = Feed(source, self)

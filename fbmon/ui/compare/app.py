@@ -22,6 +22,7 @@ from fbmon.ui.colours import DARK_THEME, LIGHT_THEME
 from fbmon.ui.compare.board import CompareBoard
 from fbmon.ui.compare.keys import GROUPS
 from fbmon.ui.compare.reader import NotesRead, Reader, RunGrown, RunRead, RunsSeen
+from fbmon.ui.driver import Driver
 from fbmon.ui.footer import KeysFooter
 from fbmon.ui.palette import commands
 
@@ -48,7 +49,7 @@ class CompareApp(App[int]):
         settings_file: Path | None = None,
         begun: Mapping[Path, Callable[[], Read]] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=Driver)
         self._sheet = sheet
         self._again = read_again
         self._settings_file = settings_file
@@ -68,6 +69,7 @@ class CompareApp(App[int]):
         if self._settings.theme in self.available_themes:
             self.theme = self._settings.theme
         self.theme_changed_signal.subscribe(self, lambda _: self.board.show_rows())
+        self.app_resume_signal.subscribe(self, lambda _: self.action_repaint())  # `fg`: the terminal has forgotten all
         self.set_interval(_FRAME_SECONDS, self._draw_if_changed)
         self._reader.start()
 
