@@ -21,7 +21,8 @@ import msgspec
 
 import fbmon
 from fbmon.errors import UsageError
-from fbmon.events import Command
+from fbmon.events import Command, StepTaken
+from fbmon.journal import Tail
 from fbmon.text import NAME_PATTERN, as_utf8, clean
 
 # What a signal to a run means; several of Slurm's may come in turn. While a process starts they are blocked, so that
@@ -32,6 +33,8 @@ SIGNALS: dict[signal.Signals, Command] = {
     signal.SIGUSR1: "preempt",
     signal.SIGUSR2: "preempt",
 }
+
+_BEGINNING = 1 << 18  # bytes of a journal within which a run that has got anywhere tells its first step
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -83,6 +86,11 @@ class RunFolder:
         except OSError:
             return False
         return False
+
+    def has_begun(self) -> bool:
+        """Whether it is running or has taken a step; else there is nothing to show or to go on with."""
+        told = Tail(self.journal).read(_BEGINNING)
+        return self.is_alive() or any(isinstance(event, StepTaken) for event in told)
 
     def seize(self) -> int:
         """A descriptor that holds the lock, for whoever trains here; commands to an earlier trainer are thrown away.
@@ -199,23 +207,32 @@ def every(runs_dir: Path) -> list[RunFolder]:
     return sorted(found, key=_created, reverse=True)
 
 
+def running(runs_dir: Path) -> RunFolder | None:
+    """The newest run that is alive."""
+    return next((folder for folder in every(runs_dir) if folder.is_alive()), None)
+
+
 def find(runs_dir: Path, given: str | None) -> RunFolder:
-    """The run meant by `given`: a path, a folder name, or the beginning of one (the newest such); None: the newest.
+    """The run meant by `given`: a path, a folder name, or the beginning of one (the newest such).
+
+    None is the newest that has begun, or of runs that have not the newest.
 
     Raises UsageError when there is none.
     """
     if given is not None and is_run(Path(given)):
         return RunFolder(Path(given).resolve())
     runs = every(runs_dir)
-    # A whole name comes first: the second run of a second is called as the first one is, with -2 behind it.
-    for folder in sorted(runs, key=lambda run: run.name != given):
-        if given is None or folder.name.startswith(given):
-            return folder
+    if given is None and runs:
+        return next((folder for folder in runs if folder.has_begun()), runs[0])
     if given is None:
         raise UsageError(
             f"no run in {clean(str(runs_dir))}",
             "start one with `fbmon run quickstart`, or name the folder with --runs-dir",
         )
+    # A whole name comes first: the second run of a second is called as the first one is, with -2 behind it.
+    for folder in sorted(runs, key=lambda run: run.name != given):
+        if folder.name.startswith(given):
+            return folder
     raise unknown(given, runs, runs_dir)
 
 

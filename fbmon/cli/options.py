@@ -32,7 +32,7 @@ RunArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[RUN]",
-        help="A run: its path, name, or how its name begins. Default: the newest.",
+        help="A run: its path, name, or how its name begins. Default: the newest that is running or took a step.",
         autocompletion=run_names,
     ),
 ]

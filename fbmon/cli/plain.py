@@ -38,6 +38,7 @@ class PlainScreen:
         self._folder = folder
         self._console = make_console()
         self._line_due = 0.0
+        self._untold: StepTaken | None = None
         self._download: Progress | None = None
         self._download_due = 0.0
 
@@ -54,22 +55,30 @@ class PlainScreen:
             case ProgressMade(task="downloading", done=done, total=total):
                 self._show_download(done, total)
             case StepTaken(step=step):
-                now = time.monotonic()
-                if now >= self._line_due or step == self._store.steps:
-                    self._line_due = now + _LINE_SECONDS
-                    self._print(step_line(self._store, event))
+                self._untold = event
+                if time.monotonic() >= self._line_due and step != self._store.steps:  # the last one waits for the end
+                    self._line_due = time.monotonic() + _LINE_SECONDS
+                    self._tell_step()
             case RunResumed():
                 self._print(f"run {self._folder.name} goes on")
             case NonFiniteFound() | DivergenceFound() | CheckpointFailed() | StateRestored() | RunRestarted():
                 self._print(self._store.notes[-1].text)
             case RunEnded():
+                self._tell_step()
                 self._print(last_line(self._store, self._folder))
 
     def close(self) -> None:
         """Take the progress bar away, if there is one; say so if the run is gone without a word."""
         self._end_download()
         if self._store.ended is None:
+            self._tell_step()
             self._print(last_line(self._store, self._folder))
+
+    def _tell_step(self) -> None:
+        """The newest step with all that is known by now, unless it has been told."""
+        if self._untold is not None:
+            self._print(step_line(self._store, self._untold))
+            self._untold = None
 
     def _print(self, line: str) -> None:
         text = Text(clean(line, 2000))

@@ -35,12 +35,12 @@ def resume(
     from fbmon.keeper import keep
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
-    from fbmon import folder as folders
     from fbmon import launch
+    from fbmon.cli.meant import meant
     from fbmon.cli.show import show
     from fbmon.crew.devices import here
 
-    folder = folders.find(runs_dir, run)
+    folder = meant(runs_dir, run)
     if has_finished(folder):
         return
     meta = folder.read_meta()

@@ -24,6 +24,7 @@ def runs(
     """List runs, newest first: state, steps, latest and best validation accuracy, time, last sign of life.
 
     Running means alive; stalled: alive but silent; killed: gone without a word; damaged: nothing of it can be read.
+fbmon deletes nothing: to be rid of a run, rm -r its folder.
 
     \b
     Examples:

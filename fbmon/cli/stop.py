@@ -18,10 +18,10 @@ def stop(run: RunArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
     from fbmon.text import clean
 
     if run is None:
-        running = [folder for folder in folders.every(runs_dir) if folder.is_alive()]
-        if not running:
+        newest = folders.running(runs_dir)
+        if newest is None:
             raise UsageError(f"no run is running in {runs_dir}", "`fbmon runs` lists them all")
-        found = running[0]
+        found = newest
     else:
         found = folders.find(runs_dir, run)
     if not found.is_alive():

@@ -8,7 +8,7 @@ from fbmon.cli.options import DEFAULT_RUNS_DIR, NoUi, RunArgument, RunsDir, Ui, 
 def watch(
     run: RunArgument = None, ui: UiOption = Ui.AUTO, no_ui: NoUi = False, runs_dir: RunsDir = DEFAULT_RUNS_DIR
 ) -> None:
-    """Show a running or ended run, from its first step on.
+    """Show a running or ended run, from its first step on. Default: the newest that is running, else the newest.
 
     Examples: fbmon watch · fbmon watch quickstart --no-ui · fbmon watch runs/quickstart-20260101-120000
     """
@@ -16,11 +16,11 @@ def watch(
     from fbmon.keeper import keep
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
-    from fbmon import folder as folders
     from fbmon import launch
+    from fbmon.cli.meant import meant
     from fbmon.cli.show import show
 
-    handle = launch.attach(folders.find(runs_dir, run))
+    handle = launch.attach(meant(runs_dir, run, running_first=True))
     if kept:
         kept.shows(handle.folder.path)
     raise typer.Exit(show(handle, shown, started_here=False))

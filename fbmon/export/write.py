@@ -12,6 +12,8 @@ from fbmon.export import columns
 from fbmon.folder import RunFolder
 from fbmon.text import clean
 
+_NAMED = 10  # of what is in the way
+
 Kind = Literal["tensorboard", "csv", "jsonl", "svg", "html"]
 
 
@@ -19,18 +21,29 @@ def export(runs: Sequence[Run], kind: Kind, out: Path, *, force: bool) -> list[P
     """Write the runs into the folder `out` and return what was written.
 
     svg and html are one file for all the runs, the others one for each. Raises UsageError where something is there
-    already, and FbmonError where nothing can be written.
+    already, naming all of it: then nothing is written, so that no export is half new. Raises FbmonError where nothing
+    can be written.
     """
     goals = [out / name for name in names(runs, kind)]
-    there = next((goal for goal in goals if goal.exists()), None)
+    there = [goal for goal in goals if goal.exists()]
     if there and not force:
-        raise UsageError(f"{clean(str(there))}: exists already", "--force writes over it, --out names another folder")
+        raise _in_the_way(there, len(goals))
     try:
         out.mkdir(parents=True, exist_ok=True)
         _write(runs, kind, goals)
     except OSError as error:
         raise FbmonError(f"{clean(str(out))}: cannot be written in: {error.strerror}") from None
     return goals
+
+
+def _in_the_way(there: Sequence[Path], goals: int) -> UsageError:
+    named = ", ".join(clean(str(path)) for path in there[:_NAMED])
+    more = f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
+    verb, them = ("exists", "it") if len(there) == 1 else ("exist", "them")
+    nothing = f"; none of the {goals} is written" if goals > 1 else ""
+    return UsageError(
+        f"{named}{more} {verb} already{nothing}", f"--force writes over {them}, --out names another folder"
+    )
 
 
 def names(runs: Sequence[Run], kind: Kind) -> list[str]:

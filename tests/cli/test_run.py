@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from fbmon import metrics
-from fbmon.events import Event, StepTaken, Validated
+from fbmon.events import Event, StepTaken, TrainingStarted, Validated
 from fbmon.folder import RunFolder
 from fbmon.store import Store
 from fbmon.text import duration
 from tests.conftest import TINY, Ended
+from tests.runs import story, write_run
 from tests.shell import Fbmon, told
 
 
@@ -62,6 +63,7 @@ def test_plain_mode_tells_the_plan_some_steps_and_the_end(finished: dict[str, En
     assert lines[6:-1] == steps
     assert steps[0].startswith("step  1/40  loss ")
     assert steps[-1].startswith("step 40/40  loss ")
+    assert f"  val {metrics.show('val_accuracy', final)}@40  " in steps[-1], "its own validation, not the one before"
     assert best is not None
     assert lines[-1] == (
         f"finished after step 40 of 40 in {duration(store.elapsed)}: validation accuracy "
@@ -160,6 +162,17 @@ def test_watching_a_finished_run_tells_its_beginning_and_its_end(finished: dict[
     assert (watched.returncode, watched.stderr) == (0, "")
     assert lines[1:7] == said[1:7]
     assert lines[-1] == said[-1]
+
+
+def test_watching_a_stopped_run_tells_its_last_step_though_the_second_is_not_over(fbmon: Fbmon) -> None:
+    plan = TrainingStarted(9, 2, 64, 32, 1000, "cpu", "float32", 0.25)
+    write_run(fbmon.runs_dir, "stopped", story(accuracies=(0.5, 0.7, 0.8), state="stopped", plan=plan))
+
+    watched = fbmon("watch", "stopped")
+
+    steps = [line for line in watched.stdout.splitlines() if line.startswith("step ")]
+    assert [line[:10] for line in steps] == ["step 1/9  ", "step 3/9  "]
+    assert "  val 0.8000@3  " in steps[-1]
 
 
 def test_a_full_screen_into_a_pipe_is_refused(tiny: Path, fbmon: Fbmon) -> None:
