@@ -89,8 +89,7 @@ class RunFolder:
 
     def has_begun(self) -> bool:
         """Whether it is running or has taken a step; else there is nothing to show or to go on with."""
-        told = Tail(self.journal).read(_BEGINNING)
-        return self.is_alive() or any(isinstance(event, StepTaken) for event in told)
+        return self.is_alive() or any(isinstance(event, StepTaken) for event in Tail(self.journal).read(_BEGINNING))
 
     def seize(self) -> int:
         """A descriptor that holds the lock, for whoever trains here; commands to an earlier trainer are thrown away.
@@ -215,9 +214,7 @@ def running(runs_dir: Path) -> RunFolder | None:
 def find(runs_dir: Path, given: str | None) -> RunFolder:
     """The run meant by `given`: a path, a folder name, or the beginning of one (the newest such).
 
-    None is the newest that has begun, or of runs that have not the newest.
-
-    Raises UsageError when there is none.
+    None is the newest that has begun; if none has, the newest. Raises UsageError when there is none.
     """
     if given is not None and is_run(Path(given)):
         return RunFolder(Path(given).resolve())

@@ -22,8 +22,8 @@ class _Wording(NamedTuple):
 def legend(plot: Plot, width: int) -> list[Run]:
     """The entries in the fullest wording that fits beside the title, and the gaps between; else those that fit.
 
-    Every curve named matters more than its last digit, and that more than its value; at a cursor the digits matter
-    more than the names. What tells the curves apart is never left out.
+    Every curve named matters more than its last digit, that more than its whole name, and that more than its value; at
+    a cursor the digits matter more than the names. The marks that tell the curves apart are never left out.
     """
     room = width - len(plot.title)
     wordings = _wordings(plot)

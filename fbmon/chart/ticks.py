@@ -23,7 +23,7 @@ Fitting = Callable[[list[Tick]], list[Tick]]  # of some ticks those that have ro
 def ticks(axis: Axis, apart: float, fitting: Fitting = list) -> list[Tick]:
     """Those that fit of ticks that are at least a fraction `apart` of the axis from each other.
 
-    2 and 5 on a log axis may be closer. If fewer than two would be left, and one alone tells no scale, they are closer.
+    2 and 5 on a log axis may be closer. So may all where fewer than two would fit: one alone tells no scale.
     """
     return fitted(_choices(axis, min(apart, 0.5)), fitting)
 

@@ -23,14 +23,14 @@ def runs(
 ) -> None:
     """List runs, newest first: state, steps, latest and best validation accuracy, time, last sign of life.
 
-    Running means alive; stalled: alive but silent; killed: gone without a word; damaged: nothing of it can be read.
-fbmon deletes nothing: to be rid of a run, rm -r its folder.
+        Running means alive; stalled: alive but silent; killed: gone without a word; damaged: nothing of it can be read.
+    fbmon deletes nothing: to be rid of a run, rm -r its folder.
 
-    \b
-    Examples:
-      fbmon runs
-      fbmon runs state:running
-      fbmon runs 'seen<1d' --sort val_accuracy --json
+        \b
+        Examples:
+          fbmon runs
+          fbmon runs state:running
+          fbmon runs 'seen<1d' --sort val_accuracy --json
     """
     from fbmon.compare.columns import LIST_COLUMNS, columns_for
 

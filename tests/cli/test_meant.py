@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fbmon.cli.meant import meant
-from fbmon.events import PhaseEntered, RunEnded, RunStarted
+from fbmon.events import Event, PhaseEntered, RunEnded, RunStarted
 from tests.runs import story, write_run
 from tests.shell import Fbmon
 
@@ -15,8 +15,13 @@ from tests.shell import Fbmon
 @pytest.fixture
 def runs(runs_dir: Path) -> Path:
     """Two runs that finished, then one that failed before its first step."""
-    failed = [RunStarted("r", "small", 3, "1", 7), PhaseEntered("loading data"), RunEnded("failed", 1, 0, "no data")]
-    for hour, (name, events) in enumerate({"first": story(), "second": story(), "third": failed}.items()):
+    failed: list[Event] = [
+        RunStarted("r", "small", 3, "1", 7),
+        PhaseEntered("loading data"),
+        RunEnded("failed", 1, 0, "no data"),
+    ]
+    stories: dict[str, list[Event]] = {"first": story(), "second": story(), "third": failed}
+    for hour, (name, events) in enumerate(stories.items()):
         os.utime(write_run(runs_dir, name, events).meta, (1.7e9 + 3600 * hour,) * 2)
     return runs_dir
 
