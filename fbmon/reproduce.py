@@ -30,7 +30,6 @@ class Task:
 
     recipe: Recipe
     file: Path
-    settings: tuple[str, ...]  # laid over the file, the seed among them
 
 
 def tables() -> dict[str, list[str]]:
@@ -49,7 +48,8 @@ def tasks(table: str, seeds: Iterable[int], overrides: Sequence[str] = ()) -> li
     if table not in known:
         raise UsageError(f"{clean(table)}: no such table", f"there are {', '.join(known)}")
     shipped = recipes.shipped()
-    return [_task(shipped[name], (*overrides, f"seed={seed}")) for seed in seeds for name in known[table]]
+    files = [(shipped[name], seed) for seed in seeds for name in known[table]]
+    return [Task(recipes.load(file, (*overrides, f"seed={seed}")), file) for file, seed in files]
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -93,10 +93,6 @@ def start_folder(task: Task, runs_dir: Path, devices: str, data_dir: Path) -> Ru
     """A new run's folder, named after the recipe and its seed."""
     name = f"{task.recipe.name[:48]}-seed{task.recipe.seed}"
     return folders.create(runs_dir, name, task.file, recipes.dump(task.recipe), devices, data_dir)
-
-
-def _task(file: Path, settings: tuple[str, ...]) -> Task:
-    return Task(recipes.load(file, settings), file, settings)
 
 
 def _settings(recipe: Recipe) -> dict[str, object]:
