@@ -121,7 +121,7 @@ def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: U
     from fbmon.folder import RunFolder
 
     there = tables.done(task, runs_dir)
-    if there and not tables.is_alive(there):
+    if there and not there.is_alive:
         _say(f"{there.name}: {there.state} already", ui)
         return 0
     if there:

@@ -87,20 +87,18 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
     from fbmon.crew.gpus import count_gpus
     from fbmon.folder import written
     from fbmon.minimum.record import checkpoint
-    from fbmon.minimum.survey import FOR_CUDA
     from fbmon.minimum.verdict import Ask, Verdict
 
     names = expand(here(devices, os.environ), os.environ)
     names = ["cpu", "cpu"] if names == ["cpu"] or (names == ["auto"] and not count_gpus(os.environ)) else names
     since, count = _repeatable(folder, steps)
     ask = Ask(written(folder.path), checkpoint(folder, step), since, count, tuple(names), precision)
-    environment = prepare(FOR_CUDA | os.environ, names)
     result = subprocess.run(
         [sys.executable, "-m", "fbmon.analyze.verify", "first", msgspec.json.encode(ask)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        env=environment,
+        env=prepare(os.environ, names),
         check=False,
     )
     if result.returncode:
