@@ -276,11 +276,12 @@ async def test_s_asks_the_run_to_stop_and_leaves_when_it_has(tmp_path: Path) -> 
     assert pilot.app.return_code == 0
 
 
-async def test_a_asks_the_run_to_stop_after_its_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keys", [("a",), ("down", "down", "enter")])
+async def test_a_or_its_button_asks_the_run_to_stop_after_its_step(keys: tuple[str, ...], tmp_path: Path) -> None:
     script = Script(tmp_path / "tiny-1", training())
     async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
         await shown(pilot)
-        await pilot.press("q", "a")
+        await pilot.press("q", *keys)
         await until(pilot, lambda: script.asked == [("stop_after_step", "the screen")])
         assert pilot.app.is_running
 
