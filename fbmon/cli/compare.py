@@ -8,7 +8,7 @@ import typer
 
 from fbmon.cli.complete import column_names
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Columns, Form, RunsDir, Sort, Ui, choose_ui, unfolded
-from fbmon.cli.output import print_json
+from fbmon.cli.output import aligned, print_json
 from fbmon.cli.tables import Runs, chosen_runs, no_run_message, print_groups_json, print_table
 from fbmon.errors import UsageError
 
@@ -132,6 +132,4 @@ def _list_columns(json: bool) -> None:
     if json:
         print_json([{"name": name, "description": about} for name, about in every])
         return
-    width = max(len(name) for name, _ in every)
-    for name, about in every:
-        typer.echo(f"{name:<{width}}  {about}")
+    typer.echo("\n".join(aligned(every, left=2)))

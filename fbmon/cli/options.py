@@ -45,6 +45,7 @@ UiOption = Annotated[
     ),
 ]
 NoUi = Annotated[bool, typer.Option("--no-ui", help="The same as --ui plain.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Start in the background, print the run's name, and leave.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 DEFAULT_RUNS_DIR = Path("runs")

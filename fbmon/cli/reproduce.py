@@ -13,7 +13,7 @@ import typer
 from fbmon.cli.complete import table_names
 from fbmon.cli.costs import print_costs
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Form, NoUi, RunsDir, Ui, UiOption, choose_ui, unfolded
-from fbmon.cli.output import print_json
+from fbmon.cli.output import aligned, print_json
 from fbmon.cli.run import DataDir, Overrides, Steps, asked_settings, data_folder
 from fbmon.cli.tables import print_groups_json, print_table
 from fbmon.errors import Exit
@@ -107,9 +107,8 @@ def _list_tables(json: bool) -> None:
     if json:
         print_json(known)
         return
-    width = max(map(len, known))
-    for name, rows in known.items():
-        typer.echo(f"{name:<{width}}  {', '.join(row.rpartition('/')[2] for row in rows)}")
+    rows = [(name, ", ".join(row.rpartition("/")[2] for row in rows)) for name, rows in known.items()]
+    typer.echo("\n".join(aligned(rows, left=2)))
 
 
 def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: Ui) -> int:

@@ -12,9 +12,20 @@ from fbmon.errors import Exit
 from fbmon.events import DeviceSampled, ProgressMade
 from fbmon.folder import SIGNALS
 from fbmon.journal import seal
+from fbmon.keeper import Kept
 from fbmon.launch import RunHandle
 from fbmon.store import Store
 from fbmon.text import clean
+
+
+def show_started(handle: RunHandle, ui: Ui, kept: Kept | None, *, detach: bool) -> int:
+    """Show a run that this command has started, or with `detach` only say where it is; `kept` keeps the terminal."""
+    if kept:
+        kept.shows(handle.folder.path)
+    if not detach:
+        return show(handle, ui, started_here=True)
+    sys.stdout.write(f"{clean(str(handle.folder.path), 4096)}\nwatch it with: fbmon watch {handle.folder.name}\n")
+    return Exit.FINISHED
 
 
 def show(handle: RunHandle, ui: Ui, *, started_here: bool) -> int:
