@@ -47,10 +47,10 @@ class Board(Container):
         self._run = run
 
     def compose(self) -> ComposeResult:
-        yield Charts(self.runs.charts(), id="charts")
+        yield Charts(self.runs.charts())
         yield Static(id="others")
         yield Static(id="view")
-        yield EventList(id="events")
+        yield EventList()
 
     def on_mount(self) -> None:
         self.charts.focus_chart(self.charts.focused)

@@ -23,8 +23,8 @@ class EventList(Widget):
 
     DEFAULT_CSS = "EventList { height: 3; padding: 0 1; background: $surface; }"
 
-    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__(id="events")
         self._notes: list[Note] = []
         self._chosen: int | None = None
         self._back = 0  # how many notes the wheel has scrolled back

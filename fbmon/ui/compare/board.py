@@ -71,13 +71,13 @@ class CompareBoard(Board, inherit_bindings=False):
         self.wanted = Wanted()
 
     def compose(self) -> ComposeResult:
-        yield RunsTable(id="table")
-        yield Charts(self.runs.charts(), id="charts", ready=())
+        yield RunsTable()
+        yield Charts(self.runs.charts(), ready=())
         yield Static(id="view")
         with Horizontal(id="panel"):
             with VerticalScroll(id="differences", can_focus=False):
                 yield Static()
-            yield EventList(id="events")
+            yield EventList()
 
     def on_mount(self, event: Mount) -> None:  # type: ignore[override]
         event.prevent_default()  # the monitor's board begins at its charts
