@@ -37,6 +37,9 @@ class Nvml:
 
     def nvmlInit(self) -> None: ...
 
+    def nvmlSystemGetDriverVersion(self) -> str:
+        return "570.86"
+
     def nvmlDeviceGetCount(self) -> int:
         return len(self.uuids)
 
