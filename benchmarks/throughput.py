@@ -17,6 +17,7 @@ from benchmarks.textbook import Textbook, from_memory
 from fbmon import recipe as recipes
 from fbmon.events import Event, StepTaken
 from fbmon.recipe import Recipe
+from fbmon.train.device import compute_repeatably
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
 from fbmon.train.probe import SHAPES, random_data
@@ -32,8 +33,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="fb_clipped")
     parser.add_argument("--set", action="append", default=[], dest="settings", help="as of fbmon run")
     arguments = parser.parse_args()
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    compute_repeatably()
     wanted = recipes.load(recipes.find(arguments.recipe), ["gradient.block=128", *arguments.settings])
     compare(wanted, arguments.blocks, arguments.n)
 

@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 
 import msgspec
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from fbmon.errors import FbmonError
 from fbmon.folder import RunFolder, as_path, written
 from fbmon.minimum.verdict import Ask, Compared, Rank, Verdict
 from fbmon.recipe import Recipe
+from fbmon.train.device import compute_repeatably
 from fbmon.train.group import joined
 
 _GRADIENT = "gradient.safetensors"
@@ -29,8 +29,7 @@ _PATIENCE = 600.0  # seconds for the ranks to find each other
 
 
 def main() -> None:
-    torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
+    compute_repeatably()
     if sys.argv[1] == "rank":
         _help(msgspec.json.decode(sys.argv[2], type=Rank))
         return

@@ -3,7 +3,6 @@
 import sys
 
 import msgspec
-import torch
 
 from fbmon.analyze.look import Look
 from fbmon.analyze.weights import load_trained
@@ -11,12 +10,12 @@ from fbmon.errors import FbmonError
 from fbmon.folder import RunFolder, as_path
 from fbmon.minimum.asked import Task
 from fbmon.minimum.survey import Said
+from fbmon.train.device import compute_repeatably
 
 
 def main() -> None:
     tasks = msgspec.json.decode(sys.stdin.buffer.read(), type=list[Task])
-    torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
+    compute_repeatably()
     try:
         for number, task in enumerate(tasks):
             if task.probes:

@@ -16,7 +16,7 @@ from fbmon.errors import FbmonError
 from fbmon.plan import Plan, Timing
 from fbmon.recipe import Recipe
 from fbmon.train.blocks import blocks
-from fbmon.train.device import choose_device
+from fbmon.train.device import choose_device, compute_repeatably
 from fbmon.train.flop import count, count_forward
 from fbmon.train.models import make_model
 from fbmon.train.precision import Precision
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     arguments = parser.parse_args()
     recipe = Recipe.model_validate_json(sys.stdin.read())
+    compute_repeatably()
     try:
         plan = make_plan(recipe, arguments.devices, arguments.precision, arguments.seconds)
     except (FbmonError, RuntimeError) as error:  # torch's out of memory is a RuntimeError

@@ -19,7 +19,7 @@ from fbmon.train import replicas
 from fbmon.train.analysis import Analyst
 from fbmon.train.control import Emit, Interrupted, NextCommand
 from fbmon.train.data import load_in_turn
-from fbmon.train.device import choose_device
+from fbmon.train.device import choose_device, compute_repeatably
 from fbmon.train.distribute import ALONE, Ranks
 from fbmon.train.divergence import DivergenceWatch
 from fbmon.train.memory import naming_the_block
@@ -49,9 +49,7 @@ def train(
     NonFiniteError and DivergenceError after the weights of the last good step have been saved.
     """
     device = choose_device(device_name)
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # 6 % of a bfloat16 step
-    torch.backends.cudnn.benchmark = False  # it may choose another algorithm, and other bits, each time
+    compute_repeatably()
     emit(PhaseEntered("loading data"))
     data = load_in_turn(recipe.data, data_dir, device, emit, ranks)
     emit(PhaseEntered("building the model"))

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from fbmon import recipe
 from fbmon.errors import UsageError
 from fbmon.events import Event, StepTaken, TrainingStarted
-from fbmon.train.engine.lane import Lane
+from fbmon.train.engine.lane import Lane, Program
 from fbmon.train.loop import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -81,3 +81,25 @@ def test_an_engine_that_does_not_exist_is_named(tiny: Path, tmp_path: Path, monk
     monkeypatch.setenv("FBMON_ENGINE", "warp")
     with pytest.raises(UsageError, match="FBMON_ENGINE = warp: must be eager, lanes or lanes:N, N from 1 to 99"):
         run(tiny, (), tmp_path / "runs")
+
+
+def test_where_memory_ends_there_are_fewer_lanes_with_the_same_bits(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, room = Lane._make, list[Lane]()
+
+    def full(lane: Lane, numbers: torch.Tensor) -> Program:
+        if lane not in room and len(set(room)) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        room.append(lane)
+        return make(lane, numbers)
+
+    monkeypatch.setenv("FBMON_ENGINE", "eager")
+    plain, tensors = run(tiny, RECIPES["penalized"], tmp_path / "eager")
+    monkeypatch.setattr(Lane, "_make", full)
+    monkeypatch.setenv("FBMON_ENGINE", "lanes:4")
+    told, tensors_found = run(tiny, RECIPES["penalized"], tmp_path / "lanes")
+    started = next(event for event in told if isinstance(event, TrainingStarted))
+    assert started.device.endswith(", 2 lanes, no memory for 4")
+    assert numbers(told) == numbers(plain)
+    assert all(torch.equal(value, tensors_found[name]) for name, value in tensors.items())

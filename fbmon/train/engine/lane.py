@@ -1,19 +1,17 @@
 """One lane: a copy of the network, and the whole work of a block on it as one graph with inputs at fixed places."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from fbmon.train.engine.network import Network
+from fbmon.train.engine.queue import Queue
 from fbmon.train.engine.work import Pass
 from fbmon.train.mean import Mean
 from fbmon.train.regularize import Gradient
 from fbmon.train.statistics import flatten_
-
-_WARM_UPS = 2  # the first run chooses algorithms and makes tables, which a capture cannot
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,7 @@ class Lane:
         self._network = network.twin()
         self._network.model.train()
         self._left = flatten_(self._network.model, "running_mean", "running_var")
-        is_cuda = network.device.type == "cuda"
-        self._stream = torch.cuda.Stream(network.device) if is_cuda else None  # type: ignore[no-untyped-call]
+        self.queue = Queue(network.device)
         # Inputs that stay the same for a pass, and the weight of a block.
         self._step = torch.zeros((), dtype=torch.int64, device=network.device)
         self._rate = torch.zeros((), dtype=network.dtype, device=network.device)
@@ -42,20 +39,6 @@ class Lane:
         self._full: Gradient = []
         self._means: dict[Mean, Mean] = {}
         self._programs: dict[tuple[object, ...], Program] = {}
-
-    def queue(self) -> AbstractContextManager[object]:
-        """Within it, what is asked of the device is done in this lane."""
-        return torch.cuda.stream(self._stream) if self._stream else nullcontext()
-
-    def fork(self) -> None:
-        """What follows in this lane comes after what has been asked for outside."""
-        if self._stream:
-            self._stream.wait_stream(torch.cuda.current_stream(self._network.device))
-
-    def join(self) -> None:
-        """What follows outside comes after what has been asked of this lane."""
-        if self._stream:
-            torch.cuda.current_stream(self._network.device).wait_stream(self._stream)
 
     @torch.no_grad()
     def begin(self, work: Pass, network: Network, forward_passes: int) -> None:
@@ -73,6 +56,10 @@ class Lane:
             if key not in self._programs:
                 self._programs[key] = self._make(numbers)
                 self._mean.follow(work.mean)  # without what was added while warming up
+
+    def close(self) -> None:
+        """Let go of all memory; a program holds the lane, and would be found only by Python's collector."""
+        self._programs.clear()
 
     def absorb_into(self, mean: Mean) -> None:
         """Add what has been computed in this pass to its mean."""
@@ -112,15 +99,4 @@ class Lane:
             mean.add(gradient, self._weight)
             row.copy_(told)
 
-        return Program(numbers, row, statistics, self._captured(run) if self._stream else run)
-
-    def _captured(self, run: Callable[[], None]) -> Callable[[], None]:
-        self.fork()
-        with self.queue():
-            for _ in range(_WARM_UPS):
-                run()
-        graph = torch.cuda.CUDAGraph()
-        # Other threads, as that which looks after NCCL, may ask the driver for something meanwhile.
-        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-            run()
-        return graph.replay
+        return Program(numbers, row, statistics, self.queue.captured(run))
