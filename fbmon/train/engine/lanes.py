@@ -23,11 +23,14 @@ _AHEAD = 2  # blocks a lane
 class Lanes:
     """See `Engine`; the n-th block of this rank goes through lane n mod `count`."""
 
-    def __init__(self, network: Network, statistics: RunningStatistics, watch: Stopwatch, count: int) -> None:
+    def __init__(
+        self, network: Network, statistics: RunningStatistics, watch: Stopwatch, count: int, note: str = ""
+    ) -> None:
         self._network = network
         self._statistics = statistics
         self._watch = watch
         self._wanted = count
+        self._note = note
         self._lanes = [Lane(network) for _ in range(count)]
         self._flight = InFlight(network.device, _AHEAD * count)
         self._apart = ExitStack()  # what ends when the lanes come together again
@@ -36,7 +39,8 @@ class Lanes:
     @property
     def name(self) -> str:
         count = len(self._lanes)
-        return f"{count} lane{'s'[: count > 1]}" + (f", no memory for {self._wanted}" if count < self._wanted else "")
+        missed = f"no memory for {self._wanted}" if count < self._wanted else ""
+        return ", ".join(filter(None, [f"{count} lane{'s'[: count > 1]}", missed, self._note]))
 
     def begin(self, work: Pass) -> None:
         self._apart.close()  # of a pass that was interrupted
