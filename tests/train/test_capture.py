@@ -4,6 +4,8 @@ On torch's "meta" device, whose tensors have shapes and no numbers, the whole wo
 operation that a GPU is asked for, and whatever would need a number fails.
 """
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -64,8 +66,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
 
-def computed(recipe: Recipe) -> Watch:
-    """What the first block of a step asks for when it is computed for the second time."""
+def begun(recipe: Recipe) -> tuple[Lane, Tensor]:
+    """A lane that is ready for a step, and the numbers of its first block."""
     data = random_data(SHAPES["cifar10"], 16, 1, META)
     model = make_model(recipe.model, 3, 10, 32).to(META)
     set_precision_(model, recipe.precision)
@@ -80,10 +82,16 @@ def computed(recipe: Recipe) -> Watch:
     descent._mean.start()
     lane = Lane(descent.network)
     lane.begin(Pass(numbers, [0.25] * 4, 1, 0.1, descent._mean, penalty, full), descent.network, 1)
-    lane.compute(numbers[0], 0.25)
+    return lane, numbers[0]
+
+
+def computed(recipe: Recipe) -> Watch:
+    """What a block asks for when it is computed for the second time."""
+    lane, numbers = begun(recipe)
+    lane.compute(numbers, 0.25)
     watch = Watch()
     with watch:
-        lane.compute(numbers[0], 0.25)
+        lane.compute(numbers, 0.25)
     return watch
 
 
@@ -93,6 +101,17 @@ def test_the_work_of_a_block_never_waits_for_the_device_and_has_a_deterministic_
     assert watch.on_host == []
     assert watch.names & REFUSED == set()
     assert {"addmm", "argmax", "_foreach_copy_"} <= watch.names, "the work was seen"
+
+
+def test_the_memory_of_a_lane_is_free_as_soon_as_nobody_uses_it() -> None:
+    """On a GPU that is gigabytes, which what follows needs before Python's collector comes by."""
+    recipe = recipes.load(recipes.find("fb_clipped"), [*SMALL, "model.name=mlp"])
+    gc.disable()
+    try:
+        lane = weakref.ref(begun(recipe)[0])
+        assert lane() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

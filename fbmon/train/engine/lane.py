@@ -57,10 +57,6 @@ class Lane:
                 self._programs[key] = self._make(numbers)
                 self._mean.follow(work.mean)  # without what was added while warming up
 
-    def close(self) -> None:
-        """Let go of all memory; a program holds the lane, and would be found only by Python's collector."""
-        self._programs.clear()
-
     def absorb_into(self, mean: Mean) -> None:
         """Add what has been computed in this pass to its mean."""
         mean.absorb(self._mean)
@@ -86,17 +82,19 @@ class Lane:
         statistics = self._left.new_zeros(self._forward_passes, len(self._left))
         mean, penalty = self._mean, self._work.penalty
         full = self._full if self._work.full is not None else None
+        # Not the lane itself, which holds the programs: what holds itself keeps its memory until Python collects it.
+        network, left, step, rate, weight = self._network, self._left, self._step, self._rate, self._weight
 
         def run() -> None:
             places = iter(statistics)
 
             def take() -> None:
                 if (place := next(places, None)) is not None:
-                    place.copy_(self._left)
+                    place.copy_(left)
 
             with torch.enable_grad():
-                gradient, told = self._network.block(numbers, self._step, self._rate, take, penalty, full)
-            mean.add(gradient, self._weight)
+                gradient, told = network.block(numbers, step, rate, take, penalty, full)
+            mean.add(gradient, weight)
             row.copy_(told)
 
         return Program(numbers, row, statistics, self.queue.captured(run))

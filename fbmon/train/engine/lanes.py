@@ -50,7 +50,7 @@ class Lanes:
                 lane.begin(work, self._network, self._statistics.passes)
             except RuntimeError as error:  # whatever CUDA refuses, memory included
                 is_enough = place > 0 and is_out_of_memory(error)
-                self._close_from(place if is_enough else 0)
+                del self._lanes[place if is_enough else 0 :]  # and their memory
                 if is_enough:
                     return
                 raise CaptureError(f"not captured, {str(error).strip().splitlines()[0][:200]}") from None
@@ -74,12 +74,6 @@ class Lanes:
         with self._watch.timing("mean"), torch.no_grad():
             for lane in self._lanes[: self._added]:
                 lane.absorb_into(self._work.mean)
-
-    def _close_from(self, place: int) -> None:
-        """Go on without the lanes from this one on."""
-        for lane in self._lanes[place:]:
-            lane.close()
-        del self._lanes[place:]
 
     def _fork(self) -> None:
         """Let the lanes go on from here, each by itself, if they do not do so already."""
