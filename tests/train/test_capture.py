@@ -6,12 +6,15 @@ operation that a GPU is asked for, and whatever would need a number fails.
 
 import gc
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -59,11 +62,28 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **(kwargs or {}))
         tensors = [one for one in tree_leaves((args, kwargs, result)) if isinstance(one, Tensor)]
-        # A constant from the host is "lifted", on whatever device it is to lie.
-        if any(one.device.type == "cpu" for one in tensors) or function is torch.ops.aten.lift_fresh.default:
+        if any(one.device.type == "cpu" for one in tensors):
             self.on_host.append(str(function))
         self.names.add(function.overloadpacket.__name__)
         return result
+
+
+class Constants(TorchFunctionMode):
+    """Tells a watch of tensors that are made of numbers of the host, on whatever device: they are copied there."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in (torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy, Tensor.new_tensor):
+            self._watch.on_host.append(function.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    with Watch() as watch, Constants(watch):
+        yield watch
 
 
 def begun(recipe: Recipe) -> tuple[Lane, Tensor]:
@@ -89,8 +109,7 @@ def computed(recipe: Recipe) -> Watch:
     """What a block asks for when it is computed for the second time."""
     lane, numbers = begun(recipe)
     lane.compute(numbers, 0.25)
-    watch = Watch()
-    with watch:
+    with watching() as watch:
         lane.compute(numbers, 0.25)
     return watch
 
@@ -127,7 +146,7 @@ def test_the_memory_of_a_lane_is_free_as_soon_as_nobody_uses_it() -> None:
 )
 def test_what_would_stop_a_capture_is_found_this_way(asking: Any) -> None:
     some = torch.ones(3, device=META)
-    with Watch() as watch:
+    with watching() as watch:
         try:
             asking(some)
         except (RuntimeError, NotImplementedError):
@@ -143,7 +162,7 @@ def test_the_mean_of_a_gpu_never_waits_for_it(capsys: pytest.CaptureFixture[str]
         mean, weight = ExactMean(parameters, 4), torch.ones((), dtype=torch.float64, device="cuda:0")
         mean.start()
         mean.add(parameters, weight)
-        with Watch() as watch:
+        with watching() as watch:
             mean.add([part.contiguous(memory_format=torch.preserve_format) for part in parameters], weight)
     fused._kernel.cache_clear()
     assert watch.on_host == []
