@@ -6,8 +6,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from benchmarks.rows import failed
 from benchmarks.table import print_table
-from benchmarks.variants import engine, failed, stepper_of
+from benchmarks.variants import engine, stepper_of
 from fbmon.recipe import Penalty, Recipe
 from fbmon.train.data import DataSet
 from fbmon.train.precision import Precision

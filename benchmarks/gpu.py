@@ -19,19 +19,9 @@ import torch
 
 from benchmarks.agreement import print_losses, print_penalties
 from benchmarks.profile import print_profile
+from benchmarks.rows import HEADER, clean_up, row_of, row_of_textbook
 from benchmarks.table import machine, print_table
-from benchmarks.variants import (
-    BEST,
-    GOALS,
-    HEADER,
-    VARIANTS,
-    Variant,
-    clean_up,
-    engine,
-    row_of,
-    row_of_textbook,
-    stepper_of,
-)
+from benchmarks.variants import BEST, GOALS, VARIANTS, Variant, engine, stepper_of
 from fbmon import recipe as recipes
 from fbmon.crew.devices import FOR_CUDA
 from fbmon.recipe import Recipe

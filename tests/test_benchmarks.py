@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.variants import Variant, row_of
+from benchmarks.rows import row_of
+from benchmarks.variants import Variant
 from fbmon import recipe as recipes
 from fbmon.train.probe import SHAPES, random_data
 from tests.shell import environment
