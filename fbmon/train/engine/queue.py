@@ -39,17 +39,18 @@ class Queue:
         if self._stream is None:
             return run
         self.fork()
-        with self.within():
-            for _ in range(_WARM_UPS):
-                run()
-            graph = torch.cuda.CUDAGraph()
-            try:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with self.within():
+                for _ in range(_WARM_UPS):
+                    run()
                 # Other threads, as that which looks after NCCL, may ask the driver for something meanwhile.
                 with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
                     run()
-            except Exception:
-                self._end_allocation()
-                raise
+        except Exception:
+            self._end_allocation()
+            self.join()  # memory that is let go of now, and used again outside, may still be written to in here
+            raise
         return graph.replay
 
     def _end_allocation(self) -> None:
