@@ -108,10 +108,7 @@ def _tell(folder: RunFolder, event: Event) -> None:
 
 
 def _environment() -> dict[str, str]:
-    environment = dict(os.environ)
-    # CUDA counts fastest first, the driver in PCI order: one order, so that telemetry looks at the GPU that trains.
-    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
+    environment = device_names.FOR_CUDA | os.environ
     # How long a thread of libgomp spins before it sleeps. Its own choice is as fast on a quiet machine (12 and 13 s for
     # 30 steps of quickstart), but two runs on two cores then starve each other (57 s for 15 steps; with this, 36 s).
     environment.setdefault("GOMP_SPINCOUNT", "10000")

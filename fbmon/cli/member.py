@@ -37,8 +37,7 @@ def take_part(
 ) -> int:
     """Train as rank `seat` and return the exit code; the first rank makes or finds the folder, tells and shows."""
     os.umask(0o077)
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
+    os.environ.update(device_names.FOR_CUDA | os.environ)
     patience = stall_limit or _PATIENCE
     if seat.rank:
         _leave(work(Part(recipe, seat, device, data_dir, Path(), patience=patience)))

@@ -83,11 +83,10 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
 
     import msgspec
 
-    from fbmon.crew.devices import expand, here, prepare
+    from fbmon.crew.devices import FOR_CUDA, expand, here, prepare
     from fbmon.crew.gpus import count_gpus
     from fbmon.folder import written
     from fbmon.minimum.record import checkpoint
-    from fbmon.minimum.survey import FOR_CUDA
     from fbmon.minimum.verdict import Ask, Verdict
 
     names = expand(here(devices, os.environ), os.environ)

@@ -11,15 +11,13 @@ from contextlib import contextmanager
 
 import msgspec
 
-from fbmon.crew.devices import expand, here, prepare
+from fbmon.crew.devices import FOR_CUDA, expand, here, prepare
 from fbmon.errors import FbmonError
 from fbmon.folder import written
 from fbmon.minimum.asked import Answer, Probe, Task
 from fbmon.minimum.record import Record
 from fbmon.text import clean
 
-# As for a training: the devices in the driver's order, and deterministic matrix products.
-FOR_CUDA = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 _MODULE = "fbmon.analyze.worker"
 
 
