@@ -37,7 +37,7 @@ def take_part(
 ) -> int:
     """Train as rank `seat` and return the exit code; the first rank makes or finds the folder, tells and shows."""
     os.umask(0o077)
-    os.environ.update(device_names.FOR_CUDA | dict(os.environ))
+    os.environ.update(device_names.FOR_CUDA | os.environ)
     patience = stall_limit or _PATIENCE
     if seat.rank:
         _leave(work(Part(recipe, seat, device, data_dir, Path(), patience=patience)))

@@ -8,10 +8,11 @@ from fbmon.crew.gpus import count_gpus
 from fbmon.errors import UsageError
 from fbmon.text import clean
 
-_MOST = 1024  # ranks on one machine
-# CUDA counts fastest first, the driver in PCI order: one order, so that telemetry looks at the GPU that trains; and
-# deterministic matrix products.
+# CUDA counts fastest first, the driver in PCI order: one order, so that telemetry looks at the GPU that trains. And
+# matrix products are deterministic.
 FOR_CUDA = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+_MOST = 1024  # ranks on one machine
 
 
 def parse(asked: str) -> str:

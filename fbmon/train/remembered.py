@@ -17,13 +17,31 @@ def remembered(name: str, measure: Callable[[], float]) -> float:
     It holds for this machine, this version of torch and, on a CPU, as many cores as this process may use. What cannot
     be read is measured, and what cannot be written is measured again the next time.
     """
-    path = Path(platformdirs.user_cache_dir("fbmon")) / "machine.json"
-    key = f"{platform.node()}, torch {torch.__version__}, {_cores()} cores: {name}"
+    path, key = _place(), _key(name)
     known = _read(path)
     if key not in known:
-        known = {**_read(path), key: measure()}
+        number = measure()
+        known = {**_read(path), key: number}
         _write(path, known)
     return known[key]
+
+
+def highest(name: str, number: float) -> float:
+    """The highest number that was ever given under `name`, this one included; it is kept as `remembered` keeps."""
+    path, key = _place(), _key(name)
+    known = _read(path)
+    if number > known.get(key, float("-inf")):
+        known[key] = number
+        _write(path, known)
+    return known[key]
+
+
+def _place() -> Path:
+    return Path(platformdirs.user_cache_dir("fbmon")) / "machine.json"
+
+
+def _key(name: str) -> str:
+    return f"{platform.node()}, torch {torch.__version__}, {_cores()} cores: {name}"
 
 
 def _cores() -> int:

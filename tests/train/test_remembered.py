@@ -23,6 +23,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "machine.json"
 
 
+def test_what_a_machine_attains_is_the_most_it_ever_did(cache: Path) -> None:
+    assert [remembered.highest("a", number) for number in (2.0, 1.0, 3.0, 2.0)] == [2.0, 2.0, 3.0, 3.0]
+    cache.write_text("{")
+    assert remembered.highest("a", 1.0) == 1.0
+
+
 def test_a_number_is_measured_once_and_again_when_the_file_is_damaged(cache: Path) -> None:
     measured = iter((1.0, 2.0, 3.0, 4.0))
     assert [remembered.remembered(name, lambda: next(measured)) for name in ("a", "b", "a")] == [1.0, 2.0, 1.0]
