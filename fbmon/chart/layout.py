@@ -15,6 +15,7 @@ MARKS_HEIGHT, SIGNS_HEIGHT = 4, 7  # the least height of a drawing that has a ro
 GUTTER = 6  # five characters of label and the axis itself: charts above one another then share their columns
 NARROW = 40  # below this width the gutter is only as wide as it must be
 TICK_ROWS = 2  # a label and a free row
+LOG = "log"  # stands where an axis that is one has no label
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def lay_out(plot: Plot, width: int, height: int) -> Layout:
     """The layout of a drawing of at least one cell."""
     guess = GUTTER if width >= NARROW else 0
     made = _with_gutter(plot, width, height, guess)
-    gutter = _gutter(made.labels, width)
+    gutter = _gutter([*(tick.label for tick in made.labels), *([LOG] if plot.scale == "log" else [])], width)
     return made if gutter == guess else _with_gutter(plot, width, height, gutter)
 
 
@@ -57,7 +58,7 @@ def _with_gutter(plot: Plot, width: int, height: int, gutter: int) -> Layout:
     bands = [tuple(trace(band.x, end, at, plot.scale) for end in (band.low, band.high)) for band in plot.bands]
     pairs = [(lower, upper) for lower, upper in bands]
     y_axis = vertical_axis(plot, [*curves, *(end for pair in pairs for end in pair)])
-    labels = _labels(y_axis, area.height)
+    labels = _labels(y_axis, area)
     return Layout(has_header, has_marks, has_x_axis, area, x_axis, y_axis, labels, curves, pairs)
 
 
@@ -67,14 +68,25 @@ def _rows(plot: Plot, height: int) -> tuple[bool, bool, bool]:
     return height >= 2, marks, height >= 4 + marks
 
 
-def _labels(vertical: Axis | None, height: int) -> list[Tick]:
+def _labels(vertical: Axis | None, area: Area) -> list[Tick]:
     """None where nobody asked for an axis and no number needs one."""
+    if vertical is None:
+        return []
+
+    def fitting(found: list[Tick]) -> list[Tick]:
+        taken: dict[int, Tick] = {}
+        for tick in found:
+            row = area.row(vertical, tick.units)
+            if row is not None and not taken.keys() & {row - 1, row, row + 1}:
+                taken[row] = tick
+        return list(taken.values())
+
     # An axis reaches from the lowest dot to the highest.
-    return ticks(vertical, min(TICK_ROWS / (height - 0.25), 0.5)) if vertical else []
+    return ticks(vertical, TICK_ROWS / (area.height - 0.25), fitting)
 
 
-def _gutter(labels: list[Tick], width: int) -> int:
+def _gutter(labels: list[str], width: int) -> int:
     """Cells to the left of the plotting area; none where they would take more than a third."""
-    needed = 1 + max((len(tick.label) for tick in labels), default=0)
+    needed = 1 + max(map(len, labels), default=0)
     gutter = max(GUTTER, needed) if width >= NARROW else needed
     return gutter if 3 * gutter <= width else 0

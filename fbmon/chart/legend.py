@@ -1,6 +1,8 @@
 """The first row of a chart: its title, and each curve's name and latest value as far as there is room."""
 
-from fbmon.chart.canvas import Run
+from typing import NamedTuple
+
+from fbmon.chart.canvas import BLANK, Run
 from fbmon.chart.columns import last_known, value_at
 from fbmon.chart.layers import role_of
 from fbmon.chart.plot import Curve, Plot
@@ -9,25 +11,44 @@ TITLE = "title"
 GAP = 2
 
 
+class _Wording(NamedTuple):
+    """How an entry is written, how many cells there are between two, and how many letters of a label are kept."""
+
+    entry: str
+    gap: int = GAP
+    letters: int | None = None
+
+
 def legend(plot: Plot, width: int) -> list[Run]:
-    """The entries in the fullest wording that fits beside the title; else those that fit in the shortest.
+    """The entries in the fullest wording that fits beside the title, and the gaps between; else those that fit.
 
     Every curve named matters more than its last digit, and that more than its value; at a cursor the digits matter
-    more than the names.
+    more than the names. What tells the curves apart is never left out.
     """
     room = width - len(plot.title)
-    wordings = [_entries(plot, wording) for wording in _wordings(plot)]
-    return next((entries for entries in wordings if _width(entries) <= room), _fitting(wordings[-1], room))
+    wordings = _wordings(plot)
+    every = ((wording, _entries(plot, wording)) for wording in wordings)
+    fitting = (_joined(entries, wording) for wording, entries in every if _width(entries, wording) <= room)
+    return next(fitting, None) or _joined(_fitting(plot, wordings[-1], room), wordings[-1])
 
 
-def _wordings(plot: Plot) -> list[str]:
+def _wordings(plot: Plot) -> list[_Wording]:
     named = [curve for curve in plot.curves if curve.named]
-    are_marked = any(curve.marker for curve in named)
-    fullest = ["{marker} {label} {value}", "{label} {value}"]
+    full = _Wording("{marker} {label} {value}")
     if len(named) == 1:
-        return [*fullest, "{value}"]
-    bare = ["{marker} {value}", "{marker} {short}"] if are_marked and plot.cursor is not None else []
-    return [*fullest, *bare, "{label} {short}", "{marker} {label}" if are_marked else "{label}"]
+        return [full, _Wording("{label} {value}"), _Wording("{value}")]
+    if not any(curve.marker for curve in named):
+        return [full, _Wording("{label} {value}"), _Wording("{label} {short}"), _Wording("{label}")]
+    bare = [_Wording("{marker} {value}"), _Wording("{marker} {short}")] if plot.cursor is not None else []
+    short = "{marker} {label} {short}"
+    cut = [_Wording(short, 1, letters) for letters in _lengths([curve.label for curve in named])]
+    return [full, *bare, _Wording(short), _Wording(short, 1), *cut, _Wording("{marker} {label}")]
+
+
+def _lengths(labels: list[str]) -> list[int]:
+    """To how many letters labels may be cut, the most first: each still has a syllable, and they differ."""
+    lengths = range(max(map(len, labels), default=0) - 1, 1, -1)
+    return [letters for letters in lengths if len({label[:letters] for label in labels}) == len(labels)]
 
 
 def title(plot: Plot, width: int) -> Run:
@@ -35,7 +56,7 @@ def title(plot: Plot, width: int) -> Run:
     return Run(plot.title if fits else plot.title[: max(width - 1, 0)] + "…", TITLE)
 
 
-def _entries(plot: Plot, wording: str) -> list[Run]:
+def _entries(plot: Plot, wording: _Wording) -> list[Run]:
     return [_entry(curve, wording, plot) for curve in plot.curves if curve.named]
 
 
@@ -45,21 +66,27 @@ def told(curve: Curve, plot: Plot) -> float | None:
     return last_known(values) if plot.cursor is None else value_at(curve.x, values, plot.cursor)
 
 
-def _entry(curve: Curve, wording: str, plot: Plot) -> Run:
+def _entry(curve: Curve, wording: _Wording, plot: Plot) -> Run:
     value = told(curve, plot)
     full, short = ("–", "–") if value is None else (format(value, plot.y_format), format(value, ".2g"))
-    words = wording.format(marker=curve.marker or "━", label=curve.label, value=full, short=short)
+    label = curve.label[: wording.letters].rstrip()
+    words = wording.entry.format(marker=curve.marker or "━", label=label, value=full, short=short)
     return Run(words, role_of(curve))
 
 
-def _width(entries: list[Run]) -> int:
+def _width(entries: list[Run], wording: _Wording) -> int:
     """Cells for the entries and the gap before each."""
-    return sum(GAP + len(entry.text) for entry in entries)
+    return sum(wording.gap + len(entry.text) for entry in entries)
 
 
-def _fitting(entries: list[Run], room: int) -> list[Run]:
+def _joined(entries: list[Run], wording: _Wording) -> list[Run]:
+    between = Run(" " * wording.gap, BLANK)
+    return [run for entry in entries for run in (between, entry)][1:]
+
+
+def _fitting(plot: Plot, wording: _Wording, room: int) -> list[Run]:
     kept: list[Run] = []
-    for entry in entries:
-        if _width([*kept, entry]) <= room:
+    for entry in _entries(plot, wording):
+        if _width([*kept, entry], wording) <= room:
             kept.append(entry)
     return kept

@@ -18,7 +18,7 @@ from fbmon.chart.axes import Axis
 from fbmon.chart.canvas import Canvas, Drawing
 from fbmon.chart.columns import borders, edges
 from fbmon.chart.layers import Layers
-from fbmon.chart.layout import Layout, lay_out
+from fbmon.chart.layout import LOG, Layout, lay_out
 from fbmon.chart.legend import GAP, legend, title
 from fbmon.chart.plot import Plot
 from fbmon.chart.raster import BRAILLE, cells
@@ -48,11 +48,10 @@ def _paint(canvas: Canvas, plot: Plot, layout: Layout) -> None:
     area = layout.area
     if layout.has_header:
         _header(canvas, plot, area.left + area.width)
-    if area.left and layout.y_axis:
-        _y_axis(canvas, area, layout.y_axis, layout.labels)
-    elif area.left:
-        _y_axis(canvas, area, Axis(0, 1), [])
-    layers = Layers(canvas, area, layout.y_axis or Axis(0, 1, plot.scale))
+    vertical = layout.y_axis or Axis(0, 1, plot.scale)
+    if area.left:
+        _y_axis(canvas, area, vertical, layout.labels)
+    layers = Layers(canvas, area, vertical)
     layers.paint(plot, layout)
     if plot.cursor is not None and layout.horizontal.low <= plot.cursor <= layout.horizontal.high:
         layers.cursor(layout.cell(plot.cursor))
@@ -65,34 +64,40 @@ def _paint(canvas: Canvas, plot: Plot, layout: Layout) -> None:
 def _header(canvas: Canvas, plot: Plot, width: int) -> None:
     entries = legend(plot, width)
     canvas.write(0, 0, *title(plot, width))
-    column = width - sum(len(entry.text) for entry in entries) - GAP * (len(entries) - 1)
+    column = width - sum(len(entry.text) for entry in entries)
     for entry in entries:
         canvas.write(0, column, *entry)
-        column += len(entry.text) + GAP
+        column += len(entry.text)
 
 
 def _y_axis(canvas: Canvas, area: Area, vertical: Axis, labels: list[Tick]) -> None:
     for row in range(area.height):
         canvas.write(area.top + row, area.left - 1, "│", AXIS)
-    taken: set[int] = set()
-    for tick in labels:
-        line = area.row(vertical, tick.units)
-        if line is not None and not taken & {line - 1, line, line + 1}:
-            taken.add(line)
-            canvas.write(area.top + line, 0, f"{tick.label:>{area.left - 1}}┤", AXIS)
+    taken = {place: tick.label for tick in labels if (place := area.row(vertical, tick.units)) is not None}
+    for place, label in taken.items():
+        canvas.write(area.top + place, 0, f"{label:>{area.left - 1}}┤", AXIS)
+    free = next((row for row in range(area.height) if row not in taken), None)
+    if vertical.scale == "log" and free is not None:
+        canvas.write(area.top + free, 0, f"{LOG:>{area.left - 1}}", AXIS)
 
 
 def _x_axis(canvas: Canvas, plot: Plot, layout: Layout) -> None:
-    area, row = layout.area, layout.area.top + layout.area.height + layout.has_marks
-    apart = min(TICK_COLUMNS / area.width, 0.5)
-    axis, unit = layout.horizontal, plot.x_unit
-    free = area.left
-    for tick in ticks(axis, apart) if unit == "number" else time_ticks(axis, apart, unit):
-        last_start = area.left + area.width - len(tick.label)
-        start = min(max(area.left + layout.cell(tick.units) - len(tick.label) // 2, area.left), last_start)
-        if start >= free:
-            canvas.write(row, start, tick.label, AXIS)
-            free = start + len(tick.label) + GAP
+    area, axis, unit = layout.area, layout.horizontal, plot.x_unit
+    apart, row = TICK_COLUMNS / area.width, area.top + area.height + layout.has_marks
+
+    def start(tick: Tick) -> int:
+        last = area.left + area.width - len(tick.label)
+        return min(max(area.left + layout.cell(tick.units) - len(tick.label) // 2, area.left), last)
+
+    def fitting(found: list[Tick]) -> list[Tick]:
+        kept: list[Tick] = []
+        for tick in found:
+            if start(tick) >= (start(kept[-1]) + len(kept[-1].label) + GAP if kept else area.left):
+                kept.append(tick)
+        return kept
+
+    for tick in ticks(axis, apart, fitting) if unit == "number" else time_ticks(axis, apart, unit, fitting):
+        canvas.write(row, start(tick), tick.label, AXIS)
 
 
 def _marks(canvas: Canvas, plot: Plot, layout: Layout) -> None:

@@ -5,7 +5,7 @@ import time
 from typing import Literal
 
 from fbmon.chart.axes import Axis
-from fbmon.chart.ticks import Tick, ticks
+from fbmon.chart.ticks import Fitting, Tick, fitted, ticks
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 _STEPS = (
@@ -14,12 +14,17 @@ _STEPS = (
 )  # fmt: skip
 
 
-def time_ticks(axis: Axis, apart: float, unit: Literal["span", "clock"]) -> list[Tick]:
-    """Ticks at least a fraction `apart` of the axis from each other; a clock is that of this machine."""
-    least = (axis.high - axis.low) * apart
-    step = next((step for step in _STEPS if step >= least), None)
-    if least < 1 / 2 or step is None or not abs(axis.high) < 1e11:  # a stopwatch, or no time at all
-        return ticks(axis, apart) if unit == "span" else []
+def time_ticks(axis: Axis, apart: float, unit: Literal["span", "clock"], fitting: Fitting = list) -> list[Tick]:
+    """As `ticks` does it; a clock is that of this machine."""
+    least = (axis.high - axis.low) * min(apart, 0.5)
+    place = next((place for place, step in enumerate(_STEPS) if step >= least), None)
+    if least < 1 / 2 or place is None or not abs(axis.high) < 1e11:  # a stopwatch, or no time at all
+        return ticks(axis, apart, fitting) if unit == "span" else []
+    finer = _STEPS[max(0, place - 3) : place + 1][::-1]
+    return fitted((_every(step, axis, unit) for step in finer), fitting)
+
+
+def _every(step: int, axis: Axis, unit: Literal["span", "clock"]) -> list[Tick]:
     east = time.localtime(axis.low).tm_gmtoff if unit == "clock" else 0
     first, last = math.ceil((axis.low + east) / step), math.floor((axis.high + east) / step)
     label = _clock if unit == "clock" else _span

@@ -1,9 +1,13 @@
 """The numbers a reader counts by: round ones, few, and in few characters."""
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from fbmon.chart.axes import Axis
+
+_FINER = (2, 4, 8)
+_DIGITS_DECADES = 3  # on a longer axis there are powers of ten enough
 
 
 class Tick(NamedTuple):
@@ -13,9 +17,35 @@ class Tick(NamedTuple):
     label: str
 
 
-def ticks(axis: Axis, apart: float) -> list[Tick]:
-    """Ticks at least a fraction `apart` of the axis from each other; 2 and 5 on a log axis may be closer."""
-    return _logarithmic(axis, apart) if axis.scale == "log" else _linear(axis.low, axis.high, apart)
+Fitting = Callable[[list[Tick]], list[Tick]]  # of some ticks those that have room, those before come first
+
+
+def ticks(axis: Axis, apart: float, fitting: Fitting = list) -> list[Tick]:
+    """Those that fit of ticks that are at least a fraction `apart` of the axis from each other.
+
+    2 and 5 on a log axis may be closer. If fewer than two would be left, and one alone tells no scale, they are closer.
+    """
+    return fitted(_choices(axis, min(apart, 0.5)), fitting)
+
+
+def fitted(choices: Iterable[list[Tick]], fitting: Fitting) -> list[Tick]:
+    """The first choice of which two have room; else what has room of the first that there is."""
+    first: list[Tick] = []
+    for found in choices:
+        for order in (found, sorted(found)):
+            if len(kept := fitting(order)) >= 2:
+                return kept
+            first = first or kept
+    return first
+
+
+def _choices(axis: Axis, apart: float) -> Iterator[list[Tick]]:
+    """The ticks as they should be, then ever more of them."""
+    if axis.scale == "log":
+        yield _logarithmic(axis, apart)
+        yield _digits(axis, range(1, 10)) if axis.high - axis.low < _DIGITS_DECADES else []
+        yield from (_logarithmic(axis, apart / finer) for finer in _FINER)
+    yield from (_round_numbers(axis, apart / finer) for finer in (1, *_FINER))
 
 
 def _linear(low: float, high: float, apart: float) -> list[Tick]:
@@ -71,9 +101,14 @@ def _logarithmic(axis: Axis, apart: float) -> list[Tick]:
     found = [_power(1, count * decades) for count in _multiples(axis.low, axis.high, decades)]
     if len(found) >= 3 or decades > 1:
         return found
-    between = [_power(digit, power) for power in _multiples(axis.low - 1, axis.high, 1) for digit in (2, 5)]
-    found += [tick for tick in between if axis.low <= tick.units <= axis.high]
+    found += _digits(axis, (2, 5))
     return found if len(found) >= 2 else _round_numbers(axis, apart)
+
+
+def _digits(axis: Axis, digits: Iterable[int]) -> list[Tick]:
+    """These digits of every decade of a log axis."""
+    between = [_power(digit, power) for power in _multiples(axis.low - 1, axis.high, 1) for digit in digits]
+    return [tick for tick in between if axis.low <= tick.units <= axis.high]
 
 
 def _power(digit: int, power: int) -> Tick:
@@ -84,7 +119,9 @@ def _power(digit: int, power: int) -> Tick:
 
 
 def _round_numbers(axis: Axis, apart: float) -> list[Tick]:
-    """Linear ticks on a log axis that is too short for powers of ten."""
+    """Linear ticks, also on a log axis that is too short for powers of ten."""
+    if axis.scale == "linear":
+        return _linear(axis.low, axis.high, apart)
     if not -290 < axis.low < axis.high < 290:
         return []
     found = _linear(10.0**axis.low, 10.0**axis.high, apart)

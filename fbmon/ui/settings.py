@@ -1,4 +1,7 @@
-"""What the screen remembers from run to run: how the charts are shown, and the theme."""
+"""What the screen remembers from run to run: what a reader likes in all charts, and the theme.
+
+The scale of a chart is not among it: it depends on the numbers of a run, as do the zoom, the cursor and the filter.
+"""
 
 from contextlib import suppress
 from pathlib import Path
@@ -6,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from fbmon.folder import replace
-from fbmon.metrics import Scale
 from fbmon.ui.view import AxisName, Events, View
 
 
@@ -15,7 +17,6 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
 
     axis: AxisName = "step"
     smoothing: float = View.smoothing
-    scales: dict[str, Scale] = {}
     events: Events = "main"
     theme: str = ""
 
@@ -42,10 +43,8 @@ def save(path: Path | None, settings: Settings) -> None:
 
 def of(view: View, theme: str) -> Settings:
     """What is worth remembering of a view."""
-    return Settings(view.axis, view.smoothing, dict(view.scales), view.events, theme)
+    return Settings(view.axis, view.smoothing, view.events, theme)
 
 
 def to_view(settings: Settings) -> View:
-    return View(
-        axis=settings.axis, smoothing=settings.smoothing, scales=settings.scales, events=settings.events
-    )  # fmt: skip
+    return View(axis=settings.axis, smoothing=settings.smoothing, events=settings.events)

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_an_unknown_value_is_a_gap_and_a_point_between_two_gaps_is_a_dot() -> No
         | │                           ⠐|
         |2┤                 ⣀⣀⣀⣀       |
         | │                            |
-        | │⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤                 |
+        |1┤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤                 |
         |  0                5          |
     """)
 
@@ -77,7 +78,7 @@ def test_a_log_axis_with_values_it_cannot_show_a_reference_and_marks() -> None:
     assert str(drawing) == picture("""
         |norm                       ━ a 100|
         |100┤                           ⢀⠤⠒|
-        |   │                        ⣀⠔⠊⠁  |
+        |log│                        ⣀⠔⠊⠁  |
         | 10┤limit 10 ⠒⠒ ⠒⠒ ⠒⠒ ⠒⠒ ⠒⠒⠉⠒⠒ ⠒⠒ |
         |   │                              |
         |  1┤⠄                             |
@@ -86,6 +87,18 @@ def test_a_log_axis_with_values_it_cannot_show_a_reference_and_marks() -> None:
     """)
     assert drawing.rows[6][1] == ("⠇", "mark")
     assert drawing.rows[3][1] == ("limit 10 ⠒⠒", "threshold")
+
+
+def test_an_axis_has_two_numbers_however_small_its_chart_and_within_one_decade_too() -> None:
+    loss = curve([0.9, 0.5, 0.35], [2, 30, 58])
+    assert str(draw(Plot("loss", (loss,), "log", x_unit="span"), 18, 6)) == picture("""
+        |loss      ━ a 0.35|
+        |log│⠒⠤⡀           |
+        |0.6┤  ⠈⠑⠤⡀        |
+        |   │     ⠈⠑⠢⢄⣀    |
+        |0.4┤          ⠉⠒⠢⠤|
+        |     0:15   0:45  |
+    """)
 
 
 def test_marks_to_come_have_their_row_already() -> None:
@@ -121,6 +134,20 @@ def test_the_legend_gives_way_to_the_title_entry_by_entry() -> None:
     assert header(20) == "loss     train  full"
     assert header(10) == "loss  full"
     assert header(3) == "lo…"
+
+
+def test_the_legend_keeps_the_marks_and_shortens_its_words() -> None:
+    curves = [replace(curve([0.0667], label=label), marker=mark) for label, mark in (("train", ""), ("full", "+"))]
+    plot = Plot("loss", (*curves, replace(curve([0.1], label="val"), marker="○")), y_format=".4f")
+
+    def header(width: int) -> str:
+        return str(draw(plot, width, 3)).split("\n")[0]
+
+    assert header(49) == "loss  ━ train 0.0667  + full 0.0667  ○ val 0.1000"
+    assert header(44) == "loss  ━ train 0.067  + full 0.067  ○ val 0.1"
+    assert header(38) == "loss ━ tra 0.067 + ful 0.067 ○ val 0.1"
+    assert header(35) == "loss ━ tr 0.067 + fu 0.067 ○ va 0.1"
+    assert header(34) == "loss        ━ train  + full  ○ val"
 
 
 def test_the_legend_shows_the_latest_known_value() -> None:
