@@ -17,6 +17,7 @@ from fbmon.events import Event, RunEnded, RunRestarted
 from fbmon.folder import SIGNALS, RunFolder
 from fbmon.journal import Journal, last_event
 from fbmon.telemetry import Sampler
+from fbmon.text import plural
 
 _SAMPLE_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
@@ -87,7 +88,7 @@ def _last_word(crew: Crew, folder: RunFolder, restarts: int, *, hurried: bool) -
         ended = RunEnded("stopped", Exit.STOPPED, step, "at once, by a second Ctrl-C; nothing was saved")
     else:
         loss = crew.account()
-        after = f", after {restarts} restart{'s'[: restarts > 1]}" if restarts else ""
+        after = f", after {plural(restarts, 'restart')}" if restarts else ""
         ended = RunEnded(
             "killed" if loss.was_killed else "failed", loss.exit_code, step, loss.reason + after, loss.hint
         )

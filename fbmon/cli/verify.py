@@ -8,7 +8,7 @@ import typer
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunArgument, RunsDir
 from fbmon.cli.output import aligned, print_json
 from fbmon.errors import Exit, FbmonError, UsageError
-from fbmon.text import clean
+from fbmon.text import clean, plural
 
 if TYPE_CHECKING:
     from fbmon.folder import RunFolder
@@ -62,7 +62,7 @@ def lines(verdict: "Verdict") -> list[str]:
     count = len({one.step for one in verdict.repeated})
     if verdict.repeated:
         end = "as the journal has them, to the last bit" if not wrong else "NOT AS IN THE JOURNAL"
-        told += ["", f"{count} step{'s'[: count > 1]} after step {verdict.since} taken again: {end}"]
+        told += ["", f"{plural(count, 'step')} after step {verdict.since} taken again: {end}"]
     told += [f"  {one.name} of step {one.step} was {one.told!r} and is now {one.found!r}" for one in wrong]
     return told
 

@@ -8,7 +8,7 @@ import msgspec
 from fbmon.crew.gpus import Nvml, driver, open_all, visible_gpus
 from fbmon.doctor.finding import Finding
 from fbmon.doctor.torch import Answer, Gpu
-from fbmon.text import clean
+from fbmon.text import clean, plural
 
 _NO_GPU = "none: training runs on the CPU"
 
@@ -28,7 +28,7 @@ def examine_gpus(answer: Answer, environment: Mapping[str, str], nvml: Nvml | No
         found = f"{_NO_GPU} ({clean(known.fault)})" if known.fault else _NO_GPU
         yield Finding("GPUs", "ok", found)
         return
-    count = f"{len(known.uuids)} GPU{'s'[: len(known.uuids) > 1]}"
+    count = plural(len(known.uuids), "GPU")
     if answer.gpus:
         yield Finding("GPUs", "ok", f"driver {clean(known.version)} knows {count}, CUDA sees {len(answer.gpus)}")
     elif not answer.fault:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fbmon.crew.devices import cores
 from fbmon.doctor.finding import Finding, judge
+from fbmon.text import plural
 
 
 def examine_processor(root: Path, environment: Mapping[str, str]) -> Finding:
@@ -17,7 +18,7 @@ def examine_processor(root: Path, environment: Mapping[str, str]) -> Finding:
     threads = _asked(environment) or own
     limit = f", of which this container may use {granted:g}" if granted and granted < own else ""
     said = f"OMP_NUM_THREADS={_asked(environment)}" if _asked(environment) else "one thread a core"
-    found = f"{own} core{'s'[: own > 1]}{limit}; {said}"
+    found = f"{plural(own, 'core')}{limit}; {said}"
     advice = f"`export OMP_NUM_THREADS={usable}`: more threads than cores wait for each other"
     return judge("processor", found, advice, is_well=threads <= usable)
 
