@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from fbmon.cli.lines import json_line
 from fbmon.cli.options import Ui
 from fbmon.cli.plain import PlainScreen
 from fbmon.crew import devices as device_names
@@ -14,12 +15,11 @@ from fbmon.crew.seat import Seat
 from fbmon.errors import Exit
 from fbmon.events import Event
 from fbmon.folder import RunFolder
-from fbmon.journal import Journal, seal, unseal
+from fbmon.journal import Journal, unseal
 from fbmon.recipe import Recipe
 from fbmon.store import Store
 from fbmon.telemetry import Sampler
 from fbmon.teller import Teller
-from fbmon.text import clean
 from fbmon.worker import Part, work
 
 _PATIENCE = 600.0  # seconds to wait for the other ranks: what torch grants a GPU
@@ -74,7 +74,7 @@ def _screen(folder: RunFolder, ui: Ui) -> Callable[[Event], None]:
         screen.show(event)
 
     def lines(event: Event) -> None:
-        sys.stdout.write(clean(seal(event).decode().rstrip("\n"), 1_000_000) + "\n")
+        sys.stdout.write(json_line(event))
         sys.stdout.flush()
 
     return {Ui.JSON: lines, Ui.NONE: lambda _: None}.get(ui, plain)

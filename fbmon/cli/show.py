@@ -6,12 +6,11 @@ import signal
 import sys
 from types import FrameType
 
-from fbmon.cli.lines import last_line
+from fbmon.cli.lines import json_line, last_line
 from fbmon.cli.options import Ui
 from fbmon.errors import Exit
 from fbmon.events import DeviceSampled, ProgressMade
 from fbmon.folder import SIGNALS
-from fbmon.journal import seal
 from fbmon.keeper import Kept
 from fbmon.launch import RunHandle
 from fbmon.store import Store
@@ -87,7 +86,7 @@ def _lines(handle: RunHandle, *, quiet: bool) -> Store:
         for event in events:
             store.apply(event)
             if not quiet and not isinstance(event, ProgressMade | DeviceSampled):
-                sys.stdout.write(clean(seal(event).decode().rstrip("\n"), 1_000_000) + "\n")
+                sys.stdout.write(json_line(event))
         sys.stdout.flush()
     return store
 

@@ -1,4 +1,4 @@
-"""What `fbmon compare` and `fbmon runs` share: choosing runs by a query, sorting, grouping, and the table's form."""
+"""Choosing runs by a query, and printing them as a table: sorted, grouped, in the form that was asked for."""
 
 import re
 import sys

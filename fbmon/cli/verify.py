@@ -62,7 +62,7 @@ def lines(verdict: "Verdict") -> list[str]:
     count = len({one.step for one in verdict.repeated})
     if verdict.repeated:
         end = "as the journal has them, to the last bit" if not wrong else "NOT AS IN THE JOURNAL"
-        told += ["", f"{count} steps after step {verdict.since} taken again: {end}"]
+        told += ["", f"{count} step{'s'[: count > 1]} after step {verdict.since} taken again: {end}"]
     told += [f"  {one.name} of step {one.step} was {one.told!r} and is now {one.found!r}" for one in wrong]
     return told
 
