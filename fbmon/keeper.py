@@ -100,7 +100,7 @@ def keep() -> Kept:
 
 def _keep(screen: int, tie: socket.socket, terminal: Terminal) -> NoReturn:
     _pass_on_signals(screen)
-    code = _wait(screen)
+    code = _wait(screen, terminal)
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     if code < 0:
         terminal.restore()
@@ -130,19 +130,21 @@ def _pass_on_signals(screen: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
-def _wait(screen: int) -> int:
+def _wait(screen: int, terminal: Terminal) -> int:
     """Wait for the end of the screen, stopping and going on with it; its exit code, or minus its signal."""
     _, status = os.waitpid(screen, os.WUNTRACED)
     while os.WIFSTOPPED(status) or os.WIFCONTINUED(status):
         if os.WIFSTOPPED(status):
-            status = _stop_too(screen)
+            status = _stop_too(screen, terminal)
         else:
             _, status = os.waitpid(screen, os.WUNTRACED)
     return os.waitstatus_to_exitcode(status)
 
 
-def _stop_too(screen: int) -> int:
+def _stop_too(screen: int, terminal: Terminal) -> int:
     """Give the terminal to the shell; once the shell gives it back, the status of the continued or ended screen."""
+    if terminal.is_changed():  # SIGSTOP from outside: the screen could not
+        terminal.restore()
     passing_on = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
     os.killpg(os.getpgrp(), signal.SIGTSTP)  # as the key does: also a `make` above us; without a shell it stops nobody
     signal.signal(signal.SIGTSTP, passing_on)

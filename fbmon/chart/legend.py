@@ -40,9 +40,12 @@ def _wordings(plot: Plot) -> list[_Wording]:
     if not any(curve.marker for curve in named):
         return [full, _Wording("{label} {value}"), _Wording("{label} {short}"), _Wording("{label}")]
     bare = [_Wording("{marker} {value}"), _Wording("{marker} {short}")] if plot.cursor is not None else []
-    short = "{marker} {label} {short}"
-    cut = [_Wording(short, 1, letters) for letters in _lengths([curve.label for curve in named])]
-    return [full, *bare, _Wording(short), _Wording(short, 1), *cut, _Wording("{marker} {label}")]
+    lengths = _lengths([curve.label for curve in named])
+    short, name = (
+        [_Wording(entry), _Wording(entry, 1), *(_Wording(entry, 1, letters) for letters in lengths)]
+        for entry in ("{marker} {label} {short}", "{marker} {label}")
+    )
+    return [full, *bare, *short, *name, _Wording("{marker} {label}")]
 
 
 def _lengths(labels: list[str]) -> list[int]:

@@ -3,7 +3,6 @@
 import time
 import traceback
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,15 +19,17 @@ from fbmon.folder import RunFolder, every
 from fbmon.store import Store
 from fbmon.text import clean, clean_lines
 from fbmon.ui import ascii as in_ascii
-from fbmon.ui import settings
+from fbmon.ui import settings, toasts
 from fbmon.ui.board import Board
 from fbmon.ui.colours import DARK_THEME, LIGHT_THEME
 from fbmon.ui.devices import DevicesPanel, devices
+from fbmon.ui.driver import Driver
 from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed, SourceFailed
 from fbmon.ui.footer import KeysFooter
 from fbmon.ui.keys import APP, GROUPS, bindings
 from fbmon.ui.leave import Answer, LeaveScreen
 from fbmon.ui.other import MARKERS, Other
+from fbmon.ui.palette import commands
 from fbmon.ui.status import detail_line, state_line
 
 if TYPE_CHECKING:
@@ -44,12 +45,13 @@ class MonitorApp(App[int]):
     """Shows the store of one run; `q` leaves. Settings are remembered in the file given, if any."""
 
     TITLE = "fbmon"
+    CSS = toasts.CSS
     CSS_PATH = "monitor.tcss"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-medium"), (40, "-tall")]  # noqa: RUF012 - Textual's own declaration
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP)]
 
     def __init__(self, source: Source, settings_file: Path | None = None) -> None:
-        super().__init__()
+        super().__init__(driver_class=Driver)
         self.store = Store()
         self._source = source
         self._feed = Feed(source, self)
@@ -136,14 +138,8 @@ class MonitorApp(App[int]):
         self._close_messages_no_wait()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The command palette: what Textual offers, and what the keys do."""
-        for command in super().get_system_commands(screen):
-            if command.title != "Screenshot":  # it needs a folder for downloads; `W` saves where `w` does
-                yield command
-        for key in (key for group in GROUPS.values() for key in group):
-            if key.shown and key.action != "app.command_palette":
-                words = f"{key.help[0].upper()}{key.help[1:]}"
-                yield SystemCommand(words, f"key: {key.shown}", partial(self.run_action, key.action, self.board))
+        """The command palette."""
+        return commands(super().get_system_commands(screen), self, GROUPS, self.board)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """An ended run is not offered a pause."""

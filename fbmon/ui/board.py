@@ -187,7 +187,13 @@ class Board(Container):
         drawn = self._plot(chart, replace(self.view, cursor=None), alone=True)
         self._tell_saved(lambda: write(drawn, f"{self._run}-{chart.name}", Path.cwd()))
 
-    def action_write_screen(self) -> None:
+    async def action_write_screen(self) -> None:
+        """Save the screen as it is without what it has just said."""
+        self.app.clear_notifications()
+        await self.screen.query("ToastHolder").remove()
+        self.call_after_refresh(self._write_screen)
+
+    def _write_screen(self) -> None:
         from fbmon.ui.save import without_downloads, write_new
 
         picture = without_downloads(self.app.export_screenshot(title=f"fbmon {clean(self._run)}"))

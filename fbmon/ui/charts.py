@@ -76,7 +76,7 @@ class Charts(Container):
 
     def move_down(self, rows: int) -> None:
         """Move to the chart below or above; on the border nowhere."""
-        place = self.charts.index(self._focused) + rows * (1 if self.is_full else self._grid()[0])
+        place = self.charts.index(self._focused) + rows * self._grid(len(self.shown()))[0]
         if 0 <= place < len(self.charts):
             self.focus_chart(self.charts[place])
 
@@ -90,8 +90,8 @@ class Charts(Container):
 
     def lay_out(self) -> None:
         """Lay the page in sight out."""
-        columns, rows = self._grid()
         shown = self.shown()
+        columns, rows = self._grid(len(shown))
         self.styles.grid_size_columns = columns
         self.styles.grid_size_rows = rows
         for view in shown:
@@ -105,16 +105,16 @@ class Charts(Container):
     def on_resize(self) -> None:
         self.lay_out()
 
-    def _grid(self) -> tuple[int, int]:
-        return (1, 1) if self.is_full else grid(self.size, len(self.charts))
+    def _grid(self, count: int) -> tuple[int, int]:
+        return (1, 1) if self.is_full else grid(self.size, count)
 
     def _per_page(self) -> int:
-        columns, rows = self._grid()
+        columns, rows = self._grid(len(self.charts))
         return columns * rows
 
 
 def grid(size: Size, count: int) -> tuple[int, int]:
-    """Columns and rows for up to `count` charts; those that do not fit go to further pages."""
-    columns = min(next(number for width, number in COLUMNS if size.width >= width), max(count, 1))
-    rows = max(1, min(size.height // LEAST_HEIGHT, -(-count // columns)))
-    return columns, rows
+    """Columns and rows for up to `count` charts; those that do not fit go to further pages, few fill the page."""
+    most = min(next(number for width, number in COLUMNS if size.width >= width), max(count, 1))
+    rows = max(1, min(size.height // LEAST_HEIGHT, -(-count // most)))
+    return min(most, -(-count // rows)), rows

@@ -9,13 +9,13 @@ from fbmon.text import clean
 from fbmon.ui.across import Across
 
 DEVICES = Chart("devices", "devices, %", format=".0f")
-_MARKERS = " ○+×"  # of busy; a device's memory has the same, dim
+_BUSY, _MEMORY = " ○+×", "△□◇▽"
 
 
 def device_curves(store: Store, across: Across) -> Iterator[Curve]:
     """Memory behind, busy before it."""
     for number, device in enumerate(store.utilization):
         memory, busy, name = store.memory[device], store.utilization[device], clean(device, 40)
-        marker = _MARKERS[number % len(_MARKERS)].strip()
-        yield Curve(f"{name} memory", f"memory_{number % 2}", across.x(memory), memory, marker, dim=True)
-        yield Curve(f"{name} busy", f"busy_{number % 2}", across.x(busy), busy, marker)
+        place = number % len(_BUSY)
+        yield Curve(f"{name} memory", f"memory_{number % 2}", across.x(memory), memory, _MEMORY[place], dim=True)
+        yield Curve(f"{name} busy", f"busy_{number % 2}", across.x(busy), busy, _BUSY[place].strip())

@@ -60,8 +60,16 @@ def test_the_fastest_number_of_threads_is_taken_and_kept(
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121", "vgg16"])
-@pytest.mark.parametrize("penalty", [None, Penalty(strength=0.5), Penalty(strength=0.5, method="central")])
+@pytest.mark.parametrize(
+    ("name", "penalty"),
+    [
+        ("resnet18", None),
+        ("resnet18", Penalty(strength=0.5, method="central")),
+        ("resnet50", Penalty(strength=0.5)),
+        ("densenet121", None),
+        ("vgg16", Penalty(strength=0.5)),
+    ],
+)
 def test_flop_are_counted_as_torch_counts_them(name: str, penalty: Penalty | None) -> None:
     shape = torch.Size((3, 32, 32))
     model = make_model(recipes.Model.model_validate({"name": name, "width": 8}), 3, 10)

@@ -63,6 +63,24 @@ def test_a_stopped_screen_gives_the_terminal_to_the_shell_and_goes_on_where_it_w
     assert screen.output.endswith(b"tiny-1 goes on in the background; see it again with: fbmon watch tiny-1\r\n")
 
 
+def test_a_screen_stopped_from_outside_leaves_the_terminal_whole_and_comes_back_whole(screen: Terminal) -> None:
+    whole = r"(?s)clipped of the last 50 steps.*devices.*drawn 30 of 30.*training 5,142 parameters.*s Smooth"
+    below_the_clock = screen.until(whole).split("\n")[2:]
+    screen.screen.send_signal(signal.SIGSTOP)
+    screen.until(r"\[stopped\]")
+    assert screen.modes_left() == set()
+
+    screen.press("fg\r")
+
+    until(lambda: "1049" in screen.modes_left())
+    until(lambda: screen.painted_since(b"\x1b[?1049h").split("\n")[2:] == below_the_clock, seconds=10)
+    screen.press("q")
+    screen.until("It goes on without this screen")
+    screen.press("l")
+    assert screen.wait() == 0
+    assert screen.modes_left() == set()
+
+
 def test_a_screen_that_comes_back_from_the_shell_is_painted_whole(screen: Terminal) -> None:
     whole = r"(?s)clipped of the last 50 steps.*devices.*drawn 30 of 30.*training 5,142 parameters.*s Smooth"
     below_the_clock = screen.until(whole).split("\n")[2:]

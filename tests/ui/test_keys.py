@@ -61,7 +61,7 @@ async def watching(
 ) -> AsyncIterator[Pilot[int]]:
     """The monitor on the long run, ended, once it is drawn."""
     script = Script(folder / "tiny-1", [*long_run(), RunEnded("finished", 0, 400, elapsed=200.0)], over=True)
-    async with MonitorApp(script, settings).run_test(size=size) as pilot:
+    async with MonitorApp(script, settings).run_test(size=size, notifications=True) as pilot:
         await shown(pilot, 400)
         await until(pilot, lambda: not monitor(pilot)._alive and not monitor(pilot)._changed)
         yield pilot
@@ -345,12 +345,27 @@ async def test_capital_w_writes_the_whole_screen_which_fetches_nothing_from_the_
 ) -> None:
     monkeypatch.chdir(tmp_path)
     async with watching(tmp_path) as pilot:
+        await pilot.press("w")
+        await until(pilot, lambda: "Saved tiny-1-loss.svg" in picture(monitor(pilot)))
         await pilot.press("W")
-        assert said(pilot) == [f"Saved tiny-1-screen.svg in {tmp_path}"]
+        await until(pilot, lambda: said(pilot) == [f"Saved tiny-1-screen.svg in {tmp_path}"])
         text = (tmp_path / "tiny-1-screen.svg").read_text()
         assert "gradient&#160;norm" in text
+        assert "Saved" not in text
         assert "url(http" not in text
         ElementTree.fromstring(text)
+
+
+async def test_what_the_screen_says_covers_neither_charts_nor_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with watching(tmp_path, (200, 24)) as pilot:
+        before = picture(monitor(pilot)).split("\n")
+        await pilot.press("w")
+        await until(pilot, lambda: "Saved tiny-1-loss.svg" in picture(monitor(pilot)))
+        after = picture(monitor(pilot)).split("\n")
+        assert [row for row, (one, other) in enumerate(zip(before, after, strict=True)) if one != other] == [1]
 
 
 async def test_w_says_so_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -425,6 +440,7 @@ async def test_the_palette_has_what_the_keys_do_and_its_way_out_asks_as_q_does(t
         await shown(pilot)
         titles = {command.title for command in pilot.app.get_system_commands(pilot.app.screen)}
         assert {key.help[0].upper() + key.help[1:] for group in BOARD for key in GROUPS[group] if key.shown} <= titles
+        assert not {"Keys", "Screenshot"} & titles  # `?` and `W` do it
         await pilot.press("ctrl+p")
         await pilot.pause(0.2)
         await pilot.press(*"quit")
@@ -466,6 +482,18 @@ async def test_the_filter_is_a_regex_where_it_can_be_and_never_leaves_nothing(tm
         await pilot.press("escape")
         await until(pilot, lambda: in_sight(pilot) == every)
         assert focused(pilot) == "clipped"
+
+
+async def test_the_charts_of_the_last_page_fill_it_however_few(tmp_path: Path) -> None:
+    async with watching(tmp_path, size=(80, 24)) as pilot:
+        await pilot.press("N")
+        assert "page 2/2" in line(pilot)
+        page = pilot.app.query_one("#charts").region
+        last = [pilot.app.query_one(f"#{name}").region for name in in_sight(pilot)]
+        assert 0 < len(last) < 4
+        assert (max(one.right for one in last), max(one.bottom for one in last)) == (page.right, page.bottom)
+        await pilot.press("up")
+        assert "page 1/2" in line(pilot)
 
 
 async def test_the_mouse_sets_the_cursor_and_its_wheel_zooms(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The comparison: many runs on one screen."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,12 +17,14 @@ from fbmon.compare.sheet import Sheet
 from fbmon.errors import FbmonError
 from fbmon.text import clean
 from fbmon.ui import ascii as in_ascii
-from fbmon.ui import settings
+from fbmon.ui import settings, toasts
 from fbmon.ui.colours import DARK_THEME, LIGHT_THEME
 from fbmon.ui.compare.board import CompareBoard
 from fbmon.ui.compare.keys import GROUPS
 from fbmon.ui.compare.reader import NotesRead, Reader, RunGrown, RunRead, RunsSeen
+from fbmon.ui.driver import Driver
 from fbmon.ui.footer import KeysFooter
+from fbmon.ui.palette import commands
 
 _FRAME_SECONDS = 0.1
 _READING_FRAMES = 5  # while runs are read: drawing each as it comes would take longer than reading
@@ -36,6 +37,7 @@ class CompareApp(App[int]):
     """
 
     TITLE = "fbmon compare"
+    CSS = toasts.CSS
     CSS_PATH = "compare.tcss"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-medium"), (40, "-tall")]  # noqa: RUF012 - Textual's own declaration
     BINDINGS: ClassVar[list[BindingType]] = []
@@ -47,7 +49,7 @@ class CompareApp(App[int]):
         settings_file: Path | None = None,
         begun: Mapping[Path, Callable[[], Read]] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=Driver)
         self._sheet = sheet
         self._again = read_again
         self._settings_file = settings_file
@@ -67,6 +69,7 @@ class CompareApp(App[int]):
         if self._settings.theme in self.available_themes:
             self.theme = self._settings.theme
         self.theme_changed_signal.subscribe(self, lambda _: self.board.show_rows())
+        self.app_resume_signal.subscribe(self, lambda _: self.action_repaint())  # `fg`: the terminal has forgotten all
         self.set_interval(_FRAME_SECONDS, self._draw_if_changed)
         self._reader.start()
 
@@ -108,12 +111,8 @@ class CompareApp(App[int]):
         super().exit(result, return_code, message)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The command palette: what Textual offers, and what the keys do."""
-        yield from super().get_system_commands(screen)
-        for key in (key for group in GROUPS.values() for key in group):
-            if key.shown and key.action != "app.command_palette":
-                words = f"{key.help[0].upper()}{key.help[1:]}"
-                yield SystemCommand(words, f"key: {key.shown}", partial(self.run_action, key.action, self.board))
+        """The command palette."""
+        return commands(super().get_system_commands(screen), self, GROUPS, self.board)
 
     def action_leave(self) -> None:
         self.exit()
