@@ -1,4 +1,4 @@
-"""What has been measured of this machine, once, and is kept in fbmon's cache folder for the runs that come."""
+"""What has been measured of this machine, and is kept in fbmon's cache folder for the runs that come."""
 
 import os
 import platform
@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import platformdirs
 import torch
+
+from fbmon.crew.devices import cores
 
 
 def remembered(name: str, measure: Callable[[], float]) -> float:
@@ -41,11 +43,7 @@ def _place() -> Path:
 
 
 def _key(name: str) -> str:
-    return f"{platform.node()}, torch {torch.__version__}, {_cores()} cores: {name}"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return f"{platform.node()}, torch {torch.__version__}, {cores()} cores: {name}"
 
 
 def _read(path: Path) -> dict[str, float]:
