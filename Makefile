@@ -8,8 +8,9 @@ BIN := $(VENV)/bin
 demo: $(VENV)/demo-ready
 	$(BIN)/fbmon run recipes/quickstart.toml
 
+# As many tests at a time as there are cores; a worker that is done takes over from one that is not.
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --maxprocesses 8 --dist worksteal
 
 check: $(VENV)/dev-ready
 	$(BIN)/ruff format --check .

@@ -1,12 +1,14 @@
 """What a fast step costs in accuracy: loss curves side by side, and the penalty against float64."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor
 
+from benchmarks.rows import failed
 from benchmarks.table import print_table
+from benchmarks.variants import engine, stepper_of
 from fbmon.recipe import Penalty, Recipe
 from fbmon.train.data import DataSet
 from fbmon.train.precision import Precision
@@ -17,31 +19,16 @@ _SHOWN = (1, 2, 5, 10, 20, 30, 40, 50)  # steps
 
 def print_losses(recipe: Recipe, images: DataSet, ways: Sequence[str], steps: int) -> None:
     """The training loss of the first steps on some images, without the warm-up, by each engine and precision."""
-    from benchmarks.gpu import engine, stepper_of
-
     few = DataSet(images.train.first(_IMAGES), images.val, images.classes, images.scale, images.mean, images.std)
     schedule = recipe.schedule.model_copy(update={"warmup": 2})
     recipe = recipe.model_copy(update={"schedule": schedule})
-    curves: dict[str, list[float]] = {}
-    for way in ways:
-        name, precision = way.split()
-        with engine(name):
-            stepper = stepper_of(recipe, cast(Precision, precision), few)
-            stepper.plan()
-            curves[way] = [stepper.take_step(step).loss for step in range(1, steps + 1)]
-    first, shown = curves[ways[0]], [step for step in _SHOWN if step <= steps]
-    print(f"Training loss of {recipe.name} on {len(few.train):,} images, by step:\n")
-    rows = [
-        [way, *(f"{curve[step - 1]:.5f}" for step in shown), f"{_deviation(curve, first):.2g}"]
-        for way, curve in curves.items()
-    ]
-    print_table(["", *map(str, shown), "largest deviation"], rows)
+    shown = [step for step in _SHOWN if step <= steps]
+    print(f"\nTraining loss of {recipe.name} on {len(few.train):,} images, by step:\n")
+    print_table(["", *map(str, shown), "largest deviation"], _rows(recipe, few, ways, steps, shown))
 
 
 def print_penalties(recipe: Recipe, images: DataSet) -> None:
     """The cosine between what the penalty adds to the gradient of the first block and the same in float64."""
-    from benchmarks.gpu import stepper_of
-
     penalty = recipe.penalty or Penalty(strength=0.5)
     numbers = torch.arange(min(recipe.gradient.block, len(images.train)), device=images.train.labels.device)
     found: dict[str, tuple[Tensor, Tensor]] = {}
@@ -59,6 +46,29 @@ def print_penalties(recipe: Recipe, images: DataSet) -> None:
         for precision, pair in found.items()
     ]
     print_table(["", "gradient", "penalty"], rows)
+
+
+def _rows(
+    recipe: Recipe, images: DataSet, ways: Sequence[str], steps: int, shown: Sequence[int]
+) -> Iterator[list[str]]:
+    """Each way's curve, and how far it is from the first one's."""
+    first: list[float] = []
+    for way in ways:
+        try:
+            curve = _curve(recipe, images, way, steps)
+        except Exception as error:  # of a compiler, say: the others may do better
+            yield [way, failed(error)]
+            continue
+        first = first or curve
+        yield [way, *(f"{curve[step - 1]:.5f}" for step in shown), f"{_deviation(curve, first):.2g}"]
+
+
+def _curve(recipe: Recipe, images: DataSet, way: str, steps: int) -> list[float]:
+    name, precision = way.split()
+    with engine(name):
+        stepper = stepper_of(recipe, cast(Precision, precision), images)
+        stepper.plan()
+        return [stepper.take_step(step).loss for step in range(1, steps + 1)]
 
 
 def _deviation(curve: Sequence[float], first: Sequence[float]) -> float:

@@ -1,6 +1,6 @@
 """Measures a frame of six charts: our raster beside the chart libraries that are installed.
 
-    python benchmarks/charts.py
+    python -m benchmarks.charts
 
 CPU time, median of n frames, every number of one table from one run. A library that is not installed is left out.
 """

@@ -45,8 +45,10 @@ def measure(images: int, copies: int) -> dict[str, float]:
     from fbmon.train.models import make_model
     from fbmon.train.precision import set_precision_
     from fbmon.train.probe import SHAPES, random_data
+    from fbmon.train.process import set_up
     from fbmon.train.step import Stepper
 
+    set_up()
     settings = [*SETTINGS, *([f"data.copies={copies}"] if copies > 1 else [])]
     wanted = recipes.load(recipes.find("fb_clipped"), settings)
     data = random_data(SHAPES["cifar10"], images, 1, torch.device("cpu"))

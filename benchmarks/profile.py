@@ -8,6 +8,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.table import print_table
 from fbmon.train.step import Stepper
 
+_CPU, _CUDA = torch.autograd.DeviceType.CPU, torch.autograd.DeviceType.CUDA  # type: ignore[attr-defined]
 _MOST = 12
 
 
@@ -21,8 +22,10 @@ def print_profile(stepper: Stepper, device: torch.device) -> None:
         began = time.perf_counter()
         stepper.take_step(3)
         seconds = time.perf_counter() - began
-    key = "self_device_time_total" if is_cuda else "self_cpu_time_total"
-    spent = sorted(((getattr(one, key) / 1e6, one.key, one.count) for one in profiled.key_averages()), reverse=True)
+    key, kind = ("self_device_time_total", _CUDA) if is_cuda else ("self_cpu_time_total", _CPU)
+    # An operation of the host has the time of its kernels too, and a label that of all kernels under it.
+    own = [one for one in profiled.key_averages() if one.device_type == kind and not one.is_user_annotation]
+    spent = sorted(((getattr(one, key) / 1e6, one.key, one.count) for one in own), reverse=True)
     total = sum(each for each, *_ in spent)
     print(f"\nA step of {told.images:,} images by {told.device}, {told.precision}: {seconds:.3f} s under the profiler")
     if is_cuda:
@@ -39,7 +42,7 @@ def _busy(profiled: profile) -> float:
     spans = sorted(
         (event.time_range.start, event.time_range.end)
         for event in profiled.events() or []  # type: ignore[no-untyped-call]
-        if event.device_type == torch.autograd.DeviceType.CUDA  # type: ignore[attr-defined]
+        if event.device_type == _CUDA and not event.is_user_annotation
     )
     busy, until = 0.0, 0.0
     for start, end in spans:

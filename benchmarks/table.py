@@ -3,7 +3,7 @@
 import os
 import platform
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 
 
@@ -31,9 +31,9 @@ def in_turn(cases: Mapping[str, Callable[[], float]], n: int, warm_ups: int = 1)
     return found
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """As Markdown."""
-    print(f"| {' | '.join(header)} |\n|{'---|' * len(header)}")
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """As Markdown, each row as soon as it is known."""
+    print(f"| {' | '.join(header)} |\n|{'---|' * len(header)}", flush=True)
     for row in rows:
         print(f"| {' | '.join(row)} |", flush=True)
 

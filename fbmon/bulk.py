@@ -11,7 +11,7 @@ import numpy as np
 
 from fbmon.journal import Tail
 from fbmon.series import Floats, Series
-from fbmon.store import SHARE_STEPS, Best, Store
+from fbmon.store import SHARE_STEPS, Store, best_of
 from fbmon.stretch import Clips, Columns, Stretch, read
 
 _LONG_BYTES = 4 * 1024 * 1024  # of journals, 20 ms: fewer are read sooner than handed over by other processes
@@ -66,7 +66,9 @@ def _extend(store: Store, columns: Columns) -> None:
         store.step = columns.steps[-1]
         _share(store, steps, elapsed)
     elif "val_accuracy" in columns.values:
-        _find_best(store, steps, np.array(columns.values["val_accuracy"], float))
+        found = best_of(steps, np.array(columns.values["val_accuracy"], float))
+        if found and (store.best is None or found.value > store.best.value):
+            store.best = found
 
 
 def _share(store: Store, steps: Floats, elapsed: Floats) -> None:
@@ -81,11 +83,3 @@ def _share(store: Store, steps: Floats, elapsed: Floats) -> None:
     counts = counted[last] - np.where(first >= 0, counted[np.maximum(first, 0)], 0)
     series.extend(steps, elapsed, counts / np.minimum(last + 1, SHARE_STEPS))
     store.latest["clipped_share"] = series.last()
-
-
-def _find_best(store: Store, steps: Floats, accuracies: Floats) -> None:
-    if np.isnan(accuracies).all():
-        return
-    place = int(np.nanargmax(accuracies))
-    if store.best is None or accuracies[place] > store.best.value:
-        store.best = Best(float(accuracies[place]), int(steps[place]))

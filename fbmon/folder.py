@@ -3,6 +3,7 @@
 import difflib
 import fcntl
 import getpass
+import itertools
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -75,6 +76,11 @@ class RunFolder:
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def given_name(self) -> str:
+        """The name without the date behind it: what the user called the run."""
+        return re.sub(r"-\d{8}-\d{6}(-\d+)?$", "", self.name)
 
     def is_alive(self) -> bool:
         """Whether a supervisor holds the lock; the kernel frees it whatever way the supervisor dies."""
@@ -235,7 +241,7 @@ def find(runs_dir: Path, given: str | None) -> RunFolder:
 
 def unknown(given: str, runs: Iterable[RunFolder], runs_dir: Path) -> UsageError:
     """What is to be said of a name that none of the runs has: the nearest that there is."""
-    called = dict.fromkeys(name for run in runs for name in (re.sub(r"-\d{8}-\d{6}(-\d+)?$", "", run.name), run.name))
+    called = dict.fromkeys(name for run in runs for name in (run.given_name, run.name))
     near = difflib.get_close_matches(given, called, n=1)
     hint = f"did you mean {clean(near[0])}?" if near else "`fbmon runs` lists them"
     return UsageError(f"{clean(given)}: no such run in {clean(str(runs_dir))}", hint)
@@ -246,8 +252,8 @@ def of_job(runs_dir: Path, job: str, name: str, resolved: str) -> RunFolder | No
     for folder in every(runs_dir):
         meta = folder.read_meta()
         with suppress(OSError):
-            is_same = meta is not None and meta.job == job and folder.resolved.read_text() == resolved
-            if is_same and re.fullmatch(rf"{re.escape(name)}-\d{{8}}-\d{{6}}(-\d+)?", folder.name):
+            is_of_job = meta is not None and meta.job == job and folder.given_name == name
+            if is_of_job and folder.resolved.read_text() == resolved:
                 return folder
     return None
 
@@ -258,19 +264,12 @@ def _write_new(path: Path, content: bytes) -> None:
 
 
 def _make_new(runs_dir: Path, name: str) -> Path:
-    for candidate in _candidates(name):
+    for number in itertools.count(1):
+        path = runs_dir / (name if number == 1 else f"{name}-{number}")
         with suppress(FileExistsError):
-            (runs_dir / candidate).mkdir(mode=0o700)
-            return runs_dir / candidate
+            path.mkdir(mode=0o700)
+            return path
     raise AssertionError
-
-
-def _candidates(name: str) -> Iterator[str]:
-    yield name
-    number = 2
-    while True:
-        yield f"{name}-{number}"
-        number += 1
 
 
 def is_run(path: Path) -> bool:
@@ -293,7 +292,7 @@ def _meta(name: str, now: datetime, recipe_file: Path, devices: str, data_dir: P
         name=name,
         created=now.isoformat(timespec="seconds"),
         host=socket.gethostname(),
-        user=as_utf8(_user()),
+        user=as_utf8(user_name()),
         command=[as_utf8(argument) for argument in sys.argv],
         directory=written(Path.cwd()),
         recipe_file=written(recipe_file.resolve()),
@@ -304,7 +303,8 @@ def _meta(name: str, now: datetime, recipe_file: Path, devices: str, data_dir: P
     )
 
 
-def _user() -> str:
+def user_name() -> str:
+    """The login of whoever this process belongs to, or their number."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container without a user database

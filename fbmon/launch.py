@@ -46,11 +46,6 @@ class RunHandle:
             self._supervisor.poll()  # collects the exit status, so that no zombie stays
         return self.folder.is_alive()
 
-    @property
-    def damaged(self) -> int:
-        """Lines of the journal that were unreadable and left out."""
-        return self._journal.damaged
-
     def ask(self, command: Command, source: str) -> None:
         """Lay a command into the run's inbox."""
         self.folder.put(command, source)

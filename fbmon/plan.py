@@ -1,6 +1,7 @@
 """What a recipe would cost on this machine: counted and measured by a process of its own, as torch is heavy."""
 
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from contextlib import suppress
 
 import msgspec
 
+from fbmon.crew.devices import FOR_CUDA
 from fbmon.errors import FbmonError
 from fbmon.recipe import Recipe
 from fbmon.text import clean
@@ -97,7 +99,9 @@ def measure(recipe: Recipe, devices: str = "auto", precisions: Sequence[str] = (
 
 def _measure_one(recipe: Recipe, devices: str, precision: str, seconds: float) -> Plan:
     command = [sys.executable, "-m", "fbmon.train.cost", precision, "--devices", devices, "--seconds", str(seconds)]
-    result = subprocess.run(command, input=recipe.model_dump_json(), capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, input=recipe.model_dump_json(), env=FOR_CUDA | os.environ, capture_output=True, text=True, check=False
+    )
     if result.returncode:
         lines = result.stderr.strip().splitlines()
         reason = lines[-1] if lines else f"exit code {result.returncode}"

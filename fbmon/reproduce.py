@@ -1,7 +1,7 @@
 """The paper's tables as lists of runs: which recipes, which seeds, and which of them have been run already."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,7 @@ MAIN = "main"
 # The order of the paper's rows; what is not named here comes behind.
 _ROWS = ("sgd", "fb_baseline", "fb_longer", "fb_clipped", "fb_regularized", "fb_strong_reg", "fb_practice")
 _NOT_IN_A_TABLE = ("quickstart", "digits/edge")
-_ALIVE = ("running", "paused", "stalled")
-_SETTLED = ("finished", "diverged", *_ALIVE)  # the same recipe would diverge again, at the same step
+_SETTLED = ("finished", "diverged")  # the same recipe would diverge again, at the same step
 _INTERRUPTED = ("stopped", "preempted", "killed")
 _MANY_SEEDS = 1000
 
@@ -30,7 +29,6 @@ class Task:
 
     recipe: Recipe
     file: Path
-    settings: tuple[str, ...]  # laid over the file, the seed among them
 
 
 def tables() -> dict[str, list[str]]:
@@ -49,7 +47,8 @@ def tasks(table: str, seeds: Iterable[int], overrides: Sequence[str] = ()) -> li
     if table not in known:
         raise UsageError(f"{clean(table)}: no such table", f"there are {', '.join(known)}")
     shipped = recipes.shipped()
-    return [_task(shipped[name], (*overrides, f"seed={seed}")) for seed in seeds for name in known[table]]
+    files = [(shipped[name], seed) for seed in seeds for name in known[table]]
+    return [Task(recipes.load(file, (*overrides, f"seed={seed}")), file) for file, seed in files]
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -68,25 +67,12 @@ def parse_seeds(text: str) -> list[int]:
 
 def done(task: Task, runs_dir: Path) -> Run | None:
     """The newest run of exactly these settings that is finished, diverged or alive, whatever its name; else None."""
-    wanted = _settings(task.recipe)
-    for folder in folders.every(runs_dir):
-        if _without_target(read_settings(folder.resolved)) == wanted and (run := read(folder)).state in _SETTLED:
-            return run
-    return None
+    return next((run for run in _alike(task, runs_dir) if run.is_alive or run.state in _SETTLED), None)
 
 
 def to_resume(task: Task, runs_dir: Path) -> RunFolder | None:
     """The newest run of exactly these settings that was stopped, preempted or killed: it goes on where it was saved."""
-    wanted = _settings(task.recipe)
-    for folder in folders.every(runs_dir):
-        if _without_target(read_settings(folder.resolved)) == wanted and read(folder).state in _INTERRUPTED:
-            return folder
-    return None
-
-
-def is_alive(run: Run) -> bool:
-    """Whether it is being trained."""
-    return run.state in _ALIVE
+    return next((RunFolder(run.path) for run in _alike(task, runs_dir) if run.state in _INTERRUPTED), None)
 
 
 def start_folder(task: Task, runs_dir: Path, devices: str, data_dir: Path) -> RunFolder:
@@ -95,12 +81,12 @@ def start_folder(task: Task, runs_dir: Path, devices: str, data_dir: Path) -> Ru
     return folders.create(runs_dir, name, task.file, recipes.dump(task.recipe), devices, data_dir)
 
 
-def _task(file: Path, settings: tuple[str, ...]) -> Task:
-    return Task(recipes.load(file, settings), file, settings)
-
-
-def _settings(recipe: Recipe) -> dict[str, object]:
-    return _without_target(recipes.flatten(recipe))
+def _alike(task: Task, runs_dir: Path) -> Iterator[Run]:
+    """The runs of exactly these settings, newest first."""
+    wanted = _without_target(recipes.flatten(task.recipe))
+    for folder in folders.every(runs_dir):
+        if _without_target(read_settings(folder.resolved)) == wanted:
+            yield read(folder)
 
 
 def _without_target(settings: dict[str, object]) -> dict[str, object]:

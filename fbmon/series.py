@@ -104,9 +104,7 @@ class Series:
         """A new series of the points up to this step; their steps ascend."""
         count = int(np.searchsorted(self.steps, step, side="right"))
         series = Series()
-        series._steps.extend(self.steps[:count])
-        series._elapsed.extend(self.elapsed[:count])
-        series._levels[0][0].extend(self.values[:count])
+        series.extend(self.steps[:count], self.elapsed[:count], self.values[:count])
         return series
 
     @property

@@ -7,6 +7,8 @@ from itertools import pairwise
 from statistics import stdev
 from typing import assert_never
 
+import numpy as np
+
 from fbmon import metrics
 from fbmon.events import (
     Analysed,
@@ -32,7 +34,7 @@ from fbmon.events import (
 )
 from fbmon.notes import ClippingWatch, EdgeWatch, Kind, Level, Note, RateWatch, SpikeWatch, StallWatch
 from fbmon.replay import Replay
-from fbmon.series import Series
+from fbmon.series import Floats, Series
 
 SHARE_STEPS = 50  # the window of the clipped share
 CLOCK_SECONDS = 2.0  # a wall clock that has gained less on the run's own is still the same one
@@ -226,7 +228,8 @@ class Store:
         self._window.clear()
         self._window.extend(step in clipped for step in range(max(1, event.step - SHARE_STEPS + 1), event.step + 1))
         if self.best and self.best.step > event.step:
-            self.best = _best(self.series.get("val_accuracy", Series()))
+            accuracies = self.series.get("val_accuracy", Series())
+            self.best = best_of(accuracies.steps, accuracies.values)
         for step in event.damaged:
             words = f"the checkpoint of step {step} is damaged and was set aside"
             self._note(event, event.step, "error", words, "checkpoint")
@@ -297,7 +300,9 @@ def _diverging(event: DivergenceFound) -> str:
     return f"diverging: loss {loss}, {times:,.0f} times that of the first step ({start}), for {event.steps} steps"
 
 
-def _best(accuracies: Series) -> Best | None:
-    known = [(value, -step) for step, value in zip(accuracies.steps, accuracies.values, strict=True) if value == value]
-    value, step = max(known, default=(None, 0))
-    return None if value is None else Best(float(value), int(-step))
+def best_of(steps: Floats, accuracies: Floats) -> Best | None:
+    """The highest of the accuracies at ascending steps; None where none is known."""
+    if np.isnan(accuracies).all():
+        return None
+    place = int(np.nanargmax(accuracies))
+    return Best(float(accuracies[place]), int(steps[place]))

@@ -17,6 +17,7 @@ from fbmon.events import Event, RunEnded, RunRestarted
 from fbmon.folder import SIGNALS, RunFolder
 from fbmon.journal import Journal, last_event
 from fbmon.telemetry import Sampler
+from fbmon.text import plural
 
 _SAMPLE_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
@@ -37,7 +38,7 @@ def supervise(folder: RunFolder, queue: int | None) -> int:
     names = device_names.expand(meta.devices if meta else "auto", os.environ)
     environment = device_names.prepare(_environment(), names)
     crew = Crew(folder.path, names, environment, meta.stall_seconds if meta else None)
-    sampler = Sampler(",".join(dict.fromkeys(names)), environment)
+    sampler = Sampler(names, environment)
     before = last_event(folder.journal)  # the last word of an earlier start is not that of this one
     signals = Signals(crew, SIGNALS)
     _run(crew, queue, signals, folder, sampler)
@@ -87,7 +88,7 @@ def _last_word(crew: Crew, folder: RunFolder, restarts: int, *, hurried: bool) -
         ended = RunEnded("stopped", Exit.STOPPED, step, "at once, by a second Ctrl-C; nothing was saved")
     else:
         loss = crew.account()
-        after = f", after {restarts} restart{'s'[: restarts > 1]}" if restarts else ""
+        after = f", after {plural(restarts, 'restart')}" if restarts else ""
         ended = RunEnded(
             "killed" if loss.was_killed else "failed", loss.exit_code, step, loss.reason + after, loss.hint
         )
@@ -109,9 +110,6 @@ def _tell(folder: RunFolder, event: Event) -> None:
 
 def _environment() -> dict[str, str]:
     environment = dict(os.environ)
-    # CUDA counts fastest first, the driver in PCI order: one order, so that telemetry looks at the GPU that trains.
-    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
     # How long a thread of libgomp spins before it sleeps. Its own choice is as fast on a quiet machine (12 and 13 s for
     # 30 steps of quickstart), but two runs on two cores then starve each other (57 s for 15 steps; with this, 36 s).
     environment.setdefault("GOMP_SPINCOUNT", "10000")

@@ -1,34 +1,14 @@
 """Samples the devices of a run and the host: utilization, memory, power, temperature, clock."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
 
 import psutil
 
-from fbmon.crew.gpus import visible_gpus
+from fbmon.crew.gpus import Nvml, driver, open_all, visible_gpus
 from fbmon.events import DeviceSampled
 
 _MIB = 1024 * 1024
-
-
-class Nvml(Protocol):
-    """What is asked of NVIDIA's driver, as the module pynvml has it; any question may raise NVMLError."""
-
-    NVMLError: type[Exception]
-    NVML_TEMPERATURE_GPU: int
-    NVML_CLOCK_SM: int
-
-    def nvmlInit(self) -> None: ...
-    def nvmlDeviceGetCount(self) -> int: ...
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> Any: ...
-    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Any: ...
-    def nvmlDeviceGetUUID(self, handle: Any) -> str: ...
-    def nvmlDeviceGetUtilizationRates(self, handle: Any) -> Any: ...  # .gpu and .memory, percent
-    def nvmlDeviceGetMemoryInfo(self, handle: Any) -> Any: ...  # .used and .total, bytes
-    def nvmlDeviceGetPowerUsage(self, handle: Any) -> int: ...  # milliwatts
-    def nvmlDeviceGetTemperature(self, handle: Any, sensor: int) -> int: ...
-    def nvmlDeviceGetClockInfo(self, handle: Any, clock: int) -> int: ...  # MHz
 
 
 Sample = Callable[[], DeviceSampled]
@@ -37,20 +17,19 @@ Sample = Callable[[], DeviceSampled]
 class Sampler:
     """Looks at the host and at every GPU of the run; a machine without NVIDIA's driver has only the host."""
 
-    def __init__(self, devices: str, environment: Mapping[str, str], nvml: Nvml | None = None) -> None:
+    def __init__(self, devices: Sequence[str], environment: Mapping[str, str], nvml: Nvml | None = None) -> None:
         psutil.cpu_percent()  # the first call has nothing to compare with and answers 0
-        self._gpus = [] if devices == "cpu" else _open_gpus(nvml or _driver(), devices, environment)
+        asked = asked_gpus(devices)
+        self._gpus = _open_gpus(nvml or driver(), asked, environment) if asked else []
 
     def sample(self) -> list[DeviceSampled]:
         """One event per device, GPUs first."""
         return [gpu() for gpu in self._gpus] + [_sample_host()]
 
 
-def asked_gpus(devices: str) -> list[int]:
-    """The N of each cuda:N that trains, of which several stand behind commas; "auto" is cuda:0 where there is one."""
-    if devices == "cpu":
-        return []
-    return [int(name.rpartition(":")[2]) if name != "auto" else 0 for name in devices.split(",")]
+def asked_gpus(devices: Sequence[str]) -> list[int]:
+    """The N of each cuda:N that trains; "auto" is cuda:0 where there is one."""
+    return [int(name.removeprefix("cuda:")) if name != "auto" else 0 for name in devices if name != "cpu"]
 
 
 def _sample_host() -> DeviceSampled:
@@ -63,20 +42,11 @@ def _sample_host() -> DeviceSampled:
     )
 
 
-def _driver() -> Nvml:
-    import pynvml
-
-    driver: Nvml = pynvml
-    return driver
-
-
-def _open_gpus(nvml: Nvml, devices: str, environment: Mapping[str, str]) -> list[Sample]:
+def _open_gpus(nvml: Nvml, asked: Sequence[int], environment: Mapping[str, str]) -> list[Sample]:
     try:
-        nvml.nvmlInit()
-        handles = [nvml.nvmlDeviceGetHandleByIndex(place) for place in range(nvml.nvmlDeviceGetCount())]
+        handles = open_all(nvml)
         visible = visible_gpus(environment, [nvml.nvmlDeviceGetUUID(handle) for handle in handles])
-        asked = [number for number in asked_gpus(devices) if number < len(visible)]
-        return [_open(nvml, handles, visible[number], number) for number in asked]
+        return [_open(nvml, handles, visible[number], number) for number in asked if number < len(visible)]
     except nvml.NVMLError:  # no driver, no GPU
         return []
 

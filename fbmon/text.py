@@ -32,6 +32,11 @@ def as_utf8(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+def plural(count: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{count} {noun}{'s'[: count != 1]}"
+
+
 def time_spent(seconds: float, paused: float) -> str:
     """A time span of which some may have been a pause."""
     return f"{duration(seconds)} ({duration(paused)} of it paused)" if paused >= 1 else duration(seconds)

@@ -1,5 +1,8 @@
 """What many tests need: a recipe of a second, a folder whose runs end with the test, and finished runs."""
 
+import fcntl
+import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -46,6 +49,9 @@ norm = 1.0
 [validation]
 every = 5
 """
+
+
+MODES = {"plain": ["--no-ui"], "json": ["--ui", "json"], "none": ["--ui", "none"]}
 
 
 @dataclass(frozen=True)
@@ -100,33 +106,45 @@ def terminal(runs_dir: Path) -> Iterator[Callable[..., Terminal]]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ended]]:
-    """The tiny run in plain, json and none mode, all three at a time."""
-    home = tmp_path_factory.mktemp("finished")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """The tiny run in plain, json and none mode, all three at a time; trained once for all workers of pytest."""
+    home = of_all_workers(tmp_path_factory) / "finished"
+    home.mkdir(exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home / "done").exists():
+            train_in_all_modes(home)
+            (home / "done").touch()
+    return {name: read_ended(home / name) for name in MODES}
+
+
+def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which each worker of pytest-xdist has its own; the only one's where there are none."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def train_in_all_modes(home: Path) -> None:
     recipe = write_tiny(home)
-    commands = {
-        "plain": ["--no-ui"],
-        "json": ["--ui", "json"],
-        "none": ["--ui", "none"],
-    }
-    for name in commands:
+    for name in MODES:
         (home / name).mkdir()
     started = {
         name: Fbmon(home / name / "runs").start("run", recipe, "--name", name, *options)
-        for name, options in commands.items()
+        for name, options in MODES.items()
     }
-    yield {name: _ended(home / name / "runs", process) for name, process in started.items()}
-    for name in commands:
+    for name, process in started.items():
+        stdout, stderr = process.communicate(timeout=DEADLINE)
+        (home / name / "said.json").write_text(json.dumps([process.args, process.returncode, stdout, stderr]))
+    for name in MODES:
         end_all(home / name / "runs")
+
+
+def read_ended(home: Path) -> Ended:
+    said = subprocess.CompletedProcess[str](*json.loads((home / "said.json").read_text()))
+    return Ended(folders.every(home / "runs")[0], said)
 
 
 def write_tiny(home: Path) -> Path:
     recipe = home / "tiny.toml"
     recipe.write_text(TINY)
     return recipe
-
-
-def _ended(runs_dir: Path, process: "subprocess.Popen[str]") -> Ended:
-    stdout, stderr = process.communicate(timeout=DEADLINE)
-    said = subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
-    return Ended(folders.every(runs_dir)[0], said)

@@ -25,7 +25,12 @@ Found = TypeVar("Found")
 
 def environment(runs_dir: Path) -> dict[str, str]:
     """A shell's variables: nothing of fbmon's own but the folder of runs; one thread, as the networks are tiny."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("FBMON_") and name != "CI"}
+    unknown_to_a_shell = {"CI", "COLUMNS", "LINES"}  # a terminal is asked for its size, which pytest-xdist has set
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("FBMON_") and name not in unknown_to_a_shell
+    }
     kept |= {"XDG_CONFIG_HOME": str(runs_dir.parent / "config")}  # what the screen remembers
     return kept | {"FBMON_RUNS": str(runs_dir), "OMP_NUM_THREADS": "1", "TERM": "xterm-256color", "LANG": "C.UTF-8"}
 

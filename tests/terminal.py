@@ -11,6 +11,7 @@ import sys
 import termios
 import threading
 import time
+from contextlib import suppress
 
 import psutil
 import pyte
@@ -165,7 +166,8 @@ class Terminal:
     def close(self) -> None:
         if self.process.poll() is None:
             for process in psutil.Process(self.process.pid).children(recursive=True):
-                process.kill()
+                with suppress(psutil.NoSuchProcess):  # one that died of the death of another
+                    process.kill()
             self.process.kill()
             self.process.wait()
         if self._open:

@@ -7,6 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
+from benchmarks.rows import row_of
+from benchmarks.variants import Variant
+from fbmon import recipe as recipes
+from fbmon.train.probe import SHAPES, random_data
 from tests.shell import environment
 
 
@@ -19,9 +25,18 @@ def test_the_benchmark_for_gpus_checks_times_and_profiles_every_engine(tmp_path:
     rows = {cells[0]: cells[1:] for line in said.splitlines() if (cells := line.strip("| ").split(" | "))}
     assert rows["lanes:4 tf32"] == rows["eager float32"], "on a CPU lanes have the bits of the plain engine"
     assert rows["float64"] == ["1.0000", "1.0000"]
-    for name in ("textbook: TF32, torchvision in a DataLoader", "TF32", "TF32, 4 lanes", "bfloat16, 8 lanes"):
+    for name in ("textbook: TF32, torchvision in a DataLoader", "bfloat16, 4 lanes", "bfloat16, 4 lanes, contiguous"):
         assert float(rows[name][0]) > 0, name
     assert re.search(r"A step of 96 images by 1 CPU thread, 4 lanes, bfloat16: \d", said)
+
+
+def test_a_variant_that_fails_is_a_row_and_the_table_goes_on() -> None:
+    recipe = recipes.load(recipes.find("fb_clipped"), ["model.width=4", "gradient.block=4", "data.limit=8"])
+    images = random_data(SHAPES["cifar10"], 8, 1, torch.device("cpu"))
+    row = row_of(Variant("warped", "warp", "float32"), recipe, images, 0.1, 1.0)
+    assert row[0] == "warped"
+    assert row[1].startswith("failed: UsageError: FBMON_ENGINE = warp: must be eager")
+    assert float(row_of(Variant("plain", "eager", "float32"), recipe, images, 0.1, 1.0)[1]) > 0
 
 
 def test_a_recipe_is_trained_in_slices_that_stop_in_time(tmp_path: Path, tiny: Path) -> None:

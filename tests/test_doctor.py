@@ -17,9 +17,7 @@ from fbmon.doctor.login import examine_login
 from fbmon.doctor.memory import examine_shared_memory
 from fbmon.doctor.processor import examine_processor
 from fbmon.doctor.storage import examine_storage
-from fbmon.doctor.terminal import draws_ascii
 from fbmon.doctor.torch import Answer, Gpu
-from fbmon.ui.ascii import is_wanted
 from tests.shell import DEADLINE, Fbmon
 from tests.terminal import Terminal
 from tests.test_telemetry import UUIDS, Nvml
@@ -180,17 +178,10 @@ def gpu(place: int, fault: str = "") -> Gpu:
     return Gpu("NVIDIA H200", UUIDS[place], 80 * 1024, fault)
 
 
-class Driver(Nvml):
-    """Four GPUs of a driver that says its version."""
-
-    def nvmlSystemGetDriverVersion(self) -> str:
-        return "570.86"
-
-
 def told(
     answer: Answer, environment: dict[str, str] | None = None, broken: tuple[str, ...] = ()
 ) -> list[tuple[str, str, str]]:
-    found = examine_gpus(answer, environment or {}, Driver(broken=set(broken)))
+    found = examine_gpus(answer, environment or {}, Nvml(broken=set(broken)))
     return [(one.name, one.verdict, one.found) for one in found]
 
 
@@ -231,15 +222,6 @@ def test_gpus_that_torch_does_not_see_are_named_with_the_reason(
     cuda: str, environment: dict[str, str], found: str
 ) -> None:
     assert told(Answer("2.15", cuda), environment) == [("GPUs", "warning", found)]
-
-
-@pytest.mark.parametrize("variables", [{}, {"FBMON_ASCII": "1"}, {"FBMON_ASCII": "0"}, {"TERM": "linux"}])
-def test_the_doctor_knows_what_the_screen_draws(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FBMON_ASCII", "TERM"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert draws_ascii(os.environ) == is_wanted()
 
 
 def test_the_command_tells_all_of_it_and_leaves_nothing_behind(fbmon: Fbmon, tmp_path: Path) -> None:

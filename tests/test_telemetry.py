@@ -37,6 +37,9 @@ class Nvml:
 
     def nvmlInit(self) -> None: ...
 
+    def nvmlSystemGetDriverVersion(self) -> str:
+        return "570.86"
+
     def nvmlDeviceGetCount(self) -> int:
         return len(self.uuids)
 
@@ -93,14 +96,14 @@ def test_cuda_visible_devices_names_the_gpus_up_to_its_first_invalid_entry(
 
 
 @pytest.mark.parametrize(
-    ("devices", "gpus"), [("cpu", []), ("auto", [0]), ("cuda:2", [2]), ("cuda:0,cuda:3", [0, 3]), ("0,1", [0, 1])]
+    ("devices", "gpus"), [(["cpu"] * 2, []), (["auto"], [0]), (["cuda:2"], [2]), (["cuda:0", "cuda:3"], [0, 3])]
 )
-def test_the_devices_asked_for_are_counted_as_cuda_counts(devices: str, gpus: list[int]) -> None:
+def test_the_devices_asked_for_are_counted_as_cuda_counts(devices: list[str], gpus: list[int]) -> None:
     assert asked_gpus(devices) == gpus
 
 
 def test_every_gpu_of_the_run_is_sampled_under_both_of_its_numbers_and_then_the_host() -> None:
-    sampler = Sampler("cuda:0,cuda:2", {"CUDA_VISIBLE_DEVICES": f"3,0,{UUIDS[1]}"}, Nvml())
+    sampler = Sampler(["cuda:0", "cuda:2"], {"CUDA_VISIBLE_DEVICES": f"3,0,{UUIDS[1]}"}, Nvml())
 
     first, second, host = sampler.sample()
 
@@ -118,13 +121,13 @@ def test_every_gpu_of_the_run_is_sampled_under_both_of_its_numbers_and_then_the_
 
 
 def test_a_slice_of_a_gpu_is_found_by_its_uuid() -> None:
-    gpu, _host = Sampler("auto", {"CUDA_VISIBLE_DEVICES": MIG}, Nvml()).sample()
+    gpu, _host = Sampler(["auto"], {"CUDA_VISIBLE_DEVICES": MIG}, Nvml()).sample()
     assert (gpu.device, gpu.memory_mib) == ("cuda:0 (MIG-c6d4f1ef)", 7 * 1024.0)
 
 
 def test_what_a_gpu_does_not_answer_is_unknown_and_the_rest_is_told() -> None:
     nvml = Nvml()
-    sampler = Sampler("cuda:1", {}, nvml)
+    sampler = Sampler(["cuda:1"], {}, nvml)
     nvml.broken = {"nvmlDeviceGetUtilizationRates", "nvmlDeviceGetPowerUsage"}
 
     gpu, _host = sampler.sample()
@@ -145,12 +148,12 @@ def test_what_a_gpu_does_not_answer_is_unknown_and_the_rest_is_told() -> None:
 def test_a_run_without_a_gpu_samples_the_host_alone(
     devices: str, environment: dict[str, str], broken: set[str]
 ) -> None:
-    samples = Sampler(devices, environment, Nvml(broken=broken)).sample()
+    samples = Sampler([devices], environment, Nvml(broken=broken)).sample()
     assert [sample.device for sample in samples] == ["cpu"]
 
 
 def test_the_host_tells_its_utilization_and_memory() -> None:
-    (host,) = Sampler("cpu", {}).sample()
+    (host,) = Sampler(["cpu"], {}).sample()
     assert host.utilization is not None
     assert 0 <= host.utilization <= 100
     assert host.memory_mib is not None
@@ -160,4 +163,4 @@ def test_the_host_tells_its_utilization_and_memory() -> None:
 
 
 def test_the_real_driver_or_its_absence_disturbs_nobody() -> None:
-    assert Sampler("auto", {}).sample()[-1].device == "cpu"
+    assert Sampler(["auto"], {}).sample()[-1].device == "cpu"

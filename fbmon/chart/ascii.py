@@ -1,7 +1,11 @@
 """The same pictures for a terminal that knows only ASCII: every character becomes one of those, cell for cell."""
 
+import locale
+from collections.abc import Mapping
+
 from fbmon.chart.raster import BRAILLE, WEIGHTS
 
+_WITHOUT_BRAILLE = ("linux", "vt")  # the console of the kernel, and what calls itself as old terminals do
 _OTHERS = {
     "│": "|", "┤": "+", "─": "-", "━": "=", "…": "~", "–": "-", "×": "x", "·": ",", "→": ">", "←": "<", "↑": "^",
     "↓": "v", "●": "*", "○": "o", "△": "^", "□": "#", "◇": "%", "▲": "^", "★": "*", "◆": "#", "✗": "X", "■": "#",
@@ -22,6 +26,15 @@ class _Table(dict[int, str]):
 
 
 _TABLE = _Table()
+
+
+def is_ascii_wanted(environment: Mapping[str, str]) -> bool:
+    """FBMON_ASCII says 1 or 0; else whether the locale has no Unicode or the terminal is one without braille."""
+    asked = environment.get("FBMON_ASCII")
+    if asked:
+        return asked != "0"
+    encoding = locale.getpreferredencoding(False).upper().replace("-", "").replace("_", "")
+    return encoding != "UTF8" or environment.get("TERM", "").startswith(_WITHOUT_BRAILLE)
 
 
 def ascii_only(text: str) -> str:

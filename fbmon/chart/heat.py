@@ -56,9 +56,9 @@ def draw_heat(heat: Heat) -> Drawing:
     return canvas.drawing()
 
 
-def legend(bounds: Sequence[float], format_: str = ".3g") -> list[Run]:
+def legend(bounds: Sequence[float]) -> list[Run]:
     """What each shade stands for, from the lowest."""
-    told = [format(bound, format_) for bound in bounds]
+    told = [f"{bound:.3g}" for bound in bounds]
     words = [f"below {told[0]}", *(f"to {bound}" for bound in told[1:]), f"above {told[-1]}"]
     return [
         Run(f"{shade * CELL} {word}", role(place))

@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fbmon.cli.complete import column_names
-from fbmon.cli.options import DEFAULT_RUNS_DIR, Columns, Form, RunsDir, Sort, Ui, choose_ui, unfolded
-from fbmon.cli.output import print_json
+from fbmon.cli.options import (
+    DEFAULT_RUNS_DIR,
+    Columns,
+    Csv,
+    Json,
+    Latex,
+    Markdown,
+    RunsDir,
+    Sort,
+    Ui,
+    choose_form,
+    choose_ui,
+)
+from fbmon.cli.output import aligned, print_json
 from fbmon.cli.tables import Runs, chosen_runs, no_run_message, print_groups_json, print_table
 from fbmon.errors import UsageError
 
@@ -18,7 +30,6 @@ if TYPE_CHECKING:
     from fbmon.compare.sheet import Sheet
 
 
-@unfolded
 def compare(
     runs: Runs = None,
     columns: Columns = None,
@@ -35,8 +46,10 @@ def compare(
         bool, typer.Option("--only-changed", help="Leave out columns that say the same of all runs.")
     ] = False,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Print the table, in a terminal too.")] = False,
-    *,
-    form: Form,
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    latex: Latex = False,
     list_columns: Annotated[
         bool, typer.Option("--list-columns", help="Name everything that columns, sorting and queries know, and leave.")
     ] = False,
@@ -55,9 +68,9 @@ def compare(
       fbmon compare --columns run,best.val_accuracy,time --csv
     """
     if list_columns:
-        _list_columns(form.json)
+        _list_columns(json)
         return
-    wanted = form.chosen()
+    wanted = choose_form(csv=csv, markdown=markdown, latex=latex, json=json)
     is_full = wanted == "text" and _is_screen_wanted(no_ui)
     from fbmon.keeper import keep
 
@@ -132,6 +145,4 @@ def _list_columns(json: bool) -> None:
     if json:
         print_json([{"name": name, "description": about} for name, about in every])
         return
-    width = max(len(name) for name, _ in every)
-    for name, about in every:
-        typer.echo(f"{name:<{width}}  {about}")
+    typer.echo("\n".join(aligned(every, left=2)))

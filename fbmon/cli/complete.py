@@ -36,20 +36,16 @@ def recipe_names(_ctx: typer.Context) -> Iterable[str]:
 @_silent
 def run_names(ctx: typer.Context) -> Iterable[str]:
     """The runs in the runs folder, newest first."""
-    from fbmon import folder as folders
-
-    return [folder.name for folder in folders.every(_runs_dir(ctx)) if folder.name.isprintable()]
+    return _names(ctx)
 
 
 @_silent
 def query_words(ctx: typer.Context) -> Iterable[str]:
     """Runs, and the beginnings of conditions."""
-    from fbmon import folder as folders
     from fbmon.compare.facts import FACTS, STATES
 
-    names = [folder.name for folder in folders.every(_runs_dir(ctx)) if folder.name.isprintable()]
     states = [f"state:{state}" for state in STATES]
-    return [*names, *states, *(f"{name}:" for name in FACTS if name != "state")]
+    return [*_names(ctx), *states, *(f"{name}:" for name in FACTS if name != "state")]
 
 
 @_silent
@@ -69,5 +65,8 @@ def table_names(_ctx: typer.Context) -> Iterable[str]:
     return tables()
 
 
-def _runs_dir(ctx: typer.Context) -> Path:
-    return Path(ctx.params.get("runs_dir") or os.environ.get("FBMON_RUNS") or "runs")
+def _names(ctx: typer.Context) -> list[str]:
+    from fbmon import folder as folders
+
+    runs_dir = Path(ctx.params.get("runs_dir") or os.environ.get("FBMON_RUNS") or "runs")
+    return [folder.name for folder in folders.every(runs_dir) if folder.name.isprintable()]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fbmon.cli.output import print_json
+from fbmon.cli.output import aligned, print_json
 from fbmon.text import clean, duration
 
 if TYPE_CHECKING:
@@ -23,14 +23,11 @@ def print_costs(tasks: "list[Task]", runs_dir: Path, devices: str, json: bool) -
     rows += [_row(cost["recipe"], cost["done"], cost["to_do"], cost["steps"], cost) for cost in costs]
     total = {key: sum(cost[key] for cost in costs) for key in ("done", "to_do", "flop", "seconds")}
     rows.append(_row("in all", total["done"], total["to_do"], "", total))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
-        typer.echo(f"{clean(first):<{widths[0]}}  {'  '.join(cells)}")
+    typer.echo("\n".join(aligned(rows)))
 
 
 def _row(name: str, is_done: int, to_do: int, steps: int | str, cost: dict[str, Any]) -> list[str]:
-    return [name, str(is_done), str(to_do), str(steps), f"{cost['flop']:.3g}", duration(cost["seconds"])]
+    return [clean(name), str(is_done), str(to_do), str(steps), f"{cost['flop']:.3g}", duration(cost["seconds"])]
 
 
 def _costs(tasks: "list[Task]", runs_dir: Path, devices: str) -> Iterator[dict[str, Any]]:

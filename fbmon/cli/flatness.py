@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fbmon.cli.landscape import On, Statistics
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
-from fbmon.cli.output import print_json
-from fbmon.cli.survey import Devices, Seed, Steps, answer, chosen_folders, chosen_steps
+from fbmon.cli.output import aligned, print_json
+from fbmon.cli.survey import Devices, Images, Seed, Statistics, Steps, answer, chosen_folders, chosen_steps
 from fbmon.cli.tables import Runs
 from fbmon.text import clean
 
@@ -24,12 +23,8 @@ def flatness(
     rho: Annotated[float, typer.Option(min=1e-9, help="How far uphill, as an L2 length of all weights.")] = 0.05,
     reach: Annotated[float, typer.Option(min=1e-9, help="The perturbation whose accuracy is told.")] = 0.5,
     directions: Annotated[int, typer.Option(min=1, max=1000, help="How many random ones.")] = 10,
-    data: Annotated[On, typer.Option("--data", help="The training images, not augmented, or the validation ones.")] = (
-        On.TRAIN
-    ),
-    statistics: Annotated[
-        Statistics, typer.Option(help="Batch norm's: those of the run, or fresh ones at every point.")
-    ] = Statistics.RUN,
+    data: Images = "train",
+    statistics: Statistics = "run",
     seed: Seed = 0,
     devices: Devices = "auto",
     json: Json = False,
@@ -51,7 +46,7 @@ def flatness(
 
     measure = Measure(threshold, rho, reach, directions)
     records = [
-        Record(folder, Setting(step, data.value, statistics.value, seed))
+        Record(folder, Setting(step, data, statistics, seed))
         for folder in chosen_folders(runs_dir, runs)
         for step in chosen_steps(folder, steps)
     ]
@@ -71,10 +66,7 @@ def _print(found: "list[tuple[Record, Flatness]]", measure: "Measure") -> None:
     heads = ["step", "loss", "accuracy", f"radius to {measure.threshold:g}", f"SAM {measure.rho:g}"]
     rows = [["run", *heads, f"perturbed {measure.reach:g}"]]
     rows += [[clean(record.folder.name), str(record.setting.step), *_cells(one)] for record, one in found]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
-        typer.echo(f"{first:<{widths[0]}}  {'  '.join(cells)}")
+    typer.echo("\n".join(aligned(rows)))
     typer.echo(f"mean ± sd over {measure.directions} directions")
 
 

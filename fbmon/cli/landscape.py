@@ -1,6 +1,5 @@
 """`fbmon landscape`: the loss around the minimum of a run, or of several on one scale."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +7,7 @@ import typer
 
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from fbmon.cli.output import print_json
-from fbmon.cli.survey import Devices, Seed, Steps, answer, chosen_folders, chosen_steps
+from fbmon.cli.survey import Devices, Images, Seed, Statistics, Steps, answer, chosen_folders, chosen_steps
 from fbmon.cli.tables import Runs
 from fbmon.errors import UsageError
 
@@ -16,20 +15,6 @@ if TYPE_CHECKING:
     from fbmon.export.landscape import Seen
     from fbmon.metrics import Scale
     from fbmon.minimum import Point
-
-
-class On(StrEnum):
-    """Over which images."""
-
-    TRAIN = "train"
-    VAL = "val"
-
-
-class Statistics(StrEnum):
-    """What batch norm evaluates with."""
-
-    RUN = "run"
-    FRESH = "fresh"
 
 
 def landscape(
@@ -43,12 +28,8 @@ def landscape(
     points: Annotated[int | None, typer.Option(min=3, help="Along each direction. Default: 51, with --2d 25.")] = None,
     radius: Annotated[float, typer.Option(min=1e-6, max=100, help="How far, in lengths of the filters.")] = 1.0,
     directions: Annotated[int, typer.Option(min=1, max=1000, help="How many; drawn are their mean and a band.")] = 3,
-    data: Annotated[
-        On, typer.Option("--data", help="The training images, not augmented, or the validation ones.")
-    ] = On.TRAIN,
-    statistics: Annotated[
-        Statistics, typer.Option(help="Batch norm's: those of the run, or fresh ones at every point.")
-    ] = Statistics.RUN,
+    data: Images = "train",
+    statistics: Statistics = "run",
     linear: Annotated[bool, typer.Option("--linear", help="The loss on a linear scale.")] = False,
     seed: Seed = 0,
     devices: Devices = "auto",
@@ -82,7 +63,7 @@ def landscape(
     folders = chosen_folders(runs_dir, runs)
     asked_points = between(count) if to else over(count, radius) if plane else along(directions, count, radius)
     asked: list[tuple[Record, list[Point]]] = [
-        (Record(folder, Setting(step, data.value, statistics.value, 0 if to else seed, towards)), asked_points)
+        (Record(folder, Setting(step, data, statistics, 0 if to else seed, towards)), asked_points)
         for folder in folders
         for step in chosen_steps(folder, steps)
     ]
@@ -95,7 +76,7 @@ def landscape(
         for name, (record, _) in zip(names, asked, strict=True)
     ]
     scale: Scale = "linear" if linear else "log"
-    title = f"{data.value} loss"
+    title = f"{data} loss"
     x_label = "distance from the minimum, in lengths of the filters" if to is None else f"share of the way to {to}"
     drawn = plane_svg(seen[0], f"{title}: {seen[0].label}") if plane else lines_svg(seen, title, scale, x_label)
     written = save(out or asked[0][0].path.with_name(stem(asked, plane=plane)), drawn, csv_text(seen))

@@ -1,11 +1,12 @@
-"""What a run says in one line: its plan, a step, its end."""
+"""What a run says in one line: its plan, a step, its end; any event as JSON."""
 
 import math
 import statistics
 
 from fbmon import metrics
-from fbmon.events import StepTaken, TrainingStarted
+from fbmon.events import Event, StepTaken, TrainingStarted
 from fbmon.folder import RunFolder
+from fbmon.journal import seal
 from fbmon.store import Store
 from fbmon.text import clean, duration, time_spent
 
@@ -50,6 +51,11 @@ def _speed(store: Store) -> str:
     series = store.series.get("flop_share")
     known = [] if series is None else [value for value in series.values.tolist() if not math.isnan(value)]
     return f"; {statistics.median(known):.0%} of the attainable FLOP/s" if known else ""
+
+
+def json_line(event: Event) -> str:
+    """Any event as the JSON line that it has in the journal."""
+    return clean(seal(event).decode().rstrip("\n"), 1_000_000) + "\n"
 
 
 def last_line(store: Store, folder: RunFolder) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from fbmon.cli.lines import json_line
 from fbmon.cli.options import Ui
 from fbmon.cli.plain import PlainScreen
 from fbmon.crew import devices as device_names
@@ -14,12 +15,11 @@ from fbmon.crew.seat import Seat
 from fbmon.errors import Exit
 from fbmon.events import Event
 from fbmon.folder import RunFolder
-from fbmon.journal import Journal, seal, unseal
+from fbmon.journal import Journal, unseal
 from fbmon.recipe import Recipe
 from fbmon.store import Store
 from fbmon.telemetry import Sampler
 from fbmon.teller import Teller
-from fbmon.text import clean
 from fbmon.worker import Part, work
 
 _PATIENCE = 600.0  # seconds to wait for the other ranks: what torch grants a GPU
@@ -37,8 +37,7 @@ def take_part(
 ) -> int:
     """Train as rank `seat` and return the exit code; the first rank makes or finds the folder, tells and shows."""
     os.umask(0o077)
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products
+    os.environ.update(device_names.FOR_CUDA | os.environ)
     patience = stall_limit or _PATIENCE
     if seat.rank:
         _leave(work(Part(recipe, seat, device, data_dir, Path(), patience=patience)))
@@ -75,7 +74,7 @@ def _screen(folder: RunFolder, ui: Ui) -> Callable[[Event], None]:
         screen.show(event)
 
     def lines(event: Event) -> None:
-        sys.stdout.write(clean(seal(event).decode().rstrip("\n"), 1_000_000) + "\n")
+        sys.stdout.write(json_line(event))
         sys.stdout.flush()
 
     return {Ui.JSON: lines, Ui.NONE: lambda _: None}.get(ui, plain)
@@ -83,7 +82,7 @@ def _screen(folder: RunFolder, ui: Ui) -> Callable[[Event], None]:
 
 def _sample(folder: RunFolder, device: str) -> None:
     telemetry = Journal(folder.telemetry)
-    sampler = Sampler(",".join(dict.fromkeys(device_names.expand(device, os.environ))), os.environ)
+    sampler = Sampler(device_names.expand(device, os.environ), os.environ)
     while True:
         for sampled in sampler.sample():
             telemetry.append(sampled)

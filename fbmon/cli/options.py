@@ -1,12 +1,8 @@
 """The options and arguments that several commands share."""
 
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, fields
 from enum import StrEnum
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -45,6 +41,7 @@ UiOption = Annotated[
     ),
 ]
 NoUi = Annotated[bool, typer.Option("--no-ui", help="The same as --ui plain.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Start in the background, print the run's name, and leave.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 DEFAULT_RUNS_DIR = Path("runs")
@@ -66,48 +63,13 @@ Markdown = Annotated[bool, typer.Option("--markdown", help="Print a Markdown tab
 Latex = Annotated[bool, typer.Option("--latex", help="Print a LaTeX table (booktabs).")]
 
 
-@dataclass(frozen=True)
-class Form:
-    """In which form a table is printed, as the options of a command that is `unfolded`."""
-
-    json: Json = False
-    csv: Csv = False
-    markdown: Markdown = False
-    latex: Latex = False
-
-    def chosen(self) -> "Format | Literal['json']":
-        """The one that was asked for. Raises UsageError for several."""
-        options: dict[Format | Literal["json"], bool] = {
-            "csv": self.csv,
-            "markdown": self.markdown,
-            "latex": self.latex,
-            "json": self.json,
-        }
-        asked = [name for name, is_wanted in options.items() if is_wanted]
-        if len(asked) > 1:
-            raise UsageError(f"{' '.join(f'--{name}' for name in asked)}: choose one of them")
-        return asked[0] if asked else "text"
-
-
-def unfolded(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of its `form` in the place of that parameter, as Typer wants them."""
-    given = inspect.signature(command, eval_str=True)
-    options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hint)
-        for field, (name, hint) in zip(fields(Form), get_type_hints(Form, include_extras=True).items(), strict=True)
-    ]
-    kept = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in given.parameters.values()]
-    place = [one.name for one in kept].index("form")
-    parameters = [*kept[:place], *options, *kept[place + 1 :]]
-
-    @wraps(command)
-    def unfold(**given: Any) -> None:  # noqa: ANN401 - what the command line says
-        form = Form(**{option.name: given.pop(option.name) for option in options})
-        command(form=form, **given)
-
-    unfold.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    unfold.__annotations__ = {one.name: one.annotation for one in parameters}
-    return unfold
+def choose_form(*, csv: bool, markdown: bool, latex: bool, json: bool) -> "Format | Literal['json']":
+    """The form of a table that was asked for. Raises UsageError for several."""
+    options: dict[Format | Literal["json"], bool] = {"csv": csv, "markdown": markdown, "latex": latex, "json": json}
+    asked = [name for name, is_wanted in options.items() if is_wanted]
+    if len(asked) > 1:
+        raise UsageError(f"{' '.join(f'--{name}' for name in asked)}: choose one of them")
+    return asked[0] if asked else "text"
 
 
 def choose_ui(ui: Ui, no_ui: bool) -> Ui:

@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,16 @@ def make_console() -> "Console":
     # In a pipe or a file there is no width to keep to: no table is broken or cut there.
     width = None if sys.stdout.isatty() else 10_000
     return Output(markup=False, highlight=False, emoji=False, soft_wrap=True, width=width)
+
+
+def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
+    """Rows as lines of columns two blanks apart: the first `left` on the left, the others, which are numbers, right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = ["<" if place < left else ">" for place in range(len(widths))]
+    return [
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def print_json(value: object) -> None:

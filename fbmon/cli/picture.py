@@ -47,10 +47,10 @@ def print_legend(entries: "list[Run]") -> None:
 def _print(drawing: "Drawing") -> None:
     from rich.text import Text
 
-    from fbmon.chart.ascii import ascii_only
+    from fbmon.chart.ascii import ascii_only, is_ascii_wanted
 
     console = make_console()
-    is_ascii = bool(os.environ.get("FBMON_ASCII")) or not console.encoding.lower().startswith("utf")
+    is_ascii = is_ascii_wanted(os.environ) or not console.encoding.lower().startswith("utf")
     with console.capture() as captured:
         for row in drawing.rows:
             line = Text(end="")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fbmon.cli.options import Json
-from fbmon.cli.output import print_json
+from fbmon.cli.output import aligned, print_json
 from fbmon.cli.run import Devices, Overrides, RecipeArgument, Seed, Steps, asked_settings
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def lines(plan: "Plan") -> list[str]:
         "memory": f"{own.memory_mib + plan.data_mib:,.0f} MiB" + _caution(plan),
         "time": duration(plan.seconds()),
     } | _analysis(plan)
-    width = max(map(len, told))
-    return [f"{name:<{width}}  {words}" for name, words in told.items()] + ["", *_alternatives(plan)]
+    return [*aligned(list(told.items()), left=2), "", *_alternatives(plan)]
 
 
 def _analysis(plan: "Plan") -> dict[str, str]:
@@ -103,12 +102,10 @@ def _alternatives(plan: "Plan") -> list[str]:
         + [duration(plan.seconds(timing, count)) for count in (1, *_DEVICES)]
         for timing in plan.timings
     ]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    table = [
-        "  ".join(f"{cell:>{width}}" if place else f"{cell:<{width}}" for place, (cell, width) in enumerate(cells))
-        for cells in (list(zip(row, widths, strict=True)) for row in [header, *rows])
+    return [
+        *aligned([header, *rows]),
+        "More devices: as many equal ones sharing the blocks, their exchange not counted.",
     ]
-    return [*table, "More devices: as many equal ones sharing the blocks, their exchange not counted."]
 
 
 def _data(plan: "Plan") -> dict[str, Any]:

@@ -12,8 +12,20 @@ import typer
 
 from fbmon.cli.complete import table_names
 from fbmon.cli.costs import print_costs
-from fbmon.cli.options import DEFAULT_RUNS_DIR, Form, NoUi, RunsDir, Ui, UiOption, choose_ui, unfolded
-from fbmon.cli.output import print_json
+from fbmon.cli.options import (
+    DEFAULT_RUNS_DIR,
+    Csv,
+    Json,
+    Latex,
+    Markdown,
+    NoUi,
+    RunsDir,
+    Ui,
+    UiOption,
+    choose_form,
+    choose_ui,
+)
+from fbmon.cli.output import aligned, print_json
 from fbmon.cli.run import DataDir, Overrides, Steps, asked_settings, data_folder
 from fbmon.cli.tables import print_groups_json, print_table
 from fbmon.errors import Exit
@@ -27,7 +39,6 @@ if TYPE_CHECKING:
 _COLUMNS = "reported,val_accuracy,difference,best.val_accuracy,clipped,time,state"
 
 
-@unfolded
 def reproduce(
     table: Annotated[
         str | None,
@@ -52,8 +63,10 @@ def reproduce(
     ] = None,
     ui: UiOption = Ui.AUTO,
     no_ui: NoUi = False,
-    *,
-    form: Form,
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    latex: Latex = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     data_dir: DataDir = None,
 ) -> None:
@@ -74,16 +87,16 @@ def reproduce(
     from fbmon import reproduce as tables
 
     if table is None:
-        _list_tables(form.json)
+        _list_tables(json)
         return
-    wanted = form.chosen()
+    wanted = choose_form(csv=csv, markdown=markdown, latex=latex, json=json)
     from fbmon.crew.devices import deal, expand, here
 
     asked = asked_settings(overrides, steps, None)
     tasks = tables.tasks(table, tables.parse_seeds(seeds), asked)
     device = here(devices, os.environ)
     if dry_run:
-        print_costs(tasks, runs_dir, device, form.json)
+        print_costs(tasks, runs_dir, device, json)
         return
     quiet = wanted != "text"
     shown = Ui.NONE if quiet and ui is Ui.AUTO and not no_ui else choose_ui(ui, no_ui)
@@ -107,9 +120,8 @@ def _list_tables(json: bool) -> None:
     if json:
         print_json(known)
         return
-    width = max(map(len, known))
-    for name, rows in known.items():
-        typer.echo(f"{name:<{width}}  {', '.join(row.rpartition('/')[2] for row in rows)}")
+    rows = [(name, ", ".join(row.rpartition("/")[2] for row in rows)) for name, rows in known.items()]
+    typer.echo("\n".join(aligned(rows, left=2)))
 
 
 def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: Ui) -> int:
@@ -121,7 +133,7 @@ def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: U
     from fbmon.folder import RunFolder
 
     there = tables.done(task, runs_dir)
-    if there and not tables.is_alive(there):
+    if there and not there.is_alive:
         _say(f"{there.name}: {there.state} already", ui)
         return 0
     if there:

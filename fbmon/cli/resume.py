@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fbmon.cli.options import DEFAULT_RUNS_DIR, NoUi, RunArgument, RunsDir, Ui, UiOption, choose_ui
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Detach, NoUi, RunArgument, RunsDir, Ui, UiOption, choose_ui
 from fbmon.cli.output import warn_of_logout
 from fbmon.text import clean
 
@@ -21,9 +21,7 @@ def resume(
         str | None, typer.Option(help="Other devices than before; as for `fbmon run`. The numbers stay the same.")
     ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Start in the background, print the run's name, and leave.")
-    ] = False,
+    detach: Detach = False,
 ) -> None:
     """Go on with a run that was stopped, preempted or killed, in its own folder, from its newest good checkpoint.
 
@@ -37,7 +35,7 @@ def resume(
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon import launch
     from fbmon.cli.meant import meant
-    from fbmon.cli.show import show
+    from fbmon.cli.show import show_started
     from fbmon.crew.devices import here
 
     folder = meant(runs_dir, run)
@@ -48,12 +46,7 @@ def resume(
     on = here(before if devices is None else devices, os.environ)
     warn_of_logout()
     handle = launch.start(folder, queue=shown is not Ui.NONE, devices=None if devices is None else on)
-    if kept:
-        kept.shows(folder.path)
-    if detach:
-        typer.echo(f"{clean(str(folder.path), 4096)}\nwatch it with: fbmon watch {folder.name}")
-        return
-    raise typer.Exit(show(handle, shown, started_here=True))
+    raise typer.Exit(show_started(handle, shown, kept, detach=detach))
 
 
 def has_finished(folder: "RunFolder") -> bool:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fbmon.cli.complete import recipe_names
-from fbmon.cli.options import DEFAULT_RUNS_DIR, NoUi, RunsDir, Ui, UiOption, choose_ui
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Detach, NoUi, RunsDir, Ui, UiOption, choose_ui
 from fbmon.cli.output import warn_of_logout
 from fbmon.cli.resume import has_finished
-from fbmon.text import clean
 
 if TYPE_CHECKING:
     from fbmon.folder import RunFolder
@@ -55,9 +54,7 @@ def run(
     data_dir: DataDir = None,
     overrides: Overrides = None,
     stall_limit: StallLimit = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Start in the background, print the run's name, and leave.")
-    ] = False,
+    detach: Detach = False,
 ) -> None:
     """Start a training in the background and show it live.
 
@@ -76,7 +73,7 @@ def run(
     from fbmon import folder as folders
     from fbmon import launch
     from fbmon import recipe as recipes
-    from fbmon.cli.show import show  # before the start: from then on a Ctrl-C has to be passed on at once
+    from fbmon.cli.show import show_started  # before the start: from then on a Ctrl-C has to be passed on at once
     from fbmon.crew.devices import here, parse
 
     file = recipes.find(recipe)
@@ -98,12 +95,7 @@ def run(
         return
     warn_of_logout()
     handle = launch.start(folder, queue=shown is not Ui.NONE)
-    if kept:
-        kept.shows(folder.path)
-    if detach:
-        typer.echo(f"{clean(str(folder.path), 4096)}\nwatch it with: fbmon watch {folder.name}")
-        return
-    raise typer.Exit(show(handle, shown, started_here=True))
+    raise typer.Exit(show_started(handle, shown, kept, detach=detach))
 
 
 def asked_settings(overrides: list[str] | None, steps: int | None, seed: int | None) -> list[str]:

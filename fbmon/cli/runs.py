@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fbmon.cli.options import DEFAULT_RUNS_DIR, Columns, Form, RunsDir, Sort, unfolded
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Columns, Csv, Json, Latex, Markdown, RunsDir, Sort, choose_form
 from fbmon.cli.output import print_json
 from fbmon.cli.tables import Runs, chosen_runs, no_run_message, print_table
 
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from fbmon.compare import Run
 
 
-@unfolded
 def runs(
     runs: Runs = None,
     columns: Columns = None,
     sort: Sort = None,
-    *,
-    form: Form,
+    json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
+    latex: Latex = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> None:
     """List runs, newest first: state, steps, latest and best validation accuracy, time, last sign of life.
@@ -34,7 +35,7 @@ def runs(
     """
     from fbmon.compare.columns import LIST_COLUMNS, columns_for
 
-    wanted = form.chosen()
+    wanted = choose_form(csv=csv, markdown=markdown, latex=latex, json=json)
     listed = chosen_runs(runs_dir, runs or [], sort)
     if wanted == "json":
         print_json([_data(run) for run in listed])

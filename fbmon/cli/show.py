@@ -6,15 +6,25 @@ import signal
 import sys
 from types import FrameType
 
-from fbmon.cli.lines import last_line
+from fbmon.cli.lines import json_line, last_line
 from fbmon.cli.options import Ui
 from fbmon.errors import Exit
 from fbmon.events import DeviceSampled, ProgressMade
 from fbmon.folder import SIGNALS
-from fbmon.journal import seal
+from fbmon.keeper import Kept
 from fbmon.launch import RunHandle
 from fbmon.store import Store
 from fbmon.text import clean
+
+
+def show_started(handle: RunHandle, ui: Ui, kept: Kept | None, *, detach: bool) -> int:
+    """Show a run that this command has started, or with `detach` only say where it is; `kept` keeps the terminal."""
+    if kept:
+        kept.shows(handle.folder.path)
+    if not detach:
+        return show(handle, ui, started_here=True)
+    sys.stdout.write(f"{clean(str(handle.folder.path), 4096)}\nwatch it with: fbmon watch {handle.folder.name}\n")
+    return Exit.FINISHED
 
 
 def show(handle: RunHandle, ui: Ui, *, started_here: bool) -> int:
@@ -76,7 +86,7 @@ def _lines(handle: RunHandle, *, quiet: bool) -> Store:
         for event in events:
             store.apply(event)
             if not quiet and not isinstance(event, ProgressMade | DeviceSampled):
-                sys.stdout.write(clean(seal(event).decode().rstrip("\n"), 1_000_000) + "\n")
+                sys.stdout.write(json_line(event))
         sys.stdout.flush()
     return store
 

@@ -60,7 +60,7 @@ class Spread:
 
     def _begin(self, task: Task) -> None:
         there = tables.done(task, self._runs_dir)
-        if there and not tables.is_alive(there):
+        if there and not there.is_alive:
             self._say(f"{there.name}: {there.state} already")
         elif there:
             self._say(f"{there.name}: running already")

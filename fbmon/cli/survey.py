@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,22 +18,22 @@ Steps = Annotated[
     str,
     typer.Option(metavar="A,B,...", help="The checkpoints by their steps; -1 is the newest, -2 the one before it."),
 ]
+Images = Annotated[
+    Literal["train", "val"], typer.Option(help="The training images, not augmented, or the validation ones.")
+]
+Statistics = Annotated[
+    Literal["run", "fresh"], typer.Option(help="Batch norm's: those of the run, or fresh ones at every point.")
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**31, help="Of the random directions.")]
 Devices = Annotated[str, typer.Option(help="As for `fbmon run`; every device takes its share of the points.")]
 
 
 def chosen_folders(runs_dir: Path, runs: list[str] | None) -> "list[RunFolder]":
-    """The folders of the runs that are meant; without a word, of the newest one."""
-    from fbmon import folder as folders
-    from fbmon.cli.tables import no_run_message
-    from fbmon.compare import select
+    """The folders of the runs that are `meant`, the oldest first."""
+    from fbmon.cli.tables import meant
+    from fbmon.folder import RunFolder
 
-    if not runs:
-        return [folders.find(runs_dir, None)]
-    found = [folders.RunFolder(run.path) for run in reversed(select(runs_dir, runs))]  # the oldest first
-    if not found:
-        raise UsageError(no_run_message(runs_dir, runs), "`fbmon runs` lists all")
-    return found
+    return [RunFolder(run.path) for run in reversed(meant(runs_dir, runs))]
 
 
 def chosen_steps(folder: "RunFolder", steps: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""What `fbmon compare` and `fbmon runs` share: choosing runs by a query, sorting, grouping, and the table's form."""
+"""Choosing runs by a query, and printing them as a table: sorted, grouped, in the form that was asked for."""
 
 import re
 import sys
@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 
 from fbmon.cli.complete import query_words
 from fbmon.cli.output import print_json
+from fbmon.errors import UsageError
 
 if TYPE_CHECKING:
     from fbmon.compare import Run
@@ -38,6 +39,17 @@ class QueryCommand(TyperCommand):
         return super().parse_args(
             ctx, [_NEGATION.sub("!", arg, count=1) if _NEGATION.match(arg) else arg for arg in args]
         )
+
+
+def meant(runs_dir: Path, runs: list[str] | None) -> "list[Run]":
+    """The runs that a command is about; without a word, the newest one. Raises UsageError where there is none."""
+    from fbmon import folder as folders
+    from fbmon.compare import read, select
+
+    found = select(runs_dir, runs) if runs else [read(folders.find(runs_dir, None))]
+    if not found:
+        raise UsageError(no_run_message(runs_dir, runs or []), "`fbmon runs` lists all")
+    return found
 
 
 def no_run_message(runs_dir: Path, arguments: list[str]) -> str:

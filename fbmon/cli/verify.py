@@ -1,35 +1,27 @@
 """`fbmon verify`: can this training be repeated bit by bit, on this machine."""
 
 import os
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunArgument, RunsDir
-from fbmon.cli.output import print_json
+from fbmon.cli.output import aligned, print_json
 from fbmon.errors import Exit, FbmonError, UsageError
-from fbmon.text import clean
+from fbmon.text import clean, plural
 
 if TYPE_CHECKING:
     from fbmon.folder import RunFolder
     from fbmon.minimum.verdict import Verdict
 
 
-class Precision(StrEnum):
-    """As in a recipe."""
-
-    FLOAT32 = "float32"
-    TF32 = "tf32"
-    BFLOAT16 = "bfloat16"
-    FLOAT64 = "float64"
-
-
 def verify(
     run: RunArgument = None,
     step: Annotated[int, typer.Option(help="The checkpoint whose gradient is compared; -1 is the newest.")] = -1,
     steps: Annotated[int, typer.Option(min=1, help="How many steps to take again.")] = 3,
-    precision: Annotated[Precision, typer.Option(help="The other precision.")] = Precision.FLOAT64,
+    precision: Annotated[
+        Literal["float32", "tf32", "bfloat16", "float64"], typer.Option(help="The other precision.")
+    ] = "float64",
     devices: Annotated[
         str, typer.Option(help="As for `fbmon run`; the ranks are one a device, on a CPU two.")
     ] = "auto",
@@ -45,7 +37,7 @@ def verify(
     """
     from fbmon import folder as folders
 
-    verdict = _ask(folders.find(runs_dir, run), step, steps, precision.value, devices)
+    verdict = _ask(folders.find(runs_dir, run), step, steps, precision, devices)
     if json:
         import msgspec
 
@@ -64,14 +56,13 @@ def lines(verdict: "Verdict") -> list[str]:
         said = "the same bits" if one.agrees else "DIFFERENT" if one.is_promised else "not promised"
         equal = f"{one.equal:,} of {one.numbers:,}"
         rows.append([one.way, equal, f"{one.ulps:,}", f"{one.difference:.3g}", f"{one.cosine:.12g}", said])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    told = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    told = aligned(rows, left=len(rows[0]))
     told += [f"not tried: {what}" for what in verdict.skipped]
     wrong = [one for one in verdict.repeated if not one.agrees]
     count = len({one.step for one in verdict.repeated})
     if verdict.repeated:
         end = "as the journal has them, to the last bit" if not wrong else "NOT AS IN THE JOURNAL"
-        told += ["", f"{count} steps after step {verdict.since} taken again: {end}"]
+        told += ["", f"{plural(count, 'step')} after step {verdict.since} taken again: {end}"]
     told += [f"  {one.name} of step {one.step} was {one.told!r} and is now {one.found!r}" for one in wrong]
     return told
 
@@ -87,20 +78,18 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
     from fbmon.crew.gpus import count_gpus
     from fbmon.folder import written
     from fbmon.minimum.record import checkpoint
-    from fbmon.minimum.survey import FOR_CUDA
     from fbmon.minimum.verdict import Ask, Verdict
 
     names = expand(here(devices, os.environ), os.environ)
     names = ["cpu", "cpu"] if names == ["cpu"] or (names == ["auto"] and not count_gpus(os.environ)) else names
     since, count = _repeatable(folder, steps)
     ask = Ask(written(folder.path), checkpoint(folder, step), since, count, tuple(names), precision)
-    environment = prepare(FOR_CUDA | os.environ, names)
     result = subprocess.run(
         [sys.executable, "-m", "fbmon.analyze.verify", "first", msgspec.json.encode(ask)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        env=environment,
+        env=prepare(os.environ, names),
         check=False,
     )
     if result.returncode:

@@ -12,21 +12,9 @@ from fbmon.compare.table import Cell
 def run_data(run: Run) -> dict[str, Any]:
     """A run as JSON has it: everything that columns can show, and the settings."""
     names = (
-        "run",
-        "path",
-        "recipe",
-        "state",
-        "reason",
-        "step",
-        "steps",
-        "clipped",
-        "reported",
-        "difference",
-        "flat_radius",
-        "sam",
-        "perturbed_accuracy",
-        "damaged",
-    )
+        "run", "path", "recipe", "state", "reason", "step", "steps", "clipped", "reported", "difference", "flat_radius",
+        "sam", "perturbed_accuracy", "damaged",
+    )  # fmt: skip
     data: dict[str, Any] = {name: find(name).value(run) for name in names}
     data |= {
         "seconds": run.summary.seconds,

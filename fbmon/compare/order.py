@@ -1,6 +1,7 @@
 """Runs in the order of one of their fields: `val_accuracy`, `val_accuracy:max`, `optimizer.lr:desc`."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from fbmon.compare import fields
 from fbmon.compare.facts import Field, Value
@@ -8,15 +9,15 @@ from fbmon.compare.run import Run
 from fbmon.errors import UsageError
 from fbmon.text import clean
 
+Item = TypeVar("Item")
+
 _DIRECTIONS = {"asc": "ascending", "desc": "descending"}
 
 
 def sort_by(runs: Sequence[Run], wanted: str) -> list[Run]:
     """The runs sorted, best first; those of which the value is unknown come last. Raises UsageError."""
     field, descending = parse_order(wanted, runs)
-    known = [run for run in runs if field.rank(run) is not None]
-    unknown = [run for run in runs if field.rank(run) is None]
-    return sorted(known, key=lambda run: key_of(field.rank(run)), reverse=descending) + unknown
+    return in_order(runs, [field.rank(run) for run in runs], descending)
 
 
 def parse_order(wanted: str, runs: Sequence[Run]) -> tuple[Field, bool]:
@@ -32,6 +33,14 @@ def parse_order(wanted: str, runs: Sequence[Run]) -> tuple[Field, bool]:
     return field, _DIRECTIONS.get(how, field.direction) == "descending"
 
 
-def key_of(value: Value) -> tuple[bool, float, str]:
+def in_order(items: Sequence[Item], values: Sequence[Value], descending: bool) -> list[Item]:
+    """What has these values, sorted by them; those whose value is unknown come last."""
+    pairs = list(zip(items, values, strict=True))
+    known = [pair for pair in pairs if pair[1] is not None]
+    known.sort(key=lambda pair: _key(pair[1]), reverse=descending)
+    return [item for item, _ in known] + [item for item, value in pairs if value is None]
+
+
+def _key(value: Value) -> tuple[bool, float, str]:
     """Numbers in their order, before texts in theirs."""
     return (False, float(value), "") if isinstance(value, float | int) else (True, 0.0, str(value))

@@ -62,9 +62,6 @@ class Query:
     names: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()
 
-    def __str__(self) -> str:
-        return " ".join([*self.names, *map(str, self.terms)])
-
 
 def parse(arguments: Iterable[str]) -> list[Query]:
     """The alternatives of a query given as one or more arguments. Raises UsageError for a term that makes no sense."""
@@ -83,13 +80,8 @@ def is_term(word: str) -> bool:
     return _TERM.fullmatch(word) is not None
 
 
-def matches(run: Run, terms: Iterable[Term], runs: Sequence[Run] = ()) -> bool:
-    """Whether all terms hold. Raises UsageError for a field that neither `runs` nor any recipe has."""
-    return all(_holds(term, fields.find(term.field, runs or (run,)).value(run)) != term.negated for term in terms)
-
-
 def keep(runs: Sequence[Run], terms: Sequence[Term]) -> list[Run]:
-    """The runs for which all terms hold; faster than one by one."""
+    """The runs for which all terms hold. Raises UsageError for a field that neither they nor any recipe has."""
     tests = [(term, fields.find(term.field, runs).value) for term in terms]
     return [run for run in runs if all(_holds(term, value(run)) != term.negated for term, value in tests)]
 

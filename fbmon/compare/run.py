@@ -33,6 +33,11 @@ class Run:
         return of_run(RunFolder(self.path))
 
     @property
+    def is_alive(self) -> bool:
+        """Whether it is being trained."""
+        return self.state in ("running", "paused", "stalled")
+
+    @property
     def recipe(self) -> str:
         return self.summary.began.recipe if self.summary.began else str(self.settings.get("name", ""))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fbmon.compare.facts import Field, Value
 from fbmon.compare.group import Group, group_by
-from fbmon.compare.order import key_of
+from fbmon.compare.order import in_order
 from fbmon.compare.run import Run
 from fbmon.compare.table import Cell, Column, columns_of, columns_of_groups, lay_out, lay_out_groups
 
@@ -102,10 +102,7 @@ class Sheet:
         if self.order is None:
             return rows
         field, descending = self.order
-        values = {row.key: _value(row, field, by) for row in rows}
-        known = [row for row in rows if values[row.key] is not None]
-        unknown = [row for row in rows if values[row.key] is None]
-        return sorted(known, key=lambda row: key_of(values[row.key]), reverse=descending) + unknown
+        return in_order(rows, [_value(row, field, by) for row in rows], descending)
 
 
 def _of_runs(runs: Sequence[Run], columns: Sequence[Field]) -> list[Row]:

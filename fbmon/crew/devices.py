@@ -6,7 +6,11 @@ from collections.abc import Mapping
 
 from fbmon.crew.gpus import count_gpus
 from fbmon.errors import UsageError
-from fbmon.text import clean
+from fbmon.text import clean, plural
+
+# CUDA counts fastest first, the driver in PCI order: one order, so that telemetry looks at the GPU that trains. And
+# matrix products are deterministic.
+FOR_CUDA = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 _MOST = 1024  # ranks on one machine
 
@@ -42,7 +46,7 @@ def here(asked: str, environment: Mapping[str, str]) -> str:
 def _told(there: int, environment: Mapping[str, str]) -> str:
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     by = f" that CUDA_VISIBLE_DEVICES={clean(visible)!r} leaves in sight" if visible is not None else ""
-    return f"this machine has {there or 'no'} GPU{'s'[: there != 1]}{by}"
+    return f"this machine has {plural(there, 'GPU') if there else 'no GPUs'}{by}"
 
 
 def _nearest(there: int) -> str:
@@ -62,16 +66,19 @@ def expand(devices: str, environment: Mapping[str, str]) -> list[str]:
 def deal(devices: list[str], jobs: int) -> list[str]:
     """The devices in as many equal shares as runs are to be trained at a time. Raises UsageError where it cannot be."""
     if jobs > len(devices) or len(devices) % jobs:
-        plural = "s"[: len(devices) > 1]
-        raise UsageError(f"--jobs {jobs}: {len(devices)} device{plural} cannot be shared out evenly among so many")
+        there = plural(len(devices), "device")
+        raise UsageError(f"--jobs {jobs}: {there} cannot be shared out evenly among so many")
     each = len(devices) // jobs
     shares = [devices[first : first + each] for first in range(0, len(devices), each)]
     return [f"cpu:{each}" if each > 1 and share[0] == "cpu" else ",".join(share) for share in shares]
 
 
 def prepare(environment: Mapping[str, str], devices: list[str]) -> dict[str, str]:
-    """The environment of the ranks: they speak over the loopback only, and share the cores of the machine."""
-    prepared = dict(environment)
+    """The environment of the ranks: they speak over the loopback only, and share the cores of the machine.
+
+    What the user has set of `FOR_CUDA` and the number of threads stays.
+    """
+    prepared = FOR_CUDA | dict(environment)
     if len(devices) == 1:
         return prepared
     loopback = "lo0" if os.uname().sysname == "Darwin" else "lo"

@@ -2,19 +2,51 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 _AMD = Path("/dev/kfd")  # the driver under ROCm, where torch calls AMD's GPUs cuda:N too
 
 
-def count_gpus(environment: Mapping[str, str]) -> int | None:
-    """How many GPUs CUDA may see; None where only torch could tell."""
+class Nvml(Protocol):
+    """What is asked of NVIDIA's driver, as the module pynvml has it; any question may raise NVMLError."""
+
+    NVMLError: type[Exception]
+    NVML_TEMPERATURE_GPU: int
+    NVML_CLOCK_SM: int
+
+    def nvmlInit(self) -> None: ...
+    def nvmlSystemGetDriverVersion(self) -> str: ...
+    def nvmlDeviceGetCount(self) -> int: ...
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> Any: ...
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Any: ...
+    def nvmlDeviceGetUUID(self, handle: Any) -> str: ...
+    def nvmlDeviceGetUtilizationRates(self, handle: Any) -> Any: ...  # .gpu and .memory, percent
+    def nvmlDeviceGetMemoryInfo(self, handle: Any) -> Any: ...  # .used and .total, bytes
+    def nvmlDeviceGetPowerUsage(self, handle: Any) -> int: ...  # milliwatts
+    def nvmlDeviceGetTemperature(self, handle: Any, sensor: int) -> int: ...
+    def nvmlDeviceGetClockInfo(self, handle: Any, clock: int) -> int: ...  # MHz
+
+
+def driver() -> Nvml:
+    """The driver of this machine."""
     import pynvml
 
+    found: Nvml = pynvml
+    return found
+
+
+def open_all(nvml: Nvml) -> list[Any]:
+    """A handle of each GPU that the driver knows, in PCI order; UUIDs are asked for by them."""
+    nvml.nvmlInit()
+    return [nvml.nvmlDeviceGetHandleByIndex(place) for place in range(nvml.nvmlDeviceGetCount())]
+
+
+def count_gpus(environment: Mapping[str, str]) -> int | None:
+    """How many GPUs CUDA may see; None where only torch could tell."""
+    nvml = driver()
     try:
-        pynvml.nvmlInit()
-        places = range(pynvml.nvmlDeviceGetCount())
-        uuids = [pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(place)) for place in places]
-    except pynvml.NVMLError:  # no driver of NVIDIA's, or one that does not answer
+        uuids = [nvml.nvmlDeviceGetUUID(handle) for handle in open_all(nvml)]
+    except nvml.NVMLError:  # no driver of NVIDIA's, or one that does not answer
         return None if _AMD.exists() else 0
     return len(visible_gpus(environment, uuids))
 

@@ -2,23 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Protocol
 
 import msgspec
 
-from fbmon.crew.gpus import visible_gpus
+from fbmon.crew.gpus import Nvml, driver, open_all, visible_gpus
 from fbmon.doctor.finding import Finding
 from fbmon.doctor.torch import Answer, Gpu
-from fbmon.telemetry import Nvml
-from fbmon.text import clean
+from fbmon.text import clean, plural
 
 _NO_GPU = "none: training runs on the CPU"
-
-
-class Driver(Nvml, Protocol):
-    """What is asked of NVIDIA's driver beyond telemetry."""
-
-    def nvmlSystemGetDriverVersion(self) -> str: ...
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -29,14 +21,14 @@ class Known(msgspec.Struct, frozen=True):
     fault: str = ""
 
 
-def examine_gpus(answer: Answer, environment: Mapping[str, str], driver: Driver | None = None) -> Iterator[Finding]:
+def examine_gpus(answer: Answer, environment: Mapping[str, str], nvml: Nvml | None = None) -> Iterator[Finding]:
     """One finding for the driver, one for each GPU that will train."""
-    known = _ask(driver or _nvidia())
+    known = _ask(nvml or driver())
     if not known.uuids:
         found = f"{_NO_GPU} ({clean(known.fault)})" if known.fault else _NO_GPU
         yield Finding("GPUs", "ok", found)
         return
-    count = f"{len(known.uuids)} GPU{'s'[: len(known.uuids) > 1]}"
+    count = plural(len(known.uuids), "GPU")
     if answer.gpus:
         yield Finding("GPUs", "ok", f"driver {clean(known.version)} knows {count}, CUDA sees {len(answer.gpus)}")
     elif not answer.fault:
@@ -78,21 +70,12 @@ def _examine(number: int, gpu: Gpu, place: int | str | None, uuids: list[str]) -
     return Finding(name, "ok", f"{found}, the driver's gpu {place}")
 
 
-def _ask(driver: Driver) -> Known:
+def _ask(nvml: Nvml) -> Known:
     try:
-        driver.nvmlInit()
-        handles = [driver.nvmlDeviceGetHandleByIndex(place) for place in range(driver.nvmlDeviceGetCount())]
-        uuids = [driver.nvmlDeviceGetUUID(handle) for handle in handles]
-    except driver.NVMLError as error:
+        uuids = [nvml.nvmlDeviceGetUUID(handle) for handle in open_all(nvml)]
+    except nvml.NVMLError as error:
         return Known(fault=str(error))
     version = ""
-    with suppress(driver.NVMLError):
-        version = driver.nvmlSystemGetDriverVersion()
+    with suppress(nvml.NVMLError):
+        version = nvml.nvmlSystemGetDriverVersion()
     return Known(version, uuids)
-
-
-def _nvidia() -> Driver:
-    import pynvml
-
-    driver: Driver = pynvml
-    return driver

@@ -1,8 +1,6 @@
 """Whether systemd-logind ends a training when its user logs out, as it may be told to do with all processes."""
 
 import configparser
-import getpass
-import os
 import re
 import subprocess
 from contextlib import suppress
@@ -11,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from fbmon.doctor.finding import Finding
+from fbmon.folder import user_name
 from fbmon.text import clean
 
 _ADVICE = "once `loginctl enable-linger`, then start with `systemd-run --user --scope fbmon run ...`"
@@ -34,7 +33,7 @@ class Policy(msgspec.Struct, frozen=True):
 
 def examine_login(root: Path = Path("/"), user: str = "") -> Finding:
     """The session's processes end with it, a user's own services with the last session unless the user lingers."""
-    user = user or _user()
+    user = user or user_name()
     unit = _unit(root)
     if not unit or not (root / "run/systemd/system").is_dir():
         return Finding("logout", "ok", "no login session of systemd here: nothing ends processes at a logout")
@@ -93,10 +92,3 @@ def _files(root: Path) -> list[Path]:
     main = [folder / "logind.conf" for folder in reversed(folders) if (folder / "logind.conf").is_file()]
     parts = {path.name: path for folder in folders for path in folder.glob("logind.conf.d/*.conf")}
     return [*main[:1], *(parts[name] for name in sorted(parts))]
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without a user database
-        return str(os.getuid())

@@ -1,29 +1,26 @@
 """Cores and threads: more threads than cores wait for each other."""
 
 import math
-import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from fbmon.crew.devices import cores
 from fbmon.doctor.finding import Finding, judge
+from fbmon.text import plural
 
 
 def examine_processor(root: Path, environment: Mapping[str, str]) -> Finding:
     """How many threads torch will start, and on how many cores."""
-    cores, granted = _cores(), _granted(root)
-    usable = min(cores, math.ceil(granted)) if granted else cores
-    threads = _asked(environment) or cores
-    limit = f", of which this container may use {granted:g}" if granted and granted < cores else ""
+    own, granted = cores(), _granted(root)
+    usable = min(own, math.ceil(granted)) if granted else own
+    threads = _asked(environment) or own
+    limit = f", of which this container may use {granted:g}" if granted and granted < own else ""
     said = f"OMP_NUM_THREADS={_asked(environment)}" if _asked(environment) else "one thread a core"
-    found = f"{cores} core{'s'[: cores > 1]}{limit}; {said}"
+    found = f"{plural(own, 'core')}{limit}; {said}"
     advice = f"`export OMP_NUM_THREADS={usable}`: more threads than cores wait for each other"
     return judge("processor", found, advice, is_well=threads <= usable)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _asked(environment: Mapping[str, str]) -> int:

@@ -1,11 +1,11 @@
 """What the terminal can show of a run."""
 
-import locale
 import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 
+from fbmon.chart.ascii import is_ascii_wanted
 from fbmon.doctor.finding import Finding
 from fbmon.text import clean
 
@@ -23,19 +23,12 @@ def examine_terminal(environment: Mapping[str, str]) -> Finding:
     faults = []
     if columns < _LEAST_COLUMNS or lines < _LEAST_LINES:
         faults.append(f"make it {_LEAST_COLUMNS}x{_LEAST_LINES} or larger")
-    if draws_ascii(environment):
+    is_ascii = is_ascii_wanted(environment)
+    if is_ascii:
         faults.append("for finer curves use a terminal with braille and a UTF-8 locale: `export LANG=C.UTF-8`")
-    characters = "ASCII" if draws_ascii(environment) else "Unicode"
+    characters = "ASCII" if is_ascii else "Unicode"
     found = f"{columns}x{lines}, {_colours(environment, term)}, {characters} ({clean(term)})"
     return Finding("terminal", "warning" if faults else "ok", found, "; ".join(faults))
-
-
-def draws_ascii(environment: Mapping[str, str]) -> bool:
-    """As the screen decides it."""
-    if environment.get("FBMON_ASCII"):
-        return environment["FBMON_ASCII"] != "0"
-    encoding = locale.getpreferredencoding(False).upper().replace("-", "").replace("_", "")
-    return encoding != "UTF8" or environment.get("TERM", "").startswith(("linux", "vt"))
 
 
 def _colours(environment: Mapping[str, str], term: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from fbmon.doctor.finding import Finding, judge
-from fbmon.text import clean
+from fbmon.text import clean, plural
 
 _SECONDS = 300.0  # to load from a slow disk
 
@@ -67,8 +67,7 @@ class Asked:
             yield Finding("torch", "failure", clean(answer.fault, 400), "install torch as pytorch.org describes")
             return
         built = f"CUDA {answer.cuda}" if answer.cuda else "the CPU only"
-        threads = f"{answer.threads} thread{'s'[: answer.threads > 1]}"
-        yield Finding("torch", "ok", f"{answer.version}, built for {built}, {threads}")
+        yield Finding("torch", "ok", f"{answer.version}, built for {built}, {plural(answer.threads, 'thread')}")
 
     def about_data(self) -> Iterator[Finding]:
         """Which data sets are there."""

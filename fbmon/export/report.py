@@ -10,7 +10,6 @@ from fbmon.compare.facts import show_plain
 from fbmon.compare.fields import find
 from fbmon.compare.settings import differing
 from fbmon.compare.table import Table, lay_out
-from fbmon.events import DeviceSampled
 from fbmon.export import panels
 from fbmon.folder import RunFolder
 from fbmon.journal import Tail
@@ -143,8 +142,7 @@ def _environment(folder: RunFolder) -> str:
 def _events(folder: RunFolder) -> str:
     store = Store()
     for event in Tail(folder.journal).read():
-        if not isinstance(event, DeviceSampled):
-            store.apply(event)
+        store.apply(event)
     return "\n".join(_line(note) for note in store.notes[-_NOTES:])
 
 

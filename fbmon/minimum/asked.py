@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 
-class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Setting(msgspec.Struct, frozen=True):
     """Of which weights, over which images, seen how; every answer is to a probe in one setting.
 
     `data`: the training images, not augmented, or the validation images. `statistics`: batch norm in evaluation mode

@@ -1,6 +1,5 @@
 """What minima are called in a picture, and the picture's own name."""
 
-import re
 import zlib
 from collections.abc import Sequence
 
@@ -10,16 +9,14 @@ from fbmon.minimum.asked import Point
 from fbmon.minimum.record import Record
 from fbmon.text import as_utf8, clean
 
-_DATE = re.compile(r"-\d{8}-\d{6}.*$")
-
 
 def labels(records: Sequence[Record]) -> list[str]:
     """The run of each, without its date where that tells them apart, with the step where a run has several."""
     names = {record.folder.name for record in records}
-    are_short = len({_DATE.sub("", name) for name in names}) == len(names)
+    are_short = len({record.folder.given_name for record in records}) == len(names)
     found = []
     for record in records:
-        name = clean(_DATE.sub("", record.folder.name) if are_short else record.folder.name)
+        name = clean(record.folder.given_name if are_short else record.folder.name)
         found.append(f"{name} @{record.setting.step}" if len(records) > len(names) else name)
     return found
 

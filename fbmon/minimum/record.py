@@ -67,8 +67,8 @@ def records(folder: RunFolder) -> list[Record]:
     for path in sorted((folder.path / FOLDER).glob("minimum-*.jsonl")):
         with suppress(OSError, ValueError):  # msgspec's errors are ValueErrors
             line = path.read_bytes().partition(b"\n")[0]
-            record = Record(folder, msgspec.convert(_without_seal(line), Setting))
-            if record.path == path:
+            record = Record(folder, msgspec.json.decode(line, type=Setting))
+            if is_sealed(line) and record.path == path:
                 found.append(record)
     return found
 
@@ -99,11 +99,6 @@ def _answer(line: bytes) -> Answer | None:
     with suppress(ValueError, RecursionError):
         return _ANSWER.decode(line)
     return None
-
-
-def _without_seal(line: bytes) -> object:
-    content = msgspec.json.decode(line) if is_sealed(line) else None
-    return {name: value for name, value in content.items() if name != "crc"} if isinstance(content, dict) else None
 
 
 def path_of(folder: RunFolder, step: int) -> Path:

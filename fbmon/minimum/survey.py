@@ -18,8 +18,6 @@ from fbmon.minimum.asked import Answer, Probe, Task
 from fbmon.minimum.record import Record
 from fbmon.text import clean
 
-# As for a training: the devices in the driver's order, and deterministic matrix products.
-FOR_CUDA = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 _MODULE = "fbmon.analyze.worker"
 
 
@@ -63,7 +61,7 @@ def _share(tasks: Sequence[tuple[Record, list[Probe]]], place: int, of: int) -> 
 @contextmanager
 def _processes(work: Sequence[tuple[str, list[Task]]], devices: list[str]) -> Iterator[Iterator[Said]]:
     """Start one process for each device; within, what they say as they say it. None of them outlives this."""
-    environment = prepare(FOR_CUDA | os.environ, devices)
+    environment = prepare(os.environ, devices)
     with tempfile.TemporaryFile() as log:
         running = [_start(device, tasks, environment, log.fileno()) for device, tasks in work]
         try:

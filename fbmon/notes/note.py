@@ -5,21 +5,9 @@ from typing import Literal
 
 Level = Literal["info", "good", "warning", "error"]
 Kind = Literal[
-    "start",
-    "clipping",
-    "spike",
-    "rate",
-    "edge",
-    "best",
-    "validation",
-    "checkpoint",
-    "nonfinite",
-    "divergence",
-    "stall",
-    "command",
-    "resume",
-    "end",
-]
+    "start", "clipping", "spike", "rate", "edge", "best", "validation", "checkpoint", "nonfinite", "divergence",
+    "stall", "command", "resume", "end",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

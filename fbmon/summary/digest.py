@@ -2,21 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import cast
 
 import msgspec
 
 RECENT = 10  # values in the last window
 
-Aggregate = Literal["final", "best", "min", "max", "last"]
-
 
 class Digest(msgspec.Struct, frozen=True, array_like=True):
     """A metric over a run; unknown values are left out, but the final one is None if it is unknown."""
 
-    count: int
     final: float | None
-    final_step: int
     lowest: float | None
     lowest_step: int  # the first to have it
     highest: float | None
@@ -32,12 +28,10 @@ def digest(steps: Sequence[int], values: Sequence[float | None]) -> Digest:
     """The digest of a metric told at these steps; at least one."""
     known = cast(Sequence[float], values) if None not in values else [v for v in values if v is not None]
     if not known:
-        return Digest(0, None, steps[-1], None, 0, None, 0, ())
+        return Digest(None, None, 0, None, 0, ())
     lowest, highest = min(known), max(known)
     return Digest(
-        count=len(known),
         final=values[-1],
-        final_step=steps[-1],
         lowest=lowest,
         lowest_step=steps[values.index(lowest)],
         highest=highest,
@@ -52,9 +46,7 @@ def join(before: Digest, after: Digest) -> Digest:
     is_higher = before.highest is None or (after.highest is not None and after.highest > before.highest)
     low, high = (after if is_lower else before), (after if is_higher else before)
     return Digest(
-        count=before.count + after.count,
         final=after.final,
-        final_step=after.final_step,
         lowest=low.lowest,
         lowest_step=low.lowest_step,
         highest=high.highest,

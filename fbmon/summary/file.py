@@ -16,7 +16,7 @@ from fbmon.folder import RunFolder
 from fbmon.journal import is_sealed, seal_json
 from fbmon.summary.fold import Summary, fold
 
-_FORMAT = 3  # of the file and of what a fold remembers: another one is folded anew
+_FORMAT = 4  # of the file and of what a fold remembers: another one is folded anew
 _CHUNK_BYTES = 16 * 1024 * 1024
 _WORTH_BYTES = 64 * 1024  # of new lines: fewer are folded sooner than written
 _LAST_LINE_BYTES = 256
@@ -38,10 +38,10 @@ _DECODER = msgspec.json.Decoder(_Kept)
 _NOTHING = _Kept(_FORMAT, 0, 0, 0, 0, Summary())
 
 
-def read(folder: RunFolder, *, keep: bool = True) -> Summary:
+def read(folder: RunFolder) -> Summary:
     """The summary of a run as its journal stands now; a missing or damaged journal has an empty one.
 
-    With `keep`, what took a while to fold is left in the run's folder for the next reader, where that is possible.
+    What took a while to fold is left in the run's folder for the next reader, where that is possible.
     """
     kept = _load(folder.summary)
     try:
@@ -53,7 +53,7 @@ def read(folder: RunFolder, *, keep: bool = True) -> Summary:
             now = _fold_on(journal, start, status)
     except OSError:
         return Summary()
-    if keep and (now.offset - start.offset >= _WORTH_BYTES):
+    if now.offset - start.offset >= _WORTH_BYTES:
         _keep(folder, now)
     return now.summary
 

@@ -8,8 +8,6 @@ import msgspec
 from fbmon.events import (
     Command,
     CommandTaken,
-    NonFiniteFound,
-    PhaseEntered,
     RunEnded,
     RunRestarted,
     RunResumed,
@@ -25,7 +23,6 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
 
     began: RunStarted | None = None
     plan: TrainingStarted | None = None
-    phase: str = ""
     step: int = 0
     elapsed: float = 0.0  # of the newest event
     last_time: float = 0.0  # of the newest event, seconds since 1970; 0 if there is none
@@ -34,7 +31,6 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     clipped: int = 0  # steps
     clipped_step: int = 0  # the last of them
     damaged: int = 0  # lines
-    not_finite: tuple[str, ...] = ()
     last_command: Command | None = None
     paused_since: float | None = None  # elapsed; None where it is not paused
     paused: float = 0.0  # seconds of the pauses that are over
@@ -84,10 +80,6 @@ class _Folding:
                 now |= {"ended": None, "last_command": None}  # what ended or paused the run before does so no more
             case TrainingStarted():
                 now["plan"] = part
-            case PhaseEntered(phase=phase):
-                now["phase"] = phase
-            case NonFiniteFound(names=names):
-                now["not_finite"] = tuple(names)
             case RunRestarted():
                 self._end_pause(part.elapsed)
             case CommandTaken(command=command):

@@ -1,12 +1,14 @@
 """Random shifts and flips as a pure function of (seed, step, image): no state, the same on every device."""
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 _PAD = {"shift": 1, "crop_flip": 4}  # pixels; 4 as in the paper's random crop of 32x32 images
 _MASK = 0xFFFFFFFF
+
+_Bits = TypeVar("_Bits", int, Tensor)
 
 
 def random_bits(seed: int, step: int | Tensor, images: Tensor, draw: int) -> Tensor:
@@ -48,7 +50,7 @@ def _crop(images: Tensor, pad: int, down: Tensor, right: Tensor, flip: Tensor) -
     return cropped.view(count, channels, height, width)
 
 
-def _mix(bits: Tensor) -> Tensor:
+def _mix(bits: _Bits) -> _Bits:
     bits = bits & _MASK
     bits = ((bits ^ (bits >> 16)) * 0x85EBCA6B) & _MASK
     bits = ((bits ^ (bits >> 13)) * 0xC2B2AE35) & _MASK
@@ -57,5 +59,5 @@ def _mix(bits: Tensor) -> Tensor:
 
 def _mix_integer(value: int) -> int:
     """`_mix` of one number, which may have more than 32 bits: the upper ones are folded in."""
-    low = int(_mix(torch.tensor(value & _MASK)))
+    low = _mix(value)
     return low if value <= _MASK else _mix_integer(low ^ (value >> 32))

@@ -17,6 +17,7 @@ from fbmon.plan import Plan, Timing
 from fbmon.recipe import Recipe
 from fbmon.train.blocks import blocks
 from fbmon.train.device import choose_device
+from fbmon.train.evaluate import is_validated
 from fbmon.train.flop import count, count_forward
 from fbmon.train.models import make_model
 from fbmon.train.precision import Precision
@@ -62,7 +63,7 @@ def make_plan(recipe: Recipe, devices: str, precision: Precision, seconds: float
         images=sum(map(len, cut)),
         block=max(map(len, cut)),
         val_images=val,
-        validations=sum((step - 1) % recipe.validation.every == 0 or step == recipe.steps for step in taken),
+        validations=sum(is_validated(recipe, step) for step in taken),
         parameters=parameters,
         flop_per_image=flop,
         val_flop_per_image=val_flop,

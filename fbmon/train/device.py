@@ -15,4 +15,5 @@ def choose_device(devices: str) -> torch.device:
             f"--devices {devices}: this machine has {torch.cuda.device_count()} CUDA devices",
             "try --devices cpu",
         )
+    torch.cuda.set_device(device)  # events, captures and Triton's kernels go to whatever device is the present one
     return device

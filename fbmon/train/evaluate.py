@@ -1,4 +1,4 @@
-"""Validation: loss and accuracy over held-out images, batch norm in evaluation mode; shared by the ranks."""
+"""Validation: when, and the loss and accuracy over held-out images, in evaluation mode; shared by the ranks."""
 
 import math
 from collections.abc import Callable
@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from fbmon.recipe import Recipe
 from fbmon.train.data import DataSet
 from fbmon.train.distribute import ALONE, Ranks
 
@@ -37,3 +38,8 @@ def evaluate(
     ranks.sum_(rows)  # each block's row is zero on all ranks but one
     losses, hits = rows.T.tolist()
     return {"val_loss": math.fsum(losses) / len(data.val), "val_accuracy": sum(hits) / len(data.val)}
+
+
+def is_validated(recipe: Recipe, step: int) -> bool:
+    """Whether a validation follows this step."""
+    return step > 0 and ((step - 1) % recipe.validation.every == 0 or step == recipe.steps)

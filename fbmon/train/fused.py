@@ -4,10 +4,14 @@ Operation after operation that is five passes over float64; on a GPU, where a bl
 millisecond, they would cost a good part of it.
 """
 
+import sys
+from collections.abc import Callable
 from functools import cache
-from types import ModuleType
 
+import torch
 from torch import Tensor
+
+AddRounded = Callable[[Tensor, Tensor, Tensor, Tensor], None]
 
 
 def add_rounded_(total: Tensor, terms: Tensor, magic: Tensor, weight: float | Tensor) -> None:
@@ -15,16 +19,22 @@ def add_rounded_(total: Tensor, terms: Tensor, magic: Tensor, weight: float | Te
 
     `terms` is scratch: it may be overwritten.
     """
-    if total.is_cuda and isinstance(weight, Tensor) and (kernels := _kernels()) is not None:
-        kernels.add_rounded_(total, terms, magic, weight)
+    if total.is_cuda and isinstance(weight, Tensor) and (kernel := _kernel(total.device)) is not None:
+        kernel(total, terms, magic, weight)
     else:
         total.add_(terms.double().mul_(weight).add_(magic).sub_(magic))
 
 
 @cache
-def _kernels() -> ModuleType | None:
+def _kernel(device: torch.device) -> AddRounded | None:
+    """Triton's, where it works. It comes with torch for CUDA, but wants a C compiler and Python's headers besides."""
     try:
-        from fbmon.train import kernels  # Triton comes with torch for CUDA only, and takes a second to import
-    except ImportError:
+        from fbmon.train.kernels import add_rounded_  # takes a second to import
+
+        total, terms, magic, weight = torch.zeros(4, 1, dtype=torch.float64, device=device)
+        add_rounded_(total, terms, magic, weight[0])
+    except Exception as error:  # it raises whatever its parts do: of the import, the compiler, a missing library
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        print(f"the mean is added up without Triton, which failed: {reason}", file=sys.stderr, flush=True)
         return None
-    return kernels
+    return add_rounded_

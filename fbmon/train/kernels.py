@@ -4,13 +4,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+OPTIONS = {"enable_fp_fusion": False}  # of the compiler, which would round a product and a sum together
 _BLOCK = 1024
 
 
 def add_rounded_(total: Tensor, terms: Tensor, magic: Tensor, weight: Tensor) -> None:
     """See `fused`; `weight` is float64 (), `terms` of any floating dtype."""
     count = len(total)
-    _add_rounded[(-(-count // _BLOCK),)](total, terms, magic, weight, count, BLOCK=_BLOCK, enable_fp_fusion=False)
+    _add_rounded[(-(-count // _BLOCK),)](total, terms, magic, weight, count, BLOCK=_BLOCK, **OPTIONS)
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -22,6 +22,7 @@ from fbmon.train.data import load_in_turn
 from fbmon.train.device import choose_device
 from fbmon.train.distribute import ALONE, Ranks
 from fbmon.train.divergence import DivergenceWatch
+from fbmon.train.evaluate import is_validated
 from fbmon.train.memory import naming_the_block
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
@@ -102,8 +103,3 @@ def _take_steps(
         if step < recipe.steps:
             stepper.control.after_step(lambda: saving.save(stepper.step))
             saving.after_step(step)
-
-
-def is_validated(recipe: Recipe, step: int) -> bool:
-    """Whether a validation follows this step."""
-    return step > 0 and ((step - 1) % recipe.validation.every == 0 or step == recipe.steps)

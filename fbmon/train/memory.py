@@ -7,7 +7,13 @@ import torch
 
 from fbmon.errors import FbmonError
 
-_OF_THE_CPU = "can't allocate memory"  # torch has no class of its own for its CPU's
+# Where torch raises no OutOfMemoryError: memory of the CPU, and what CUDA and its libraries take of a GPU themselves.
+_WORDS = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
+
+
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Whether it says that a device has not enough."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in _WORDS)
 
 
 @contextmanager
@@ -16,7 +22,7 @@ def naming_the_block(images: int) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and _OF_THE_CPU not in str(error):
+        if not is_out_of_memory(error):
             raise
         reason = " ".join(str(error).split("\n")[0].split())[:200]
         raise FbmonError(

@@ -11,7 +11,10 @@ _M_MMAP_MAX = -4
 
 
 def set_up() -> None:
-    """The same bits each time, and no time lost to memory that comes and goes."""
+    """Only operations that give the same bits again (others raise RuntimeError), and memory that stays.
+
+    On a GPU matrix products want CUBLAS_WORKSPACE_CONFIG in the environment for the bits.
+    """
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # 6 % of a bfloat16 step
     torch.backends.cudnn.benchmark = False  # it may choose another algorithm, and other bits, each time

@@ -1,4 +1,4 @@
-"""What has been measured of this machine, once, and is kept in fbmon's cache folder for the runs that come."""
+"""What has been measured of this machine, and is kept in fbmon's cache folder for the runs that come."""
 
 import os
 import platform
@@ -10,6 +10,8 @@ import msgspec
 import platformdirs
 import torch
 
+from fbmon.crew.devices import cores
+
 
 def remembered(name: str, measure: Callable[[], float]) -> float:
     """The number kept under `name`, or, the first time, what `measure` gives, which is kept then.
@@ -17,17 +19,31 @@ def remembered(name: str, measure: Callable[[], float]) -> float:
     It holds for this machine, this version of torch and, on a CPU, as many cores as this process may use. What cannot
     be read is measured, and what cannot be written is measured again the next time.
     """
-    path = Path(platformdirs.user_cache_dir("fbmon")) / "machine.json"
-    key = f"{platform.node()}, torch {torch.__version__}, {_cores()} cores: {name}"
+    path, key = _place(), _key(name)
     known = _read(path)
     if key not in known:
-        known = {**_read(path), key: measure()}
+        number = measure()
+        known = {**_read(path), key: number}
         _write(path, known)
     return known[key]
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def highest(name: str, number: float) -> float:
+    """The highest number that was ever given under `name`, this one included; it is kept as `remembered` keeps."""
+    path, key = _place(), _key(name)
+    known = _read(path)
+    if number > known.get(key, float("-inf")):
+        known[key] = number
+        _write(path, known)
+    return known[key]
+
+
+def _place() -> Path:
+    return Path(platformdirs.user_cache_dir("fbmon")) / "machine.json"
+
+
+def _key(name: str) -> str:
+    return f"{platform.node()}, torch {torch.__version__}, {cores()} cores: {name}"
 
 
 def _read(path: Path) -> dict[str, float]:

@@ -90,7 +90,7 @@ def flatten_(model: nn.Module, *names: str) -> Tensor:
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     buffers = [(norm, name, norm.get_buffer(name)) for norm in norms for name in names]
     if not buffers:
-        return torch.zeros(0)  # as the network of a test may have none
+        return torch.zeros(0, device=next(model.parameters()).device)  # as the fully connected network has none
     flat = torch.cat([buffer.reshape(-1) for *_, buffer in buffers])
     views = torch.split(flat, [buffer.numel() for *_, buffer in buffers])
     for (norm, name, buffer), view in zip(buffers, views, strict=True):

@@ -1,7 +1,5 @@
 """What runs across a chart: points of a run on the chosen x-axis, as arrays that grow with the series."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from fbmon.chart.plot import XUnit
@@ -16,8 +14,6 @@ X_LABELS: dict[AxisName, str] = {
 X_UNITS: dict[AxisName, XUnit] = {"step": "number", "elapsed": "span", "clock": "clock", "passes": "number"}
 _LEAST: dict[AxisName, float] = {"step": 4.0, "elapsed": 1.0, "clock": 1.0, "passes": 4.0}
 _FULL = 1.1  # a chart is more than half full once a tenth more steps than those taken do not fit into half of it
-
-Place = Callable[[Floats, Floats], Floats]
 
 
 class Across:

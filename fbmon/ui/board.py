@@ -23,7 +23,7 @@ from fbmon.ui.charts import Charts
 from fbmon.ui.events_list import EventList
 from fbmon.ui.keys import APP, BOARD, bindings
 from fbmon.ui.plots import plot
-from fbmon.ui.readout import count, points, values
+from fbmon.ui.readout import Count, count, points, values
 from fbmon.ui.runs import Runs, matching
 from fbmon.ui.signs import is_listed
 from fbmon.ui.status import others_lines, view_line
@@ -47,10 +47,10 @@ class Board(Container):
         self._run = run
 
     def compose(self) -> ComposeResult:
-        yield Charts(self.runs.charts(), id="charts")
+        yield Charts(self.runs.charts())
         yield Static(id="others")
         yield Static(id="view")
-        yield EventList(id="events")
+        yield EventList()
 
     def on_mount(self) -> None:
         self.charts.focus_chart(self.charts.focused)
@@ -65,10 +65,7 @@ class Board(Container):
         for shown in self.charts.shown():
             self._draw(shown)
         self._show_line()
-        step = None if self.view.cursor is None else self.view.cursor.step
-        events = self.query_one(EventList)
-        events.display = self.view.events != "none"
-        events.show(self._notes(), step)
+        self._show_events()
 
     def show_others(self) -> None:
         """The runs over this one, and what is other in them."""
@@ -184,8 +181,11 @@ class Board(Container):
             self._set_cursor(Moment(note.step, note.elapsed))
 
     def action_write(self) -> None:
+        from fbmon.ui.save import write
+
         chart = self.charts.focused
-        self._save(plot(self.runs, chart, replace(self.view, cursor=None), alone=True), chart)
+        drawn = self._plot(chart, replace(self.view, cursor=None), alone=True)
+        self._tell_saved(lambda: write(drawn, f"{self._run}-{chart.name}", Path.cwd()))
 
     async def action_write_screen(self) -> None:
         """Save the screen as it is without what it has just said."""
@@ -199,11 +199,6 @@ class Board(Container):
         picture = without_downloads(self.app.export_screenshot(title=f"fbmon {clean(self._run)}"))
         self._tell_saved(lambda: write_new({"svg": picture}, f"{self._run}-screen", Path.cwd()))
 
-    def _save(self, drawn: Plot, chart: Chart) -> None:
-        from fbmon.ui.save import write
-
-        self._tell_saved(lambda: write(drawn, f"{self._run}-{chart.name}", Path.cwd()))
-
     def _tell_saved(self, write: Callable[[], list[Path]]) -> None:
         try:
             names = [path.name for path in write()]
@@ -213,7 +208,17 @@ class Board(Container):
         self.notify(f"Saved {clean(' and '.join(names))} in {clean(str(Path.cwd()))}", markup=False)
 
     def _draw(self, shown: ChartView) -> None:
-        shown.show(plot(self.runs, shown.chart, self.view, alone=self.charts.is_full))
+        shown.show(self._plot(shown.chart, self.view, alone=self.charts.is_full))
+
+    def _plot(self, chart: Chart, view: View, *, alone: bool) -> Plot:
+        return plot(self.runs, chart, view, alone=alone)
+
+    def _count(self, chart: Chart) -> Count:
+        return count(self.runs, chart, self.view)
+
+    def _values(self, chart: Chart) -> list[tuple[str, float | None]]:
+        """What stands at the cursor."""
+        return values(self.runs, chart, self.view)
 
     def _look(self, move: Callable[[], None]) -> None:
         """Draw what is in sight after a move among the charts."""
@@ -226,12 +231,16 @@ class Board(Container):
 
     def _show_line(self) -> None:
         chart, charts = self.charts.focused, self.charts
-        counted = count(self.runs, chart, self.view)
-        told = values(self.runs, chart, self.view)
+        counted, told = self._count(chart), self._values(chart)
         pages = (charts.page + 1, charts.pages)
         passed = (len(self._matching()), len(self.runs.charts()))
         line = view_line(chart.title, self.view, told, counted, pages, passed, max(0, self.size.width - 2))
         self.query_one("#view", Static).update(line, layout=False)
+
+    def _show_events(self) -> None:
+        events = self.query_one(EventList)
+        events.display = self.view.events != "none"
+        events.show(self._notes(), self.view.cursor)
 
     def _matching(self) -> list[Chart]:
         """What the filter lets through."""

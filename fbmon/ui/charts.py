@@ -21,15 +21,9 @@ class Charts(Container):
     Charts { layout: grid; grid-gutter: 0 2; height: 1fr; }
     """
 
-    def __init__(
-        self,
-        charts: list[Chart],
-        *,
-        id: str,  # noqa: A002 - Textual's name for it
-        ready: Sequence[Chart] = (*CHARTS, DEVICES),
-    ) -> None:
+    def __init__(self, charts: list[Chart], *, ready: Sequence[Chart] = (*CHARTS, DEVICES)) -> None:
         """`ready` are made at once, the others when they come into sight: each costs a hundredth of a second."""
-        super().__init__(id=id)
+        super().__init__(id="charts")
         self.charts = charts
         self.is_full = False  # one chart alone
         self._focused = charts[0]

@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -18,20 +17,17 @@ from fbmon.compare.facts import show_plain
 from fbmon.compare.settings import differences, read_settings
 from fbmon.folder import RunFolder
 from fbmon.text import clean
+from fbmon.ui.dialog import Dialog
 from fbmon.ui.other import MARKERS
 
 _MOST = 200  # runs in the list, the newest: a glance at each costs a look into its journal
 
 
-class ChooseScreen(ModalScreen[list[RunFolder] | None]):
+class ChooseScreen(Dialog[list[RunFolder] | None]):
     """Answers with the marked runs; None leaves everything as it is. Beside the list: what differs."""
 
     DEFAULT_CSS = """
-    ChooseScreen { align: center middle; }
-    ChooseScreen > Vertical {
-        width: 120; max-width: 100%; height: 24; max-height: 100%; padding: 0 1;
-        background: $surface; border: round $primary;
-    }
+    ChooseScreen > Vertical { width: 120; height: 24; }
     ChooseScreen Horizontal { height: 1fr; }
     ChooseScreen OptionList { width: 3fr; height: 100%; padding: 0; scrollbar-size: 1 1; }
     ChooseScreen OptionList, ChooseScreen OptionList:focus { border: none; }

@@ -2,11 +2,8 @@
 
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.content import Content
-from textual.widgets import Button, Static
+from textual.widgets import Button
 
 from fbmon.ui.question import Question
 
@@ -20,15 +17,8 @@ class ConfirmScreen(Question[bool]):
     ]
 
     def __init__(self, question: str, yes: str) -> None:
-        super().__init__()
-        self._question = question
-        self._yes = yes
-
-    def compose(self) -> ComposeResult:
-        with Vertical():
-            yield Static(Content(self._question))
-            yield Button(f"{self._yes} (y)", id="yes", variant="primary", compact=True)
-            yield Button("No (esc)", id="no", compact=True)
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "yes")
+        super().__init__(
+            question,
+            Button(f"{yes} (y)", action="screen.dismiss(True)", variant="primary", compact=True),
+            Button("No (esc)", action="screen.dismiss(False)", compact=True),
+        )

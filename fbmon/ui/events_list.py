@@ -8,6 +8,7 @@ from textual.widget import Widget
 from fbmon.notes import Note
 from fbmon.text import clean, duration
 from fbmon.ui.signs import ORDER, SIGNS
+from fbmon.ui.view import Moment
 
 _STYLES = {
     "info": Style(),
@@ -22,15 +23,15 @@ class EventList(Widget):
 
     DEFAULT_CSS = "EventList { height: 3; padding: 0 1; background: $surface; }"
 
-    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__(id="events")
         self._notes: list[Note] = []
         self._chosen: int | None = None
         self._back = 0  # how many notes the wheel has scrolled back
 
-    def show(self, notes: list[Note], step: float | None) -> None:
-        """The notes to choose from, and the step at which the cursor stands."""
-        chosen = None if step is None else at_or_before(notes, step)
+    def show(self, notes: list[Note], cursor: Moment | None) -> None:
+        """The notes to choose from, and where the cursor stands."""
+        chosen = None if cursor is None else at_or_before(notes, cursor.step)
         if (notes, chosen) != (self._notes, self._chosen):
             if chosen != self._chosen:
                 self._back = 0

@@ -8,10 +8,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from fbmon.notes import Kind
+from fbmon.ui.dialog import Dialog
 from fbmon.ui.keys import GROUPS, Key
 from fbmon.ui.signs import SIGNS
 
@@ -24,15 +24,11 @@ _MEANINGS: dict[Kind, str] = {
 }  # fmt: skip
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """What the keys do and what the signs mean; scrolls where it does not fit."""
 
     DEFAULT_CSS = """
-    HelpScreen { align: center middle; }
-    HelpScreen > VerticalScroll {
-        width: 76; max-width: 100%; height: auto; max-height: 100%; padding: 1 2;
-        background: $surface; border: round $primary; scrollbar-size: 1 1;
-    }
+    HelpScreen > VerticalScroll { width: 76; height: auto; padding: 1 2; scrollbar-size: 1 1; }
     HelpScreen Static { height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -1,5 +1,6 @@
 """What a chart says in numbers: how many of its points it shows, and what stands at the cursor."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from fbmon.chart import Curve
@@ -23,11 +24,15 @@ class Count(NamedTuple):
 def count(runs: Runs, chart: Chart, view: View) -> Count:
     """How many of a chart's points are in sight; on a logarithmic scale those that have no logarithm are not."""
     across = runs.across(view)
+    return counted([Curve("", "", across.x(one), one) for one in _series(runs, chart)], runs, chart, view)
+
+
+def counted(curves: Sequence[Curve], runs: Runs, chart: Chart, view: View) -> Count:
+    """The same of these curves of the chart."""
     horizontal = Axis(*sight(view, runs.extent(view)))
     scale = view.scales.get(chart.name, chart.scale)
-    series = _series(runs, chart)
-    drawn = sum(in_sight(Curve("", "", across.x(one), one), horizontal, scale) for one in series)
-    return Count(drawn, sum(map(len, series)), sum(len(one.unknown()) for one in series))
+    drawn = sum(in_sight(curve, horizontal, scale) for curve in curves)
+    return Count(drawn, sum(len(one.series) for one in curves), sum(len(one.series.unknown()) for one in curves))
 
 
 def values(runs: Runs, chart: Chart, view: View) -> list[tuple[str, float | None]]:

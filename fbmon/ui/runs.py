@@ -1,6 +1,7 @@
 """The run on the screen and those over it, on one x-axis. What was worked out is kept from frame to frame."""
 
 import re
+from collections.abc import Iterable
 
 from fbmon import metrics
 from fbmon.chart.group import Group
@@ -33,8 +34,7 @@ class Runs:
         if not told:
             return [*dict.fromkeys(metric.chart for metric in metrics.STEP), DEVICES]
         declared = [chart for chart in metrics.CHARTS if any(metric.name in told for metric in metrics_of(chart))]
-        unknown = [name for name in told if name not in metrics.BY_NAME][:_MOST_UNDECLARED]
-        return [*declared, *(Chart(name, clean(name, 40)) for name in unknown), DEVICES]
+        return [*declared, *undeclared(told), DEVICES]
 
     def series_of(self, chart: Chart) -> list[tuple[Metric, Series]]:
         """What the run on the screen has told for a chart."""
@@ -80,6 +80,12 @@ class Runs:
 
     def _stores(self) -> list[Store]:
         return [self.store, *(other.store for other in self.others)]
+
+
+def undeclared(told: Iterable[str]) -> list[Chart]:
+    """A chart for each metric that this version does not know, up to a number."""
+    unknown = [name for name in told if name not in metrics.BY_NAME]
+    return [Chart(name, clean(name, 40)) for name in unknown[:_MOST_UNDECLARED]]
 
 
 def metrics_of(chart: Chart) -> list[Metric]:

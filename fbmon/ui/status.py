@@ -4,7 +4,7 @@ from rich.text import Text
 
 from fbmon import metrics
 from fbmon.store import Store
-from fbmon.text import clean, duration, time_spent
+from fbmon.text import clean, duration, plural, time_spent
 from fbmon.ui.other import Other
 from fbmon.ui.readout import Count
 from fbmon.ui.view import AxisName, View
@@ -75,7 +75,7 @@ def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
     if alive and store.ended is None:
         steps = store.steps_to_validation()
         if steps is not None:
-            details.append(f"validation in {steps} step{'s'[: steps > 1]}")
+            details.append(f"validation in {plural(steps, 'step')}")
     speed = store.latest.get("images_per_second")
     if speed is not None:
         details.append(f"{metrics.show('images_per_second', speed)} images/s")

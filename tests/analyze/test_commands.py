@@ -151,7 +151,7 @@ def test_a_number_that_the_journal_has_otherwise_is_named_and_the_exit_code_is_o
         "by 2 ranks          9 of 9  0     0           1       the same bits",
         "in float64          3 of 9  12    1e-09       0.999   not promised",
         "",
-        "1 steps after step 3 taken again: NOT AS IN THE JOURNAL",
+        "1 step after step 3 taken again: NOT AS IN THE JOURNAL",
         "  grad_norm of step 4 was 0.25 and is now 0.125",
     ]
     assert not Verdict(3, "cpu", (msgspec.structs.replace(alike, equal=8),)).agrees

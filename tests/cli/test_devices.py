@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from statistics import median
 
 import psutil
 import pytest
@@ -77,7 +76,8 @@ def test_every_step_tells_how_long_each_process_computed_and_that_of_two_blocks_
         fastest, slowest = min(step.rank_seconds), max(step.rank_seconds)
         assert (fastest, slowest) == (step.values["fastest_rank_seconds"], step.values["slowest_rank_seconds"])
         assert 0 < fastest <= slowest <= (step.values["step_seconds"] or 0)
-    two_blocks, one_block = (median(step.rank_seconds[rank] for step in taken) for rank in (0, 1))
+    # The quickest of the steps: a machine that is busy makes some of them longer, and none shorter.
+    two_blocks, one_block = (min(step.rank_seconds[rank] for step in taken) for rank in (0, 1))
     assert two_blocks > one_block
 
 
@@ -111,14 +111,18 @@ def test_two_processes_listen_on_the_loopback_only_die_with_their_supervisor_and
 def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the_bits_of_an_undisturbed_one(
     tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:
-    settings = ["--set", "restart.at_most=2", "--set", "checkpoint.every=3", "--stall-limit", "1"]
+    # A process that stands still while it saves is waited for thirty times as long: most of the steps are not saved.
+    settings = ["--set", "restart.at_most=2", "--set", "checkpoint.every=12", "--stall-limit", "1"]
     screen = fbmon.start("run", tiny, "--no-ui", "--devices", "cpu:2", *settings)
     folder = fbmon.run_folder()
 
-    wait_for_attempt(folder, 0, steps=4)
-    rank(folder, 1).kill()
-    wait_for_attempt(folder, 1, steps=4)
-    rank(folder, 0).send_signal(signal.SIGSTOP)
+    killed = rank(folder, 1)
+    wait_for_attempt(folder, 0, steps=13)
+    killed.kill()
+    wait_for_attempt(folder, 1, steps=0)
+    stopped = rank(folder, 0)
+    wait_for_attempt(folder, 1, steps=2)
+    stopped.send_signal(signal.SIGSTOP)
     stdout, _ = screen.communicate(timeout=2 * DEADLINE)
 
     assert screen.returncode == 0
@@ -128,7 +132,7 @@ def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the
     assert stdout.count("rank 1 (cpu) was killed by SIGKILL; restart 1 of at most 2\n") == 1
     restored = [event.step for event in told(folder) if isinstance(event, StateRestored)]
     assert len(restored) == 2
-    assert min(restored) >= 3
+    assert min(restored) >= 12
     assert_same(folder, undisturbed)
 
 

@@ -16,9 +16,7 @@ from fbmon.summary import Digest, Summary
 
 
 def run(name: str, recipe: str, state: str, accuracy: float | None, **settings: object) -> Run:
-    digests = (
-        {} if accuracy is None else {"val_accuracy": Digest(2, accuracy, 9, 0.1, 1, accuracy + 0.01, 7, (accuracy,))}
-    )
+    digests = {} if accuracy is None else {"val_accuracy": Digest(accuracy, 0.1, 1, accuracy + 0.01, 7, (accuracy,))}
     began = RunStarted(name, recipe, 9, "1", 1)
     summary = Summary(began=began, step=8, clipped=2, elapsed=5400.0, metrics=digests)
     return Run(name, Path("/runs") / name, summary, state, 1.0, {k.replace("__", "."): v for k, v in settings.items()})
@@ -118,7 +116,7 @@ TERMS = st.builds(Term, FIELDS, st.sampled_from([":", "=", "!="]), WORDS | NUMBE
 
 @given(st.lists(TERMS, max_size=5))
 def test_a_query_reads_back_from_its_own_text(terms: Sequence[Term]) -> None:
-    assert parse([str(Query((), tuple(terms)))]) == [Query((), tuple(terms))]
+    assert parse(map(str, terms)) == [Query((), tuple(terms))]
 
 
 @given(TERMS)

@@ -1,10 +1,13 @@
 """What a plan counts is what the networks are known to take, and what it times is the real loop."""
 
 import pytest
+import torch
 
 from fbmon import recipe as recipes
 from fbmon.plan import Plan, Timing, measure
 from fbmon.train.cost import make_plan
+from fbmon.train.flop import count, count_forward
+from fbmon.train.models import make_model
 
 
 def plan_of(name: str, *settings: str) -> Plan:
@@ -12,17 +15,29 @@ def plan_of(name: str, *settings: str) -> Plan:
 
 
 def test_resnet18_takes_the_operations_it_is_known_for_and_the_penalty_doubles_them() -> None:
-    plain = plan_of("fb_clipped", "gradient.block=16")
-    penalized = plan_of("fb_strong_reg", "gradient.block=16")
+    recipe, shape = recipes.load(recipes.find("fb_strong_reg")), torch.Size((3, 32, 32))
+    model = make_model(recipe.model, channels=3, classes=10)
+    forward, plain, penalized = (
+        count_forward(model, shape),
+        count(model, shape, None),
+        count(model, shape, recipe.penalty),
+    )
 
     # 0.5564e9 multiplications of convolutions and the last product for one 32x32 image, and as many additions.
-    assert plain.val_flop_per_image == pytest.approx(2 * 0.5564e9, rel=2e-3)
+    assert forward == pytest.approx(2 * 0.5564e9, rel=2e-3)
     # Backward twice as many again, but for the gradient with respect to the image.
-    assert plain.flop_per_image == pytest.approx(3 * plain.val_flop_per_image, rel=5e-3)
-    assert penalized.flop_per_image == pytest.approx(2 * plain.flop_per_image, rel=1e-9)
-    assert plain.parameters == 11_173_962
+    assert plain == pytest.approx(3 * forward, rel=5e-3)
+    assert penalized == pytest.approx(2 * plain, rel=1e-9)
+
+
+def test_a_plan_of_the_papers_recipe_has_its_steps_images_blocks_and_validations_and_counts_its_penalty() -> None:
+    small = ("model.name=resnet8", "model.width=4", "gradient.block=16")
+    plain, penalized = plan_of("fb_clipped", *small), plan_of("fb_strong_reg", *small)
+
+    assert plain.parameters == 5214
     assert (plain.steps, plain.images, plain.val_images, plain.validations) == (3000, 50_000, 10_000, 31)
     assert (plain.blocks, penalized.blocks) == (3125, 3125)
+    assert penalized.flop_per_image == pytest.approx(2 * plain.flop_per_image, rel=1e-9)
 
 
 def test_copies_limits_and_dropped_blocks_count_as_the_run_would_cut_them() -> None:

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from fbmon import recipe
 from fbmon.errors import UsageError
 from fbmon.events import Event, StepTaken, TrainingStarted
-from fbmon.train.engine.lane import Lane
+from fbmon.train.engine.lane import Lane, Program
 from fbmon.train.loop import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -28,10 +28,12 @@ RECIPES = {
 }
 
 
-def run(tiny: Path, settings: tuple[str, ...], folder: Path) -> tuple[list[Event], dict[str, torch.Tensor]]:
+def run(
+    tiny: Path, settings: tuple[str, ...], folder: Path, last: int = 4
+) -> tuple[list[Event], dict[str, torch.Tensor]]:
     events: list[Event] = []
     train(recipe.load(tiny, [*SMALL, *settings]), "cpu", None, folder, events.append, lambda: None)
-    return events, load_file(folder / "step-00000004" / "tensors.safetensors")
+    return events, load_file(folder / f"step-{last:08}" / "tensors.safetensors")
 
 
 def numbers(events: list[Event]) -> list[dict[str, float | None]]:
@@ -58,6 +60,44 @@ def test_lanes_have_the_bits_of_the_plain_engine(
     assert [name for name, value in tensors.items() if not torch.equal(value, tensors_of_lanes[name])] == []
 
 
+def test_what_is_differentiated_twice_is_not_compiled(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FBMON_ENGINE", "eager")
+    told, _ = run(tiny, RECIPES["autograd"], tmp_path / "eager")
+    monkeypatch.setenv("FBMON_ENGINE", "lanes:3,compiled")
+    told_by_lanes, _ = run(tiny, RECIPES["autograd"], tmp_path / "lanes")
+    assert numbers(told_by_lanes) == numbers(told)
+    assert [event.device for event in told_by_lanes if isinstance(event, TrainingStarted)] == [
+        "1 CPU thread, 3 lanes, compiled"
+    ]
+
+
+# In bfloat16 both gradients are 0.12 from that in float32.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "tolerance"),
+    [(("penalty.strength=0.5",), 1e-4), (("precision=bfloat16",), 0.15)],
+    ids=["float32", "bfloat16"],
+)
+def test_what_is_compiled_gives_the_same_gradient_but_for_rounding(
+    settings: tuple[str, ...], tolerance: float, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So are the running statistics that it leaves; and lanes, which share it, have the bits of one after another."""
+    found = {}
+    for engine in ("eager", "eager,compiled", "lanes:3,compiled"):
+        monkeypatch.setenv("FBMON_ENGINE", engine)
+        found[engine] = run(tiny, (*settings, "steps=1", "optimizer.momentum=0.9"), tmp_path / engine, last=1)
+    told, tensors = found["eager"]
+    told_compiled, compiled = found["eager,compiled"]
+    assert numbers(told_compiled)[0]["loss"] == pytest.approx(numbers(told)[0]["loss"], rel=tolerance)
+    for what in ("momentum_buffer", "running_"):  # after a first step the optimizer's memory is the gradient
+        names = [name for name in tensors if what in name]
+        expected, given = (torch.cat([some[name].flatten() for name in names]) for some in (tensors, compiled))
+        assert (given - expected).norm() <= tolerance * expected.norm(), what
+    assert all(torch.equal(value, compiled[name]) for name, value in found["lanes:3,compiled"][1].items())
+
+
 def test_what_cannot_be_captured_goes_block_by_block_and_the_run_says_so(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,5 +119,30 @@ def test_what_cannot_be_captured_goes_block_by_block_and_the_run_says_so(
 
 def test_an_engine_that_does_not_exist_is_named(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FBMON_ENGINE", "warp")
-    with pytest.raises(UsageError, match="FBMON_ENGINE = warp: must be eager, lanes or lanes:N, N from 1 to 99"):
+    with pytest.raises(
+        UsageError,
+        match="FBMON_ENGINE = warp: must be eager, lanes or lanes:N, N from 1 to 99, each also with ,compiled",
+    ):
         run(tiny, (), tmp_path / "runs")
+
+
+def test_where_memory_ends_there_are_fewer_lanes_with_the_same_bits(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, room = Lane._make, list[Lane]()
+
+    def full(lane: Lane, numbers: torch.Tensor) -> Program:
+        if lane not in room and len(set(room)) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        room.append(lane)
+        return make(lane, numbers)
+
+    monkeypatch.setenv("FBMON_ENGINE", "eager")
+    plain, tensors = run(tiny, RECIPES["penalized"], tmp_path / "eager")
+    monkeypatch.setattr(Lane, "_make", full)
+    monkeypatch.setenv("FBMON_ENGINE", "lanes:4")
+    told, tensors_found = run(tiny, RECIPES["penalized"], tmp_path / "lanes")
+    started = next(event for event in told if isinstance(event, TrainingStarted))
+    assert started.device.endswith(", 2 lanes, no memory for 4")
+    assert numbers(told) == numbers(plain)
+    assert all(torch.equal(value, tensors_found[name]) for name, value in tensors.items())

@@ -85,18 +85,19 @@ def flipped_on_rank_one(ranks):
 
 
 found = {}
-for statistics in ("momentum", "mean"):
-    for size in (4, 3, 2):
-        if rank < size:
-            store = dist.FileStore(str(home / f"store-{statistics}-{size}"), size)
-            dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
+for size in (4, 3, 2):
+    if rank < size:
+        store = dist.FileStore(str(home / f"store-{size}"), size)
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
+        for statistics in ("momentum", "mean"):
             found[statistics, size] = steps(Ranks(rank, size), statistics)
-            found["not finite", size] = not_finite_on_rank_one(Ranks(rank, size))
-            found["flipped", size] = flipped_on_rank_one(Ranks(rank, size))
-            found["shared", size] = Ranks(rank, size).share(b"of rank 0" if rank == 0 else b"")
-            found["highest", size] = Ranks(rank, size).highest(10 - rank)
-            dist.destroy_process_group()
-    if rank == 0:
+        found["not finite", size] = not_finite_on_rank_one(Ranks(rank, size))
+        found["flipped", size] = flipped_on_rank_one(Ranks(rank, size))
+        found["shared", size] = Ranks(rank, size).share(b"of rank 0" if rank == 0 else b"")
+        found["highest", size] = Ranks(rank, size).highest(10 - rank)
+        dist.destroy_process_group()
+if rank == 3:  # which has the least to do with the others
+    for statistics in ("momentum", "mean"):
         found[statistics, 1] = steps(Ranks(), statistics)
         found[statistics, "backwards"] = steps(Ranks(), statistics, backwards=True)
 torch.save(found, home / f"found-{rank}.pt")
@@ -128,7 +129,7 @@ def test_two_three_and_four_processes_have_the_bits_of_one_and_so_have_the_block
             assert found["flipped", size] == f"{said} no longer had the weights of the others after step 7"
             assert (found["shared", size], found["highest", size]) == (b"of rank 0", 10)
     for statistics in ("momentum", "mean"):
-        alone = results[0][statistics, 1]
+        alone = results[3][statistics, 1]
         for rank in range(RANKS):
             for size in (2, 3, 4):
                 if rank < size:
@@ -136,6 +137,6 @@ def test_two_three_and_four_processes_have_the_bits_of_one_and_so_have_the_block
                     assert shared_out["told"] == alone["told"]
                     assert torch.equal(shared_out["weights"], alone["weights"])
                     assert all(map(torch.equal, shared_out["buffers"], alone["buffers"]))
-        backwards = results[0][statistics, "backwards"]
+        backwards = results[3][statistics, "backwards"]
         assert backwards["told"][:3] == alone["told"][:3]
         assert torch.equal(backwards["weights"], alone["weights"])

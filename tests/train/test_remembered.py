@@ -23,6 +23,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "machine.json"
 
 
+def test_what_a_machine_attains_is_the_most_it_ever_did(cache: Path) -> None:
+    assert [remembered.highest("a", number) for number in (2.0, 1.0, 3.0, 2.0)] == [2.0, 2.0, 3.0, 3.0]
+    cache.write_text("{")
+    assert remembered.highest("a", 1.0) == 1.0
+
+
 def test_a_number_is_measured_once_and_again_when_the_file_is_damaged(cache: Path) -> None:
     measured = iter((1.0, 2.0, 3.0, 4.0))
     assert [remembered.remembered(name, lambda: next(measured)) for name in ("a", "b", "a")] == [1.0, 2.0, 1.0]
@@ -54,8 +60,16 @@ def test_the_fastest_number_of_threads_is_taken_and_kept(
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121", "vgg16"])
-@pytest.mark.parametrize("penalty", [None, Penalty(strength=0.5), Penalty(strength=0.5, method="central")])
+@pytest.mark.parametrize(
+    ("name", "penalty"),
+    [
+        ("resnet18", None),
+        ("resnet18", Penalty(strength=0.5, method="central")),
+        ("resnet50", Penalty(strength=0.5)),
+        ("densenet121", None),
+        ("vgg16", Penalty(strength=0.5)),
+    ],
+)
 def test_flop_are_counted_as_torch_counts_them(name: str, penalty: Penalty | None) -> None:
     shape = torch.Size((3, 32, 32))
     model = make_model(recipes.Model.model_validate({"name": name, "width": 8}), 3, 10)

@@ -35,7 +35,7 @@ def test_a_thousand_sizes_do_no_harm(screen: Terminal) -> None:
         time.sleep(0.004)
     screen.resize(80, 24)
 
-    screen.until("● training +tiny-1 +step 30/60", seconds=5)
+    screen.until("● training +tiny-1 +step 30/60")
     assert screen.screen.memory_info().rss < memory + 60 * MIB
 
 

@@ -56,9 +56,8 @@ def _in_colour(strips: list[Strip]) -> Iterator[str]:
 def frozen(name: str) -> ExitStack:
     """Clocks that stand still, and a terminal as the name has it."""
     stack = ExitStack()
-    stack.enter_context(
-        mock.patch("fbmon.ui.app.time", SimpleNamespace(monotonic=lambda: 1000.0, thread_time=lambda: 0.0))
-    )
+    clocks = SimpleNamespace(monotonic=lambda: 1000.0, thread_time=lambda: 0.0)
+    stack.enter_context(mock.patch("fbmon.ui.app.time", clocks))
     variables = {"FBMON_ASCII": "1" if "ascii" in name else "0", "COLORTERM": "truecolor"}
     stack.enter_context(mock.patch.dict(os.environ, variables))
     return stack

@@ -1,6 +1,7 @@
 """How the blocks of a pass are computed: one after the other, or in lanes of captured graphs; the results are the same.
 
-`eager` is the reference. An engine is chosen by the device; FBMON_ENGINE=eager, lanes or lanes:N chooses otherwise.
+`eager` is the reference. An engine is chosen by the device; FBMON_ENGINE=eager, lanes or lanes:N chooses otherwise, and
+with ",compiled" behind it torch's compiler fuses what a network does, which changes the last bits.
 """
 
 import os
@@ -23,9 +24,13 @@ _LANES = 4  # a guess until it is measured on a GPU: enough that blocks of 32 fi
 def make_engine(network: Network, statistics: RunningStatistics, watch: Stopwatch) -> Engine:
     """The engine asked for, or the one that suits the device of the network. Raises UsageError."""
     asked = os.environ.get("FBMON_ENGINE") or ("lanes" if network.device.type == "cuda" else "eager")
-    found = re.fullmatch(r"lanes(?::([1-9]\d?))?", asked, re.ASCII)
-    if found:
-        return Lanes(network, statistics, watch, int(found[1] or _LANES))
-    if asked != "eager":
-        raise UsageError(f"FBMON_ENGINE = {clean(asked)}: must be eager, lanes or lanes:N, N from 1 to 99")
-    return Eager(network, statistics, watch)
+    found = re.fullmatch(r"(?:eager|(lanes)(?::([1-9]\d?))?)(,compiled)?", asked, re.ASCII)
+    if found is None:
+        raise UsageError(
+            f"FBMON_ENGINE = {clean(asked)}: must be eager, lanes or lanes:N, N from 1 to 99, each also with ,compiled"
+        )
+    lanes, count, compiled = found.groups()
+    network, note = (network.compiled(), "compiled") if compiled else (network, "")
+    if lanes:
+        return Lanes(network, statistics, watch, int(count or _LANES), note)
+    return Eager(network, statistics, watch, note)

@@ -1,19 +1,17 @@
 """One lane: a copy of the network, and the whole work of a block on it as one graph with inputs at fixed places."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from fbmon.train.engine.network import Network
+from fbmon.train.engine.queue import Queue
 from fbmon.train.engine.work import Pass
 from fbmon.train.mean import Mean
 from fbmon.train.regularize import Gradient
 from fbmon.train.statistics import flatten_
-
-_WARM_UPS = 2  # the first run chooses algorithms and makes tables, which a capture cannot
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,7 @@ class Lane:
         self._network = network.twin()
         self._network.model.train()
         self._left = flatten_(self._network.model, "running_mean", "running_var")
-        is_cuda = network.device.type == "cuda"
-        self._stream = torch.cuda.Stream(network.device) if is_cuda else None  # type: ignore[no-untyped-call]
+        self.queue = Queue(network.device)
         # Inputs that stay the same for a pass, and the weight of a block.
         self._step = torch.zeros((), dtype=torch.int64, device=network.device)
         self._rate = torch.zeros((), dtype=network.dtype, device=network.device)
@@ -42,20 +39,6 @@ class Lane:
         self._full: Gradient = []
         self._means: dict[Mean, Mean] = {}
         self._programs: dict[tuple[object, ...], Program] = {}
-
-    def queue(self) -> AbstractContextManager[object]:
-        """Within it, what is asked of the device is done in this lane."""
-        return torch.cuda.stream(self._stream) if self._stream else nullcontext()
-
-    def fork(self) -> None:
-        """What follows in this lane comes after what has been asked for outside."""
-        if self._stream:
-            self._stream.wait_stream(torch.cuda.current_stream(self._network.device))
-
-    def join(self) -> None:
-        """What follows outside comes after what has been asked of this lane."""
-        if self._stream:
-            torch.cuda.current_stream(self._network.device).wait_stream(self._stream)
 
     @torch.no_grad()
     def begin(self, work: Pass, network: Network, forward_passes: int) -> None:
@@ -99,28 +82,19 @@ class Lane:
         statistics = self._left.new_zeros(self._forward_passes, len(self._left))
         mean, penalty = self._mean, self._work.penalty
         full = self._full if self._work.full is not None else None
+        # Not the lane itself, which holds the programs: what holds itself keeps its memory until Python collects it.
+        network, left, step, rate, weight = self._network, self._left, self._step, self._rate, self._weight
 
         def run() -> None:
             places = iter(statistics)
 
             def take() -> None:
                 if (place := next(places, None)) is not None:
-                    place.copy_(self._left)
+                    place.copy_(left)
 
             with torch.enable_grad():
-                gradient, told = self._network.block(numbers, self._step, self._rate, take, penalty, full)
-            mean.add(gradient, self._weight)
+                gradient, told = network.block(numbers, step, rate, take, penalty, full)
+            mean.add(gradient, weight)
             row.copy_(told)
 
-        return Program(numbers, row, statistics, self._captured(run) if self._stream else run)
-
-    def _captured(self, run: Callable[[], None]) -> Callable[[], None]:
-        self.fork()
-        with self.queue():
-            for _ in range(_WARM_UPS):
-                run()
-        graph = torch.cuda.CUDAGraph()
-        # Other threads, as that which looks after NCCL, may ask the driver for something meanwhile.
-        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-            run()
-        return graph.replay
+        return Program(numbers, row, statistics, self.queue.captured(run))

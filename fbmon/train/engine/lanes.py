@@ -13,6 +13,7 @@ from fbmon.train.engine.flight import InFlight
 from fbmon.train.engine.lane import Lane
 from fbmon.train.engine.network import Network
 from fbmon.train.engine.work import CaptureError, Pass
+from fbmon.train.memory import is_out_of_memory
 from fbmon.train.statistics import RunningStatistics
 from fbmon.train.stopwatch import Stopwatch
 
@@ -22,10 +23,14 @@ _AHEAD = 2  # blocks a lane
 class Lanes:
     """See `Engine`; the n-th block of this rank goes through lane n mod `count`."""
 
-    def __init__(self, network: Network, statistics: RunningStatistics, watch: Stopwatch, count: int) -> None:
+    def __init__(
+        self, network: Network, statistics: RunningStatistics, watch: Stopwatch, count: int, note: str = ""
+    ) -> None:
         self._network = network
         self._statistics = statistics
         self._watch = watch
+        self._wanted = count
+        self._note = note
         self._lanes = [Lane(network) for _ in range(count)]
         self._flight = InFlight(network.device, _AHEAD * count)
         self._apart = ExitStack()  # what ends when the lanes come together again
@@ -33,23 +38,29 @@ class Lanes:
 
     @property
     def name(self) -> str:
-        return f"{len(self._lanes)} lane{'s'[: len(self._lanes) > 1]}"
+        count = len(self._lanes)
+        missed = f"no memory for {self._wanted}" if count < self._wanted else ""
+        return ", ".join(filter(None, [f"{count} lane{'s'[: count > 1]}", missed, self._note]))
 
     def begin(self, work: Pass) -> None:
         self._apart.close()  # of a pass that was interrupted
         self._work, self._added = work, 0
-        try:
-            for lane in self._lanes[: len(work.blocks)]:
+        for place, lane in enumerate(self._lanes[: len(work.blocks)]):
+            try:
                 lane.begin(work, self._network, self._statistics.passes)
-        except RuntimeError as error:  # whatever CUDA refuses, memory included
-            raise CaptureError(f"not captured, {str(error).strip().splitlines()[0][:200]}") from None
+            except RuntimeError as error:  # whatever CUDA refuses, memory included
+                is_enough = place > 0 and is_out_of_memory(error)
+                del self._lanes[place if is_enough else 0 :]  # and their memory
+                if is_enough:
+                    return
+                raise CaptureError(f"not captured, {str(error).strip().splitlines()[0][:200]}") from None
 
     def add(self, k: int, row: Tensor) -> None:
         self._flight.wait()
         self._fork()
         lane = self._lanes[self._added % len(self._lanes)]
         self._added += 1
-        with lane.queue(), torch.no_grad():
+        with lane.queue.within(), torch.no_grad():
             program = lane.compute(self._work.blocks[k], self._work.weights[k])
             row.copy_(program.row)
             self._statistics.put(program.statistics)
@@ -72,9 +83,9 @@ class Lanes:
         self._apart.callback(self._come_together)
         self._are_apart = True
         for lane in self._lanes:
-            lane.fork()
+            lane.queue.fork()
 
     def _come_together(self) -> None:
         self._are_apart = False
         for lane in self._lanes:
-            lane.join()
+            lane.queue.join()

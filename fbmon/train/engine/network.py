@@ -16,10 +16,17 @@ from fbmon.train.stopwatch import Part
 
 # Of the numbers of some images, int64 (B,), and the step, which a captured graph reads from the device.
 MakeBatch = Callable[[Tensor, int | Tensor], Batch]
+Evaluate = Callable[[nn.Module, Tensor], Tensor]  # of a model and its input (B, C, H, W): logits (B, classes)
 
 
 def untimed(_part: Part) -> AbstractContextManager[None]:
     return nullcontext()
+
+
+def evaluate(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Operation by operation."""
+    logits: Tensor = model(inputs)
+    return logits
 
 
 class Network:
@@ -32,6 +39,7 @@ class Network:
         objective: Objective,
         precision: Precision = "float32",
         block_norm: float | None = None,
+        evaluate: Evaluate = evaluate,
     ) -> None:
         self.model = model
         self.parameters: list[Tensor] = list(model.parameters())
@@ -41,11 +49,20 @@ class Network:
         self._objective = objective
         self._precision = precision
         self._block_norm = block_norm
+        self._evaluate = evaluate
 
     def twin(self) -> "Network":
         """A network of its own weights and buffers."""
-        model = copy.deepcopy(self.model)
-        return Network(model, self._make_batch, self._objective, self._precision, self._block_norm)
+        return self._with(copy.deepcopy(self.model), self._evaluate)
+
+    def compiled(self) -> "Network":
+        """The same network, forward and backward fused by torch's compiler: other roundings, and so other last bits.
+
+        It compiles for each size of a block when it first meets one, once for all twins. Its kernels are chosen without
+        a clock, so that they are the same each time; they are captured as any others are.
+        """
+        fused = torch.compile(evaluate, fullgraph=True, dynamic=False, options={"deterministic": True})
+        return self._with(self.model, fused)
 
     @torch.no_grad()
     def follow(self, other: "Network") -> None:
@@ -68,10 +85,12 @@ class Network:
         """
         with timing("data"):
             batch = self._make_batch(numbers, step)
+        # What is compiled has no second derivative.
+        run = evaluate if penalty is not None and penalty.method == "autograd" else self._evaluate
 
         def forward(inputs: Tensor) -> Tensor:
             with autocast(self._precision, inputs.device):
-                logits: Tensor = self.model(inputs)
+                logits = run(self.model, inputs)
             take()
             return logits.to(self.dtype)
 
@@ -86,3 +105,6 @@ class Network:
             full,
             self._block_norm,
         )
+
+    def _with(self, model: nn.Module, evaluate: Evaluate) -> "Network":
+        return Network(model, self._make_batch, self._objective, self._precision, self._block_norm, evaluate)

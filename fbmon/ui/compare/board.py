@@ -1,6 +1,5 @@
 """The comparison's board: the monitor's charts and keys, over the lanes of a sheet, under its table."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,15 +12,16 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import DataTable, Static
 
+from fbmon.chart import Plot
 from fbmon.compare.cut import told_apart
 from fbmon.compare.fields import VARIANT, find
 from fbmon.compare.sheet import MOST_MARKED, Row, Sheet
+from fbmon.metrics import Chart
 from fbmon.notes import Note
 from fbmon.series import Series
 from fbmon.store import Store
 from fbmon.text import clean
 from fbmon.ui.board import Board
-from fbmon.ui.chart import ChartView
 from fbmon.ui.charts import Charts
 from fbmon.ui.compare.differences import difference_lines
 from fbmon.ui.compare.keys import GROUPS
@@ -31,11 +31,10 @@ from fbmon.ui.compare.reader import Wanted
 from fbmon.ui.compare.table import RunsTable
 from fbmon.ui.events_list import EventList
 from fbmon.ui.keys import bindings_of
+from fbmon.ui.readout import Count
 from fbmon.ui.signs import is_listed
-from fbmon.ui.status import view_line
 from fbmon.ui.view import View
 
-_ALIVE = ("running", "paused", "stalled")
 _PANELS = (("differences", "events"), ("differences",), ("events",), ())
 _REST_SECONDS = 0.06
 _LABEL = 32  # signs of a name in a legend
@@ -72,13 +71,13 @@ class CompareBoard(Board, inherit_bindings=False):
         self.wanted = Wanted()
 
     def compose(self) -> ComposeResult:
-        yield RunsTable(id="table")
-        yield Charts(self.runs.charts(), id="charts", ready=())
+        yield RunsTable()
+        yield Charts(self.runs.charts(), ready=())
         yield Static(id="view")
         with Horizontal(id="panel"):
             with VerticalScroll(id="differences", can_focus=False):
                 yield Static()
-            yield EventList(id="events")
+            yield EventList()
 
     def on_mount(self, event: Mount) -> None:  # type: ignore[override]
         event.prevent_default()  # the monitor's board begins at its charts
@@ -131,16 +130,8 @@ class CompareBoard(Board, inherit_bindings=False):
         at = self.table.at
         return next((row for row in self._rows if row.key == at), None)
 
-    def show(self) -> None:
-        """Bring charts, lines and panels up to date."""
-        self.charts.offer(self._matching() or self.runs.charts())
-        for shown in self.charts.shown():
-            self._draw(shown)
-        self._show_line()
-        self._show_panel()
-
     def on_resize(self) -> None:
-        self._show_panel()
+        self._show_events()
 
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:
@@ -211,7 +202,7 @@ class CompareBoard(Board, inherit_bindings=False):
         self._panel = (self._panel + 1) % len(_PANELS)
         if self.size.width < _WIDE and self._panel == 1:
             self._panel = 2  # two have no room: both means the first
-        self._show_panel()
+        self._show_events()
 
     def action_move(self, by: int) -> None:
         """From the table to the first chart, or to the last; from the outermost chart to the table."""
@@ -227,10 +218,6 @@ class CompareBoard(Board, inherit_bindings=False):
         if self.view.cursor is None and not self.charts.is_full:
             self.table.focus()
         super().action_back()
-
-    def action_write(self) -> None:
-        chart = self.charts.focused
-        self._save(plot(self.runs, chart, replace(self.view, cursor=None), alone=True), chart)
 
     def _mark(self, row: Row | None) -> None:
         if row is None:
@@ -264,7 +251,7 @@ class CompareBoard(Board, inherit_bindings=False):
         """The row at the cursor first: its curve leads, and its events are shown."""
         rows = [row for row in drawn if row is at] + [row for row in drawn if row is not at]
         curves = tuple(run.path for row in rows for run in row.counted)
-        alive = tuple(run.path for run in self.sheet.runs if run.state in _ALIVE)
+        alive = tuple(run.path for run in self.sheet.runs if run.is_alive)
         leading = at.counted[0].path if at and at.key in self._lanes else None
         self.stores = {path: store for path, store in self.stores.items() if path in curves}
         wanted = Wanted(curves, leading or (at.runs[0].path if at else None), alive)
@@ -275,19 +262,17 @@ class CompareBoard(Board, inherit_bindings=False):
             self.wanted = wanted
             self.post_message(self.Wants(wanted))
 
-    def _draw(self, shown: ChartView) -> None:
-        shown.show(plot(self.runs, shown.chart, self.view, alone=self.charts.is_full))
+    def _plot(self, chart: Chart, view: View, *, alone: bool) -> Plot:
+        return plot(self.runs, chart, view, alone=alone)
 
-    def _show_line(self) -> None:
-        chart, charts = self.charts.focused, self.charts
-        told = values(self.runs, chart, self.view)
-        pages = (charts.page + 1, charts.pages)
-        passed = (len(self._matching()), len(self.runs.charts()))
-        counted = count(self.runs, chart, self.view)
-        line = view_line(chart.title, self.view, told, counted, pages, passed, max(0, self.size.width - 2))
-        self.query_one("#view", Static).update(line, layout=False)
+    def _count(self, chart: Chart) -> Count:
+        return count(self.runs, chart, self.view)
 
-    def _show_panel(self) -> None:
+    def _values(self, chart: Chart) -> list[tuple[str, float | None]]:
+        return values(self.runs, chart, self.view)
+
+    def _show_events(self) -> None:
+        """The panel: what differs, what happened."""
         shown = _PANELS[self._panel]
         if len(shown) > 1 and self.size.width < _WIDE:
             shown = shown[:1]
@@ -296,8 +281,7 @@ class CompareBoard(Board, inherit_bindings=False):
             self.query_one(f"#{name}").display = name in shown
         drawn = {self._lanes[row.key].marker: row.runs for row in self._rows if row.key in self._lanes}
         self.query_one("#differences Static", Static).update(difference_lines(drawn))
-        step = None if self.view.cursor is None else self.view.cursor.step
-        self.query_one(EventList).show(self._notes(), step)
+        self.query_one(EventList).show(self._notes(), self.view.cursor)
 
     def _notes(self) -> list[Note]:
         return [note for note in self._events[1] if is_listed(note, self.view.events)]

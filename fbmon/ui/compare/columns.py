@@ -6,7 +6,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import SelectionList, Static
 from textual.widgets.selection_list import Selection
 
@@ -15,17 +14,14 @@ from fbmon.compare.fields import AGGREGATES
 from fbmon.compare.settings import differing
 from fbmon.compare.sheet import Sheet
 from fbmon.text import clean
+from fbmon.ui.dialog import Dialog
 
 
-class ColumnsScreen(ModalScreen[list[str] | None]):
+class ColumnsScreen(Dialog[list[str] | None]):
     """Answers with the names of the columns, in their order; None leaves everything as it is."""
 
     DEFAULT_CSS = """
-    ColumnsScreen { align: center middle; }
-    ColumnsScreen > Vertical {
-        width: 64; max-width: 100%; height: 30; max-height: 100%; padding: 0 1;
-        background: $surface; border: round $primary;
-    }
+    ColumnsScreen > Vertical { width: 64; height: 30; }
     ColumnsScreen SelectionList { height: 1fr; border: none; padding: 0; scrollbar-size: 1 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,15 +8,13 @@ from fbmon.metrics import Chart, Metric
 from fbmon.notes import Note
 from fbmon.series import Series
 from fbmon.store import Store
-from fbmon.text import clean
-from fbmon.ui.runs import Runs
+from fbmon.ui.runs import Runs, undeclared
 from fbmon.ui.signs import Places
 from fbmon.ui.view import Extent, View
 
 MARKERS = "△□◇×○+▽abcdefghijklmnpqrstuwyz"  # one a lane: as many as there are can lie over one another
 ROLES = 6  # colours, told apart by the markers where there are more lanes
 _FIRST = ("val_accuracy", "loss", "grad_norm", "val_loss", "accuracy", "full_loss")  # the charts in front
-_MOST_UNDECLARED = 24  # charts of metrics that this version does not know
 
 METRICS = sorted(
     metrics.METRICS, key=lambda metric: _FIRST.index(metric.name) if metric.name in _FIRST else len(_FIRST)
@@ -75,9 +73,7 @@ class Lanes(Runs):
         told = dict.fromkeys(name for store in self._stores() for name in store.series)
         if not told:
             return [CHARTS[name] for name in _FIRST]
-        unknown = [name for name in told if name not in CHARTS][:_MOST_UNDECLARED]
-        known = [chart for name, chart in CHARTS.items() if name in told]
-        return known + [Chart(name, clean(name, 40)) for name in unknown]
+        return [chart for name, chart in CHARTS.items() if name in told] + undeclared(told)
 
     def series_of(self, chart: Chart) -> list[tuple[Metric, Series]]:
         """Of the lane that leads."""

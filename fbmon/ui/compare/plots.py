@@ -6,13 +6,12 @@ import numpy as np
 
 from fbmon import metrics
 from fbmon.chart import Band, Curve, Plot, Reference, Signs
-from fbmon.chart.axes import Axis
-from fbmon.chart.columns import in_sight, value_at
+from fbmon.chart.columns import value_at
 from fbmon.metrics import Chart
 from fbmon.series import Series
 from fbmon.ui.across import X_LABELS, X_UNITS
 from fbmon.ui.compare.lanes import Lane, Lanes, metric_of
-from fbmon.ui.readout import Count
+from fbmon.ui.readout import Count, counted
 from fbmon.ui.signs import SIGNS
 from fbmon.ui.view import View, sight
 
@@ -44,11 +43,8 @@ def plot(lanes: Lanes, chart: Chart, view: View, *, alone: bool = False) -> Plot
 
 def count(lanes: Lanes, chart: Chart, view: View) -> Count:
     """How many points of all curves of a chart are in sight, of how many."""
-    horizontal = Axis(*sight(view, lanes.extent(view)))
-    scale = view.scales.get(chart.name, chart.scale)
     lines = [(lane, line) for lane in lanes.lanes if (line := lanes.line(lane, chart)) is not None]
-    drawn = sum(in_sight(Curve("", "", _x(lanes, lane, line, view), line), horizontal, scale) for lane, line in lines)
-    return Count(drawn, sum(len(line) for _, line in lines), sum(len(line.unknown()) for _, line in lines))
+    return counted([Curve("", "", _x(lanes, lane, line, view), line) for lane, line in lines], lanes, chart, view)
 
 
 def values(lanes: Lanes, chart: Chart, view: View) -> list[tuple[str, float | None]]:

@@ -42,8 +42,8 @@ class RunsTable(DataTable[Text]):
             super().__init__()
             self.key = key
 
-    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
-        super().__init__(id=id, cursor_type="row", zebra_stripes=True, fixed_columns=2, cell_padding=1)
+    def __init__(self) -> None:
+        super().__init__(id="table", cursor_type="row", zebra_stripes=True, fixed_columns=2, cell_padding=1)
         self._columns: list[str] = []
         self._keys: list[str] = []
         self._shown: list[list[Text]] = []

@@ -1,0 +1,12 @@
+"""The look of everything that opens over the charts."""
+
+from textual.screen import ModalScreen, ScreenResultType
+
+
+class Dialog(ModalScreen[ScreenResultType]):
+    """A container in the middle of the screen, which may be as large as the screen."""
+
+    DEFAULT_CSS = """
+    Dialog { align: center middle; }
+    Dialog > * { max-width: 100%; max-height: 100%; padding: 0 1; background: $surface; border: round $primary; }
+    """
