@@ -1,6 +1,7 @@
 """What many tests need: a recipe of a second, a folder whose runs end with the test, and finished runs."""
 
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -60,6 +61,12 @@ class Ended:
 
     folder: RunFolder
     said: "subprocess.CompletedProcess[str]"
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now, torch above all, stays: a search for garbage need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -50,13 +50,13 @@ def test_one_full_batch_step_on_two_images_moves_every_parameter(name: str) -> N
 def test_every_recipe_takes_a_step_on_a_few_images(name: str) -> None:
     """Its own method and network, of width 8, on two blocks."""
     whole = recipe.load(recipe.find(name))
-    block = 4 * (1 if whole.data.copy_per_step else whole.data.copies or 1)
+    block = 2 * (1 if whole.data.copy_per_step else whole.data.copies or 1)
     wanted = recipe.load(recipe.find(name), [f"gradient.block={block}", "model.width=8"])
     data = (
-        noise(8)
+        noise(4)
         if wanted.data.dataset != "digits"
         else load(
-            wanted.data.model_copy(update={"limit": 8, "val_limit": 8}), None, torch.device("cpu"), lambda _: None
+            wanted.data.model_copy(update={"limit": 4, "val_limit": 4}), None, torch.device("cpu"), lambda _: None
         )
     )
     torch.manual_seed(wanted.seed)
