@@ -89,7 +89,7 @@ def test_a_second_interrupt_stops_at_once(tiny: Path, fbmon: Fbmon) -> None:
 def test_an_interrupt_in_the_first_moment_is_not_lost(tiny: Path, fbmon: Fbmon) -> None:
     screen = fbmon.start("run", tiny, "--steps", ENDLESS)
     folder = fbmon.run_folder()
-    until(folder.lock.exists)
+    supervisor(folder)  # is there
     time.sleep(0.05)  # the screen is about to be ready, the supervisor and the trainer are not
 
     screen.send_signal(signal.SIGINT)
