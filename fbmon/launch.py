@@ -8,7 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import msgspec
 
@@ -147,22 +147,31 @@ def start(folder: RunFolder, *, queue: bool = True, devices: str | None = None) 
     command = [sys.executable, "-m", "fbmon.supervisor", str(folder.path)]
     if sending is not None:
         command += ["--queue", str(sending)]
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited; the supervisor lifts it
     log = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    supervisor = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-        pass_fds=[lock] if sending is None else [lock, sending],
-    )
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    with signals_held():  # inherited; the supervisor lifts it
+        supervisor = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=[lock] if sending is None else [lock, sending],
+        )
     os.close(log)
     os.close(lock)
     if sending is not None:
         os.close(sending)
     return RunHandle(folder, supervisor, receiving)
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Signals that come within arrive at the end of it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def attach(folder: RunFolder) -> RunHandle:

@@ -128,7 +128,7 @@ def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: U
     """Run it, or watch the run that there is; 0 when it has a result. Leaves when the user does."""
     from fbmon import launch
     from fbmon import reproduce as tables
-    from fbmon.cli.show import show
+    from fbmon.cli.show import show, start
     from fbmon.compare import read
     from fbmon.folder import RunFolder
 
@@ -136,14 +136,14 @@ def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: U
     if there and not there.is_alive:
         _say(f"{there.name}: {there.state} already", ui)
         return 0
-    if there:
-        handle = launch.attach(RunFolder(there.path))
-    else:
-        interrupted = tables.to_resume(task, runs_dir)
-        folder = interrupted or tables.start_folder(task, runs_dir, devices, data_dir)
-        handle = launch.start(folder, queue=ui is not Ui.NONE, devices=devices if interrupted else None)
     with _own_signals():
-        code = show(handle, ui, started_here=True)
+        if there:
+            handle = launch.attach(RunFolder(there.path))
+        else:
+            interrupted = tables.to_resume(task, runs_dir)
+            folder = interrupted or tables.start_folder(task, runs_dir, devices, data_dir)
+            handle = start(folder, ui, devices=devices if interrupted else None)
+        code = show(handle, ui)
     if handle.alive:  # the screen was left
         _say("left; the same command goes on from here", ui)
         raise typer.Exit

@@ -33,9 +33,8 @@ def resume(
     from fbmon.keeper import keep
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
-    from fbmon import launch
     from fbmon.cli.meant import meant
-    from fbmon.cli.show import show_started
+    from fbmon.cli.show import show_started, start
     from fbmon.crew.devices import here
 
     folder = meant(runs_dir, run)
@@ -45,7 +44,7 @@ def resume(
     before = meta.devices if meta else "auto"
     on = here(before if devices is None else devices, os.environ)
     warn_of_logout()
-    handle = launch.start(folder, queue=shown is not Ui.NONE, devices=None if devices is None else on)
+    handle = start(folder, shown, devices=None if devices is None else on, detach=detach)
     raise typer.Exit(show_started(handle, shown, kept, detach=detach))
 
 

@@ -71,9 +71,8 @@ def run(
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon import folder as folders
-    from fbmon import launch
     from fbmon import recipe as recipes
-    from fbmon.cli.show import show_started  # before the start: from then on a Ctrl-C has to be passed on at once
+    from fbmon.cli.show import show_started, start
     from fbmon.crew.devices import here, parse
 
     file = recipes.find(recipe)
@@ -94,7 +93,7 @@ def run(
     if has_finished(folder):
         return
     warn_of_logout()
-    handle = launch.start(folder, queue=shown is not Ui.NONE)
+    handle = start(folder, shown, detach=detach)
     raise typer.Exit(show_started(handle, shown, kept, detach=detach))
 
 

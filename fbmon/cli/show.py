@@ -6,15 +6,25 @@ import signal
 import sys
 from types import FrameType
 
+from fbmon import launch
 from fbmon.cli.lines import json_line, last_line
 from fbmon.cli.options import Ui
 from fbmon.errors import Exit
 from fbmon.events import DeviceSampled, ProgressMade
-from fbmon.folder import SIGNALS
+from fbmon.folder import SIGNALS, RunFolder
 from fbmon.keeper import Kept
 from fbmon.launch import RunHandle
 from fbmon.store import Store
 from fbmon.text import clean
+
+
+def start(folder: RunFolder, ui: Ui, *, devices: str | None = None, detach: bool = False) -> RunHandle:
+    """Start a run as `launch.start` does; but on a full screen, signals are passed on to it from its first moment."""
+    with launch.signals_held():
+        handle = launch.start(folder, queue=ui is not Ui.NONE, devices=devices)
+        if ui is not Ui.FULL and not detach:
+            _forward_signals(handle)
+    return handle
 
 
 def show_started(handle: RunHandle, ui: Ui, kept: Kept | None, *, detach: bool) -> int:
@@ -22,18 +32,16 @@ def show_started(handle: RunHandle, ui: Ui, kept: Kept | None, *, detach: bool) 
     if kept:
         kept.shows(handle.folder.path)
     if not detach:
-        return show(handle, ui, started_here=True)
+        return show(handle, ui)
     sys.stdout.write(f"{clean(str(handle.folder.path), 4096)}\nwatch it with: fbmon watch {handle.folder.name}\n")
     return Exit.FINISHED
 
 
-def show(handle: RunHandle, ui: Ui, *, started_here: bool) -> int:
-    """Show the run until it ends or the viewer leaves; with `started_here`, signals are passed on to the training."""
+def show(handle: RunHandle, ui: Ui) -> int:
+    """Show the run until it ends or the viewer leaves."""
     if ui is Ui.FULL:
         return _full(handle)
     collect_garbage_again()
-    if started_here:
-        _forward_signals(handle)
     try:
         store = _plain(handle) if ui is Ui.PLAIN else _lines(handle, quiet=ui is Ui.NONE)
     except BrokenPipeError:  # `| head`: the reader has seen enough, the training goes on

@@ -46,10 +46,8 @@ class Spread:
         waiting, codes = deque(tasks), list[int]()
         while (waiting and not self._signals) or self._going:
             while waiting and self._free and not self._signals:
-                # A signal has to find every run that is being started.
-                before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-                self._begin(waiting.popleft())
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                with launch.signals_held():  # a signal has to find every run that is being started
+                    self._begin(waiting.popleft())
             time.sleep(_LOOK_SECONDS)
             codes += self._collect()
             self._tell(len(waiting))

@@ -23,4 +23,4 @@ def watch(
     handle = launch.attach(meant(runs_dir, run, running_first=True))
     if kept:
         kept.shows(handle.folder.path)
-    raise typer.Exit(show(handle, shown, started_here=False))
+    raise typer.Exit(show(handle, shown))

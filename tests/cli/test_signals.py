@@ -90,7 +90,6 @@ def test_an_interrupt_in_the_first_moment_is_not_lost(tiny: Path, fbmon: Fbmon) 
     screen = fbmon.start("run", tiny, "--steps", ENDLESS)
     folder = fbmon.run_folder()
     supervisor(folder)  # is there
-    time.sleep(0.05)  # the screen is about to be ready, the supervisor and the trainer are not
 
     screen.send_signal(signal.SIGINT)
     _, stderr = screen.communicate(timeout=DEADLINE)
