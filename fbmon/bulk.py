@@ -51,14 +51,14 @@ def take_(store: Store, stretch: Stretch) -> None:
                 _extend(store, part)
             case Clips(steps=steps, elapsed=elapsed, norms=norms):
                 store.clipped.extend(np.array(steps, float), np.array(elapsed), np.array(norms))
-                store.elapsed = max(store.elapsed, elapsed[-1])
+                store.elapsed = max(store.elapsed, *elapsed)
             case _:
                 store.apply(part)
 
 
 def _extend(store: Store, columns: Columns) -> None:
     steps, elapsed = np.array(columns.steps, float), np.array(columns.elapsed)
-    store.elapsed = max(store.elapsed, columns.elapsed[-1])
+    store.elapsed = max(store.elapsed, *columns.elapsed)
     for name, column in columns.values.items():
         store.series.setdefault(name, Series()).extend(steps, elapsed, np.array(column, float))
         store.latest[name] = column[-1]

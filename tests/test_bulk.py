@@ -1,7 +1,7 @@
 """A journal read at once comes to the curves that its events come to one by one, whatever happened to the run."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fbmon.bulk import take_
@@ -52,6 +52,7 @@ def told(steps: list[dict[str, float | None]], clipped: set[int], resumed_at: in
 
 @settings(deadline=None, max_examples=60)
 @given(STEPS, st.sets(st.integers(1, 70)), st.integers(0, 70), st.sets(st.integers(1, 150)), st.integers(0, 20_000))
+@example([{"loss": None}] * 2, set(), 0, {7}, 0)  # the word of a resume is lost, and time goes back
 def test_in_two_stretches_or_event_by_event_a_journal_comes_to_the_same_curves(
     steps: list[dict[str, float | None]], clipped: set[int], resumed_at: int, lost: set[int], cut: int
 ) -> None:
