@@ -19,7 +19,10 @@ from fbmon.text import clean
 
 
 def start(folder: RunFolder, ui: Ui, *, devices: str | None = None, detach: bool = False) -> RunHandle:
-    """Start a run as `launch.start` does; but on a full screen, signals are passed on to it from its first moment."""
+    """Start a run as `launch.start` does. Signals reach it from its first moment, unless this command only looks on.
+
+    A full screen and one that detaches only look on: the run outlives them.
+    """
     with launch.signals_held():
         handle = launch.start(folder, queue=ui is not Ui.NONE, devices=devices)
         if ui is not Ui.FULL and not detach:
