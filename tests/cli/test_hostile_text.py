@@ -111,7 +111,10 @@ def test_a_steering_argument_is_answered_in_plain_text(arguments: list[str], fbm
 
 
 # What a screen writes between its texts: cursor, colours, modes, questions to the terminal; the shape of the pointer.
-SCREEN_CODES = re.compile(r"\x1b(\[[0-9;?<>=$]*[A-Za-z]|[78\\]|\]22;\w*\x07)")
+# Of a screen that is killed while it writes, half of one may stand before the first of the keeper.
+SCREEN_CODES = re.compile(
+    r"\x1b(\[[0-9;?<>=$]*[A-Za-z]|[78\\]|\]22;\w*\x07)|\x1b(\[[0-9;?<>=$]*|\](2(2(;\w*)?)?)?)?(?=\x1b\\)"
+)
 
 
 def told(ended: bool) -> list[Event]:
@@ -153,7 +156,7 @@ def write(folder: RunFolder, events: list[Event]) -> None:
 
 
 def assert_nothing_steers(screen: Terminal) -> None:
-    texts = SCREEN_CODES.sub("", screen.output.decode())
+    texts = SCREEN_CODES.sub("", screen.output.decode(errors="replace"))  # half a letter, as of a code
     assert "owned" in texts
     assert not STEERING.search(texts.replace("\r", ""))
 
@@ -172,7 +175,7 @@ def test_a_running_screen_shows_steering_text_as_text_asks_about_it_and_names_it
     screen.wait()
 
     assert_nothing_steers(screen)
-    assert HARMLESS.replace("/", "|") in screen.output.decode().rpartition("fbmon watch ")[2]
+    assert HARMLESS.replace("/", "|") in screen.output.rpartition(b"fbmon watch ")[2].decode()
 
 
 def test_other_runs_full_of_steering_text_are_listed_explained_and_laid_over_as_text(
