@@ -18,7 +18,7 @@ from fbmon.recipe import Recipe
 from fbmon.train.blocks import blocks
 from fbmon.train.device import choose_device
 from fbmon.train.evaluate import is_validated
-from fbmon.train.flop import count, count_forward
+from fbmon.train.flop import count_forward, count_step
 from fbmon.train.models import make_model
 from fbmon.train.precision import Precision
 from fbmon.train.probe import SHAPES, Probe, Shape
@@ -50,7 +50,7 @@ def make_plan(recipe: Recipe, devices: str, precision: Precision, seconds: float
     train, val = _first(shape.train, recipe.data.limit), _first(shape.val, recipe.data.val_limit)
     cut = blocks(train, recipe.data, recipe.gradient, recipe.seed, 1, torch.device("cpu"))
     taken = range(1, recipe.steps + 1)
-    flop, val_flop, product_flop, parameters = _count(recipe, shape)
+    flop, val_flop, product_flop, parameters = _count(recipe, shape, len(cut))
     wanted = recipe.analysis
     every = wanted.sharpness_every if wanted else None
     timing = _time(recipe, precision, device, max(map(len, cut)), seconds)
@@ -80,13 +80,13 @@ def _first(images: int, limit: int | None) -> int:
     return images if limit is None else min(images, limit)
 
 
-def _count(recipe: Recipe, shape: Shape) -> tuple[float, float, float, int]:
+def _count(recipe: Recipe, shape: Shape, blocks: int) -> tuple[float, float, float, int]:
     """FLOP of an image in a step, a validation and a Hessian-vector product, and the number of parameters."""
     model = make_model(recipe.model, shape.channels, shape.classes, shape.side)
     size = torch.Size((shape.channels, shape.side, shape.side))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     product = _count_product(recipe) if recipe.analysis else 0.0
-    return count(model, size, recipe.penalty), count_forward(model, size), product, parameters
+    return count_step(model, size, recipe, blocks), count_forward(model, size), product, parameters
 
 
 def _count_product(recipe: Recipe) -> float:

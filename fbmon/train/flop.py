@@ -6,20 +6,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from fbmon.recipe import Penalty
+from fbmon.recipe import Penalty, Recipe
 from fbmon.train.engine.network import Network
 from fbmon.train.regularize import forward_passes
 
 
+def count_step(model: nn.Module, shape: torch.Size, recipe: Recipe, blocks: int) -> float:
+    """FLOP of an image (C, H, W) in a step of so many blocks, penalty included."""
+    penalty = recipe.penalty
+    once = count(model, shape, penalty)
+    needs_full = penalty and penalty.acc_strength and blocks > 1 and recipe.gradient.update == "full"
+    return once + count(model, shape, None) if needs_full else once
+
+
 def count(model: nn.Module, shape: torch.Size, penalty: Penalty | None) -> float:
-    """FLOP of an image (C, H, W) in a step, penalty included."""
+    """FLOP of an image in a pass over all blocks."""
     if penalty and penalty.method == "autograd":
-        once = _count_by_dispatch(model, shape, penalty)
-    else:
-        layers = _layers(model, shape)
-        # Backward asks every layer for the gradient of its weights, and all but the first for that of its input.
-        once = forward_passes(penalty) * (3 * sum(layers) - layers[0])
-    return once + count(model, shape, None) if penalty and penalty.acc_strength else once
+        return _count_by_dispatch(model, shape, penalty)
+    layers = _layers(model, shape)
+    # Backward asks every layer for the gradient of its weights, and all but the first for that of its input.
+    return forward_passes(penalty) * (3 * sum(layers) - layers[0])
 
 
 def count_forward(model: nn.Module, shape: torch.Size) -> float:

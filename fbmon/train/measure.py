@@ -19,7 +19,7 @@ class Measures:
     accuracy: float
     grad_norm: float  # of the mean gradient, penalty included, before clipping
     block_square: float  # mean squared norm of the plain block gradients
-    acc_square: float  # squared norm of the plain full gradient, where the penalty needs it; else 0
+    acc_square: float  # squared norm of the plain full gradient, where it is known; else 0
     param_norm: float  # before the update
     decayed_norm: float  # of the parameters that weight decay acts on
     clipped_blocks: float  # the share of blocks whose own gradient was clipped
@@ -43,10 +43,9 @@ def look(
 ) -> Measures:
     """The measures of an update that is about to be made: the one full sync of the step.
 
-    `acc` is the plain full gradient, if there is one; `images` are the numbers of images of the blocks.
+    `acc` is the plain full gradient, if it was computed; `images` are the numbers of images of the blocks.
     """
-    acc_norm = norm_of(acc) if acc is not None else torch.zeros_like(grad_norm)
-    scalars = [grad_norm, acc_norm, norm_of(parameters), norm_of(decayed), full.is_good]
+    scalars = [grad_norm, norm_of(acc or [grad_norm.new_zeros(1)]), norm_of(parameters), norm_of(decayed), full.is_good]
     told = torch.cat([torch.stack([scalar.double() for scalar in scalars]), full.rows.reshape(-1)]).tolist()
     grad, accumulated, param, decay, is_good, *rows = told
     losses, accuracies, squares, clipped = rows[0::4], rows[1::4], rows[2::4], rows[3::4]
@@ -55,7 +54,7 @@ def look(
         accuracy=_mean(accuracies, images),
         grad_norm=grad,
         block_square=_mean(squares, images),
-        acc_square=accumulated**2,
+        acc_square=accumulated**2 if len(images) > 1 else squares[0],  # of one block its own gradient is the full one
         param_norm=param,
         decayed_norm=decay,
         clipped_blocks=_mean(clipped, [1] * len(clipped)),
@@ -82,7 +81,7 @@ def combine(told: Sequence[Measures]) -> Measures:
         accuracy=_mean([one.accuracy for one in told], images),
         grad_norm=math.sqrt(_mean([one.grad_norm**2 for one in told], images)),
         block_square=_mean([one.block_square for one in told], images),
-        acc_square=0.0,
+        acc_square=_mean([one.acc_square for one in told], images),
         param_norm=told[-1].param_norm,
         decayed_norm=told[-1].decayed_norm,
         clipped_blocks=_mean([one.clipped_blocks for one in told], [1] * len(told)),

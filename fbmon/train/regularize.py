@@ -48,7 +48,8 @@ def penalize(
 
     `gradient` is the one without it; the method "autograd" differentiates it. `again` computes the block's loss anew at
     the present weights, which are the same to the last bit afterwards. `full` is the full gradient, for a penalty with
-    an `acc_strength`. Batch norm sees every forward pass, as in the authors' code.
+    an `acc_strength`; without it the block is all there is, and its own gradient the full one. Batch norm sees every
+    forward pass, as in the authors' code.
     """
     plain = [part.detach() for part in gradient]
     direction = _direction(plain, full, penalty)
@@ -73,10 +74,9 @@ def penalize(
 
 def _direction(plain: Gradient, full: Gradient | None, penalty: Penalty) -> Gradient:
     """α g + β G."""
-    direction = list(torch._foreach_mul(plain, penalty.strength))
-    if full is not None:
-        torch._foreach_add_(direction, full, alpha=penalty.acc_strength)
-    return direction
+    if full is None:
+        return list(torch._foreach_mul(plain, penalty.strength + penalty.acc_strength))
+    return list(torch._foreach_add(torch._foreach_mul(plain, penalty.strength), full, alpha=penalty.acc_strength))
 
 
 def _shifted(again: Loss, parameters: Sequence[Tensor], direction: Gradient, reach: Tensor) -> Gradient:

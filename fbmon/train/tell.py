@@ -12,7 +12,7 @@ from fbmon.recipe import Recipe
 from fbmon.train.attainable import attainable_flops
 from fbmon.train.data import DataSet
 from fbmon.train.distribute import Ranks
-from fbmon.train.flop import count
+from fbmon.train.flop import count_step
 from fbmon.train.measure import Measures, decay_loss, full_loss, penalty_loss
 from fbmon.train.stopwatch import Part
 
@@ -37,7 +37,7 @@ def plan(
         target_val_accuracy=recipe.target.val_accuracy if recipe.target else None,
         target_source=recipe.target.source if recipe.target else "",
         hosts=_hosts(ranks),
-        flop_per_step=count(model, shape, recipe.penalty) * images,
+        flop_per_step=count_step(model, shape, recipe, len(blocks)) * images,
         # Only the first tells it; the others wait for it with their next exchange.
         attainable_flops=attainable_flops(device, recipe.precision) * ranks.size if ranks.is_first else None,
         ranks=ranks.size,

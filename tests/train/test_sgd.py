@@ -62,6 +62,18 @@ def test_with_one_block_sgd_and_full_batch_are_the_same(tiny: Path, tmp_path: Pa
     assert not any(isinstance(event, PassRepeated) for event in sgd)
 
 
+@pytest.mark.parametrize(("update", "block"), [("full", 64), ("block", 16)])
+def test_where_an_update_has_one_block_its_gradient_is_the_full_one_that_a_penalty_may_name(
+    update: str, block: int, tiny: Path, tmp_path: Path
+) -> None:
+    def penalized(**strengths: float) -> list[dict[str, float | None]]:
+        settings = {f"penalty__{name}": value for name, value in strengths.items()}
+        wanted = load(tiny, gradient__block=block, gradient__update=update, **settings)
+        return values(run(wanted, tmp_path / "-".join(strengths)))
+
+    assert penalized(strength=0.0, acc_strength=0.5) == penalized(strength=0.5)
+
+
 def test_a_stop_in_the_middle_of_a_pass_of_sgd_leaves_the_last_whole_step(tiny: Path, tmp_path: Path) -> None:
     wanted = load(tiny, gradient__update="block")
     run(wanted.model_copy(update={"steps": 1}), tmp_path / "whole")
