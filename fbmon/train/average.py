@@ -21,9 +21,9 @@ class Average:
         """average = momentum * average + (1 - momentum) * weights; counters are copied."""
         if self._ema is None:
             return
-        for name, value in self.model.state_dict().items():
-            current = self._source.state_dict()[name]
-            if value.is_floating_point():
-                value.lerp_(current, 1 - self._ema.momentum)
+        averages, present = self.model.state_dict().values(), self._source.state_dict().values()
+        for average, value in zip(averages, present, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, 1 - self._ema.momentum)
             else:
-                value.copy_(current)
+                average.copy_(value)

@@ -59,15 +59,15 @@ class Learnt:
             yield f"units.{name}", value
 
     def _load_optimizer_(self, tensors: dict[str, Tensor]) -> None:
-        """The optimizer's memory, which a new one does not have yet."""
+        """Room for the optimizer's memory, which a new one does not have yet; it lies as the weights do, for speed."""
         parameters = dict(self.model.named_parameters())
         for name, value in tensors.items():
             kind, _, rest = name.partition(".")
             key, _, owner = rest.partition(".")
             if kind == "optimizer" and owner in parameters:
                 parameter = parameters[owner]
-                device = torch.device("cpu") if key in _ON_HOST else parameter.device
-                self.descent.optimizer.state[parameter][key] = value.to(device, copy=True)
+                room = torch.empty_like(value if key in _ON_HOST else parameter)
+                self.descent.optimizer.state[parameter][key] = room
 
 
 def _are_finite(tensors: list[Tensor]) -> bool:

@@ -28,7 +28,12 @@ from fbmon.events import (
 )
 from fbmon.recipe import Recipe
 from fbmon.train import checkpoint, saving
+from fbmon.train.data import load
 from fbmon.train.loop import train
+from fbmon.train.models import make_model
+from fbmon.train.precision import set_precision_
+from fbmon.train.step import Stepper
+from fbmon.train.tensors import Learnt
 from tests.conftest import write_tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -104,6 +109,22 @@ def numbers(events: list[Event]) -> dict[tuple[str, int], dict[str, float | None
 
 def tensors(folder: Path, step: int) -> bytes:
     return (checkpoint.path_of(folder, step) / "tensors.safetensors").read_bytes()
+
+
+def test_the_memory_of_a_resumed_optimizer_lies_as_the_weights_do_or_updates_would_be_slow(
+    wanted: Recipe, stopped: Path
+) -> None:
+    model = make_model(wanted.model, 1, 10)
+    set_precision_(model, wanted.precision)  # channels last
+    data = load(wanted.data, None, torch.device("cpu"), lambda _: None)
+    stepper = Stepper(wanted, data, model, lambda _: None, lambda: None)
+
+    _, content = checkpoint.read(checkpoint.path_of(stopped, 5))
+    Learnt(model, stepper.average, stepper.descent).load_(content)
+
+    memory = stepper.descent.optimizer.state
+    for name, weight in model.named_parameters():
+        assert memory[weight]["momentum_buffer"].stride() == weight.stride(), name
 
 
 @pytest.mark.parametrize(
