@@ -3,20 +3,21 @@
 import os
 import time
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from fbmon.events import Event
+from fbmon.events import Event, StateRestored, StepTaken
 from fbmon.text import as_utf8
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _SEAL = b',"crc":"%08x"}'
 _SEAL_BYTES = len(_SEAL % 0)
-_LAST_LINE_WITHIN = 64 * 1024  # bytes; an event is a few hundred
+_END = 64 * 1024  # bytes of a file in which its newest events are looked for; one is a few hundred
 
 
 def seal(event: Event) -> bytes:
@@ -137,13 +138,25 @@ class Tail:
 
 def last_event(path: Path) -> Event | None:
     """The newest undamaged event, found from the end of the file; None if there is none."""
+    return next(_newest_first(path), None)
+
+
+def last_step(path: Path) -> int:
+    """How many steps the run has behind it, by the newest event that tells of it; 0 if none does."""
+    return next((event.step for event in _newest_first(path) if isinstance(event, StepTaken | StateRestored)), 0)
+
+
+def _newest_first(path: Path) -> Iterator[Event]:
+    """The undamaged events at the end of the file."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _LAST_LINE_WITHIN))
+            file.seek(max(0, path.stat().st_size - _END))
             lines = file.read().split(b"\n")
     except OSError:
-        return None
-    return next((event for line in reversed(lines) if (event := unseal(line)) is not None), None)
+        return
+    for line in reversed(lines):
+        if (event := unseal(line)) is not None:
+            yield event
 
 
 def _is_torn(path: Path) -> bool:

@@ -15,7 +15,7 @@ from fbmon.crew.signals import Signals
 from fbmon.errors import Exit, FbmonError
 from fbmon.events import Event, RunEnded, RunRestarted
 from fbmon.folder import SIGNALS, RunFolder
-from fbmon.journal import Journal, last_event
+from fbmon.journal import Journal, last_event, last_step
 from fbmon.telemetry import Sampler
 from fbmon.text import plural
 
@@ -70,7 +70,7 @@ def _may_restart(loss: Loss, folder: RunFolder, restarts: int) -> bool:
     at_most = _allowed_restarts(folder)
     if not loss.is_accident or restarts >= at_most:
         return False
-    _tell(folder, RunRestarted(_step(folder), loss.reason, restarts + 1, at_most))
+    _tell(folder, RunRestarted(last_step(folder.journal), loss.reason, restarts + 1, at_most))
     return True
 
 
@@ -83,7 +83,7 @@ def _allowed_restarts(folder: RunFolder) -> int:
 
 def _last_word(crew: Crew, folder: RunFolder, restarts: int, *, hurried: bool) -> RunEnded:
     """The supervisor's, where the trainer has had none."""
-    step = _step(folder)
+    step = last_step(folder.journal)
     if hurried:
         ended = RunEnded("stopped", Exit.STOPPED, step, "at once, by a second Ctrl-C; nothing was saved")
     else:
@@ -94,11 +94,6 @@ def _last_word(crew: Crew, folder: RunFolder, restarts: int, *, hurried: bool) -
         )
     _tell(folder, ended)
     return ended
-
-
-def _step(folder: RunFolder) -> int:
-    """The step that the journal last spoke of."""
-    return getattr(last_event(folder.journal), "step", 0)
 
 
 def _tell(folder: RunFolder, event: Event) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from fbmon import folder as folders
 from fbmon.events import CheckpointSaved, CommandTaken, Event, ProgressMade, StateRestored, StepTaken
 from fbmon.folder import RunFolder
-from fbmon.journal import Journal, last_event
+from fbmon.journal import Journal, last_event, last_step
 
 _PROGRESS_SECONDS = 0.1
 
@@ -24,7 +24,7 @@ class Teller:
         self._queue = queue
         self._progress_due = 0.0
         self._task = ""
-        self.step = 0
+        self.step = last_step(folder.journal)
         self.source = ""  # of the last command
         if queue is not None:
             os.set_blocking(queue, False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fbmon.events import PhaseEntered
+from fbmon.events import CommandTaken, PhaseEntered
 from fbmon.folder import RunFolder
 from tests.shell import (
     DEADLINE,
@@ -101,6 +101,8 @@ def test_an_interrupt_in_the_first_moment_is_not_lost(tiny: Path, fbmon: Fbmon) 
 
 def test_the_death_of_the_trainer_is_told_with_its_reason(tiny: Path, fbmon: Fbmon) -> None:
     screen, folder = start_endless(fbmon, tiny)
+    folder.put("pause", "the test")
+    until(lambda: any(isinstance(event, CommandTaken) for event in told(folder)))
 
     trainer(folder).kill()
     ended = until(lambda: last_word(folder), seconds=2)
