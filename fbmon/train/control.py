@@ -56,11 +56,14 @@ class Control:
             raise Interrupted("stopped")
 
     def _wait_for_resume(self) -> None:
-        command = None
-        while not (command and self._take(command) == "resume"):
+        taken = ""
+        while taken not in ("resume", "stop_after_step"):
             with self._ranks.away():
                 time.sleep(_PAUSE_SECONDS)
             command = self._agreed()
+            if command and command.command == "stop_after_step":  # for which the step has to go on
+                self._emit(CommandTaken("resume", command.source))
+            taken = self._take(command) if command else ""
 
     def _agreed(self) -> CommandTaken | None:
         """What one of the ranks has been asked; a signal of a whole job may reach one of them sooner than another."""

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 MIDDLE = ProgressMade("training", step=2, done=1, total=2)
 PAUSE = 0.3  # seconds
+DEADLINE = 60.0
 
 
 @pytest.fixture
@@ -31,6 +32,7 @@ def run(wanted: Recipe, checkpoints: Path, *commands: Command) -> tuple[State, l
         nonlocal due
         if events[-1] == MIDDLE:
             waiting[:] = commands
+        assert due == 0 or time.monotonic() < due + DEADLINE, "a pause that no command has ended"
         if not waiting or time.monotonic() < due:
             return None
         due = time.monotonic() + PAUSE
@@ -74,3 +76,10 @@ def test_stopping_after_the_step_takes_it_to_its_end(wanted: Recipe, tmp_path: P
     state, events = run(wanted, tmp_path / "checkpoints", "stop_after_step")
     assert (state, len(numbers(events))) == ("stopped", 2)
     assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [2]
+
+
+def test_a_paused_run_that_is_to_stop_after_the_step_takes_it_to_its_end(wanted: Recipe, tmp_path: Path) -> None:
+    state, events = run(wanted, tmp_path / "checkpoints", "pause", "stop_after_step")
+    assert (state, len(numbers(events))) == ("stopped", 2)
+    told = [event.command for event in events if isinstance(event, CommandTaken)]
+    assert told == ["pause", "resume", "stop_after_step"]  # so that no screen takes it for paused any more
