@@ -11,7 +11,7 @@ from fbmon.train.distribute import ALONE, Ranks
 from fbmon.train.engine import CaptureError, Eager, make_engine
 from fbmon.train.engine.network import MakeBatch, Network
 from fbmon.train.engine.work import Pass
-from fbmon.train.gradient import FullGradient, full_gradient
+from fbmon.train.gradient import full_gradient
 from fbmon.train.loss import smoothed_cross_entropy
 from fbmon.train.mean import ExactMean, Mean, PlainMean, make_mean, weights
 from fbmon.train.measure import Measures, look, norm_of
@@ -31,6 +31,8 @@ class Work:
     rate: float  # the learning rate, which scales the penalty too
     on_block: Callable[[int], None]  # called before each block; may raise
     on_repeat: Callable[[], None]  # called when a pass has to be made once more
+    share: float = 1.0  # of the images of the step, which may have more updates
+    goes_on: bool = False  # whether the step has had an update before
 
 
 class Descent:
@@ -125,17 +127,15 @@ class Descent:
         self, work: Work, mean: Mean, penalty: Penalty | None, acc: Gradient | None, threshold: float | None
     ) -> tuple[Gradient, Measures]:
         images = [len(numbers) for numbers in work.blocks]
-        counts = weights(self._recipe.gradient.accumulation, images) if len(images) > 1 else [1.0]
+        counts = weights(self._recipe.gradient.accumulation, images)
         part = Pass(work.blocks, counts, work.step, work.rate, mean, penalty, acc)
-        full = self._compute(part, weights("exact", images), work.on_block)
+        shares = [work.share * share for share in weights("exact", images)]
+        self._statistics.start(shares, forward_passes(penalty), goes_on=work.goes_on)
+        mean.start()
+        self._begin(part)
+        full = full_gradient(self._engine, part, self._statistics, work.on_block, self.watch, self._ranks)
         norm = clip_(full.gradient, threshold)
         return full.gradient, look(full, norm, acc, self._parameters, self._decayed, images)
-
-    def _compute(self, part: Pass, shares: Sequence[float], on_block: Callable[[int], None]) -> FullGradient:
-        self._statistics.start(shares, forward_passes(part.penalty))
-        part.mean.start()
-        self._begin(part)
-        return full_gradient(self._engine, part, self._statistics, on_block, self.watch, self._ranks)
 
     def _begin(self, part: Pass) -> None:
         try:

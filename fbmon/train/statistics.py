@@ -19,7 +19,8 @@ class RunningStatistics:
     In training every batch norm writes the mean and the unbiased variance of the block at hand into one flat tensor of
     ours, the row, of which its buffers are views; after each forward pass the row is taken down. "momentum" folds all
     rows as the authors' code does, running = 0.9 running + 0.1 row, also those that the penalty takes at shifted
-    weights; "mean" is the mean over the blocks, by images, of each one's first row, that at the weights themselves.
+    weights; "mean" is the mean over the blocks of a step, by images, of each one's first row, that at the weights
+    themselves.
     """
 
     def __init__(self, model: nn.Module, how: Literal["momentum", "mean"], ranks: Ranks = ALONE) -> None:
@@ -31,8 +32,11 @@ class RunningStatistics:
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 1.0  # a forward pass then leaves exactly the block's own statistics
 
-    def start(self, shares: Sequence[float], passes: int) -> None:
-        """Begin a pass over blocks that hold these shares of the images and go forward `passes` times each."""
+    def start(self, shares: Sequence[float], passes: int, *, goes_on: bool = False) -> None:
+        """Begin a pass over blocks that hold these shares of the step's images and go forward `passes` times each.
+
+        `goes_on`: the step has had a pass over other blocks before, which counts too.
+        """
         self._shares = shares
         self.passes = passes if self._how == "momentum" else 1  # that are taken down of each block
         self._rounds = min(_ROUNDS, math.ceil(len(shares) / self._ranks.size))
@@ -41,7 +45,7 @@ class RunningStatistics:
         self._folded = 0
         if self._how == "momentum":
             self._running = self._row.clone()
-        else:
+        elif not goes_on:
             self._running = torch.zeros_like(self._row, dtype=torch.float64)
         self._counted = self._counts + len(shares) * passes
 

@@ -75,7 +75,7 @@ class Stepper:
         before = Snapshot(self.model, self.descent.optimizer if by_block else None, self.descent.units().values())
         updates = [[some] for some in numbers] if by_block else [numbers]
         try:
-            told = [self._update(step, some, place, len(numbers), rate) for place, some in enumerate(updates)]
+            told = [self._update(step, numbers, some, place, rate) for place, some in enumerate(updates)]
         except (Interrupted, NonFiniteError):
             before.restore_()
             raise
@@ -100,14 +100,16 @@ class Stepper:
         images, labels = len(self._data.train), self._data.train.labels
         return blocks(images, self._recipe.data, self._recipe.gradient, self._recipe.seed, step, labels.device)
 
-    def _update(self, step: int, numbers: list[Tensor], place: int, places: int, rate: float) -> Measures:
-        """One update by the mean over the blocks `numbers`; the first is block `place` of the `places` of the step."""
+    def _update(self, step: int, every: list[Tensor], numbers: list[Tensor], place: int, rate: float) -> Measures:
+        """One update by the mean over the blocks `numbers`; the first is block `place` of `every` one of the step."""
         work = Work(
             numbers,
             step,
             rate,
-            lambda k: self._on_block("training", step, place + k, places),
+            lambda k: self._on_block("training", step, place + k, len(every)),
             lambda: self._emit(PassRepeated(step)),
+            sum(map(len, numbers)) / sum(map(len, every)),
+            goes_on=place > 0,
         )
         measures = self.descent.aim_(work)
         self._check(step, measures)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from fbmon import metrics, recipe
@@ -72,6 +73,18 @@ def test_where_an_update_has_one_block_its_gradient_is_the_full_one_that_a_penal
         return values(run(wanted, tmp_path / "-".join(strengths)))
 
     assert penalized(strength=0.0, acc_strength=0.5) == penalized(strength=0.5)
+
+
+def test_mean_statistics_are_those_of_all_blocks_of_a_pass_of_sgd(tiny: Path, tmp_path: Path) -> None:
+    def statistics(update: str) -> dict[str, torch.Tensor]:
+        settings = {"steps": 1, "schedule__warmup": 1, "model__running_statistics": "mean", "gradient__update": update}
+        run(load(tiny, **settings), tmp_path / update)  # the first step of a warm-up moves no weight
+        found = load_file(tmp_path / update / "step-00000001" / "tensors.safetensors")
+        return {name: value for name, value in found.items() if "running" in name}
+
+    full, sgd = statistics("full"), statistics("block")
+    assert full
+    assert all(torch.equal(sgd[name], value) for name, value in full.items())
 
 
 def test_a_stop_in_the_middle_of_a_pass_of_sgd_leaves_the_last_whole_step(tiny: Path, tmp_path: Path) -> None:
