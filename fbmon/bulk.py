@@ -3,12 +3,12 @@
 What is left out is what tells one step after the other: the notes on clipping, spikes, rates and stalls, and the pace.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from fbmon.crew.devices import cores
 from fbmon.journal import Tail
 from fbmon.series import Floats, Series
 from fbmon.store import SHARE_STEPS, Store, best_of
@@ -32,7 +32,7 @@ def begin_to_read(journals: Sequence[Path]) -> dict[Path, Callable[[], Read]]:
 
     Nothing of a few short ones, or where there is one core. To be called before any thread runs.
     """
-    workers = min(os.cpu_count() or 1, len(journals))
+    workers = min(cores(), len(journals))
     if workers < 2 or sum(path.stat().st_size for path in journals if path.is_file()) < _LONG_BYTES:
         return {}
     import multiprocessing

@@ -70,7 +70,6 @@ class TrainingStarted(Fact, frozen=True):
     precision: str
     clip_norm: float | None = None
     target_val_accuracy: float | None = None
-    target_source: str = ""
     validation_every: int = 0  # steps; 0: not told
     hosts: list[str] = []  # of each rank, where they are on several
     flop_per_step: float | None = None  # multiplications and additions of convolutions and products, penalty included

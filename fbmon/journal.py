@@ -63,7 +63,7 @@ def unseal(line: bytes) -> Event | None:
 
 
 class Journal:
-    """The one writer of a journal file. An error of the disk costs lines, never a step: they are counted in `lost`."""
+    """The one writer of a journal file. An error of the disk costs lines, never a step; `seq` tells how many."""
 
     def __init__(self, path: Path) -> None:
         last = last_event(path)
@@ -71,7 +71,6 @@ class Journal:
         self._began = time.monotonic() - (last.elapsed if last else 0.0)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         self._torn = _is_torn(path)
-        self.lost = 0
 
     def append(self, event: Event) -> bytes:
         """Stamp the event, write it as one line, and return the line."""
@@ -88,7 +87,6 @@ class Journal:
             self._torn = os.write(self._file, text) < len(text)
         except OSError:
             self._torn = True
-        self.lost += self._torn
 
     def sync(self) -> None:
         """Wait until all lines so far would outlast a power cut."""

@@ -49,7 +49,7 @@ EVENTS: list[Event] = [
     TrainingStarted(steps=2, blocks=3, images=48, val_images=32, parameters=9, device="2 threads", precision="float32"),
     TrainingStarted(
         steps=2, blocks=3, images=48, val_images=32, parameters=9, device="cuda:0", precision="float32",
-        clip_norm=0.25, target_val_accuracy=0.9568, target_source='"the paper"\n\u2028{},"crc":"00000000"}',
+        clip_norm=0.25, target_val_accuracy=0.9568, hosts=['"a host"\n\u2028{},"crc":"00000000"}'],
     ),
     ProgressMade(task="training", step=1, done=2, total=3),
     GradientClipped(step=1, norm=1.5, threshold=0.25),
@@ -81,7 +81,6 @@ def write(path: Path, *events: Event) -> list[Event]:
     lines = [journal.append(event) for event in events]
     journal.close()
     stamped = [unseal(line[:-1]) for line in lines]
-    assert journal.lost == 0
     assert None not in stamped
     return [event for event in stamped if event is not None]
 
@@ -276,22 +275,20 @@ limit = path.stat().st_size + 40
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 for step in (3, 4, 5):
     journal.append(StepTaken(step=step, values={}))
-print(journal.lost)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 journal.append(StepTaken(step=6, values={}))
-print(journal.lost)
 tail = Tail(path)
 print([(event.seq, event.step) for event in tail.read()], tail.damaged)
 """
 
 
 @pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_FSIZE)[1] != resource.RLIM_INFINITY, reason="a file size limit")
-def test_a_full_disk_costs_lines_that_are_counted_and_nothing_else(path: Path) -> None:
+def test_a_full_disk_costs_lines_and_nothing_else(path: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, timeout=60, check=True
     )
     assert said.stderr == ""
-    assert said.stdout == "3\n3\n[(1, 1), (2, 2), (6, 6)] 1\n"
+    assert said.stdout == "[(1, 1), (2, 2), (6, 6)] 1\n"
 
 
 @pytest.mark.slow
@@ -335,7 +332,6 @@ def test_a_failing_or_half_done_write_costs_its_own_line(
     monkeypatch.setattr(os, "write", write_badly)
     for step in (1, 2, 3):
         journal.append(StepTaken(step=step, values={}))
-    assert journal.lost == 1
     assert [getattr(event, "step", 0) for event in Tail(path).read()] == [1, 3]
 
 

@@ -12,9 +12,9 @@ from fbmon.cli.tables import Runs
 from fbmon.errors import UsageError
 
 if TYPE_CHECKING:
-    from fbmon.export.landscape import Seen
     from fbmon.metrics import Scale
     from fbmon.minimum import Point
+    from fbmon.minimum.picture import Seen
 
 
 def landscape(
@@ -51,10 +51,11 @@ def landscape(
       fbmon landscape quickstart --steps 100,-1
       fbmon landscape sgd --to fb_clipped
     """
-    from fbmon.export.landscape import Seen, csv_text, lines_svg, plane_svg, save
+    from fbmon.export.landscape import csv_text, lines_svg, plane_svg, save
     from fbmon.minimum import Record, Setting
     from fbmon.minimum.landscape import along, between, over
     from fbmon.minimum.names import labels, stem
+    from fbmon.minimum.picture import Seen
 
     if plane and to is not None:
         raise UsageError("--2d and --to: choose one of them")
@@ -76,9 +77,9 @@ def landscape(
         for name, (record, _) in zip(names, asked, strict=True)
     ]
     scale: Scale = "linear" if linear else "log"
-    title = f"{data} loss"
+    title = f"{data} loss: {seen[0].label}" if plane else f"{data} loss"
     x_label = "distance from the minimum, in lengths of the filters" if to is None else f"share of the way to {to}"
-    drawn = plane_svg(seen[0], f"{title}: {seen[0].label}") if plane else lines_svg(seen, title, scale, x_label)
+    drawn = plane_svg(seen[0], title) if plane else lines_svg(seen, title, scale, x_label)
     written = save(out or asked[0][0].path.with_name(stem(asked, plane=plane)), drawn, csv_text(seen))
     if json:
         print_json({"files": written, "points": [_data(one) for one in seen]})
@@ -109,9 +110,9 @@ def _show(seen: "list[Seen]", plane: bool, title: str, scale: "Scale") -> None:
     from fbmon.minimum.picture import heat_map, legend, plots
 
     if plane:
-        print_heat(heat_map(seen[0].label, title, seen[0].known, seen[0].points))
+        print_heat(heat_map(seen[0], title))
         return
-    for plot in plots([(one.label, one.known, one.points) for one in seen], title, scale):
+    for plot in plots(seen, title, scale):
         print_plot(plot)
     if len(seen) > 1:
         print_legend(legend([one.label for one in seen]))

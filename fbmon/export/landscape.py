@@ -3,34 +3,20 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from fbmon.chart.svg import svg
 from fbmon.errors import FbmonError
 from fbmon.export.heat import heat
 from fbmon.metrics import Scale
-from fbmon.minimum import Point
-from fbmon.minimum.asked import Known
 from fbmon.minimum.landscape import table
-from fbmon.minimum.picture import plots
+from fbmon.minimum.picture import Seen, plots
 from fbmon.text import clean
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What is known of one run's minimum at some points; `label` names it."""
-
-    label: str
-    step: int
-    known: Known
-    points: Sequence[Point]
 
 
 def lines_svg(seen: Sequence[Seen], title: str, scale: Scale, x_label: str) -> str:
     """The loss and the accuracy along lines: of every run the mean over its directions, and their band."""
-    shown = [(one.label, one.known, one.points) for one in seen]
-    return svg([*plots(shown, title, scale, paper=x_label)])
+    return svg([*plots(seen, title, scale, paper=x_label)])
 
 
 def plane_svg(seen: Seen, title: str) -> str:

@@ -1,7 +1,7 @@
 """Landscapes as charts: every run a curve with its band, the loss above, the accuracy below; a grid as a heat map."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,15 @@ from fbmon.series import Floats, Series
 
 MARKERS = "●○△□◇"
 
-Seen = tuple[str, Known, Sequence[Point]]  # of a run: its label, the answers and the points that were asked for
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What is known of one run's minimum at the points that were asked for; `label` names it."""
+
+    label: str
+    step: int
+    known: Known
+    points: Sequence[Point]
 
 
 def plots(seen: Sequence[Seen], title: str, scale: Scale, *, paper: str | None = None) -> Iterator[Plot]:
@@ -26,10 +34,10 @@ def plots(seen: Sequence[Seen], title: str, scale: Scale, *, paper: str | None =
     yield _plot(seen, "accuracy", title.replace("loss", "accuracy"), "linear", paper)
 
 
-def heat_map(label: str, title: str, known: Known, points: Sequence[Point]) -> Heat:
+def heat_map(seen: Seen, title: str) -> Heat:
     """The loss on the grid."""
-    at, values = table(known, points, "loss")
-    return Heat(f"{title}: {label}", at, values, levels(values))
+    at, values = table(seen.known, seen.points, "loss")
+    return Heat(title, at, values, levels(values))
 
 
 def legend(labels: Sequence[str]) -> list[Run]:
@@ -44,10 +52,10 @@ def role(number: int) -> str:
 
 def _plot(seen: Sequence[Seen], value: Value, title: str, scale: Scale, paper: str | None) -> Plot:
     curves, bands, is_full = [], [], paper is not None or len(seen) == 1
-    for number, (label, known, points) in enumerate(seen):
-        found = profile(known, points, value)
+    for number, one in enumerate(seen):
+        found = profile(one.known, one.points, value)
         marker = MARKERS[number % len(MARKERS)] if len(seen) > 1 else ""
-        curves.append(Curve(label, role(number), found.at, _series(found.at, found.mean), marker, named=is_full))
+        curves.append(Curve(one.label, role(number), found.at, _series(found.at, found.mean), marker, named=is_full))
         if is_full:  # among dots the bands of several would hide each other
             bands.append(_band(number, found))
     plot = Plot(title, tuple(curves), scale, y_format=".3g", bands=tuple(bands))

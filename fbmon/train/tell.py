@@ -35,7 +35,6 @@ def plan(
         validation_every=recipe.validation.every,
         clip_norm=recipe.clip.norm if recipe.clip else None,
         target_val_accuracy=recipe.target.val_accuracy if recipe.target else None,
-        target_source=recipe.target.source if recipe.target else "",
         hosts=_hosts(ranks),
         flop_per_step=count_step(model, shape, recipe, len(blocks)) * images,
         # Only the first tells it; the others wait for it with their next exchange.

@@ -50,7 +50,7 @@ def hostile(finished: dict[str, Ended], runs_dir: Path) -> RunFolder:
     journal = Journal(folder.journal)
     journal.append(RunStarted(ATTACK, ATTACK, 3, ATTACK, 1))
     journal.append(PhaseEntered("training"))
-    journal.append(TrainingStarted(3, 1, 1, 1, 1, ATTACK, ATTACK, target_source=ATTACK))
+    journal.append(TrainingStarted(3, 1, 1, 1, 1, ATTACK, ATTACK))
     journal.append(NonFiniteFound(1, [ATTACK]))
     journal.append(RunRestarted(1, ATTACK, 1, 2))
     journal.append(RunEnded("failed", 1, 0, ATTACK, ATTACK))
@@ -122,7 +122,7 @@ def told(ended: bool) -> list[Event]:
     events: list[Event] = [
         RunStarted(ATTACK, ATTACK, 3, ATTACK, 1),
         PhaseEntered("training"),
-        TrainingStarted(3, 1, 1, 1, 1, ATTACK, ATTACK, target_val_accuracy=0.5, target_source=ATTACK, hosts=[ATTACK]),
+        TrainingStarted(3, 1, 1, 1, 1, ATTACK, ATTACK, target_val_accuracy=0.5, hosts=[ATTACK]),
         StepTaken(1, {"loss": 1.0, ATTACK: 2.0}, [2.0, 1.0]),
         Validated(1, {"val_accuracy": 0.5, ATTACK: 2.0}),
         CheckpointSaved(1, ATTACK),

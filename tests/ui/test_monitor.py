@@ -364,7 +364,7 @@ async def test_a_run_without_a_last_word_is_named_as_such(tmp_path: Path) -> Non
 async def test_text_that_steers_terminals_or_looks_like_markup_is_shown_as_text(tmp_path: Path) -> None:
     events = [
         RunStarted(ATTACK, ATTACK, 60, ATTACK, 1),
-        TrainingStarted(60, 2, 64, 32, 5142, ATTACK, ATTACK, target_val_accuracy=0.5, target_source=ATTACK),
+        TrainingStarted(60, 2, 64, 32, 5142, ATTACK, ATTACK, target_val_accuracy=0.5),
         *training()[2:],
         DeviceSampled(ATTACK, 50.0, 1.0, 2.0),
     ]
