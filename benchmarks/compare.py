@@ -41,7 +41,7 @@ def events(seed: int, steps: int) -> Iterator[Event]:
     """A run as the trainer tells it: every metric at every step, a third of them clipped, validated each 100."""
     noise = np.random.default_rng(seed).random((steps, len(STEP)))
     yield RunStarted(f"run-{seed}", "fb_clipped", steps, "1.0", 1)
-    yield TrainingStarted(steps, 391, 50_000, 10_000, 11_173_962, "cuda:0", "float32", 0.25, 0.95, "the benchmark")
+    yield TrainingStarted(steps, 391, 50_000, 10_000, 11_173_962, "cuda:0", "float32", 0.25, 0.95)
     for step in range(1, steps + 1):
         values: dict[str, float | None] = {metric.name: float(noise[step - 1, k]) for k, metric in enumerate(STEP)}
         if noise[step - 1, 0] < 1 / 3:

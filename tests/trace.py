@@ -52,7 +52,7 @@ def clipped() -> set[int]:
 def events() -> Iterator[Event]:
     """The run from its first word to its last, in the order of a journal; not stamped."""
     yield RunStarted(run="trace-synthesized", recipe="fb_strong_reg", steps=STEPS, version="0", pid=1)
-    yield TrainingStarted(STEPS, 1562, 49984, 10000, 11173962, "synthesized", "float32", THRESHOLD, 0.9568, "published")
+    yield TrainingStarted(STEPS, 1562, 49984, 10000, 11173962, "synthesized", "float32", THRESHOLD, 0.9568)
     yield PhaseEntered("training")
     steps = np.arange(1, STEPS + 1)
     norms, losses = (_between(known, steps) for known in (NORMS, LOSSES))

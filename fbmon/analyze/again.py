@@ -6,10 +6,10 @@ import torch
 
 from fbmon import recipe as recipes
 from fbmon.analyze.weights import bare
+from fbmon.checkpoints import path_of, steps
 from fbmon.events import Event, StepTaken
 from fbmon.folder import RunFolder
 from fbmon.journal import Tail
-from fbmon.minimum.record import checkpoints, path_of
 from fbmon.minimum.verdict import Repeated
 from fbmon.train import checkpoint
 from fbmon.train.step import Stepper
@@ -18,12 +18,12 @@ from fbmon.train.tensors import Learnt
 NAMES = ("loss", "grad_norm", "block_grad_norm", "accuracy", "param_norm")
 
 
-def repeat(folder: RunFolder, since: int, steps: int, device: str) -> tuple[Repeated, ...]:
-    """Take the steps after `since` again, with as many threads as the run had."""
+def repeat(folder: RunFolder, since: int, count: int, device: str) -> tuple[Repeated, ...]:
+    """Take `count` steps after `since` again, with as many threads as the run had."""
     told = {event.step: event for event in Tail(folder.journal).read() if isinstance(event, StepTaken)}
     found: list[Event] = []
     stepper = _stepper(folder, since, device, found)
-    for step in range(since + 1, since + steps + 1):
+    for step in range(since + 1, since + count + 1):
         stepper.take_step(step)
     return tuple(_compare(told, found))
 
@@ -32,9 +32,9 @@ def _stepper(folder: RunFolder, since: int, device: str, found: list[Event]) -> 
     recipe = recipes.load(folder.resolved)
     model, data = bare(folder, recipe, device)
     stepper = Stepper(recipe, data, model, found.append, lambda: None)
-    kept = since or max(checkpoints(folder), default=0)
+    kept = since or max(steps(folder.checkpoints), default=0)
     if kept:
-        state, content = checkpoint.read(path_of(folder, kept))
+        state, content = checkpoint.read(path_of(folder.checkpoints, kept))
         torch.set_num_threads(state.threads)  # another number of them has other last bits
         if since:
             Learnt(model, stepper.average, stepper.descent).load_(content)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from fbmon.analyze.weights import bare, read_weights
+from fbmon.checkpoints import path_of
 from fbmon.folder import RunFolder
-from fbmon.minimum.record import path_of
 from fbmon.recipe import Recipe
 from fbmon.schedule import learning_rate
 from fbmon.train.blocks import Batch, batch, blocks
@@ -24,7 +24,7 @@ def gradient_after(
     """
     model, data = bare(folder, recipe, device)
     if step:
-        model.load_state_dict(read_weights(path_of(folder, step), model, averaged=False))
+        model.load_state_dict(read_weights(path_of(folder.checkpoints, step), model, averaged=False))
     where, following = data.train.labels.device, step + 1
     dtype = next(model.parameters()).dtype
     numbers = blocks(len(data.train), recipe.data, recipe.gradient, recipe.seed, following, where)

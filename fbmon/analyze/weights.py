@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from fbmon import folder as folders
 from fbmon import recipe as recipes
+from fbmon.checkpoints import path_of
 from fbmon.errors import DataError
 from fbmon.folder import RunFolder
-from fbmon.minimum.record import path_of
 from fbmon.recipe import Recipe
 from fbmon.train import checkpoint
 from fbmon.train.data import DataSet, load
@@ -40,7 +40,7 @@ def load_trained(folder: RunFolder, step: int, device: str) -> Trained:
     """The network after a step of a run, on a device. Raises DataError where checkpoint or images are not to be had."""
     recipe = recipes.load(folder.resolved)
     model, data = bare(folder, recipe, device)
-    weights = read_weights(path_of(folder, step), model)
+    weights = read_weights(path_of(folder.checkpoints, step), model)
     model.load_state_dict(weights)
     model.eval()
     return Trained(recipe, data, model, {name: value.clone() for name, value in model.state_dict().items()})

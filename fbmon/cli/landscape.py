@@ -90,14 +90,15 @@ def landscape(
 
 def _towards(runs_dir: Path, to: str) -> str:
     from fbmon import folder as folders
+    from fbmon.checkpoints import path_of
     from fbmon.folder import written
-    from fbmon.minimum.record import checkpoint, path_of
+    from fbmon.minimum.record import checkpoint
 
     name, _, step = to.rpartition("@") if "@" in to else (to, "", "-1")
     folder = folders.find(runs_dir, name)
     if not step.lstrip("-").isdecimal():
         raise UsageError("--to: must read RUN or RUN@STEP")
-    return written(path_of(folder, checkpoint(folder, int(step))).resolve())
+    return written(path_of(folder.checkpoints, checkpoint(folder, int(step))).resolve())
 
 
 def _data(one: "Seen") -> dict[str, object]:

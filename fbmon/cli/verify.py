@@ -100,11 +100,11 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
 
 def _repeatable(folder: "RunFolder", steps: int) -> tuple[int, int]:
     """The newest checkpoint, or the beginning, that the journal has enough steps behind, and how many to take again."""
+    from fbmon.checkpoints import steps as kept
     from fbmon.compare import read
-    from fbmon.minimum.record import checkpoints
 
     taken = read(folder).summary.step
     if not taken:
         raise UsageError(f"{clean(folder.name)} has not taken a step yet")
-    since = max((step for step in [0, *checkpoints(folder)] if step + min(steps, taken) <= taken), default=0)
+    since = max((step for step in [0, *kept(folder.checkpoints)] if step + min(steps, taken) <= taken), default=0)
     return since, min(steps, taken - since)

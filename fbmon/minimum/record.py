@@ -4,13 +4,12 @@ A probe is answered once. What a kill has left of a line is skipped, and its pro
 """
 
 import os
-import re
 import zlib
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 
+from fbmon.checkpoints import steps
 from fbmon.errors import FbmonError, UsageError
 from fbmon.folder import RunFolder
 from fbmon.journal import is_sealed, seal_json
@@ -73,23 +72,16 @@ def records(folder: RunFolder) -> list[Record]:
     return found
 
 
-def checkpoints(folder: RunFolder) -> list[int]:
-    """The steps of which the run has a checkpoint, ascending."""
-    found = (re.fullmatch(r"step-(\d{8,})", path.name, re.ASCII) for path in folder.checkpoints.glob("step-*"))
-    return sorted(int(name[1]) for name in found if name)
-
-
 def checkpoint(folder: RunFolder, step: int) -> int:
     """The step that is meant: itself, or counted from the end if negative. Raises UsageError if it is not kept."""
-    there, name = checkpoints(folder), clean(folder.name)
+    there, name = steps(folder.checkpoints), clean(folder.name)
     if not there:
         raise UsageError(f"{name} has no checkpoint", "a run saves one after a minute and when it ends")
     if step < 0 and -step <= len(there):
         return there[step]
     if step not in there:
-        steps = ", ".join(map(str, there))
         hint = "checkpoint.every and checkpoint.keep make a run keep more"
-        raise UsageError(f"{name} has no checkpoint of step {step}, but of {steps}", hint)
+        raise UsageError(f"{name} has no checkpoint of step {step}, but of {', '.join(map(str, there))}", hint)
     return step
 
 
@@ -99,8 +91,3 @@ def _answer(line: bytes) -> Answer | None:
     with suppress(ValueError, RecursionError):
         return _ANSWER.decode(line)
     return None
-
-
-def path_of(folder: RunFolder, step: int) -> Path:
-    """Where the checkpoint of a step lies."""
-    return folder.checkpoints / f"step-{step:08d}"

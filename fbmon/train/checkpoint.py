@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from fbmon.checkpoints import path_of
 from fbmon.errors import DataError
 
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
-_NAME = re.compile(r"step-(\d{8,})", re.ASCII)
 _SEAL = re.compile(rb',"sha256":"([0-9a-f]{64})"}\n\Z')
 
 
@@ -65,19 +65,6 @@ def read(checkpoint: Path) -> tuple[State, bytes]:
     if digest(tensors) != state.tensors:
         raise DataError(f"{checkpoint}: {_TENSORS} is damaged: its checksum is not the one in {_STATE}")
     return state, tensors
-
-
-def saved(folder: Path) -> list[int]:
-    """The steps of which there is a checkpoint, ascending."""
-    with suppress(OSError):
-        found = (_NAME.fullmatch(path.name) for path in folder.iterdir())
-        return sorted(int(name[1]) for name in found if name)
-    return []
-
-
-def path_of(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies."""
-    return folder / f"step-{step:08d}"
 
 
 def set_aside(folder: Path, step: int) -> None:

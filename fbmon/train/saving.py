@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import torch
 
+from fbmon.checkpoints import path_of, steps
 from fbmon.errors import DataError, StorageError
 from fbmon.events import CheckpointFailed, CheckpointSaved, StateRestored
 from fbmon.recipe import Checkpoint
@@ -101,8 +102,8 @@ class Saving:
         """Save after a step that could not be taken, and say of which step there is a state now."""
         if self.save(step):
             return f"the weights of step {step} are saved"
-        steps = checkpoint.saved(self._folder)
-        return f"the last weights saved are those of step {steps[-1]}" if steps else "no weights could be saved"
+        there = steps(self._folder)
+        return f"the last weights saved are those of step {there[-1]}" if there else "no weights could be saved"
 
     def finish(self, step: int) -> None:
         """Save the last state of the run. Raises StorageError if that cannot be done."""
@@ -120,9 +121,9 @@ class Saving:
         """The newest checkpoint that is as it was written: state and tensors; damaged ones are set aside and told."""
         checkpoint.sweep(self._folder)
         damaged = []
-        for step in reversed(checkpoint.saved(self._folder)):
+        for step in reversed(steps(self._folder)):
             try:
-                state, content = checkpoint.read(checkpoint.path_of(self._folder, step))
+                state, content = checkpoint.read(path_of(self._folder, step))
             except DataError as error:
                 print(error.message, flush=True)  # into trainer.log
                 checkpoint.set_aside(self._folder, step)
@@ -147,8 +148,7 @@ class Saving:
         return ""
 
     def _delete_others(self) -> None:
-        steps = checkpoint.saved(self._folder)
-        for step in steps[: -self._wanted.keep]:
+        for step in steps(self._folder)[: -self._wanted.keep]:
             if step != self._best[0]:
                 checkpoint.delete(self._folder, step)
 
@@ -166,4 +166,4 @@ class Saving:
         )
 
     def _name(self, step: int) -> str:
-        return f"{self._folder.name}/{checkpoint.path_of(self._folder, step).name}"
+        return f"{self._folder.name}/{path_of(self._folder, step).name}"

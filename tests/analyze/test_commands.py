@@ -12,9 +12,10 @@ import torch
 
 from fbmon.analyze.again import repeat
 from fbmon.analyze.bits import compare
+from fbmon.checkpoints import steps
 from fbmon.cli.verify import lines
 from fbmon.folder import RunFolder
-from fbmon.minimum import Answer, Ascent, Point, Probe, Radius, Record, Setting, checkpoints
+from fbmon.minimum import Answer, Ascent, Point, Probe, Radius, Record, Setting
 from fbmon.minimum.flatness import Measure
 from fbmon.minimum.survey import missing
 from fbmon.minimum.verdict import Compared, Repeated, Verdict
@@ -161,7 +162,7 @@ def test_a_number_that_the_journal_has_otherwise_is_named_and_the_exit_code_is_o
 def test_steps_taken_again_are_those_of_the_journal_from_the_beginning_and_from_a_checkpoint(
     trained: RunFolder,
 ) -> None:
-    since = min(checkpoints(trained))
+    since = min(steps(trained.checkpoints))
     for begin in (0, since) if since < 40 else (0,):
         found = repeat(trained, begin, 2, "cpu")
         assert [one.step for one in found] == [begin + 1] * 5 + [begin + 2] * 5

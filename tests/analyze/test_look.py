@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from fbmon.analyze.direction import random_direction
 from fbmon.analyze.look import FARTHEST, Look
 from fbmon.analyze.weights import Tensors, Trained, load_trained
+from fbmon.checkpoints import path_of
 from fbmon.folder import RunFolder
 from fbmon.minimum import Ascent, Point, Radius, Setting
 from fbmon.train import checkpoint
@@ -85,7 +86,7 @@ def test_the_scale_of_filters_before_batch_norm_matters_with_the_runs_statistics
 def _with_doubled_filters(folder: RunFolder, goal: Path) -> Path:
     from safetensors.torch import load, save
 
-    state, content = checkpoint.read(checkpoint.path_of(folder.checkpoints, 40))
+    state, content = checkpoint.read(path_of(folder.checkpoints, 40))
     tensors = load(content)
     changed = {name: 2 * value if value.dim() == 4 else value for name, value in tensors.items()}
     return checkpoint.save(goal, state, save(changed))

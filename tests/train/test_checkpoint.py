@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from fbmon import recipe
+from fbmon.checkpoints import path_of, steps
 from fbmon.errors import DataError, NonFiniteError, StorageError
 from fbmon.events import (
     CheckpointFailed,
@@ -108,7 +109,7 @@ def numbers(events: list[Event]) -> dict[tuple[str, int], dict[str, float | None
 
 
 def tensors(folder: Path, step: int) -> bytes:
-    return (checkpoint.path_of(folder, step) / "tensors.safetensors").read_bytes()
+    return (path_of(folder, step) / "tensors.safetensors").read_bytes()
 
 
 def test_the_memory_of_a_resumed_optimizer_lies_as_the_weights_do_or_updates_would_be_slow(
@@ -119,7 +120,7 @@ def test_the_memory_of_a_resumed_optimizer_lies_as_the_weights_do_or_updates_wou
     data = load(wanted.data, None, torch.device("cpu"), lambda _: None)
     stepper = Stepper(wanted, data, model, lambda _: None, lambda: None)
 
-    _, content = checkpoint.read(checkpoint.path_of(stopped, 5))
+    _, content = checkpoint.read(path_of(stopped, 5))
     Learnt(model, stepper.average, stepper.descent).load_(content)
 
     memory = stepper.descent.optimizer.state
@@ -190,7 +191,7 @@ def test_the_last_ones_and_that_of_the_best_validation_are_kept(wanted: Recipe, 
     accuracies = {event.step: event.values["val_accuracy"] or 0 for event in events if isinstance(event, Validated)}
     best = max(accuracies, key=lambda step: (accuracies[step], -step))
     assert best not in (36, 38, 40)
-    assert checkpoint.saved(tmp_path / "checkpoints") == [best, 36, 38, 40]
+    assert steps(tmp_path / "checkpoints") == [best, 36, 38, 40]
     saved = [event for event in events if isinstance(event, CheckpointSaved)]
     assert [event.step for event in saved] == list(range(2, 41, 2))
     assert saved[-1].best_step == best
@@ -226,7 +227,7 @@ def flip(file: Path, place: float) -> None:
 def test_a_damaged_checkpoint_is_told_and_set_aside_and_the_one_before_it_taken(
     wanted: Recipe, whole: Path, parts: Path, damage: Callable[[Path], None]
 ) -> None:
-    damage(checkpoint.path_of(parts, 5))
+    damage(path_of(parts, 5))
     _, events = run(wanted, parts, resume=True)
     (restored,) = (event for event in events if isinstance(event, StateRestored))
     assert restored == StateRestored(4, "parts/step-00000004", damaged=[5])
@@ -245,7 +246,7 @@ def test_where_no_checkpoint_is_good_the_run_begins_again(wanted: Recipe, whole:
 
 
 def test_a_flipped_bit_of_a_state_file_is_noticed_wherever_it_is(parts: Path) -> None:
-    path = checkpoint.path_of(parts, 5)
+    path = path_of(parts, 5)
     whole = (path / "state.json").read_bytes()
     for place in range(len(whole)):
         (path / "state.json").write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
@@ -254,7 +255,7 @@ def test_a_flipped_bit_of_a_state_file_is_noticed_wherever_it_is(parts: Path) ->
 
 
 def test_damaged_tensors_are_refused_wherever_the_damage_is(parts: Path) -> None:
-    path = checkpoint.path_of(parts, 5)
+    path = path_of(parts, 5)
     whole = (path / "tensors.safetensors").read_bytes()
     for place in range(0, len(whole), len(whole) // 20):
         flipped = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
@@ -336,8 +337,8 @@ def test_weights_that_are_not_finite_never_reach_the_disk(wanted: Recipe, tmp_pa
     folder = tmp_path / "checkpoints"
     with pytest.raises(NonFiniteError) as raised:
         run(Recipe.model_validate(table), folder)
-    for step in checkpoint.saved(folder):
-        found = load_file(checkpoint.path_of(folder, step) / "tensors.safetensors")
+    for step in steps(folder):
+        found = load_file(path_of(folder, step) / "tensors.safetensors")
         assert all(bool(value.isfinite().all()) for value in found.values())
     assert " was not finite (" in raised.value.message
     assert raised.value.message.endswith(("no weights could be saved", "are saved", "step 1"))
