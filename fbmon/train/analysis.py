@@ -21,7 +21,7 @@ from fbmon.train.hessian import Hessian
 from fbmon.train.lanczos import Spectrum, largest, start_vector
 from fbmon.train.loss import smoothed_cross_entropy
 from fbmon.train.measure import Measures, norm_of
-from fbmon.train.precision import autocast
+from fbmon.train.precision import logits_of
 from fbmon.train.snapshot import Snapshot
 
 _TOLERANCE = 1e-3  # of a residual; the eigenvalue itself is then good to about its square
@@ -97,11 +97,10 @@ class Analyst:
             statistics.restore_()
 
     def _loss(self, numbers: Tensor, step: int) -> Tensor:
-        recipe, dtype = self._recipe, self._parameters[0].dtype
-        inputs, labels = batch(self._data, recipe.data, numbers, recipe.seed, step, dtype)
-        with autocast(recipe.precision, inputs.device):
-            logits = self._model(inputs)
-        return smoothed_cross_entropy(logits.to(dtype), labels, recipe.loss.label_smoothing)
+        recipe = self._recipe
+        inputs, labels = batch(self._data, recipe.data, numbers, recipe.seed, step, self._parameters[0].dtype)
+        logits = logits_of(self._model, inputs, recipe.precision)
+        return smoothed_cross_entropy(logits, labels, recipe.loss.label_smoothing)
 
     def _of_gradient(self, measures: Measures) -> dict[str, float | None]:
         """Clipping changes no direction, so the clipped gradient that the parameters have will do."""

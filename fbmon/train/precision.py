@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, assert_never
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Precision = Literal["float32", "tf32", "bfloat16", "float64"]
 
@@ -45,6 +45,13 @@ def _is_channels_last(precision: Precision, device: torch.device) -> bool:
     if precision == "float64":
         return False
     return device.type == "cpu" or precision != "float32"
+
+
+def logits_of(model: nn.Module, inputs: Tensor, precision: Precision) -> Tensor:
+    """Logits (B, classes) for inputs (B, C, H, W), in their dtype, by way of the precision."""
+    with autocast(precision, inputs.device):
+        logits: Tensor = model(inputs)
+    return logits.to(inputs.dtype)
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:

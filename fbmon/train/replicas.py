@@ -31,7 +31,7 @@ def compare(model: nn.Module, ranks: Ranks, step: int) -> None:
 
 @torch.no_grad()
 def digest(model: nn.Module) -> Tensor:
-    """63 bits, int64, on the device: a sum of all words, each times an odd number of its place, that wraps around."""
+    """64 bits on the device, int64 (): a sum of all words, each times an odd number of its place, that wraps around."""
     total = torch.zeros((), dtype=torch.int64, device=next(model.parameters()).device)
     place = 1
     for value in (*model.parameters(), *model.buffers()):

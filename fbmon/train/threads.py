@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from fbmon.recipe import Recipe
 from fbmon.train.data import DataSet
 from fbmon.train.distribute import Ranks
-from fbmon.train.precision import autocast
+from fbmon.train.precision import logits_of
 from fbmon.train.remembered import remembered
 
 _SECONDS = 0.1  # of each timing
@@ -56,13 +56,12 @@ def _fewer(most: int) -> list[int]:
 
 def _seconds(recipe: Recipe, model: nn.Module, data: DataSet, images: int) -> float:
     """The best time of forward and backward passes over so many images, after one that warms up."""
-    dtype, device = next(model.parameters()).dtype, data.train.labels.device
+    dtype = next(model.parameters()).dtype
     inputs, labels = data.normalize(data.train.pictures[:images], dtype), data.train.labels[:images]
     taken = []
     for _ in range(1 + _TRIES):
         began = time.perf_counter()
-        with autocast(recipe.precision, device):
-            logits = model(inputs)
-        torch.autograd.grad(cross_entropy(logits.to(dtype), labels), list(model.parameters()))
+        logits = logits_of(model, inputs, recipe.precision)
+        torch.autograd.grad(cross_entropy(logits, labels), list(model.parameters()))
         taken.append(time.perf_counter() - began)
     return min(taken[1:])
