@@ -259,8 +259,11 @@ def of_job(runs_dir: Path, job: str, name: str, resolved: str) -> RunFolder | No
 
 
 def _write_new(path: Path, content: bytes) -> None:
+    """Write a file that outlasts a power cut from now on: without it no checkpoint could be gone on from."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _make_new(runs_dir: Path, name: str) -> Path:

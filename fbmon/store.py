@@ -121,9 +121,8 @@ class Store:
 
     def clipped_share(self) -> float:
         """The share of the steps taken that were clipped."""
-        # A step's clipping is told before the step itself, and once for each of its updates.
-        told = self.clipped.steps[: self.clipped.steps.searchsorted(self.step, "right")]
-        return (int((told[1:] != told[:-1]).sum()) + 1) / self.step if len(told) else 0.0
+        # A step's clipping is told before the step itself.
+        return int(self.clipped.steps.searchsorted(self.step, "right")) / self.step if self.step else 0.0
 
     def paused_seconds(self, elapsed: float) -> float:
         """How long the training has been paused in all, up to a moment that is not before the newest event."""

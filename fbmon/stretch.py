@@ -37,7 +37,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Clips:
-    """The steps that were clipped, each with its norm; one with several updates may stand here several times."""
+    """The steps that were clipped, each with its norm."""
 
     steps: Sequence[int]
     elapsed: Sequence[float]

@@ -41,6 +41,20 @@ def lay_out(runs: Path, *names: str) -> None:
         os.utime(runs / name / "meta.json", (1e9 + second, 1e9 + second))
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are named by Linux")
+def test_what_a_run_is_gone_on_with_is_on_the_disk_before_it_starts(
+    runs: Path, recipe_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: dict[str, int] = {}
+
+    def sync(file: int) -> None:
+        synced[Path(f"/proc/self/fd/{file}").readlink().name] = os.fstat(file).st_size
+
+    monkeypatch.setattr(os, "fsync", sync)
+    folder = create(runs, recipe_file)
+    assert synced == {path.name: path.stat().st_size for path in (folder.recipe, folder.resolved, folder.meta)}
+
+
 def test_a_new_run_holds_the_recipe_as_given_the_resolved_one_and_where_it_comes_from(
     runs: Path, recipe_file: Path
 ) -> None:

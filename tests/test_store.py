@@ -100,10 +100,10 @@ def test_a_whole_story_is_remembered() -> None:
     assert store.series["val_accuracy"].steps.tolist() == [1, 3, 5, 6]
 
 
-def test_the_clipped_share_is_that_of_the_steps_taken_each_counted_once() -> None:
-    three_updates = [clipped(2, norm) for norm in (1.0, 2.0, 3.0)]
-    assert told(PLAN, clipped(1, 1.0), step(1), *three_updates).clipped_share() == 1.0, "step 2 is still to come"
-    assert told(PLAN, step(1), *three_updates, step(2)).clipped_share() == 0.5
+def test_the_clipped_share_is_that_of_the_steps_taken() -> None:
+    assert told(PLAN, clipped(1, 1.0)).clipped_share() == 0.0, "step 1 is still to come"
+    assert told(PLAN, clipped(1, 1.0), step(1), clipped(2, 1.0)).clipped_share() == 1.0, "step 2 is still to come"
+    assert told(PLAN, step(1), clipped(2, 1.0), step(2)).clipped_share() == 0.5
 
 
 def test_the_notes_tell_the_story_with_one_line_for_each_episode_of_clipping() -> None:
