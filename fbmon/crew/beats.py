@@ -12,7 +12,7 @@ _SLOT = struct.Struct("=qq")
 class Doing(IntEnum):
     """What a rank is at."""
 
-    PREPARING = 0
+    PREPARING = 0  # up to the end of its first block
     COMPUTING = 1
     WAITING = 2  # for the other ranks
     AWAY = 3  # saving, or paused

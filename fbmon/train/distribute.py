@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import torch
@@ -21,7 +21,7 @@ def _silent(_doing: Doing) -> None:
     pass
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ranks:
     """This process is number `rank` of `size`; block k of a pass is the work of rank k mod size.
 
@@ -31,6 +31,7 @@ class Ranks:
     rank: int = 0
     size: int = 1
     tell: Tell = _silent
+    _doing: Doing = field(default=Doing.PREPARING, init=False)  # until its first block has ended: that one compiles
 
     @property
     def is_first(self) -> bool:
@@ -40,9 +41,10 @@ class Ranks:
     def rounds(self, blocks: int) -> Iterator[tuple[int, int | None]]:
         """Round by round, as many on every rank: the number of the round's first block, and this rank's, if any."""
         for first in range(0, blocks, self.size):
-            self.tell(Doing.COMPUTING)
+            self.tell(self._doing)
             mine = first + self.rank
             yield first, mine if mine < blocks else None
+            self._doing = Doing.COMPUTING
 
     def sum_(self, tensor: Tensor) -> None:
         """Replace a tensor, of one shape on all ranks, by the sum over them."""
@@ -102,7 +104,7 @@ class Ranks:
         """Within it this process computes nothing, for as long as it takes."""
         self.tell(Doing.AWAY)
         yield
-        self.tell(Doing.COMPUTING)
+        self.tell(self._doing)
 
     @contextmanager
     def _exchange(self) -> Iterator[None]:
@@ -113,7 +115,7 @@ class Ranks:
             reason = " ".join(str(error).split())[:300]
             kind = StallError if "timed out" in reason.lower() or "timeout" in reason.lower() else RankLostError
             raise kind(f"rank {self.rank} has lost the others: {reason}") from None
-        self.tell(Doing.COMPUTING)
+        self.tell(self._doing)
 
 
 ALONE = Ranks()

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import torch
 
+from fbmon.crew.beats import Doing
+from fbmon.train.distribute import Ranks
+
 RANKS = 4
 SCRIPT = """
 import sys
@@ -140,3 +143,12 @@ def test_two_three_and_four_processes_have_the_bits_of_one_and_so_have_the_block
         backwards = results[3][statistics, "backwards"]
         assert backwards["told"][:3] == alone["told"][:3]
         assert torch.equal(backwards["weights"], alone["weights"])
+
+
+def test_a_rank_is_preparing_until_its_first_block_has_ended_so_that_its_time_is_not_taken_for_a_stall() -> None:
+    told: list[Doing] = []
+    ranks = Ranks(1, 2, told.append)
+    assert [mine for _, mine in ranks.rounds(5)] == [1, 3, None]
+    with ranks.away():
+        pass
+    assert told == [Doing.PREPARING, Doing.COMPUTING, Doing.COMPUTING, Doing.AWAY, Doing.COMPUTING]
