@@ -15,7 +15,7 @@ from fbmon.train import checkpoint
 from fbmon.train.step import Stepper
 from fbmon.train.tensors import Learnt
 
-NAMES = ("loss", "grad_norm", "block_grad_norm", "accuracy", "param_norm")
+_NAMES = ("loss", "grad_norm", "block_grad_norm", "accuracy", "param_norm")
 
 
 def repeat(folder: RunFolder, since: int, count: int, device: str) -> tuple[Repeated, ...]:
@@ -45,5 +45,5 @@ def _compare(told: dict[int, StepTaken], found: list[Event]) -> Iterator[Repeate
     for event in found:
         if isinstance(event, StepTaken) and event.step in told:
             before = told[event.step].values
-            for name in NAMES:
+            for name in _NAMES:
                 yield Repeated(event.step, name, before.get(name), event.values.get(name))

@@ -8,7 +8,7 @@ from fbmon.folder import RunFolder
 from fbmon.minimum.asked import Ascent, Known, Point, Probe, Radius
 from fbmon.minimum.record import records
 
-THRESHOLD = 0.5  # nats: a tenth class is hit by chance at 2.3
+THRESHOLD = 0.5  # nats; guessing among ten classes is at 2.3
 RHO = 0.05  # SAM's own for CIFAR-10 (Foret et al. 2021, arXiv 2010.01412)
 REACH = 0.5  # of the filters' own lengths
 DIRECTIONS = 10

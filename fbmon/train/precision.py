@@ -48,7 +48,7 @@ def _is_channels_last(precision: Precision, device: torch.device) -> bool:
 
 
 def logits_of(model: nn.Module, inputs: Tensor, precision: Precision) -> Tensor:
-    """Logits (B, classes) for inputs (B, C, H, W), in their dtype, by way of the precision."""
+    """Logits (B, classes) for inputs (B, C, H, W), in the dtype of these; the way between is in the precision."""
     with autocast(precision, inputs.device):
         logits: Tensor = model(inputs)
     return logits.to(inputs.dtype)
