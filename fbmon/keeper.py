@@ -93,9 +93,10 @@ def keep() -> Kept:
     if screen:
         theirs.close()
         _keep(screen, ours, terminal)
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     ours.close()
-    return Kept(theirs, terminal)
+    kept = Kept(theirs, terminal)  # its thread takes no signals: who holds them back holds them all
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return kept
 
 
 def _keep(screen: int, tie: socket.socket, terminal: Terminal) -> NoReturn:

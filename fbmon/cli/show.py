@@ -18,11 +18,17 @@ from fbmon.store import Store
 from fbmon.text import clean
 
 
-def start(folder: RunFolder, ui: Ui, *, devices: str | None = None, detach: bool = False) -> RunHandle:
+def start(
+    folder: RunFolder, ui: Ui, kept: Kept | None, *, devices: str | None = None, detach: bool = False
+) -> RunHandle:
     """Start a run as `launch.start` does. Signals reach it from its first moment, unless this command only looks on.
 
-    A full screen and one that detaches only look on: the run outlives them.
+    A full screen, whose terminal is `kept`, and one that detaches only look on: the run outlives them. A Ctrl-C waits
+    for the screen, which asks what is meant.
     """
+    if kept:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        kept.shows(folder.path)
     with launch.signals_held():
         handle = launch.start(folder, queue=ui is not Ui.NONE, devices=devices)
         if ui is not Ui.FULL and not detach:
@@ -30,10 +36,8 @@ def start(folder: RunFolder, ui: Ui, *, devices: str | None = None, detach: bool
     return handle
 
 
-def show_started(handle: RunHandle, ui: Ui, kept: Kept | None, *, detach: bool) -> int:
-    """Show a run that this command has started, or with `detach` only say where it is; `kept` keeps the terminal."""
-    if kept:
-        kept.shows(handle.folder.path)
+def show_started(handle: RunHandle, ui: Ui, *, detach: bool) -> int:
+    """Show a run that this command has started, or with `detach` only say where it is."""
     if not detach:
         return show(handle, ui)
     sys.stdout.write(f"{clean(str(handle.folder.path), 4096)}\nwatch it with: fbmon watch {handle.folder.name}\n")
