@@ -11,6 +11,9 @@ from fbmon.cli.run import DataDir, data_folder
 from fbmon.errors import Exit
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
     from fbmon.doctor.finding import Finding
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
@@ -44,19 +47,32 @@ def _show(findings: "Iterable[Finding]") -> "list[Finding]":
     from fbmon.cli.output import make_console
 
     console, told = make_console(), []
-    for finding in findings:
-        told.append(finding)
-        console.print(
-            Text.assemble(
-                (f"{finding.verdict:<{_VERDICT_WIDTH}}", _COLOURS[finding.verdict]),
-                f"  {finding.name:<{_NAME_WIDTH}}  {finding.found}",
-            )
-        )
-        if finding.advice:
-            console.print(Text(f"{'':<{_VERDICT_WIDTH + _NAME_WIDTH + 2}}  → {finding.advice}"))
+    with console.status("looking; torch takes some seconds to load", spinner="line"):  # in a terminal
+        for finding in findings:
+            told.append(finding)
+            _print(finding, console)
     failed = _failed(told)
     console.print(Text(f"training is prevented by: {', '.join(failed)}" if failed else "this machine can train"))
     return told
+
+
+def _print(finding: "Finding", console: "Console") -> None:
+    from rich.text import Text
+
+    _print_columns(console, Text(finding.verdict, _COLOURS[finding.verdict]), finding.name, finding.found)
+    if finding.advice:
+        _print_columns(console, "", "", f"→ {finding.advice}")
+
+
+def _print_columns(console: "Console", *cells: "str | Text") -> None:
+    """What has no room in the last column goes on below, in that column."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for width in (_VERDICT_WIDTH, _NAME_WIDTH, None):
+        table.add_column(width=width, overflow="fold")
+    table.add_row(*cells)
+    console.print(table, soft_wrap=False)
 
 
 def _failed(findings: "Iterable[Finding]") -> list[str]:

@@ -7,12 +7,14 @@ import typer
 
 from fbmon.cli.options import Json
 from fbmon.cli.output import aligned, print_json
+from fbmon.cli.progress import staged
 from fbmon.cli.run import Devices, Overrides, RecipeArgument, Seed, Steps, asked_settings
 
 if TYPE_CHECKING:
     from fbmon.plan import Plan
 
 _DEVICES = (2, 4, 8)
+_PRECISIONS = ("float32", "bfloat16")
 
 
 def plan(
@@ -39,7 +41,12 @@ def plan(
     from fbmon.plan import measure
 
     wanted = recipes.load(recipes.find(recipe), asked_settings(overrides, steps, seed))
-    made = measure(wanted, expand(here(devices, os.environ), os.environ)[0], ["float32", "bfloat16"], seconds)
+    device, others = (
+        expand(here(devices, os.environ), os.environ)[0],
+        [one for one in _PRECISIONS if one != wanted.precision],
+    )
+    with staged(f"timing blocks in {wanted.precision}", 1 + len(others)) as begin:
+        made = measure(wanted, device, others, seconds, lambda precision: begin(f"timing blocks in {precision}"))
     if json:
         print_json(_data(made))
         return
