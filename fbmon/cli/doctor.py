@@ -12,13 +12,11 @@ from fbmon.errors import Exit
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
     from fbmon.doctor.finding import Finding
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
-_VERDICT_WIDTH = max(map(len, _COLOURS))
-_NAME_WIDTH = len("shared memory")
+_WIDTHS = (max(map(len, _COLOURS)), len("shared memory"))
 
 
 def doctor(runs_dir: RunsDir = DEFAULT_RUNS_DIR, data_dir: DataDir = None, json: Json = False) -> None:
@@ -59,20 +57,12 @@ def _show(findings: "Iterable[Finding]") -> "list[Finding]":
 def _print(finding: "Finding", console: "Console") -> None:
     from rich.text import Text
 
-    _print_columns(console, Text(finding.verdict, _COLOURS[finding.verdict]), finding.name, finding.found)
+    from fbmon.cli.output import print_columns
+
+    verdict = Text(finding.verdict, _COLOURS[finding.verdict])
+    print_columns(console, _WIDTHS, verdict, finding.name, finding.found)
     if finding.advice:
-        _print_columns(console, "", "", f"→ {finding.advice}")
-
-
-def _print_columns(console: "Console", *cells: "str | Text") -> None:
-    """What has no room in the last column goes on below, in that column."""
-    from rich.table import Table
-
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for width in (_VERDICT_WIDTH, _NAME_WIDTH, None):
-        table.add_column(width=width, overflow="fold")
-    table.add_row(*cells)
-    console.print(table, soft_wrap=False)
+        print_columns(console, _WIDTHS, "", "", f"→ {finding.advice}")
 
 
 def _failed(findings: "Iterable[Finding]") -> list[str]:

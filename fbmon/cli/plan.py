@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fbmon.cli.options import Json
-from fbmon.cli.output import aligned, print_json
+from fbmon.cli.output import aligned, make_console, print_columns, print_json
 from fbmon.cli.progress import staged
 from fbmon.cli.run import Devices, Overrides, RecipeArgument, Seed, Steps, asked_settings
 
@@ -50,16 +50,17 @@ def plan(
     if json:
         print_json(_data(made))
         return
-    for line in lines(made):
-        typer.echo(line)
+    console, told = make_console(), _facts(made)
+    for name, fact in told.items():
+        print_columns(console, [max(map(len, told))], name, fact)
+    typer.echo("\n".join(["", *_alternatives(made)]))
 
 
-def lines(plan: "Plan") -> list[str]:
-    """The plan in words."""
+def _facts(plan: "Plan") -> dict[str, str]:
     from fbmon.text import clean, duration
 
     own = plan.timings[0]
-    told = {
+    return {
         "recipe": f"{clean(plan.recipe)}: {plan.parameters:,} parameters, {own.precision}",
         "steps": f"{plan.steps:,} of {plan.images:,} images in {plan.blocks:,} blocks of up to {plan.block:,}; "
         f"{plan.validations:,} validations of {plan.val_images:,} images",
@@ -69,7 +70,6 @@ def lines(plan: "Plan") -> list[str]:
         "memory": f"{own.memory_mib + plan.data_mib:,.0f} MiB" + _caution(plan),
         "time": duration(plan.seconds()),
     } | _analysis(plan)
-    return [*aligned(list(told.items()), left=2), "", *_alternatives(plan)]
 
 
 def _analysis(plan: "Plan") -> dict[str, str]:

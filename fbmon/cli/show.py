@@ -44,10 +44,10 @@ def show_started(handle: RunHandle, ui: Ui, *, detach: bool) -> int:
     return Exit.FINISHED
 
 
-def show(handle: RunHandle, ui: Ui) -> int:
-    """Show the run until it ends or the viewer leaves."""
+def show(handle: RunHandle, ui: Ui, *, stays: bool = True) -> int:
+    """Show the run until it ends or the viewer leaves; a full screen that `stays` only until the viewer leaves."""
     if ui is Ui.FULL:
-        return _full(handle)
+        return _full(handle, stays=stays)
     collect_garbage_again()
     try:
         store = _plain(handle) if ui is Ui.PLAIN else _lines(handle, quiet=ui is Ui.NONE)
@@ -57,12 +57,12 @@ def show(handle: RunHandle, ui: Ui) -> int:
     return store.ended.exit_code if store.ended else Exit.LOST
 
 
-def _full(handle: RunHandle) -> int:
+def _full(handle: RunHandle, *, stays: bool) -> int:
     from platformdirs import user_config_path
 
     from fbmon.ui.app import MonitorApp
 
-    app = MonitorApp(handle, user_config_path("fbmon") / "screen.json")
+    app = MonitorApp(handle, user_config_path("fbmon") / "screen.json", stays=stays)
     collect_garbage_again()
     app.run()
     if app.return_code:  # the screen itself has failed, and has said why

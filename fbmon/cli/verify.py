@@ -52,11 +52,11 @@ def verify(
 
 def lines(verdict: "Verdict") -> list[str]:
     """The report as text."""
-    rows = [["gradient of step " + str(verdict.step + 1), "equal", "ulps", "difference", "cosine", ""]]
+    rows = [["gradient of step " + str(verdict.step + 1), "", "equal", "ulps", "off by", "cosine"]]
     for one in verdict.compared:
         said = "the same bits" if one.agrees else "DIFFERENT" if one.is_promised else "not promised"
-        equal = f"{one.equal:,} of {one.numbers:,}"
-        rows.append([one.way, equal, f"{one.ulps:,}", f"{one.difference:.3g}", f"{one.cosine:.12g}", said])
+        equal = "all" if one.agrees else f"{one.equal / one.numbers:.1%}"
+        rows.append([one.way, said, equal, f"{one.ulps:.3g}", f"{one.difference:.3g}", f"{one.cosine:.12g}"])
     told = aligned(rows, left=len(rows[0]))
     told += [f"not tried: {what}" for what in verdict.skipped]
     wrong = [one for one in verdict.repeated if not one.agrees]

@@ -35,21 +35,21 @@ _CLOCK_SECONDS = 1.0
 
 
 class MonitorApp(TerminalApp):
-    """Shows the store of one run; `q` leaves."""
+    """Shows the store of one run; `q` leaves, and where the screen does not stay, so does the end of the run."""
 
     TITLE = "fbmon"
     CSS_PATH = "monitor.tcss"
     KEYS = GROUPS
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP)]
 
-    def __init__(self, source: Source, settings_file: Path | None = None) -> None:
+    def __init__(self, source: Source, settings_file: Path | None = None, *, stays: bool = True) -> None:
         super().__init__(settings_file)
         self.store = Store()
         self._source = source
         self._feed = Feed(source, self)
         self._others: Others | None = None
         self._alive = True
-        self._stopping = False
+        self._leaving = not stays  # as soon as the run is gone
         self._changed = True
         self._drawn = 0.0
         self._pause = _FRAME_SECONDS
@@ -99,7 +99,7 @@ class MonitorApp(TerminalApp):
         self._clock.stop()
         self.refresh_bindings()
         self._draw_soon()
-        if self._stopping:
+        if self._leaving:
             self.exit()
         elif isinstance(self.screen, LeaveScreen):  # there is nothing left to ask
             self.pop_screen()
@@ -123,7 +123,7 @@ class MonitorApp(TerminalApp):
         if not self._alive:
             self.exit()
         elif self.store.ended:  # it has said its last word: leave as soon as it is gone
-            self._stopping = True
+            self._leaving = True
         elif not isinstance(self.screen, LeaveScreen):
             self.push_screen(LeaveScreen(clean(self._source.folder.name)), self._answered)
 
@@ -187,7 +187,7 @@ class MonitorApp(TerminalApp):
         if answer == "leave":
             self.exit()
         elif answer is not None:
-            self._stopping = True
+            self._leaving = True
             self._source.ask(answer, "the screen")
             when = "at the next block" if answer == "stop" else "after this step"
             self.notify(f"Stopping {when}; the state is saved first.", markup=False)
