@@ -19,7 +19,7 @@ from fbmon.ui.board import Board
 from fbmon.ui.devices import DevicesPanel, devices
 from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed, SourceFailed
 from fbmon.ui.footer import KeysFooter
-from fbmon.ui.keys import APP, GROUPS, bindings
+from fbmon.ui.keys import GROUPS, app_bindings
 from fbmon.ui.leave import Answer, LeaveScreen
 from fbmon.ui.other import MARKERS, Other
 from fbmon.ui.status import detail_line, state_line
@@ -40,7 +40,7 @@ class MonitorApp(TerminalApp):
     TITLE = "fbmon"
     CSS_PATH = "monitor.tcss"
     KEYS = GROUPS
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP)]
+    BINDINGS: ClassVar[list[BindingType]] = [*app_bindings(GROUPS)]
 
     def __init__(self, source: Source, settings_file: Path | None = None, *, stays: bool = True) -> None:
         super().__init__(settings_file)

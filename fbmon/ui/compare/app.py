@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.widgets import Static
 
 from fbmon.bulk import Read, take_
@@ -17,6 +19,7 @@ from fbmon.ui.compare.board import CompareBoard
 from fbmon.ui.compare.keys import GROUPS
 from fbmon.ui.compare.reader import NotesRead, Reader, RunGrown, RunRead, RunsSeen
 from fbmon.ui.footer import KeysFooter
+from fbmon.ui.keys import app_bindings
 from fbmon.ui.terminal import TerminalApp
 
 _FRAME_SECONDS = 0.1
@@ -32,6 +35,7 @@ class CompareApp(TerminalApp):
     TITLE = "fbmon compare"
     CSS_PATH = "compare.tcss"
     KEYS = GROUPS
+    BINDINGS: ClassVar[list[BindingType]] = [*app_bindings(GROUPS)]
 
     def __init__(
         self,
