@@ -93,10 +93,9 @@ def keep() -> Kept:
     if screen:
         theirs.close()
         _keep(screen, ours, terminal)
-    ours.close()
-    kept = Kept(theirs, terminal)  # its thread takes no signals: who holds them back holds them all
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return kept
+    ours.close()
+    return Kept(theirs, terminal)
 
 
 def _keep(screen: int, tie: socket.socket, terminal: Terminal) -> NoReturn:

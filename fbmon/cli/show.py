@@ -27,7 +27,7 @@ def start(
     for the screen, which asks what is meant.
     """
     if kept:
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        launch.hold([signal.SIGINT])
         kept.shows(folder.path)
     with launch.signals_held():
         handle = launch.start(folder, queue=ui is not Ui.NONE, devices=devices)

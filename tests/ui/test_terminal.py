@@ -124,7 +124,7 @@ def test_the_training_goes_on_while_nobody_reads_its_screen_while_it_is_suspende
 def test_a_ctrl_c_before_the_screen_stands_is_asked_about_as_soon_as_it_does(
     tiny: Path, fbmon: Fbmon, terminal: Callable[..., Terminal]
 ) -> None:
-    screen = terminal("run", tiny, "--steps", ENDLESS)
+    screen = terminal("run", tiny, "--steps", ENDLESS, OMP_NUM_THREADS="2")  # a thread of numpy may take signals
     folder = fbmon.run_folder()
     until(folder.log.exists)  # and so, in a moment, the supervisor
     screen.press("\x03")
