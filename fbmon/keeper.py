@@ -132,12 +132,16 @@ def _pass_on_signals(screen: int) -> None:
 
 def _wait(screen: int, terminal: Terminal) -> int:
     """Wait for the end of the screen, stopping and going on with it; its exit code, or minus its signal."""
+    woken: list[int] = []
+    signal.signal(signal.SIGCONT, lambda number, _: woken.append(number))
     _, status = os.waitpid(screen, os.WUNTRACED)
     while os.WIFSTOPPED(status) or os.WIFCONTINUED(status):
-        if os.WIFSTOPPED(status):
-            status = _stop_too(screen, terminal)
-        else:
+        if os.WIFCONTINUED(status):
+            woken.clear()
             _, status = os.waitpid(screen, os.WUNTRACED)
+        else:  # who was woken was stopped as well, by a SIGSTOP for all of the job, and hears of the screen's too late
+            goes_on = _going_on(screen) if woken else None
+            status = _stop_too(screen, terminal) if goes_on is None else goes_on
     return os.waitstatus_to_exitcode(status)
 
 
@@ -149,14 +153,22 @@ def _stop_too(screen: int, terminal: Terminal) -> int:
     os.killpg(os.getpgrp(), signal.SIGTSTP)  # as the key does: also a `make` above us; without a shell it stops nobody
     signal.signal(signal.SIGTSTP, passing_on)
     # A shell continues both of us, a person perhaps one; Textual takes a second signal for a second start.
+    status = _going_on(screen)
+    if status is not None:
+        return status
+    os.kill(screen, signal.SIGCONT)
+    return os.waitpid(screen, os.WCONTINUED)[1]
+
+
+def _going_on(screen: int) -> int | None:
+    """The status of a stopped screen that is continued, or ends, within a moment."""
     deadline = time.monotonic() + _CONTINUED_SECONDS
     while time.monotonic() < deadline:
         changed, status = os.waitpid(screen, os.WNOHANG | os.WCONTINUED)
         if changed:
             return status
         time.sleep(0.01)
-    os.kill(screen, signal.SIGCONT)
-    return os.waitpid(screen, os.WCONTINUED)[1]
+    return None
 
 
 def _fate(tie: socket.socket) -> str:

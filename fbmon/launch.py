@@ -5,10 +5,12 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 
 import msgspec
 
@@ -166,12 +168,31 @@ def start(folder: RunFolder, *, queue: bool = True, devices: str | None = None) 
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Signals that come within arrive at the end of it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    """Signals that come within arrive at the end of it, at the handlers that they have then."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    hold(SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is _hand_to_main:
+                signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def hold(numbers: Iterable[signal.Signals]) -> None:
+    """Let these signals wait until the main thread, which calls this, has handlers for them and unblocks them.
+
+    To block them is not enough: a library's threads, as those of numpy, do not, and would take them.
+    """
+    for number in numbers:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+        signal.signal(number, _hand_to_main)
+
+
+def _hand_to_main(number: int, _frame: FrameType | None) -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def attach(folder: RunFolder) -> RunHandle:

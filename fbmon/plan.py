@@ -4,7 +4,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -81,8 +81,16 @@ class Plan(msgspec.Struct, frozen=True):
         ) * step + self.validations * self.val_images * timing.val_seconds_per_image
 
 
-def measure(recipe: Recipe, devices: str = "auto", precisions: Sequence[str] = (), seconds: float = 10.0) -> Plan:
+def measure(
+    recipe: Recipe,
+    devices: str = "auto",
+    precisions: Sequence[str] = (),
+    seconds: float = 10.0,
+    begin: Callable[[str], None] = lambda precision: None,
+) -> Plan:
     """The plan of a recipe, measured in its own precision and in `precisions`, each for about `seconds`.
+
+    `begin` hears of each of the `precisions` that are others when it is their turn.
 
     Each takes a process of its own, so that none is charged for another's memory, and the seconds that torch needs to
     load. A further precision that fails, as where the device does not know it, is left out. Raises FbmonError where the
@@ -92,6 +100,7 @@ def measure(recipe: Recipe, devices: str = "auto", precisions: Sequence[str] = (
     timings = list(plan.timings)
     for precision in precisions:
         if precision != recipe.precision:
+            begin(precision)
             with suppress(FbmonError):
                 timings += _measure_one(recipe, devices, precision, seconds).timings
     return msgspec.structs.replace(plan, timings=tuple(timings))

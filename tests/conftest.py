@@ -102,9 +102,11 @@ def terminal(runs_dir: Path) -> Iterator[Callable[..., Terminal]]:
     """Opens a terminal and types an fbmon command."""
     opened: list[Terminal] = []
 
-    def open_one(*arguments: str | Path, width: int = 80, height: int = 24, job_control: bool = True) -> Terminal:
+    def open_one(
+        *arguments: str | Path, width: int = 80, height: int = 24, job_control: bool = True, **variables: str
+    ) -> Terminal:
         command = [str(argument) for argument in arguments]
-        opened.append(Terminal(command, environment(runs_dir), width, height, job_control=job_control))
+        opened.append(Terminal(command, environment(runs_dir) | variables, width, height, job_control=job_control))
         return opened[-1]
 
     yield open_one

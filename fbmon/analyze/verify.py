@@ -46,8 +46,11 @@ def verify(ask: Ask) -> Verdict:
     folder, device = RunFolder(as_path(ask.folder)), ask.devices[0]
     recipe = recipes.load(folder.resolved)
     first = gradient_after(folder, recipe, ask.step, device)
+    _begin("the same once more")
     again = gradient_after(folder, recipe, ask.step, device)
+    _begin("its blocks in reverse")
     reverse = gradient_after(folder, recipe, ask.step, device, backwards=True)
+    _begin(f"in {ask.precision}")
     precise = gradient_after(folder, _in_precision(recipe, ask.precision), ask.step, device)
     is_exact = recipe.gradient.accumulation == "exact"
     # An average with weights by place is another one in another order.
@@ -57,13 +60,19 @@ def verify(ask: Ask) -> Verdict:
     ]
     skipped = []
     if len(ask.devices) > 1:
+        _begin(f"by {len(ask.devices)} ranks")
         compared.append(_by_ranks(ask, first, is_promised=is_exact))
     else:
         skipped.append("several ranks: one device only; --devices names more")
     compared.append(compare(f"in {ask.precision}", first, precise, is_promised=ask.precision == recipe.precision))
-    return Verdict(
-        ask.step, device, tuple(compared), ask.since, repeat(folder, ask.since, ask.steps, device), tuple(skipped)
-    )
+    _begin("steps taken again")
+    repeated = repeat(folder, ask.since, ask.steps, device)
+    return Verdict(ask.step, device, tuple(compared), ask.since, repeated, tuple(skipped))
+
+
+def _begin(stage: str) -> None:
+    """A line that is no JSON: the command that waits for the verdict shows it."""
+    print(stage, flush=True)
 
 
 def _in_precision(recipe: Recipe, precision: str) -> Recipe:

@@ -71,10 +71,16 @@ def told(curve: Curve, plot: Plot) -> float | None:
 
 def _entry(curve: Curve, wording: _Wording, plot: Plot) -> Run:
     value = told(curve, plot)
-    full, short = ("–", "–") if value is None else (format(value, plot.y_format), format(value, ".2g"))
+    full, short = ("–", "–") if value is None else (format(value, plot.y_format), _short(value))
     label = curve.label[: wording.letters].rstrip()
     words = wording.entry.format(marker=curve.marker or "━", label=label, value=full, short=short)
     return Run(words, role_of(curve))
+
+
+def _short(value: float) -> str:
+    """Two digits, or all before the point where that is shorter than a power of ten."""
+    two = format(value, ".2g")
+    return min(two, format(value, ".0f"), key=len) if "e+" in two else two
 
 
 def _width(entries: list[Run], wording: _Wording) -> int:

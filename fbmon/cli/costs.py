@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from fbmon.cli.output import aligned, print_json
+from fbmon.cli.progress import counted
 from fbmon.text import clean, duration
 
 if TYPE_CHECKING:
@@ -37,14 +38,16 @@ def _costs(tasks: "list[Task]", runs_dir: Path, devices: str) -> Iterator[dict[s
     by_recipe: dict[str, list[Task]] = {}
     for task in tasks:
         by_recipe.setdefault(task.recipe.name, []).append(task)
-    for name, same in by_recipe.items():
-        to_do = [task for task in same if tables.done(task, runs_dir) is None]
-        plan = measure(same[0].recipe, devices, seconds=2.0) if to_do else None
-        yield {
-            "recipe": name,
-            "done": len(same) - len(to_do),
-            "to_do": len(to_do),
-            "steps": same[0].recipe.steps,
-            "flop": plan.flop * len(to_do) if plan else 0.0,
-            "seconds": plan.seconds() * len(to_do) if plan else 0.0,
-        }
+    with counted("recipes", 0, len(by_recipe)) as step:
+        for name, same in by_recipe.items():
+            to_do = [task for task in same if tables.done(task, runs_dir) is None]
+            plan = measure(same[0].recipe, devices, seconds=2.0) if to_do else None
+            step()
+            yield {
+                "recipe": name,
+                "done": len(same) - len(to_do),
+                "to_do": len(to_do),
+                "steps": same[0].recipe.steps,
+                "flop": plan.flop * len(to_do) if plan else 0.0,
+                "seconds": plan.seconds() * len(to_do) if plan else 0.0,
+            }

@@ -11,11 +11,12 @@ from fbmon.cli.run import DataDir, data_folder
 from fbmon.errors import Exit
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from fbmon.doctor.finding import Finding
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
-_VERDICT_WIDTH = max(map(len, _COLOURS))
-_NAME_WIDTH = len("shared memory")
+_WIDTHS = (max(map(len, _COLOURS)), len("shared memory"))
 
 
 def doctor(runs_dir: RunsDir = DEFAULT_RUNS_DIR, data_dir: DataDir = None, json: Json = False) -> None:
@@ -44,19 +45,24 @@ def _show(findings: "Iterable[Finding]") -> "list[Finding]":
     from fbmon.cli.output import make_console
 
     console, told = make_console(), []
-    for finding in findings:
-        told.append(finding)
-        console.print(
-            Text.assemble(
-                (f"{finding.verdict:<{_VERDICT_WIDTH}}", _COLOURS[finding.verdict]),
-                f"  {finding.name:<{_NAME_WIDTH}}  {finding.found}",
-            )
-        )
-        if finding.advice:
-            console.print(Text(f"{'':<{_VERDICT_WIDTH + _NAME_WIDTH + 2}}  → {finding.advice}"))
+    with console.status("looking; torch takes some seconds to load", spinner="line"):  # in a terminal
+        for finding in findings:
+            told.append(finding)
+            _print(finding, console)
     failed = _failed(told)
     console.print(Text(f"training is prevented by: {', '.join(failed)}" if failed else "this machine can train"))
     return told
+
+
+def _print(finding: "Finding", console: "Console") -> None:
+    from rich.text import Text
+
+    from fbmon.cli.output import print_columns
+
+    verdict = Text(finding.verdict, _COLOURS[finding.verdict])
+    print_columns(console, _WIDTHS, verdict, finding.name, finding.found)
+    if finding.advice:
+        print_columns(console, _WIDTHS, "", "", f"→ {finding.advice}")
 
 
 def _failed(findings: "Iterable[Finding]") -> list[str]:

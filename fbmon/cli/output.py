@@ -11,6 +11,7 @@ from fbmon.text import clean, clean_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 
 def make_console() -> "Console":
@@ -37,6 +38,17 @@ def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
         "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def print_columns(console: "Console", widths: Sequence[int], *cells: "str | Text") -> None:
+    """One row of columns two blanks apart; what has no room in the last one goes on below, in that column."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for width in (*widths, None):
+        table.add_column(width=width, overflow="fold")
+    table.add_row(*cells)
+    console.print(table, soft_wrap=False)
 
 
 def print_json(value: object) -> None:

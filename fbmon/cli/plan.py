@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fbmon.cli.options import Json
-from fbmon.cli.output import aligned, print_json
+from fbmon.cli.output import aligned, make_console, print_columns, print_json
+from fbmon.cli.progress import staged
 from fbmon.cli.run import Devices, Overrides, RecipeArgument, Seed, Steps, asked_settings
 
 if TYPE_CHECKING:
     from fbmon.plan import Plan
 
 _DEVICES = (2, 4, 8)
+_PRECISIONS = ("float32", "bfloat16")
 
 
 def plan(
@@ -39,20 +41,26 @@ def plan(
     from fbmon.plan import measure
 
     wanted = recipes.load(recipes.find(recipe), asked_settings(overrides, steps, seed))
-    made = measure(wanted, expand(here(devices, os.environ), os.environ)[0], ["float32", "bfloat16"], seconds)
+    device, others = (
+        expand(here(devices, os.environ), os.environ)[0],
+        [one for one in _PRECISIONS if one != wanted.precision],
+    )
+    with staged(f"timing blocks in {wanted.precision}", 1 + len(others)) as begin:
+        made = measure(wanted, device, others, seconds, lambda precision: begin(f"timing blocks in {precision}"))
     if json:
         print_json(_data(made))
         return
-    for line in lines(made):
-        typer.echo(line)
+    console, told = make_console(), _facts(made)
+    for name, fact in told.items():
+        print_columns(console, [max(map(len, told))], name, fact)
+    typer.echo("\n".join(["", *_alternatives(made)]))
 
 
-def lines(plan: "Plan") -> list[str]:
-    """The plan in words."""
+def _facts(plan: "Plan") -> dict[str, str]:
     from fbmon.text import clean, duration
 
     own = plan.timings[0]
-    told = {
+    return {
         "recipe": f"{clean(plan.recipe)}: {plan.parameters:,} parameters, {own.precision}",
         "steps": f"{plan.steps:,} of {plan.images:,} images in {plan.blocks:,} blocks of up to {plan.block:,}; "
         f"{plan.validations:,} validations of {plan.val_images:,} images",
@@ -62,7 +70,6 @@ def lines(plan: "Plan") -> list[str]:
         "memory": f"{own.memory_mib + plan.data_mib:,.0f} MiB" + _caution(plan),
         "time": duration(plan.seconds()),
     } | _analysis(plan)
-    return [*aligned(list(told.items()), left=2), "", *_alternatives(plan)]
 
 
 def _analysis(plan: "Plan") -> dict[str, str]:

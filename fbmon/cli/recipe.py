@@ -1,13 +1,16 @@
 """`fbmon recipe`: list, show and check recipes."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fbmon.cli.complete import recipe_names
 from fbmon.cli.options import Json
 from fbmon.cli.output import make_console, print_json
+
+if TYPE_CHECKING:
+    from rich.console import JustifyMethod
 
 recipe_commands = typer.Typer(help="List, show and check recipes.", no_args_is_help=True)
 
@@ -25,17 +28,18 @@ def list_recipes(json: Json = False) -> None:
         print_json([{"recipe": name} | recipe.model_dump(exclude_none=True) for name, recipe in loaded.items()])
         return
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("recipe", "data", "model", "steps", "block", "about"):
-        table.add_column(heading, justify="right" if heading in ("steps", "block") else "left")
+        justify: JustifyMethod = "right" if heading in ("steps", "block") else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading != "about")
     for name, path in recipes.shipped().items():
         recipe = loaded[name]
-        about = path.read_text().partition("\n")[0].lstrip("# ")
-        table.add_row(
-            name, recipe.data.dataset, recipe.model.name, str(recipe.steps), str(recipe.gradient.block), about
-        )
-    make_console().print(table)
+        about = Text(path.read_text().partition("\n")[0].lstrip("# "), no_wrap=True, overflow="ellipsis")
+        steps, block = str(recipe.steps), str(recipe.gradient.block)
+        table.add_row(name, recipe.data.dataset, recipe.model.name, steps, block, about)
+    make_console().print(table, soft_wrap=False)
 
 
 @recipe_commands.command("show")

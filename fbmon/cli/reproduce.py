@@ -34,6 +34,7 @@ from fbmon.text import clean
 if TYPE_CHECKING:
     from fbmon.compare import Run
     from fbmon.compare.table import Format
+    from fbmon.keeper import Kept
     from fbmon.reproduce import Task
 
 _COLUMNS = "reported,val_accuracy,difference,best.val_accuracy,clipped,time,state"
@@ -84,12 +85,16 @@ def reproduce(
       fbmon reproduce main --seeds 0-4 --devices 0,1,2,3
       fbmon reproduce fixed --ui none --markdown
     """
-    from fbmon import reproduce as tables
-
     if table is None:
         _list_tables(json)
         return
     wanted = choose_form(csv=csv, markdown=markdown, latex=latex, json=json)
+    is_silent = dry_run or (wanted != "text" and ui is Ui.AUTO and not no_ui)
+    shown = Ui.NONE if is_silent else choose_ui(ui, no_ui)
+    from fbmon.keeper import keep
+
+    kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
+    from fbmon import reproduce as tables
     from fbmon.crew.devices import deal, expand, here
 
     asked = asked_settings(overrides, steps, None)
@@ -98,15 +103,13 @@ def reproduce(
     if dry_run:
         print_costs(tasks, runs_dir, device, json)
         return
-    quiet = wanted != "text"
-    shown = Ui.NONE if quiet and ui is Ui.AUTO and not no_ui else choose_ui(ui, no_ui)
     shares = deal(expand(device, os.environ), jobs) if jobs else expand(device, os.environ)
     if len(shares) > 1:
         from fbmon.cli.spread import Spread
 
         codes = Spread(shares, runs_dir, data_folder(data_dir), lambda line: _say(line, shown)).carry_out(tasks)
     else:
-        codes = [_carry_out(task, runs_dir, shares[0], data_folder(data_dir), shown) for task in tasks]
+        codes = [_carry_out(task, runs_dir, shares[0], data_folder(data_dir), shown, kept) for task in tasks]
     runs = [run for task in tasks if (run := tables.done(task, runs_dir))]
     _print(runs, wanted)
     if any(codes):
@@ -124,7 +127,7 @@ def _list_tables(json: bool) -> None:
     typer.echo("\n".join(aligned(rows, left=2)))
 
 
-def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: Ui) -> int:
+def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: Ui, kept: "Kept | None") -> int:
     """Run it, or watch the run that there is; 0 when it has a result. Leaves when the user does."""
     from fbmon import launch
     from fbmon import reproduce as tables
@@ -139,11 +142,13 @@ def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: U
     with _own_signals():
         if there:
             handle = launch.attach(RunFolder(there.path))
+            if kept:
+                kept.shows(there.path)
         else:
             interrupted = tables.to_resume(task, runs_dir)
             folder = interrupted or tables.start_folder(task, runs_dir, devices, data_dir)
-            handle = start(folder, ui, devices=devices if interrupted else None)
-        code = show(handle, ui)
+            handle = start(folder, ui, kept, devices=devices if interrupted else None)
+        code = show(handle, ui, stays=False)  # the next run waits
     if handle.alive:  # the screen was left
         _say("left; the same command goes on from here", ui)
         raise typer.Exit

@@ -44,8 +44,8 @@ def resume(
     before = meta.devices if meta else "auto"
     on = here(before if devices is None else devices, os.environ)
     warn_of_logout()
-    handle = start(folder, shown, devices=None if devices is None else on, detach=detach)
-    raise typer.Exit(show_started(handle, shown, kept, detach=detach))
+    handle = start(folder, shown, kept, devices=None if devices is None else on, detach=detach)
+    raise typer.Exit(show_started(handle, shown, detach=detach))
 
 
 def has_finished(folder: "RunFolder") -> bool:

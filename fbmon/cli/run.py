@@ -93,8 +93,8 @@ def run(
     if has_finished(folder):
         return
     warn_of_logout()
-    handle = start(folder, shown, detach=detach)
-    raise typer.Exit(show_started(handle, shown, kept, detach=detach))
+    handle = start(folder, shown, kept, detach=detach)
+    raise typer.Exit(show_started(handle, shown, detach=detach))
 
 
 def asked_settings(overrides: list[str] | None, steps: int | None, seed: int | None) -> list[str]:

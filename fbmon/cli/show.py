@@ -18,11 +18,17 @@ from fbmon.store import Store
 from fbmon.text import clean
 
 
-def start(folder: RunFolder, ui: Ui, *, devices: str | None = None, detach: bool = False) -> RunHandle:
+def start(
+    folder: RunFolder, ui: Ui, kept: Kept | None, *, devices: str | None = None, detach: bool = False
+) -> RunHandle:
     """Start a run as `launch.start` does. Signals reach it from its first moment, unless this command only looks on.
 
-    A full screen and one that detaches only look on: the run outlives them.
+    A full screen, whose terminal is `kept`, and one that detaches only look on: the run outlives them. A Ctrl-C waits
+    for the screen, which asks what is meant.
     """
+    if kept:
+        launch.hold([signal.SIGINT])
+        kept.shows(folder.path)
     with launch.signals_held():
         handle = launch.start(folder, queue=ui is not Ui.NONE, devices=devices)
         if ui is not Ui.FULL and not detach:
@@ -30,20 +36,18 @@ def start(folder: RunFolder, ui: Ui, *, devices: str | None = None, detach: bool
     return handle
 
 
-def show_started(handle: RunHandle, ui: Ui, kept: Kept | None, *, detach: bool) -> int:
-    """Show a run that this command has started, or with `detach` only say where it is; `kept` keeps the terminal."""
-    if kept:
-        kept.shows(handle.folder.path)
+def show_started(handle: RunHandle, ui: Ui, *, detach: bool) -> int:
+    """Show a run that this command has started, or with `detach` only say where it is."""
     if not detach:
         return show(handle, ui)
     sys.stdout.write(f"{clean(str(handle.folder.path), 4096)}\nwatch it with: fbmon watch {handle.folder.name}\n")
     return Exit.FINISHED
 
 
-def show(handle: RunHandle, ui: Ui) -> int:
-    """Show the run until it ends or the viewer leaves."""
+def show(handle: RunHandle, ui: Ui, *, stays: bool = True) -> int:
+    """Show the run until it ends or the viewer leaves; a full screen that `stays` only until the viewer leaves."""
     if ui is Ui.FULL:
-        return _full(handle)
+        return _full(handle, stays=stays)
     collect_garbage_again()
     try:
         store = _plain(handle) if ui is Ui.PLAIN else _lines(handle, quiet=ui is Ui.NONE)
@@ -53,12 +57,12 @@ def show(handle: RunHandle, ui: Ui) -> int:
     return store.ended.exit_code if store.ended else Exit.LOST
 
 
-def _full(handle: RunHandle) -> int:
+def _full(handle: RunHandle, *, stays: bool) -> int:
     from platformdirs import user_config_path
 
     from fbmon.ui.app import MonitorApp
 
-    app = MonitorApp(handle, user_config_path("fbmon") / "screen.json")
+    app = MonitorApp(handle, user_config_path("fbmon") / "screen.json", stays=stays)
     collect_garbage_again()
     app.run()
     if app.return_code:  # the screen itself has failed, and has said why

@@ -1,13 +1,13 @@
-"""What the commands share that look at a run's minimum: the run, the progress bar, and what a Ctrl-C leaves."""
+"""What the commands share that look at a run's minimum: the run, the answers, and what a Ctrl-C leaves."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fbmon.cli.progress import counted
 from fbmon.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -57,23 +57,9 @@ def answer(asked: "Sequence[tuple[Record, Sequence[Probe]]]", devices: str, what
     if done == total:
         return
     try:
-        with _progress(what, done, total) as step:
+        with counted(what, done, total) as step:
             survey(asked, devices, step)
     except KeyboardInterrupt:
         left = sum(len(missing(record, probes)) for record, probes in asked)
         sys.stderr.write(f"stopped: {total - left} of {total} {what} are kept; the same command goes on from there\n")
         raise typer.Exit(Exit.STOPPED) from None
-
-
-@contextmanager
-def _progress(what: str, done: int, total: int) -> Iterator[Callable[[], None]]:
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total, completed=done)
-        yield lambda: progress.advance(task)

@@ -7,6 +7,7 @@ import typer
 
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunArgument, RunsDir
 from fbmon.cli.output import aligned, print_json
+from fbmon.cli.progress import staged
 from fbmon.errors import Exit, FbmonError, UsageError
 from fbmon.text import clean, plural
 
@@ -51,11 +52,11 @@ def verify(
 
 def lines(verdict: "Verdict") -> list[str]:
     """The report as text."""
-    rows = [["gradient of step " + str(verdict.step + 1), "equal", "ulps", "difference", "cosine", ""]]
+    rows = [["gradient of step " + str(verdict.step + 1), "", "equal", "ulps", "off by", "cosine"]]
     for one in verdict.compared:
         said = "the same bits" if one.agrees else "DIFFERENT" if one.is_promised else "not promised"
-        equal = f"{one.equal:,} of {one.numbers:,}"
-        rows.append([one.way, equal, f"{one.ulps:,}", f"{one.difference:.3g}", f"{one.cosine:.12g}", said])
+        equal = "all" if one.agrees else f"{one.equal * 1000 // one.numbers / 10}%"  # 100 % is never said of fewer
+        rows.append([one.way, said, equal, f"{one.ulps:.3g}", f"{one.difference:.3g}", f"{one.cosine:.12g}"])
     told = aligned(rows, left=len(rows[0]))
     told += [f"not tried: {what}" for what in verdict.skipped]
     wrong = [one for one in verdict.repeated if not one.agrees]
@@ -71,6 +72,7 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
     """The verdict of a process of its own, as torch is heavy."""
     import subprocess
     import sys
+    from tempfile import TemporaryFile
 
     import msgspec
 
@@ -84,18 +86,22 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
     names = ["cpu", "cpu"] if names == ["cpu"] or (names == ["auto"] and not count_gpus(os.environ)) else names
     since, count = _repeatable(folder, steps)
     ask = Ask(written(folder.path), checkpoint(folder, step), since, count, tuple(names), precision)
-    result = subprocess.run(
-        [sys.executable, "-m", "fbmon.analyze.verify", "first", msgspec.json.encode(ask)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=prepare(os.environ, names),
-        check=False,
-    )
-    if result.returncode:
-        said = result.stderr.strip().splitlines()
+    command = [sys.executable, "-m", "fbmon.analyze.verify", "first", msgspec.json.encode(ask).decode()]
+    verdict = b""
+    with TemporaryFile() as errors, staged("the gradient", 5 + (len(names) > 1)) as begin:
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=prepare(os.environ, names)
+        ) as process:
+            for line in process.stdout or ():
+                if line.startswith(b"{"):
+                    verdict = line
+                else:
+                    begin(clean(line.decode()))
+        errors.seek(0)
+        said = errors.read().decode(errors="replace").strip().splitlines()
+    if process.returncode:
         raise FbmonError(f"{clean(folder.name)} could not be verified: {clean(said[-1] if said else 'killed', 400)}")
-    return msgspec.json.decode(result.stdout.splitlines()[-1], type=Verdict)
+    return msgspec.json.decode(verdict, type=Verdict)
 
 
 def _repeatable(folder: "RunFolder", steps: int) -> tuple[int, int]:

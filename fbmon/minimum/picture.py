@@ -28,7 +28,8 @@ class Seen:
 def plots(seen: Sequence[Seen], title: str, scale: Scale, *, paper: str | None = None) -> Iterator[Plot]:
     """The chart of the loss and that of the accuracy.
 
-    On paper, where `paper` says what the x-axis counts, every run has its name, its band and its value at the minimum.
+    The values are those at the minimum. On paper, where `paper` says what the x-axis counts, every run has its name and
+    its band.
     """
     yield _plot(seen, "loss", title, scale, paper)
     yield _plot(seen, "accuracy", title.replace("loss", "accuracy"), "linear", paper)
@@ -58,8 +59,8 @@ def _plot(seen: Sequence[Seen], value: Value, title: str, scale: Scale, paper: s
         curves.append(Curve(one.label, role(number), found.at, _series(found.at, found.mean), marker, named=is_full))
         if is_full:  # among dots the bands of several would hide each other
             bands.append(_band(number, found))
-    plot = Plot(title, tuple(curves), scale, y_format=".3g", bands=tuple(bands))
-    return plot if paper is None else replace(plot, cursor=0.0, y_format=".4g", x_label=paper)
+    plot = Plot(title, tuple(curves), scale, y_format=".3g", bands=tuple(bands), cursor=0.0)
+    return plot if paper is None else replace(plot, y_format=".4g", x_label=paper)
 
 
 def _band(number: int, found: Profile) -> Band:

@@ -1,16 +1,12 @@
 """The monitor: one run, live or ended, on one screen."""
 
 import time
-import traceback
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.console import RenderableType
 from rich.text import Text
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
@@ -18,19 +14,16 @@ from fbmon.events import Command, DeviceSampled, ProgressMade
 from fbmon.folder import RunFolder, every
 from fbmon.store import Store
 from fbmon.text import clean, clean_lines
-from fbmon.ui import ascii as in_ascii
-from fbmon.ui import settings, toasts
+from fbmon.ui import settings
 from fbmon.ui.board import Board
-from fbmon.ui.colours import DARK_THEME, LIGHT_THEME
 from fbmon.ui.devices import DevicesPanel, devices
-from fbmon.ui.driver import Driver
 from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed, SourceFailed
 from fbmon.ui.footer import KeysFooter
-from fbmon.ui.keys import APP, GROUPS, bindings
+from fbmon.ui.keys import GROUPS, app_bindings
 from fbmon.ui.leave import Answer, LeaveScreen
 from fbmon.ui.other import MARKERS, Other
-from fbmon.ui.palette import commands
 from fbmon.ui.status import detail_line, state_line
+from fbmon.ui.terminal import TerminalApp
 
 if TYPE_CHECKING:
     from fbmon.ui.others import OtherRead, Others, OtherTold
@@ -41,25 +34,22 @@ _REST = 20  # times as long as a drawing took is none drawn: the training may ne
 _CLOCK_SECONDS = 1.0
 
 
-class MonitorApp(App[int]):
-    """Shows the store of one run; `q` leaves. Settings are remembered in the file given, if any."""
+class MonitorApp(TerminalApp):
+    """Shows the store of one run; `q` leaves, and where the screen does not stay, so does the end of the run."""
 
     TITLE = "fbmon"
-    CSS = toasts.CSS
     CSS_PATH = "monitor.tcss"
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-medium"), (40, "-tall")]  # noqa: RUF012 - Textual's own declaration
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP)]
+    KEYS = GROUPS
+    BINDINGS: ClassVar[list[BindingType]] = [*app_bindings(GROUPS)]
 
-    def __init__(self, source: Source, settings_file: Path | None = None) -> None:
-        super().__init__(driver_class=Driver)
+    def __init__(self, source: Source, settings_file: Path | None = None, *, stays: bool = True) -> None:
+        super().__init__(settings_file)
         self.store = Store()
         self._source = source
         self._feed = Feed(source, self)
-        self._settings_file = settings_file
-        self._settings = settings.load(settings_file)
         self._others: Others | None = None
         self._alive = True
-        self._stopping = False
+        self._leaving = not stays  # as soon as the run is gone
         self._changed = True
         self._drawn = 0.0
         self._pause = _FRAME_SECONDS
@@ -67,8 +57,6 @@ class MonitorApp(App[int]):
         self._unread = 0.0
         self._last_sign = time.monotonic()
         self._began = time.monotonic()  # when the run began, by this process's clock
-        if in_ascii.is_wanted():
-            self._filters.append(in_ascii.AsciiFilter())
 
     def compose(self) -> ComposeResult:
         yield Static(id="state")
@@ -79,12 +67,9 @@ class MonitorApp(App[int]):
         yield KeysFooter(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        if self._settings.theme in self.available_themes:
-            self.theme = self._settings.theme
         self._redraw()
         self._drawn = 0.0  # the first news is shown at once
         self._clock = self.set_interval(_CLOCK_SECONDS, self._show_status)
-        self.app_resume_signal.subscribe(self, lambda _: self.action_repaint())  # `fg`: the terminal has forgotten all
         self._feed.start()
 
     def on_unmount(self) -> None:
@@ -114,7 +99,7 @@ class MonitorApp(App[int]):
         self._clock.stop()
         self.refresh_bindings()
         self._draw_soon()
-        if self._stopping:
+        if self._leaving:
             self.exit()
         elif isinstance(self.screen, LeaveScreen):  # there is nothing left to ask
             self.pop_screen()
@@ -124,22 +109,6 @@ class MonitorApp(App[int]):
 
     def on_resize(self) -> None:
         self.call_later(self._draw_soon)  # Textual's own handler comes after this one, and only then is the size known
-
-    def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
-        """Leave; the settings are kept."""
-        if self.is_running and self.screen_stack:
-            theme = "" if self.theme == DARK_THEME else self.theme
-            settings.save(self._settings_file, settings.of(self.board.view, theme))
-        super().exit(result, return_code, message)
-
-    def _fatal_error(self) -> None:
-        """Say what went wrong in the screen itself; Textual's own words would pass on what steers the terminal."""
-        self._exit_renderables.append(Text(clean_lines(traceback.format_exc())))
-        self._close_messages_no_wait()
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The command palette."""
-        return commands(super().get_system_commands(screen), self, GROUPS, self.board)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """An ended run is not offered a pause."""
@@ -154,7 +123,7 @@ class MonitorApp(App[int]):
         if not self._alive:
             self.exit()
         elif self.store.ended:  # it has said its last word: leave as soon as it is gone
-            self._stopping = True
+            self._leaving = True
         elif not isinstance(self.screen, LeaveScreen):
             self.push_screen(LeaveScreen(clean(self._source.folder.name)), self._answered)
 
@@ -179,17 +148,6 @@ class MonitorApp(App[int]):
 
         if len(self.screen_stack) == 1:
             self.push_screen(ConfirmScreen(question, yes), answered)
-
-    def action_help(self) -> None:
-        from fbmon.ui.help import HelpScreen
-
-        self.push_screen(HelpScreen())
-
-    def action_toggle_light(self) -> None:
-        self.theme = DARK_THEME if self.theme == LIGHT_THEME else LIGHT_THEME
-
-    def action_repaint(self) -> None:
-        self.refresh(repaint=True, layout=True)
 
     def action_others(self) -> None:
         """Choose the runs that lie over this one."""
@@ -229,7 +187,7 @@ class MonitorApp(App[int]):
         if answer == "leave":
             self.exit()
         elif answer is not None:
-            self._stopping = True
+            self._leaving = True
             self._source.ask(answer, "the screen")
             when = "at the next block" if answer == "stop" else "after this step"
             self.notify(f"Stopping {when}; the state is saved first.", markup=False)

@@ -21,7 +21,7 @@ from fbmon.ui import view as views
 from fbmon.ui.chart import ChartView
 from fbmon.ui.charts import Charts
 from fbmon.ui.events_list import EventList
-from fbmon.ui.keys import APP, BOARD, bindings
+from fbmon.ui.keys import GROUPS, bindings
 from fbmon.ui.plots import plot
 from fbmon.ui.readout import Count, count, points, values
 from fbmon.ui.runs import Runs, matching
@@ -38,7 +38,7 @@ _FAST = 10  # columns at once
 class Board(Container):
     """Shows a store as the view has it; only `show` makes it look at the store again."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings(APP, *BOARD)]  # what leads out of it first in the footer
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(GROUPS)]
 
     def __init__(self, store: Store, run: str, view: View, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
@@ -247,7 +247,7 @@ class Board(Container):
         return matching(self.runs.charts(), self.view.filter)
 
     def _notes(self) -> list[Note]:
-        return [note for note in self.runs.store.notes if is_listed(note, self.view.events)]
+        return [note for note in self.runs.notes() if is_listed(note, self.view.events)]
 
     def _extent(self) -> views.Extent:
         return self.runs.extent(self.view)

@@ -13,6 +13,7 @@ from textual.widgets.option_list import Option
 
 from fbmon import metrics
 from fbmon.compare import read
+from fbmon.compare.cut import cells, told_apart
 from fbmon.compare.facts import show_plain
 from fbmon.compare.settings import differences, read_settings
 from fbmon.folder import RunFolder
@@ -20,6 +21,7 @@ from fbmon.text import clean
 from fbmon.ui.dialog import Dialog
 from fbmon.ui.other import MARKERS
 
+_WIDTH = 120  # cells, at most
 _MOST = 200  # runs in the list, the newest: a glance at each costs a look into its journal
 
 
@@ -29,7 +31,9 @@ class ChooseScreen(Dialog[list[RunFolder] | None]):
     DEFAULT_CSS = """
     ChooseScreen > Vertical { width: 120; height: 24; }
     ChooseScreen Horizontal { height: 1fr; }
-    ChooseScreen OptionList { width: 3fr; height: 100%; padding: 0; scrollbar-size: 1 1; }
+    ChooseScreen OptionList {
+        width: 3fr; height: 100%; padding: 0; scrollbar-size: 1 1; text-wrap: nowrap; text-overflow: ellipsis;
+    }
     ChooseScreen OptionList, ChooseScreen OptionList:focus { border: none; }
     ChooseScreen VerticalScroll { width: 2fr; padding: 0 0 0 2; scrollbar-size: 1 1; }
     ChooseScreen #hint { height: 1; }
@@ -46,9 +50,12 @@ class ChooseScreen(Dialog[list[RunFolder] | None]):
         self._others = others[:_MOST]
         self._marked = [name for name in marked if any(folder.name == name for folder in self._others)]
         self._settings: dict[str, dict[str, Any]] = {}
-        self._lines = {folder.name: _line(folder) for folder in self._others}
+        self._told = {folder.name: _told(folder) for folder in self._others}
+        self._shown: dict[str, str] = {}  # every name as far as there is room
 
     def compose(self) -> ComposeResult:
+        names = [folder.name for folder in self._others]
+        self._shown = dict(zip(names, told_apart([clean(name, 400) for name in names], self._room()), strict=True))
         with Vertical():
             yield Static("Other runs over this one")
             with Horizontal():
@@ -81,10 +88,16 @@ class ChooseScreen(Dialog[list[RunFolder] | None]):
     def _highlighted(self) -> None:
         self._explain()
 
+    def _room(self) -> int:
+        """Cells for a name: what is left beside all that is told, or beside its first half where that is too little."""
+        room = (min(_WIDTH, self.app.size.width) - 4) * 3 // 5 - 1 - 2
+        return min(40, room - 31) if room - 31 >= 24 else max(12, room - 18)
+
     def _prompt(self, name: str) -> Content:
         """The line of a run behind the marker that its curves have."""
         marker = MARKERS[self._marked.index(name)] if name in self._marked else " "
-        return Content(f"{marker} {self._lines[name]}")
+        width = max(map(cells, self._shown.values()))
+        return Content(f"{marker} {self._shown[name]}{' ' * (width - cells(self._shown[name]))} {self._told[name]}")
 
     def _under_the_bar(self) -> RunFolder | None:
         place = self.query_one(OptionList).highlighted
@@ -112,9 +125,9 @@ class ChooseScreen(Dialog[list[RunFolder] | None]):
         return self._settings[folder.name]
 
 
-def _line(folder: RunFolder) -> str:
+def _told(folder: RunFolder) -> str:
     run = read(folder)
     told = run.summary.metrics.get("val_accuracy")
     accuracy = metrics.show("val_accuracy", told.final if told else None)
     steps = f"{run.summary.step}/{run.steps}"
-    return f"{clean(folder.name, 32):<32} {clean(run.state):<9} {steps:>11} {accuracy:>7}"
+    return f"{accuracy:>7} {clean(run.state):<9} {steps:>11}"

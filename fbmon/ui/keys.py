@@ -76,19 +76,17 @@ GROUPS: dict[str, tuple[Key, ...]] = {
         Key("W", "write_screen", "W", "", "save the whole screen as SVG in the current folder"),
     ),
 }
-APP = "The run"
-BOARD = tuple(name for name in GROUPS if name != APP)
 
 
-def bindings(*groups: str) -> list[Binding]:
-    """The bindings of some groups; those with a word in the footer are shown there."""
-    return bindings_of({group: GROUPS[group] for group in groups})
+def bindings(groups: Mapping[str, Sequence[Key]]) -> list[Binding]:
+    """The bindings of these keys; those with a word in the footer are shown there."""
+    return [_binding(key) for keys in groups.values() for key in keys]
 
 
-def bindings_of(groups: Mapping[str, Sequence[Key]]) -> list[Binding]:
-    """The bindings of these keys."""
-    return [
-        Binding(key.keys, key.action, key.footer or key.help, show=bool(key.footer), key_display=key.shown)
-        for keys in groups.values()
-        for key in keys
-    ]
+def app_bindings(groups: Mapping[str, Sequence[Key]]) -> list[Binding]:
+    """Of these keys those that the app has to know as well, as something else than the board may have the focus."""
+    return [_binding(key) for keys in groups.values() for key in keys if key.action.startswith("app.")]
+
+
+def _binding(key: Key) -> Binding:
+    return Binding(key.keys, key.action, key.footer or key.help, show=bool(key.footer), key_display=key.shown)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from fbmon import metrics
 from fbmon.chart.group import Group
 from fbmon.metrics import Chart, Metric
+from fbmon.notes import Note
 from fbmon.series import Series
 from fbmon.store import Store
 from fbmon.text import clean
@@ -67,9 +68,13 @@ class Runs:
         known.update()
         return known
 
+    def notes(self) -> list[Note]:
+        """What happened in the run on the screen."""
+        return self.store.notes
+
     def places(self) -> Places:
-        """Where the notes of the run on the screen stand."""
-        self._places.update(self.store.notes)
+        """Where the notes stand."""
+        self._places.update(self.notes())
         return self._places
 
     def clear(self) -> None:

@@ -148,9 +148,9 @@ def test_a_number_that_the_journal_has_otherwise_is_named_and_the_exit_code_is_o
     good, bad = Verdict(3, "cpu", (alike, rounded), 3, repeated[:1]), Verdict(3, "cpu", (alike, rounded), 3, repeated)
     assert (good.agrees, bad.agrees) == (True, False)
     assert lines(bad) == [
-        "gradient of step 4  equal   ulps  difference  cosine",
-        "by 2 ranks          9 of 9  0     0           1       the same bits",
-        "in float64          3 of 9  12    1e-09       0.999   not promised",
+        "gradient of step 4                 equal  ulps  off by  cosine",
+        "by 2 ranks          the same bits  all    0     0       1",
+        "in float64          not promised   33.3%  12    1e-09   0.999",
         "",
         "1 step after step 3 taken again: NOT AS IN THE JOURNAL",
         "  grad_norm of step 4 was 0.25 and is now 0.125",

@@ -150,6 +150,12 @@ def test_the_legend_keeps_the_marks_and_shortens_its_words() -> None:
     assert header(34) == "loss        ━ train  + full  ○ val"
 
 
+def test_a_large_value_is_shortened_to_a_power_of_ten_only_where_that_is_shorter() -> None:
+    curves = tuple(replace(curve([value], label="a"), marker=mark) for value, mark in ((100.0, "△"), (3.1e6, "○")))
+    plot = Plot("%", curves, y_format=".6f")
+    assert str(draw(plot, 21, 3)).split("\n")[0] == "% △ a 100 ○ a 3.1e+06"
+
+
 def test_the_legend_shows_the_latest_known_value() -> None:
     plot = Plot("loss", (curve([1, 7, *[None] * 5000]),))
     assert str(draw(plot, 30, 3)).split("\n")[0] == "loss                     ━ a 7"

@@ -87,9 +87,9 @@ def test_a_second_interrupt_stops_at_once(tiny: Path, fbmon: Fbmon) -> None:
 
 
 def test_an_interrupt_in_the_first_moment_is_not_lost(tiny: Path, fbmon: Fbmon) -> None:
-    screen = fbmon.start("run", tiny, "--steps", ENDLESS)
+    screen = fbmon.start("run", tiny, "--steps", ENDLESS, OMP_NUM_THREADS="2")  # a thread of numpy may take signals
     folder = fbmon.run_folder()
-    supervisor(folder)  # is there
+    until(folder.log.exists)  # and so, in a moment, the supervisor
 
     screen.send_signal(signal.SIGINT)
     _, stderr = screen.communicate(timeout=DEADLINE)

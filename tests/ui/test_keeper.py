@@ -1,5 +1,6 @@
 """The terminal after the death of the screen: as it was before, with one line about the training."""
 
+import os
 import signal
 from collections.abc import Callable
 
@@ -74,6 +75,25 @@ def test_a_screen_stopped_from_outside_leaves_the_terminal_whole_and_comes_back_
 
     until(lambda: "1049" in screen.modes_left())
     until(lambda: screen.painted_since(b"\x1b[?1049h").split("\n")[2:] == below_the_clock, seconds=10)
+    screen.press("q")
+    screen.until("It goes on without this screen")
+    screen.press("l")
+    assert screen.wait() == 0
+    assert screen.modes_left() == set()
+
+
+def test_a_job_stopped_whole_without_a_word_comes_back_whole_at_the_first_try(screen: Terminal) -> None:
+    whole = r"(?s)clipped of the last 50 steps.*devices.*drawn 30 of 30.*training 5,142 parameters.*s Smooth"
+    below_the_clock = screen.until(whole).split("\n")[2:]
+    os.killpg(screen.keeper.pid, signal.SIGSTOP)
+    screen.until(r"\[stopped\]")
+    already = screen.output.count(b"\x1b[?1049h")
+
+    screen.press("fg\r")
+
+    until(lambda: screen.output.count(b"\x1b[?1049h") > already, seconds=10)
+    until(lambda: screen.painted_since(b"\x1b[?1049h").split("\n")[2:] == below_the_clock, seconds=10)
+    assert screen.output.count(b"[stopped]") == 1
     screen.press("q")
     screen.until("It goes on without this screen")
     screen.press("l")

@@ -326,6 +326,14 @@ async def test_q_between_the_last_word_and_the_end_leaves_at_the_end(tmp_path: P
         await until(pilot, lambda: not pilot.app.is_running)
 
 
+async def test_a_screen_that_does_not_stay_leaves_with_the_end_of_its_run(tmp_path: Path) -> None:
+    script = Script(tmp_path / "tiny-1", [*training(), FINISHED])
+    async with MonitorApp(script, stays=False).run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        script.over = True
+        await until(pilot, lambda: not pilot.app.is_running)
+
+
 async def test_the_question_goes_away_when_the_run_ends_and_q_then_leaves(tmp_path: Path) -> None:
     script = Script(tmp_path / "tiny-1", training())
     async with MonitorApp(script).run_test(size=(80, 24)) as pilot:

@@ -1,5 +1,6 @@
 """Other runs over the one on the screen: real folders with journals, chosen by key, followed while they run."""
 
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -104,6 +105,18 @@ async def test_o_lists_the_other_runs_and_what_differs_from_the_one_on_the_scree
         await until(pilot, lambda: "optimizer.lr  0.8  (0.1)" in picture(monitor(pilot)))
         await pilot.press("escape")
         assert monitor(pilot).board.runs.others == []
+
+
+async def test_in_a_small_terminal_every_run_of_the_list_has_one_line_with_its_accuracy(runs: Path) -> None:
+    async with watching(runs, (80, 24)) as pilot:
+        await pilot.press("o")
+        await until(pilot, lambda: "fast-" in picture(monitor(pilot)))
+        lines = picture(monitor(pilot)).split("\n")[2:5]
+        assert [re.findall(r"^│   (\w+)\S* +(0\.\d{4}) ", line) for line in lines] == [
+            [("fast", "0.5000")],
+            [("seed2", "0.2500")],
+            [("seed1", "0.5000")],
+        ]
 
 
 async def test_marked_runs_lie_over_this_one_each_with_its_marker_and_its_difference(runs: Path) -> None:

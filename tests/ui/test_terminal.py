@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fbmon.events import PhaseEntered, StepTaken
+from fbmon.folder import RunFolder
 from tests.shell import (
     ENDLESS,
     Fbmon,
@@ -118,6 +119,33 @@ def test_the_training_goes_on_while_nobody_reads_its_screen_while_it_is_suspende
     assert folder.is_alive()
     taken = [event.step for event in told(folder) if isinstance(event, StepTaken)]
     assert taken == list(range(1, len(taken) + 1))
+
+
+def test_a_ctrl_c_before_the_screen_stands_is_asked_about_as_soon_as_it_does(
+    tiny: Path, fbmon: Fbmon, terminal: Callable[..., Terminal]
+) -> None:
+    screen = terminal("run", tiny, "--steps", ENDLESS, OMP_NUM_THREADS="2")  # a thread of numpy may take signals
+    folder = fbmon.run_folder()
+    until(folder.log.exists)  # and so, in a moment, the supervisor
+    screen.press("\x03")
+    screen.until("Leave it running")
+    screen.press("s")
+    assert screen.wait() == 130
+    assert screen.modes_left() == set()
+    ended = last_word(folder)
+    assert ended is not None
+    assert ended.state == "stopped"
+
+
+def test_a_screen_asks_the_terminal_for_its_size_and_not_the_variables_of_a_shell(
+    running: RunFolder, terminal: Callable[..., Terminal]
+) -> None:
+    screen = terminal("watch", running.path, width=120, height=40, COLUMNS="50", LINES="10")
+    until(lambda: "q Leave" in screen.text.split("\n")[39] and re.search(r".{100,}50%", screen.text))
+
+    screen.resize(80, 24)
+
+    until(lambda: "q Leave" in screen.text.split("\n")[23])
 
 
 def event_is(event: object, phase: str) -> bool:

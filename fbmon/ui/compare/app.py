@@ -1,14 +1,12 @@
 """The comparison: many runs on one screen."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from rich.console import RenderableType
 from rich.text import Text
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.screen import Screen
 from textual.widgets import Static
 
 from fbmon.bulk import Read, take_
@@ -16,31 +14,28 @@ from fbmon.compare import Run
 from fbmon.compare.sheet import Sheet
 from fbmon.errors import FbmonError
 from fbmon.text import clean
-from fbmon.ui import ascii as in_ascii
-from fbmon.ui import settings, toasts
-from fbmon.ui.colours import DARK_THEME, LIGHT_THEME
+from fbmon.ui import settings
 from fbmon.ui.compare.board import CompareBoard
 from fbmon.ui.compare.keys import GROUPS
 from fbmon.ui.compare.reader import NotesRead, Reader, RunGrown, RunRead, RunsSeen
-from fbmon.ui.driver import Driver
 from fbmon.ui.footer import KeysFooter
-from fbmon.ui.palette import commands
+from fbmon.ui.keys import app_bindings
+from fbmon.ui.terminal import TerminalApp
 
 _FRAME_SECONDS = 0.1
 _READING_FRAMES = 5  # while runs are read: drawing each as it comes would take longer than reading
 
 
-class CompareApp(App[int]):
+class CompareApp(TerminalApp):
     """Shows a sheet of runs; `read_again` answers with the runs that there are by now.
 
     `begun` are journals that are being read already.
     """
 
     TITLE = "fbmon compare"
-    CSS = toasts.CSS
     CSS_PATH = "compare.tcss"
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-medium"), (40, "-tall")]  # noqa: RUF012 - Textual's own declaration
-    BINDINGS: ClassVar[list[BindingType]] = []
+    KEYS = GROUPS
+    BINDINGS: ClassVar[list[BindingType]] = [*app_bindings(GROUPS)]
 
     def __init__(
         self,
@@ -49,16 +44,12 @@ class CompareApp(App[int]):
         settings_file: Path | None = None,
         begun: Mapping[Path, Callable[[], Read]] | None = None,
     ) -> None:
-        super().__init__(driver_class=Driver)
+        super().__init__(settings_file)
         self._sheet = sheet
         self._again = read_again
-        self._settings_file = settings_file
-        self._settings = settings.load(settings_file)
         self._reader = Reader(self, begun)
         self._changed = self._drawn = False
         self._waited = 0  # frames since something was drawn
-        if in_ascii.is_wanted():
-            self._filters.append(in_ascii.AsciiFilter())
 
     def compose(self) -> ComposeResult:
         yield Static(id="state")
@@ -66,10 +57,7 @@ class CompareApp(App[int]):
         yield KeysFooter(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        if self._settings.theme in self.available_themes:
-            self.theme = self._settings.theme
         self.theme_changed_signal.subscribe(self, lambda _: self.board.show_rows())
-        self.app_resume_signal.subscribe(self, lambda _: self.action_repaint())  # `fg`: the terminal has forgotten all
         self.set_interval(_FRAME_SECONDS, self._draw_if_changed)
         self._reader.start()
 
@@ -103,30 +91,8 @@ class CompareApp(App[int]):
         self._sheet.update(message.runs)
         self.board.show_rows()
 
-    def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
-        """Leave; the settings are kept."""
-        if self.is_running and self.screen_stack:
-            theme = "" if self.theme == DARK_THEME else self.theme
-            settings.save(self._settings_file, settings.of(self.board.view, theme))
-        super().exit(result, return_code, message)
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The command palette."""
-        return commands(super().get_system_commands(screen), self, GROUPS, self.board)
-
     def action_leave(self) -> None:
         self.exit()
-
-    def action_help(self) -> None:
-        from fbmon.ui.help import HelpScreen
-
-        self.push_screen(HelpScreen(GROUPS))
-
-    def action_toggle_light(self) -> None:
-        self.theme = DARK_THEME if self.theme == LIGHT_THEME else LIGHT_THEME
-
-    def action_repaint(self) -> None:
-        self.refresh(repaint=True, layout=True)
 
     def action_read_again(self) -> None:
         """The runs that the query finds now; marks and hidden runs stay."""

@@ -18,7 +18,6 @@ from fbmon.compare.fields import VARIANT, find
 from fbmon.compare.sheet import MOST_MARKED, Row, Sheet
 from fbmon.metrics import Chart
 from fbmon.notes import Note
-from fbmon.series import Series
 from fbmon.store import Store
 from fbmon.text import clean
 from fbmon.ui.board import Board
@@ -30,9 +29,8 @@ from fbmon.ui.compare.plots import count, plot, values
 from fbmon.ui.compare.reader import Wanted
 from fbmon.ui.compare.table import RunsTable
 from fbmon.ui.events_list import EventList
-from fbmon.ui.keys import bindings_of
+from fbmon.ui.keys import bindings
 from fbmon.ui.readout import Count
-from fbmon.ui.signs import is_listed
 from fbmon.ui.view import View
 
 _PANELS = (("differences", "events"), ("differences",), ("events",), ())
@@ -44,7 +42,7 @@ _WIDE = 100  # cells for two panels beside one another
 class CompareBoard(Board, inherit_bindings=False):
     """Shows a sheet with the `stores` of the runs that it `Wants`; what happened in one of them comes by `noted`."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(GROUPS)]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(GROUPS)]
 
     class Wants(Message):
         """What the board wants to know of the runs has changed."""
@@ -65,7 +63,6 @@ class CompareBoard(Board, inherit_bindings=False):
         self._rows: list[Row] = []
         self._lanes: dict[str, Lane] = {}
         self._places: dict[str, int] = {}  # among the markers, of every row that was ever drawn
-        self._events: tuple[Path | None, list[Note]] = (None, [])
         self._panel = 0
         self._resting: Timer | None = None
         self.wanted = Wanted()
@@ -91,7 +88,6 @@ class CompareBoard(Board, inherit_bindings=False):
     def noted(self, path: Path, notes: list[Note]) -> None:
         """What has happened in the run at the cursor."""
         if path == self.wanted.events:
-            self._events = (path, notes)
             self.runs.set_notes(notes)
             self.show()
 
@@ -257,7 +253,6 @@ class CompareBoard(Board, inherit_bindings=False):
         wanted = Wanted(curves, leading or (at.runs[0].path if at else None), alive)
         if wanted != self.wanted:
             if wanted.events != self.wanted.events:
-                self._events = (wanted.events, [])
                 self.runs.set_notes([])
             self.wanted = wanted
             self.post_message(self.Wants(wanted))
@@ -282,11 +277,3 @@ class CompareBoard(Board, inherit_bindings=False):
         drawn = {self._lanes[row.key].marker: row.runs for row in self._rows if row.key in self._lanes}
         self.query_one("#differences Static", Static).update(difference_lines(drawn))
         self.query_one(EventList).show(self._notes(), self.view.cursor)
-
-    def _notes(self) -> list[Note]:
-        return [note for note in self._events[1] if is_listed(note, self.view.events)]
-
-    def _points(self) -> Series | None:
-        chart, leading = self.charts.focused, self.runs.leading
-        line = self.runs.line(leading, chart) if leading else None
-        return line if line is not None and len(line) else None

@@ -24,7 +24,7 @@ GROUPS: dict[str, tuple[Key, ...]] = {
     ),
     "The table": (
         Key("space", "mark", "space", "Mark", "draw only marked runs: mark this one, or no longer (also enter)"),
-        Key("u", "unmark", "u", "", "no run is marked: the first of the table are drawn"),
+        Key("u", "unmark", "u", "", "unmark all runs: the first of the table are drawn"),
         Key("H,delete", "hide", "H", "Hide", "hide this run, from the table too (also delete)"),
         Key("U", "unhide", "U", "", "show all hidden runs again"),
         Key("greater_than_sign", "sort(1)", "< >", "Sort", "sort by the next column, or by the one before"),

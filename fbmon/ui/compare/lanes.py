@@ -48,6 +48,7 @@ class Lanes(Runs):
         super().__init__(Store())
         self.lanes: list[Lane] = []
         self.leading: Lane | None = None
+        self._notes: list[Note] = []
         self._bands: dict[tuple[str, str], Group] = {}
 
     def set(self, lanes: list[Lane], leading: str | None) -> None:
@@ -62,11 +63,11 @@ class Lanes(Runs):
 
     def set_notes(self, notes: list[Note]) -> None:
         """What happened in the leading run."""
+        self._notes = notes
         self._places = Places()
-        self._places.update(notes)
 
-    def places(self) -> Places:
-        return self._places
+    def notes(self) -> list[Note]:
+        return self._notes
 
     def charts(self) -> list[Chart]:
         """One for each metric that any of the runs has told; before the first is read, those that are in front."""
