@@ -1,10 +1,10 @@
 """Measures how long `fbmon runs` and `fbmon compare` take over many runs: `python -m benchmarks.compare`.
 
-The runs are copies of a real one (benchmarks/folders.py): finished ones with their summaries, the same without, which
-are deleted before each start so that every journal is read from its first line, and a folder of runs of every kind. Every
-command is a process of its own, from a byte-compiled copy of fbmon; its output goes to a file. Wall seconds with their
-spread and, as other programs may be at work, the CPU seconds of all its processes. Last the screen, in a terminal of
-160x48, of 20 runs whose curves are drawn. Takes 2 GB of disk for 1,000 runs.
+The runs are copies of a real one (benchmarks/folders.py): finished ones with their summaries; the same without, which
+are deleted before each start so that every journal is read from its first line; and runs of every kind. Each command is
+a process of its own, from a byte-compiled copy of fbmon; its output goes to a file. Wall seconds with their spread and,
+as other programs may be at work, the CPU seconds of all its processes. Last the screen, in a terminal of 160x48, of 20
+runs whose curves are drawn. Takes 2 GB of disk for 1,000 runs.
 """
 
 import argparse
