@@ -70,7 +70,8 @@ def print_screen(home: Path, env: dict[str, str], n: int) -> None:
     """From the command to what is to be seen."""
     copied = env | {"FBMON_RUNS": str(home / "finished" / str(_OVERLAID))}
     header = [f"fbmon compare in a terminal, {_OVERLAID} runs", "s, least to most, CPU s"]
-    seen = {"the first curve": CURVE, "all curves": re.compile(rb"\d+ drawn")}
+    read = re.compile(b"%d drawn.*" % _OVERLAID + CURVE.pattern, re.DOTALL)  # said before it is to be seen
+    seen = {"the first curve": CURVE, "all curves": read}
     cases = [Case(title, [sys.executable, "-m", "fbmon", "compare"], pattern) for title, pattern in seen.items()]
     print_table(header, ([case.name, cell([until_seen(case, home, copied) for _ in range(n + 1)])] for case in cases))
 
@@ -80,14 +81,15 @@ def measured(command: Sequence[str], folder: Path, env: dict[str, str], n: int, 
     taken = []
     for _ in range(n + 1):
         before(folder)
-        taken.append(once([*command, "--runs-dir", str(folder)], env))
+        taken.append(once([*command, "--runs-dir", str(folder)], folder, env))
     return cell(taken)
 
 
-def once(command: Sequence[str], env: dict[str, str]) -> Taken:
+def once(command: Sequence[str], place: Path, env: dict[str, str]) -> Taken:
+    """How long a command takes, given in a folder that is not this tree's, from which Python would take fbmon."""
     used, began = os.times(), time.perf_counter()
     with tempfile.TemporaryFile() as out:
-        subprocess.run([sys.executable, "-m", "fbmon", *command], check=True, stdout=out, env=env)
+        subprocess.run([sys.executable, "-m", "fbmon", *command], check=True, stdout=out, cwd=place, env=env)
     taken, now = time.perf_counter() - began, os.times()
     return Taken(taken, now.children_user + now.children_system - used.children_user - used.children_system)
 
