@@ -35,6 +35,7 @@ bench: $(VENV)/dev-ready
 	$(BIN)/python -m benchmarks.growth $(if $(DATA),--data $(DATA))
 	$(BIN)/python -m benchmarks.watching
 	$(BIN)/python -m benchmarks.startup -n 5
+	$(BIN)/python -m benchmarks.compare --counts 20 100
 
 format: $(VENV)/dev-ready
 	$(BIN)/ruff format .

@@ -1,7 +1,8 @@
 """Measures how soon something is to be seen: `python -m benchmarks.startup`.
 
 A byte-compiled copy of fbmon is started in a terminal of its own, 160x48, in turn with a bare Python and a bare Textual
-program. Wall seconds from the command to what is named, median and spread of n starts, ratios to the bare ones.
+program. Wall seconds from the command to what is named, median and spread of n starts, ratios to the bare ones; beside
+them the CPU time of all its processes until then, which says more where other programs are at work.
 """
 
 import argparse
@@ -23,6 +24,9 @@ import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
+
+import psutil
 
 from benchmarks.synthetic import write_run
 
@@ -42,7 +46,6 @@ FIRST_STEP = re.compile(rb"step +1/")
 OPTIMIZER = (
     "import torch; torch.optim.SGD([torch.zeros(1)], lr=1.0)"  # which load torch's compiler, to keep clear of it
 )
-RUNS = 1000
 DEADLINE = 60.0
 
 
@@ -53,6 +56,13 @@ class Case:
     name: str
     command: list[str]
     seen: re.Pattern[bytes] | None
+
+
+class Taken(NamedTuple):
+    """Seconds."""
+
+    wall: float
+    cpu: float
 
 
 def cases(home: Path) -> list[Case]:
@@ -67,7 +77,6 @@ def cases(home: Path) -> list[Case]:
         Case(f"fbmon watch, {STEPS:,} steps of {METRICS} metrics, first paint", watch, PAINT),
         Case("the same, charts with curves", watch, CURVE),
         Case("the same, the whole journal", watch, re.compile(whole, re.DOTALL)),
-        Case(f"fbmon runs, over {RUNS:,} runs", [*fbmon, "runs", "--runs-dir", f"{home}/many"], None),
         Case("python -c 'import torch'", [sys.executable, "-c", "import torch"], None),
         Case("the same and what its optimizers load", [sys.executable, "-c", OPTIMIZER], None),
         Case("fbmon run quickstart, first step told", [*first, "--runs-dir", f"{home}/first"], FIRST_STEP),
@@ -83,8 +92,8 @@ def install(home: Path) -> dict[str, str]:
     return given | {"PYTHONPATH": str(home), "FBMON_RUNS": str(home / "runs"), "TERM": "xterm-256color"}
 
 
-def measure(case: Case, home: Path, env: dict[str, str]) -> float:
-    """Seconds from the command to what it has to show."""
+def measure(case: Case, home: Path, env: dict[str, str]) -> Taken:
+    """How long it takes from the command to what it has to show."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 48, 160, 0, 0))
     before = time.monotonic()
@@ -102,7 +111,7 @@ def measure(case: Case, home: Path, env: dict[str, str]) -> float:
                 except OSError:  # nobody holds the terminal any longer
                     assert case.seen is None, f"{case.name}: ended with\n{output.decode(errors='replace')}"
                     break
-        taken = time.monotonic() - before
+        taken = Taken(time.monotonic() - before, cpu_seconds(process.pid))
     finally:
         os.killpg(process.pid, 9) if process.poll() is None else None
         process.wait()
@@ -111,10 +120,14 @@ def measure(case: Case, home: Path, env: dict[str, str]) -> float:
     return taken
 
 
+def cpu_seconds(pid: int) -> float:
+    """What a process and all that it has started have computed so far, be it ended by now."""
+    process = psutil.Process(pid)
+    return sum(sum(one.cpu_times()[:4]) for one in [process, *process.children(recursive=True)])
+
+
 def end_trainers(home: Path) -> None:
     """Stop what `fbmon run` has left in the background: the supervisors of runs in `home`."""
-    import psutil
-
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
         if "fbmon.supervisor" in command and any(part.startswith(str(home)) for part in command):
@@ -130,10 +143,8 @@ def main() -> None:
         home = Path(folder)
         env = install(home)
         write_run(home / "runs" / "synthetic-1", STEPS, METRICS)
-        for number in range(RUNS):
-            write_run(home / "many" / f"run-{number:04}", 10, 5)
         every = cases(home)
-        taken: dict[str, list[float]] = {case.name: [] for case in every}
+        taken: dict[str, list[Taken]] = {case.name: [] for case in every}
         for _ in range(starts + 1):
             for case in every:
                 taken[case.name].append(measure(case, home, env))
@@ -141,13 +152,14 @@ def main() -> None:
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}", end=""
     )
     print(f", Textual {version('textual')}, Typer {version('typer')}, NumPy {version('numpy')}; n = {starts}\n")
-    print("| | median s | fastest to slowest | × python -c pass | × bare Textual |\n|---|---|---|---|---|")
-    bare, textual = (statistics.median(taken[case.name][1:]) for case in every[:2])
+    print("| | median s | fastest to slowest | × python -c pass | × bare Textual | CPU s |\n|---|---|---|---|---|---|")
+    bare, textual = (statistics.median(wall for wall, _ in taken[case.name][1:]) for case in every[:2])
     for name, seconds in taken.items():
-        counted = sorted(seconds[1:])  # the first start fills the system's caches
+        counted = sorted(wall for wall, _ in seconds[1:])  # the first start fills the system's caches
+        cpu = statistics.median(cpu for _, cpu in seconds[1:])
         median = statistics.median(counted)
         spread = f"{counted[0]:.2f} to {counted[-1]:.2f}"
-        print(f"| {name} | {median:.2f} | {spread} | {median / bare:.1f} | {median / textual:.1f} |")
+        print(f"| {name} | {median:.2f} | {spread} | {median / bare:.1f} | {median / textual:.1f} | {cpu:.2f} |")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.table import in_turn, machine, print_table, spread
+from fbmon import folder as folders
 from fbmon import metrics
 from fbmon.events import StepTaken
 from fbmon.folder import RunFolder
@@ -133,9 +134,9 @@ def _start(home: str, steps: int, *options: str) -> None:
 
 def _median_step(home: str) -> float:
     """The median seconds of a step of the run in this folder, when it has ended: looked at once, at the end."""
-    while not (ended := [path for path in Path(home).glob("*/summary.json") if path.stat().st_size]):
+    while not (ended := [run for run in folders.every(Path(home)) if run.summary.exists() and not run.is_alive()]):
         time.sleep(0.5)
-    lines = ended[0].with_name("journal.jsonl").read_text().splitlines()
+    lines = ended[0].journal.read_text().splitlines()
     told = [json.loads(line) for line in lines]
     steps: list[float] = [one["values"]["step_seconds"] for one in told if one["kind"] == "StepTaken"]
     return statistics.median(steps[5:])

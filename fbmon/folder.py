@@ -56,22 +56,33 @@ class Meta(msgspec.Struct, frozen=True):
     stall_seconds: float | None = None  # given up after so long without a sign
 
 
+class _Inside:
+    """A path inside a run's folder, made when it is asked for: a table of a thousand runs asks for few of them."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, folder: "RunFolder", _kind: type) -> Path:
+        return folder.path / self._name
+
+
 class RunFolder:
     """The files of one run."""
 
+    recipe = _Inside("recipe.toml")
+    resolved = _Inside("resolved.toml")
+    meta = _Inside("meta.json")
+    journal = _Inside("journal.jsonl")
+    telemetry = _Inside("telemetry.jsonl")
+    progress = _Inside("progress.json")
+    summary = _Inside("summary.json")
+    log = _Inside("trainer.log")
+    lock = _Inside("lock")
+    inbox = _Inside("inbox")
+    checkpoints = _Inside("checkpoints")
+
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.recipe = path / "recipe.toml"
-        self.resolved = path / "resolved.toml"
-        self.meta = path / "meta.json"
-        self.journal = path / "journal.jsonl"
-        self.telemetry = path / "telemetry.jsonl"
-        self.progress = path / "progress.json"
-        self.summary = path / "summary.json"
-        self.log = path / "trainer.log"
-        self.lock = path / "lock"
-        self.inbox = path / "inbox"
-        self.checkpoints = path / "checkpoints"
 
     @property
     def name(self) -> str:

@@ -21,6 +21,7 @@ from fbmon.text import plural
 
 _SAMPLE_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
+_KEEP_SECONDS = 60.0
 
 
 def main() -> None:
@@ -116,11 +117,15 @@ def _environment() -> dict[str, str]:
 def _watch(crew: Crew, folder: RunFolder, sampler: Sampler) -> None:
     telemetry = Journal(folder.telemetry)
     due = time.monotonic()
+    to_be_kept = due + _KEEP_SECONDS
     while crew.is_there(now := time.monotonic()):
         if now >= due:
             due += _SAMPLE_SECONDS
             for sampled in sampler.sample():
                 telemetry.append(sampled)
+        if now >= to_be_kept:
+            to_be_kept = now + _KEEP_SECONDS
+            summary.read(folder)  # and so kept: of a run that is killed no table has to read more than its last minute
         time.sleep(_LOOK_SECONDS)
     telemetry.close()
 

@@ -1,18 +1,22 @@
-"""The benchmarks that wait for a GPU do their whole work on the CPU, on tiny sizes."""
+"""Benchmarks do their whole work on tiny sizes, those that wait for a GPU on the CPU."""
 
 import gzip
 import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import torch
 
+from benchmarks.folders import copy, of_every_kind
 from benchmarks.rows import row_of
 from benchmarks.variants import Variant
 from fbmon import recipe as recipes
+from fbmon.compare.many import read_all
 from fbmon.train.probe import SHAPES, random_data
+from tests.conftest import Ended
 from tests.shell import environment
 
 
@@ -51,3 +55,11 @@ def test_a_recipe_is_trained_in_slices_that_stop_in_time(tmp_path: Path, tiny: P
     assert [events[-1]["state"] for events in told] == ["preempted", "finished"]
     assert told[1][-1]["step"] == 600
     assert any(event["kind"] == "RunResumed" for event in told[1])
+
+
+def test_of_ten_copies_of_a_run_one_each_is_unread_killed_alive_and_broken(
+    finished: dict[str, Ended], tmp_path: Path
+) -> None:
+    made = copy(finished["plain"].folder, tmp_path / "many", 10, of_every_kind)
+    assert [folder.summary.exists() for folder in made] == [True] * 6 + [False, True, False, False]
+    assert Counter(run.state for run in read_all(made)) == {"finished": 7, "killed": 1, "running": 1, "damaged": 1}

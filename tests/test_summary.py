@@ -2,22 +2,27 @@
 
 import json
 import os
+import signal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fbmon import summary
+from fbmon import summary, supervisor
 from fbmon.compare.many import read_all
 from fbmon.events import CommandTaken, Event, NonFiniteFound, PhaseEntered, RunResumed, StepTaken
 from fbmon.folder import RunFolder
 from fbmon.journal import unseal
 from fbmon.store import Store
 from fbmon.summary import Digest, Summary
+from fbmon.summary.file import read as read_file
 from tests.conftest import Ended
 from tests.runs import lines, story, write_run
 
+HERE = os.getpid()
 MANY = 400  # steps: a journal long enough to be worth keeping the summary of
 
 
@@ -177,6 +182,53 @@ def test_many_long_journals_are_read_by_several_processes_and_the_runs_stay_in_o
     assert [run.summary.step for run in runs] == [2, 3, 4, 5, 6, 0]
     assert [run.name for run in runs[:5]] == [folder.name for folder in folders]
     assert told == [5]
+
+
+def test_of_a_long_journal_that_is_kept_only_its_new_lines_are_long(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary.read(folder)
+    line = lines(story(accuracies=[0.5])).splitlines(keepends=True)[2]
+    with folder.journal.open("ab") as journal:
+        journal.write(line)
+    told: list[int] = []
+
+    for long, expected in ((len(line) + 1, []), (len(line), [1])):
+        monkeypatch.setattr("fbmon.compare.many._LONG_BYTES", long)
+        read_all([folder], told.append)
+        assert told == expected
+
+
+def test_journals_are_read_here_if_a_process_that_was_to_read_them_is_killed(
+    folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fbmon.compare.many._LONG_BYTES", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(summary, "read", read_or_be_killed)
+    short = write_run(tmp_path, "short", story(accuracies=accuracies(2)))
+
+    assert [run.summary.step for run in read_all([folder, short])] == [MANY, 2]
+
+
+def read_or_be_killed(folder: RunFolder) -> Summary:
+    if os.getpid() != HERE:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read_file(folder)
+
+
+def test_the_summary_of_a_run_that_goes_on_is_kept_in_case_it_is_killed(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fbmon.supervisor._KEEP_SECONDS", 0.0)
+    looks = iter([True, False])
+    crew: Any = SimpleNamespace(is_there=lambda _now: next(looks))
+    sampler: Any = SimpleNamespace(sample=list)
+
+    supervisor._watch(crew, folder, sampler)
+
+    kept = summary.unchanged(folder)
+    assert kept
+    assert kept.step == MANY
 
 
 def test_a_step_that_is_clipped_again_after_a_resume_or_in_a_second_update_counts_once(tmp_path: Path) -> None:

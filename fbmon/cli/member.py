@@ -1,5 +1,6 @@
 """`fbmon run` as a rank of a job that torchrun or srun has started: it trains here, and starts no other process."""
 
+import itertools
 import os
 import sys
 import threading
@@ -7,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from fbmon import summary
 from fbmon.cli.lines import json_line
 from fbmon.cli.options import Ui
 from fbmon.cli.plain import PlainScreen
@@ -24,6 +26,7 @@ from fbmon.worker import Part, work
 
 _PATIENCE = 600.0  # seconds to wait for the other ranks: what torch grants a GPU
 _SAMPLE_SECONDS = 1.0
+_KEEP_EVERY = 60  # samples
 
 
 def take_part(
@@ -45,7 +48,9 @@ def take_part(
     folder.seize()  # held until this process ends
     teller = _Shown(folder, _screen(folder, ui))
     threading.Thread(target=_sample, args=(folder, device), daemon=True).start()
-    _leave(work(Part(recipe, seat, device, data_dir, folder.checkpoints, folder, teller, patience=patience)))
+    code = work(Part(recipe, seat, device, data_dir, folder.checkpoints, folder, teller, patience=patience))
+    summary.write(folder)
+    _leave(code)
     return Exit.FINISHED
 
 
@@ -83,9 +88,11 @@ def _screen(folder: RunFolder, ui: Ui) -> Callable[[Event], None]:
 def _sample(folder: RunFolder, device: str) -> None:
     telemetry = Journal(folder.telemetry)
     sampler = Sampler(device_names.expand(device, os.environ), os.environ)
-    while True:
+    for count in itertools.count(1):
         for sampled in sampler.sample():
             telemetry.append(sampled)
+        if count % _KEEP_EVERY == 0:
+            summary.read(folder)  # and so kept, should all be killed
         time.sleep(_SAMPLE_SECONDS)
 
 

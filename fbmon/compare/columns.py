@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from fbmon.compare import fields
+from fbmon.compare.differing import differing
 from fbmon.compare.facts import Field
 from fbmon.compare.run import Run
-from fbmon.compare.settings import differing
 
 # In the order of the table. A column in which nothing is known of any run is left out.
 DEFAULT_COLUMNS = (

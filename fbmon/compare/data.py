@@ -7,6 +7,7 @@ from fbmon.compare.fields import AGGREGATES, find
 from fbmon.compare.group import Group
 from fbmon.compare.run import Run
 from fbmon.compare.table import Cell
+from fbmon.metrics import HIGHEST_IS_BEST
 
 
 def run_data(run: Run) -> dict[str, Any]:
@@ -23,8 +24,8 @@ def run_data(run: Run) -> dict[str, Any]:
         "last_sign": run.last_sign,
     }
     data["metrics"] = {
-        name: {aggregate: find(f"{aggregate}.{name}").value(run) for aggregate in AGGREGATES}
-        for name in run.summary.metrics
+        name: {aggregate: value(digest, name in HIGHEST_IS_BEST) for aggregate, value in AGGREGATES.items()}
+        for name, digest in run.summary.metrics.items()
     }
     return data | {"settings": run.settings}
 

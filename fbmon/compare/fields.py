@@ -8,9 +8,9 @@ import difflib
 from collections.abc import Callable, Collection, Iterable
 
 from fbmon import metrics
+from fbmon.compare.differing import differing
 from fbmon.compare.facts import FACTS, Field, Value, show_plain
 from fbmon.compare.run import Run
-from fbmon.compare.settings import differing
 from fbmon.errors import UsageError
 from fbmon.summary import RECENT, Digest
 from fbmon.text import clean

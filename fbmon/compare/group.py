@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fbmon.compare.differing import differing
 from fbmon.compare.facts import Field, Value
 from fbmon.compare.run import Run
-from fbmon.compare.settings import differing
 
 _LISTED = 4  # different values in a cell; of more only their number is told
 

@@ -17,28 +17,25 @@ Notice = Callable[[int], None]
 def read_all(folders: Sequence[RunFolder], notice: Notice = lambda _journals: None) -> list[Run]:
     """The runs in these folders; `notice` is told how many journals are about to be read if that will take a while."""
     summaries = {folder.path: summary.unchanged(folder) for folder in folders}
-    stale = [folder for folder in folders if summaries[folder.path] is None]
-    for folder, new in zip(stale, _fold_all(stale, notice), strict=True):
+    sizes = [(summary.unfolded(folder), folder) for folder in folders if summaries[folder.path] is None]
+    stale = [folder for _, folder in sorted(sizes, key=lambda pair: -pair[0])]  # the longest first: none is waited for
+    is_long = sum(size for size, _ in sizes) >= _LONG_BYTES
+    if is_long:
+        notice(len(stale))
+    for folder, new in zip(stale, _fold_all(stale, is_long=is_long), strict=True):
         summaries[folder.path] = new
     return [read(folder, summaries[folder.path]) for folder in folders]
 
 
-def _fold_all(folders: Sequence[RunFolder], notice: Notice) -> list[Summary]:
+def _fold_all(folders: Sequence[RunFolder], *, is_long: bool) -> list[Summary]:
     workers = min(os.cpu_count() or 1, len(folders))
-    if sum(map(_size, folders)) < _LONG_BYTES:
-        return [summary.read(folder) for folder in folders]
-    notice(len(folders))
-    if workers < 2 or threading.active_count() > 1:  # on a screen: to fork beside threads may hang
-        return [summary.read(folder) for folder in folders]
-    import multiprocessing
+    # A screen has threads: to fork beside them may hang.
+    if is_long and workers > 1 and threading.active_count() == 1:
+        from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+        from contextlib import suppress
+        from multiprocessing import get_context
 
-    # A fork: the children have all they need in memory already, and touch nothing but files.
-    with multiprocessing.get_context("fork").Pool(workers) as pool:
-        return pool.map(summary.read, folders, chunksize=1)
-
-
-def _size(folder: RunFolder) -> int:
-    try:
-        return folder.journal.stat().st_size
-    except OSError:
-        return 0
+        # A fork: the children have all they need in memory already, and touch nothing but files.
+        with suppress(BrokenExecutor), ProcessPoolExecutor(workers, get_context("fork")) as pool:
+            return list(pool.map(summary.read, folders))
+    return [summary.read(folder) for folder in folders]

@@ -1,7 +1,7 @@
 """One run as the tables see it: its summary, its settings, and the truth about its state."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,11 @@ class Run:
     summary: Summary
     state: str
     last_sign: float  # seconds since 1970; 0 if there never was one
-    settings: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The recipe's; read when they are asked for, as a list of runs seldom does."""
+        return read_settings(RunFolder(self.path).resolved)
 
     @cached_property
     def flatness(self) -> Flatness | None:
@@ -51,7 +55,7 @@ def read(folder: RunFolder, summary: Summary | None = None) -> Run:
     """The run in a folder; a damaged or half-written one as what it is. `summary` is its own, if it was read before."""
     summary = summary or read_summary(folder)
     sign = _last_sign(folder, summary)
-    return Run(folder.name, folder.path, summary, state(folder, summary, sign), sign, read_settings(folder.resolved))
+    return Run(folder.name, folder.path, summary, state(folder, summary, sign), sign)
 
 
 def state(folder: RunFolder, summary: Summary, last_sign: float) -> str:

@@ -1,6 +1,6 @@
 """Which runs are meant: by path, name, the beginning of a name, glob or query."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from fbmon import folder as folders
@@ -21,34 +21,26 @@ def select(runs_dir: Path, arguments: Sequence[str], notice: Notice = lambda _jo
     for term in (term for query in queries for term in query.terms):
         refuse_unknown_state(term)
     every = folders.every(runs_dir)
+    meant = [_meant(query, paths, every, runs_dir) for query in queries]
+    once = {folder.path: folder for several in meant for folder in several}
+    runs = {run.path: run for run in read_all(list(once.values()), notice)}
     found: dict[Path, Run] = {}
-    read_already: dict[Path, Run] = {}
-    for query in queries:
-        for run in _answer(query, paths, every, runs_dir, read_already, notice):
+    for query, several in zip(queries, meant, strict=True):
+        for run in keep([runs[folder.path] for folder in several], query.terms):
             found.setdefault(run.path.resolve(), run)
     return list(found.values())
 
 
-def _answer(
-    query: Query,
-    paths: Sequence[str],
-    every: Sequence[RunFolder],
-    runs_dir: Path,
-    read_already: dict[Path, Run],
-    notice: Notice,
-) -> list[Run]:
+def _meant(query: Query, paths: Sequence[str], every: Sequence[RunFolder], runs_dir: Path) -> Sequence[RunFolder]:
+    """The runs that a query speaks of, whether its terms hold or not."""
+    if not paths and not query.names:
+        return every
     named = [folder for path in paths for folder in _in(Path(path))]
-    for name in query.names:
-        named += _named(name, every, runs_dir)
-    meant = named if paths or query.names else every
-    new = {folder.path: folder for folder in meant if folder.path not in read_already}
-    read_already |= {run.path: run for run in read_all(list(new.values()), notice)}
-    return keep([read_already[folder.path] for folder in meant], query.terms)
+    return named + [folder for name in query.names for folder in _named(name, every, runs_dir)]
 
 
-def _named(name: str, every: Iterable[RunFolder], runs_dir: Path) -> list[RunFolder]:
+def _named(name: str, every: Sequence[RunFolder], runs_dir: Path) -> list[RunFolder]:
     """Of those whose whole name it is, which it matches as a glob, or whose name begins with it, the first kind."""
-    every = list(every)
     if is_glob(name):
         found = [folder for folder in every if matches_text(name, folder.name)]
     else:

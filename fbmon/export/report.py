@@ -6,9 +6,9 @@ from html import escape
 from fbmon.chart.svg import svg
 from fbmon.compare import Run
 from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for
+from fbmon.compare.differing import differing
 from fbmon.compare.facts import show_plain
 from fbmon.compare.fields import find
-from fbmon.compare.settings import differing
 from fbmon.compare.table import Table, lay_out
 from fbmon.export import panels
 from fbmon.folder import RunFolder

@@ -18,7 +18,7 @@ from fbmon.summary.fold import Summary, fold
 
 _FORMAT = 4  # of the file and of what a fold remembers: another one is folded anew
 _CHUNK_BYTES = 16 * 1024 * 1024
-_WORTH_BYTES = 64 * 1024  # of new lines: fewer are folded sooner than written
+_WORTH_BYTES = 16 * 1024  # of new lines: fewer are folded sooner, in a tenth of a millisecond, than kept
 _LAST_LINE_BYTES = 256
 
 
@@ -62,10 +62,21 @@ def unchanged(folder: RunFolder) -> Summary | None:
     """The summary that is kept of a journal as it stands now; None where `read` would have to read the journal."""
     kept = _load(folder.summary)
     try:
-        status = os.stat(folder.journal)  # noqa: PTH116 - a thousand runs are listed in a second
+        # Opened, as over NFS only an open sees what another host has written; unbuffered, as it is not read.
+        with open(folder.journal, "rb", buffering=0) as journal:  # noqa: PTH123 - quicker than Path.open
+            status = os.fstat(journal.fileno())
     except OSError:
         return Summary()
     return kept.summary if kept and _is_of(kept, status) else None
+
+
+def unfolded(folder: RunFolder) -> int:
+    """How many bytes of its journal the summary that is kept knows nothing of."""
+    kept = _load(folder.summary)
+    with suppress(OSError):
+        size = folder.journal.stat().st_size
+        return size - kept.offset if kept and kept.offset <= size else size
+    return 0
 
 
 def write(folder: RunFolder) -> None:

@@ -12,8 +12,10 @@ import psutil
 import pytest
 
 from fbmon import folder as folders
+from fbmon import summary
 from fbmon.events import RunRestarted, StateRestored, StepTaken, TrainingStarted
 from fbmon.folder import RunFolder
+from fbmon.summary import Summary
 from tests.cli.test_resume import assert_same, wait_for_attempt
 from tests.conftest import Ended
 from tests.shell import (
@@ -219,6 +221,7 @@ def test_in_a_job_of_torchrun_a_run_is_one_of_its_processes_and_starts_none(
     assert processes(folder.path) == []
     assert said.splitlines()[-1].startswith("finished after step 40 of 40 in ")
     assert len(folders.every(fbmon.runs_dir)) == 1
+    assert summary.unchanged(folder) == summary.read(folder) != Summary()
     assert_same(folder, undisturbed)
 
 

@@ -19,7 +19,9 @@ def run(name: str, recipe: str, state: str, accuracy: float | None, **settings: 
     digests = {} if accuracy is None else {"val_accuracy": Digest(accuracy, 0.1, 1, accuracy + 0.01, 7, (accuracy,))}
     began = RunStarted(name, recipe, 9, "1", 1)
     summary = Summary(began=began, step=8, clipped=2, elapsed=5400.0, metrics=digests)
-    return Run(name, Path("/runs") / name, summary, state, 1.0, {k.replace("__", "."): v for k, v in settings.items()})
+    made = Run(name, Path("/runs") / name, summary, state, 1.0)
+    vars(made)["settings"] = {key.replace("__", "."): value for key, value in settings.items()}  # as if read before
+    return made
 
 
 RUNS = [

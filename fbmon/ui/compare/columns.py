@@ -9,9 +9,9 @@ from textual.content import Content
 from textual.widgets import SelectionList, Static
 from textual.widgets.selection_list import Selection
 
+from fbmon.compare.differing import differing
 from fbmon.compare.facts import FACTS
 from fbmon.compare.fields import AGGREGATES
-from fbmon.compare.settings import differing
 from fbmon.compare.sheet import Sheet
 from fbmon.text import clean
 from fbmon.ui.dialog import Dialog

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 
 from fbmon.compare import Run
+from fbmon.compare.differing import differing
 from fbmon.compare.facts import show_plain
 from fbmon.compare.fields import find
-from fbmon.compare.settings import differing
 from fbmon.text import clean
 
 _ALL_DIFFERENT = 12  # runs: of more, a setting that is another in each says little
