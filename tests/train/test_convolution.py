@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.mark.parametrize(
     ("count", "height", "width", "stride"),
-    [(32, 4, 4, 1), (16, 8, 8, 2), (20, 2, 2, 1), (3, 5, 5, 2), (17, 4, 7, 2), (1, 1, 1, 1)],
+    [(32, 4, 4, 1), (16, 8, 8, 2), (18, 3, 1, 1), (20, 2, 2, 1), (3, 5, 5, 2), (17, 4, 7, 2), (1, 1, 1, 1)],
 )
 def test_maps_side_by_side_give_the_convolution_and_its_gradients(
     count: int, height: int, width: int, stride: int
@@ -28,6 +28,14 @@ def test_maps_side_by_side_give_the_convolution_and_its_gradients(
     above = torch.randn_like(plain)
     expected, given = (torch.autograd.grad(out, (images, weight, bias), above) for out in (plain, beside))
     torch.testing.assert_close(given, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_maps_side_by_side_have_second_derivatives() -> None:
+    """Which the sharpness and the penalty by double backward take."""
+    torch.manual_seed(0)
+    images = torch.randn(3, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda *of: side_by_side(of[0], of[1], None, 2).tanh(), (images, weight))
 
 
 def shapes_convolved(images: Tensor, stride: int) -> list[list[int]]:

@@ -31,7 +31,7 @@ def side_by_side(images: Tensor, weight: Tensor, bias: Tensor | None, stride: in
     beside, kept = min(count, _BESIDE), (width - 1) // stride + 1
     gap = stride - width % stride  # one column of zeros at least, and the next map begins where the kernel stops
     padded = pad(images.permute(0, 2, 3, 1), (0, 0, 0, gap, 0, 0, 0, -count % beside))  # (images, H, W + gap, C)
-    rows = padded.view(-1, beside, height, width + gap, channels).transpose(1, 2).flatten(2, 3)
+    rows = padded.reshape(-1, beside, height, width + gap, channels).transpose(1, 2).flatten(2, 3)
     convolved = conv2d(rows.permute(0, 3, 1, 2), weight, bias, stride, padding=1).permute(0, 2, 3, 1)
     maps = convolved.reshape(*convolved.shape[:2], beside, -1, len(weight))[:, :, :, :kept]
     return maps.transpose(1, 2).flatten(0, 1)[:count].permute(0, 3, 1, 2)
