@@ -1,4 +1,4 @@
-"""On how many threads a CPU computes: as many as are fastest for the network at hand, as measured once."""
+"""On how many threads a CPU computes: as many as are worth it for the network at hand, as measured once."""
 
 import copy
 import os
@@ -15,8 +15,11 @@ from fbmon.train.precision import logits_of
 from fbmon.train.remembered import remembered
 
 _SECONDS = 0.1  # of each timing
-_TRIES = 3
-_GAIN = 0.95  # of the time that fewer threads take: more have to be faster than that
+_TRIES = 5
+# Threads have to be faster by their number to this power, twice as many 1.5 times: they wait for each other after every
+# operation, so that beside other programs two may be five times slower than one, where they are 1.3 times as fast on
+# idle cores (quickstart).
+_WORTH = 0.6
 
 
 def choose_threads_(recipe: Recipe, model: nn.Module, data: DataSet, ranks: Ranks) -> None:
@@ -30,12 +33,14 @@ def choose_threads_(recipe: Recipe, model: nn.Module, data: DataSet, ranks: Rank
         return
     wanted, block = recipe.model, min(recipe.gradient.block, len(data.train))
     shape = "x".join(map(str, data.train.pictures.shape[1:]))
-    name = f"threads up to {most} for {wanted.name} of width {wanted.width} in {recipe.precision}, {block} of {shape}"
+    name = (
+        f"threads worth it of {most}: {wanted.name} of width {wanted.width} in {recipe.precision}, {block} of {shape}"
+    )
     torch.set_num_threads(round(remembered(name, lambda: _fastest(recipe, model, data, most))))
 
 
 def _fastest(recipe: Recipe, model: nn.Module, data: DataSet, most: int) -> int:
-    """The number of threads that takes least; fewer where more gain nothing."""
+    """The fewest threads to which adding any was not worth it."""
     twin = copy.deepcopy(model).train()  # a pass changes batch norm's statistics
     images = 8
     spent = _seconds(recipe, twin, data, images)
@@ -43,7 +48,7 @@ def _fastest(recipe: Recipe, model: nn.Module, data: DataSet, most: int) -> int:
     best, least = most, _seconds(recipe, twin, data, images)
     for threads in _fewer(most):
         torch.set_num_threads(threads)
-        if _GAIN * (seconds := _seconds(recipe, twin, data, images)) <= least:
+        if (seconds := _seconds(recipe, twin, data, images)) <= least * (best / threads) ** _WORTH:
             best, least = threads, seconds
     torch.set_num_threads(most)
     return best

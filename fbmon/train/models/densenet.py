@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from fbmon.train.models.convolution import Convolution
+
 _BOTTLENECK = 4
 
 
@@ -16,7 +18,7 @@ class DenseLayer(nn.Module):
         self.bn1 = nn.BatchNorm2d(channels_in)
         self.conv1 = nn.Conv2d(channels_in, _BOTTLENECK * growth, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(_BOTTLENECK * growth)
-        self.conv2 = nn.Conv2d(_BOTTLENECK * growth, growth, 3, padding=1, bias=False)
+        self.conv2 = Convolution(_BOTTLENECK * growth, growth)
 
     def forward(self, features: Tensor) -> Tensor:
         inner = self.conv1(torch.relu_(self.bn1(features)))
@@ -33,7 +35,7 @@ class DenseNet(nn.Module):
     def __init__(self, depths: Sequence[int], width: int, channels: int, classes: int) -> None:
         super().__init__()
         growth = width // 2
-        self.stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.stem = Convolution(channels, width)
         layers: list[nn.Module] = []
         for number, depth in enumerate(depths):
             for _ in range(depth):

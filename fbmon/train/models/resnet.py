@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from fbmon.train.models.convolution import Convolution
+
 
 def shortcut(channels_in: int, channels: int, stride: int) -> nn.Module:
     """The identity; where the shape changes, an average over stride x stride pixels and a projection."""
@@ -22,9 +24,9 @@ class BasicBlock(nn.Module):
 
     def __init__(self, channels_in: int, width: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, width, 3, stride, padding=1, bias=False)
+        self.conv1 = Convolution(channels_in, width, stride)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.conv2 = Convolution(width, width)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = shortcut(channels_in, width, stride)
 
@@ -44,7 +46,7 @@ class Bottleneck(nn.Module):
         channels = width * self.expansion
         self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.conv2 = Convolution(width, width, stride)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(channels)
@@ -69,9 +71,7 @@ class ResNet(nn.Module):
         self, block: type[BasicBlock | Bottleneck], depths: Sequence[int], width: int, channels: int, classes: int
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
-        )
+        self.stem = nn.Sequential(Convolution(channels, width), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
         stages = []
         channels_in = width
         for number, depth in enumerate(depths):

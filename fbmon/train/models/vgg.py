@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from fbmon.train.models.convolution import Convolution
+
 _WIDTHS = (1, 1, 0, 2, 2, 0, 4, 4, 4, 0, 8, 8, 8, 0, 8, 8, 8, 0)  # in units of the first width; 0 is a max-pool
 
 
@@ -18,7 +20,7 @@ class VGG(nn.Module):
             if units == 0:
                 layers.append(nn.MaxPool2d(2, 2))
                 continue
-            layers += [nn.Conv2d(channels, width * units, 3, padding=1), nn.BatchNorm2d(width * units)]
+            layers += [Convolution(channels, width * units, bias=True), nn.BatchNorm2d(width * units)]
             layers.append(nn.ReLU(inplace=True))
             channels = width * units
         self.layers = nn.Sequential(*layers)
