@@ -14,7 +14,8 @@ import pytest
 
 from fbmon import folder as folders
 from fbmon.folder import RunFolder
-from tests.shell import DEADLINE, Fbmon, end_all, environment
+from tests.gate import Gate
+from tests.shell import DEADLINE, Fbmon, be_a_typical_shell, end_all, environment
 from tests.terminal import Terminal
 
 TINY = """\
@@ -63,6 +64,11 @@ class Ended:
     said: "subprocess.CompletedProcess[str]"
 
 
+def pytest_configure() -> None:
+    """Before Textual and Rich are imported, which look at the variables once."""
+    be_a_typical_shell()
+
+
 def pytest_collection_finish() -> None:
     """What is imported by now, torch above all, stays: a search for garbage need not go through it again and again."""
     gc.collect()
@@ -76,6 +82,12 @@ def signals_have_their_effect() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is measured of this machine while it tests, is neither taken from the user's cache nor kept there."""
+    os.environ["XDG_CACHE_HOME"] = str(of_all_workers(tmp_path_factory) / "cache")
 
 
 @pytest.fixture
@@ -102,14 +114,22 @@ def terminal(runs_dir: Path) -> Iterator[Callable[..., Terminal]]:
     """Opens a terminal and types an fbmon command."""
     opened: list[Terminal] = []
 
-    def open_one(*arguments: str | Path, width: int = 80, height: int = 24, job_control: bool = True) -> Terminal:
+    def open_one(
+        *arguments: str | Path, width: int = 80, height: int = 24, job_control: bool = True, **variables: str
+    ) -> Terminal:
         command = [str(argument) for argument in arguments]
-        opened.append(Terminal(command, environment(runs_dir), width, height, job_control=job_control))
+        opened.append(Terminal(command, environment(runs_dir) | variables, width, height, job_control=job_control))
         return opened[-1]
 
     yield open_one
     for one in opened:
         one.close()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """Torch is not imported before the test opens it."""
+    return Gate(tmp_path / "gate")
 
 
 @pytest.fixture(scope="session")

@@ -13,14 +13,14 @@ from benchmarks.rows import row_of
 from benchmarks.variants import Variant
 from fbmon import recipe as recipes
 from fbmon.train.probe import SHAPES, random_data
-from tests.shell import environment
+from tests.shell import DEADLINE, environment
 
 
 def test_the_benchmark_for_gpus_checks_times_and_profiles_every_engine(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--quick", "--recipe", "fb_regularized"]
     said = subprocess.run(
         [*command, "--minutes", "3", "--seconds", "0.1"],
-        env=environment(tmp_path), capture_output=True, text=True, timeout=300, check=True,
+        env=environment(tmp_path), capture_output=True, text=True, timeout=DEADLINE, check=True,
     ).stdout  # fmt: skip
     rows = {cells[0]: cells[1:] for line in said.splitlines() if (cells := line.strip("| ").split(" | "))}
     assert rows["lanes:4 tf32"] == rows["eager float32"], "on a CPU lanes have the bits of the plain engine"
@@ -45,7 +45,7 @@ def test_a_recipe_is_trained_in_slices_that_stop_in_time(tmp_path: Path, tiny: P
     for minutes in ("0.55", "3"):
         command = [sys.executable, "-m", "benchmarks.slices", "--recipe", str(tiny), "--minutes", minutes]
         command += ["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--set=steps=600"]
-        subprocess.run(command, env=environment(tmp_path / "runs"), capture_output=True, timeout=240, check=True)
+        subprocess.run(command, env=environment(tmp_path / "runs"), capture_output=True, timeout=DEADLINE, check=True)
         lines = gzip.decompress((tmp_path / "out" / "journal.jsonl.gz").read_bytes()).splitlines()
         told.append([json.loads(line) for line in lines])
     assert [events[-1]["state"] for events in told] == ["preempted", "finished"]

@@ -42,6 +42,7 @@ from fbmon.events import (
 )
 from fbmon.journal import Journal, Tail, last_event, seal, unseal
 from fbmon.store import Store
+from tests.shell import DEADLINE
 
 EVENTS: list[Event] = [
     RunStarted(run="small-1", recipe="small", steps=2, version="1", pid=7),
@@ -288,7 +289,7 @@ print([(event.seq, event.step) for event in tail.read()], tail.damaged)
 @pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_FSIZE)[1] != resource.RLIM_INFINITY, reason="a file size limit")
 def test_a_full_disk_costs_lines_that_are_counted_and_nothing_else(path: Path) -> None:
     said = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, timeout=DEADLINE, check=True
     )
     assert said.stderr == ""
     assert said.stdout == "3\n3\n[(1, 1), (2, 2), (6, 6)] 1\n"

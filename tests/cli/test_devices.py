@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -16,16 +16,20 @@ from fbmon.events import RunRestarted, StateRestored, StepTaken, TrainingStarted
 from fbmon.folder import RunFolder
 from tests.cli.test_resume import assert_same, wait_for_attempt
 from tests.conftest import Ended
+from tests.gate import Gate
 from tests.shell import (
     DEADLINE,
     ENDLESS,
+    PROMPTLY,
     Fbmon,
+    awaits,
     environment,
     last_word,
     processes,
     rank,
     steps_taken,
     supervisor,
+    tells_what_signals_wait,
     told,
     trainer,
     until,
@@ -48,12 +52,13 @@ def start_two(fbmon: Fbmon, recipe: Path, *options: str) -> "tuple[subprocess.Po
 
 @pytest.mark.slow
 def test_two_processes_have_the_bits_of_one_also_when_the_run_began_with_three(
-    tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
+    tiny: Path, fbmon: Fbmon, undisturbed: RunFolder, gate: Gate
 ) -> None:
-    first = fbmon.start("run", tiny, "--devices", "cpu:3", "--no-ui")
+    first = fbmon.start("run", tiny, "--devices", "cpu:3", "--no-ui", **gate.variables)
     folder = fbmon.run_folder()
-    until(lambda: told(folder))  # torch is still to be loaded: the first block finds the command
-    folder.put("stop_after_step", "the test")
+    until(lambda: told(folder))
+    folder.put("stop_after_step", "the test")  # the first block finds it
+    gate.open()
     first.communicate(timeout=DEADLINE)
     assert (first.returncode, steps_taken(folder)) == (130, 1)
     resumed = fbmon("resume", "--no-ui", "--devices", "cpu:2")
@@ -86,8 +91,9 @@ def test_two_processes_listen_on_the_loopback_only_die_with_their_supervisor_and
 ) -> None:
     fbmon("run", tiny, "--devices", "cpu:2", "--set", "checkpoint.every=3", "--detach")
     folder = fbmon.run_folder()
+    stopped = rank(folder, 1)
     wait_for_steps(folder, 4)
-    rank(folder, 1).send_signal(signal.SIGSTOP)  # it cannot leave by itself
+    stopped.send_signal(signal.SIGSTOP)  # it cannot leave by itself
     listening = [
         connection.laddr.ip
         for process in processes(folder.path)
@@ -95,7 +101,7 @@ def test_two_processes_listen_on_the_loopback_only_die_with_their_supervisor_and
         if connection.status == psutil.CONN_LISTEN
     ]
     supervisor(folder).kill()
-    until(lambda: not processes(folder.path), seconds=1)
+    until(lambda: not processes(folder.path), PROMPTLY)
     resumed = fbmon("resume", "--no-ui", "--devices", "cpu")
 
     assert set(listening) <= {"127.0.0.1", "::1"}
@@ -158,14 +164,16 @@ def test_when_no_restart_is_left_the_last_fault_ends_the_run_and_is_named(tiny: 
     assert not list(folder.path.glob(".*"))
 
 
+@tells_what_signals_wait
 def test_a_run_that_is_asked_to_stop_is_not_restarted(tiny: Path, fbmon: Fbmon) -> None:
     screen = fbmon.start("run", tiny, "--no-ui", "--set", "restart.at_most=5", "--steps", ENDLESS)
     folder = fbmon.run_folder()
     wait_for_steps(folder)
-    trainer(folder).send_signal(signal.SIGSTOP)
+    training = trainer(folder)
+    training.send_signal(signal.SIGSTOP)
     screen.send_signal(signal.SIGTERM)
-    time.sleep(0.5)  # the supervisor has passed it on
-    trainer(folder).kill()
+    until(lambda: awaits(training, signal.SIGTERM))
+    training.kill()
     screen.communicate(timeout=DEADLINE)
 
     assert screen.returncode == 4
@@ -205,17 +213,26 @@ def torchrun(fbmon: Fbmon, *arguments: str | Path) -> "subprocess.Popen[str]":
     )
 
 
+def ranks_of(job: "subprocess.Popen[str]") -> list[list[str]]:
+    """The commands of a job's processes that are fbmon."""
+    commands = []
+    for process in psutil.Process(job.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            commands.append(process.cmdline())
+    return [command for command in commands if "fbmon" in command]
+
+
 def test_in_a_job_of_torchrun_a_run_is_one_of_its_processes_and_starts_none(
     tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:
     job = torchrun(fbmon, tiny)
     folder = fbmon.run_folder()
+    until(lambda: len(ranks_of(job)) == 2)
     until(lambda: steps_taken(folder) > 0)
-    started = [process.cmdline() for process in psutil.Process(job.pid).children(recursive=True)]
+    assert len(ranks_of(job)) <= 2
     said, _ = job.communicate(timeout=DEADLINE)
 
     assert job.returncode == 0, said
-    assert len([command for command in started if "fbmon" in command]) == 2
     assert processes(folder.path) == []
     assert said.splitlines()[-1].startswith("finished after step 40 of 40 in ")
     assert len(folders.every(fbmon.runs_dir)) == 1

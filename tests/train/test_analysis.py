@@ -20,6 +20,7 @@ from fbmon.train.hessian import Hessian
 from fbmon.train.lanczos import largest, start_vector
 from fbmon.train.loop import train
 from fbmon.train.models import make_model
+from tests.shell import DEADLINE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -215,7 +216,7 @@ def test_two_processes_tell_the_same_bits_as_one(tiny: Path, tmp_path: Path) -> 
     running = [subprocess.Popen([sys.executable, "rank.py", rank], cwd=tmp_path) for rank in ("0", "1")]
     events: list[Event] = []
     train(recipe.load(tmp_path / "shared.toml"), "cpu", None, tmp_path / "of-1", events.append, lambda: None)
-    assert [process.wait(timeout=120) for process in running] == [0, 0]
+    assert [process.wait(timeout=DEADLINE) for process in running] == [0, 0]
     alone = repr([event.values for event in events if isinstance(event, Analysed)])
     assert alone.count("sharpness") == 2
     assert (tmp_path / "found-0").read_text() == (tmp_path / "found-1").read_text() == alone
