@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from fbmon import folder as folders
@@ -53,6 +54,7 @@ every = 5
 """
 
 
+SLOW = [hypothesis.HealthCheck.too_slow]
 MODES = {"plain": ["--no-ui"], "json": ["--ui", "json"], "none": ["--ui", "none"]}
 
 
@@ -65,8 +67,10 @@ class Ended:
 
 
 def pytest_configure() -> None:
-    """Before Textual and Rich are imported, which look at the variables once."""
+    """Before Textual and Rich are imported, which look at the variables once. What is drawn by lot is always the same."""
     be_a_typical_shell()
+    hypothesis.settings.register_profile("any machine", deadline=None, derandomize=True, suppress_health_check=SLOW)
+    hypothesis.settings.load_profile("any machine")
 
 
 def pytest_collection_finish() -> None:

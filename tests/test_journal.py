@@ -113,7 +113,7 @@ def test_every_event_is_read_back_as_it_was_written(path: Path) -> None:
     assert 0 <= clocks[0] < 10
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.dictionaries(st.text(max_size=10), st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=5))
 def test_any_finite_number_survives_to_the_last_bit(values: dict[str, float | None]) -> None:
     event = StepTaken(step=1, values=values)
@@ -203,7 +203,7 @@ def test_a_tail_reads_each_event_once_and_only_when_its_line_is_whole(path: Path
     assert tail.damaged == 1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(cuts=st.lists(st.integers(0, 4000), max_size=8))
 def test_however_the_file_grows_a_tail_reads_the_same(
     cuts: list[int], tmp_path_factory: pytest.TempPathFactory

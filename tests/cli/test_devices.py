@@ -36,6 +36,8 @@ from tests.shell import (
     wait_for_steps,
 )
 
+SILENCE = "8"  # seconds; on a busy machine a step may well take one
+
 
 @pytest.fixture
 def undisturbed(finished: dict[str, Ended]) -> RunFolder:
@@ -118,7 +120,7 @@ def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the
     tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:
     # A process that stands still while it saves is waited for thirty times as long: most of the steps are not saved.
-    settings = ["--set", "restart.at_most=2", "--set", "checkpoint.every=12", "--stall-limit", "1"]
+    settings = ["--set", "restart.at_most=2", "--set", "checkpoint.every=12", "--stall-limit", SILENCE]
     screen = fbmon.start("run", tiny, "--no-ui", "--devices", "cpu:2", *settings)
     folder = fbmon.run_folder()
 
@@ -143,7 +145,7 @@ def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the
 
 
 def test_when_no_restart_is_left_the_last_fault_ends_the_run_and_is_named(tiny: Path, fbmon: Fbmon) -> None:
-    settings = ["--set", "restart.at_most=1", "--stall-limit", "1"]
+    settings = ["--set", "restart.at_most=1", "--stall-limit", SILENCE]
     screen = fbmon.start("run", tiny, "--no-ui", "--steps", ENDLESS, *settings)
     folder = fbmon.run_folder()
 

@@ -186,6 +186,23 @@ def test_where_the_loss_is_not_finite_the_sharpness_is_unknown_and_the_run_ends_
     assert told[-1] is None
 
 
+def test_the_sharpness_is_that_of_all_images_alike_also_of_those_in_a_last_block_that_is_short(
+    tiny: Path, tmp_path: Path
+) -> None:
+    """Without batch norm the loss does not depend on how 70 images are cut into blocks."""
+    text = tiny.read_text().replace('"resnet8"', '"mlp"').replace("limit = 64", "limit = 70", 1) + ANALYSIS
+    (tmp_path / "plain.toml").write_text(text)
+    found = []
+    for block in (16, 70):
+        events: list[Event] = []
+        wanted = recipe.load(tmp_path / "plain.toml", ["steps=3", f"gradient.block={block}"])
+        train(wanted, "cpu", None, tmp_path / str(block), events.append, lambda: None)
+        found.append({name: value for name, value in values(events).items() if name[1] != "block_agreement"})
+    in_blocks, at_once = found
+    assert (1, "eigenvalue_5") in at_once
+    assert in_blocks == pytest.approx(at_once, rel=1e-3)
+
+
 SCRIPT = """
 import sys
 from pathlib import Path
