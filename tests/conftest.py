@@ -67,7 +67,7 @@ class Ended:
 
 
 def pytest_configure() -> None:
-    """Before Textual and Rich are imported, which look at the variables once. What is drawn by lot is always the same."""
+    """Before Textual and Rich are imported, which look at the variables once. Draws by lot are always the same."""
     be_a_typical_shell()
     hypothesis.settings.register_profile("any machine", deadline=None, derandomize=True, suppress_health_check=SLOW)
     hypothesis.settings.load_profile("any machine")

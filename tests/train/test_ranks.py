@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 
+from tests.shell import DEADLINE
+
 RANKS = 4
 SCRIPT = """
 import sys
