@@ -22,9 +22,7 @@ from fbmon.folder import RunFolder
 from fbmon.journal import Tail
 
 DEADLINE = 300.0  # seconds for anything whose duration is not what is tested: only against waiting for ever
-PROMPTLY = (
-    20.0  # seconds for what takes one or two at most on a machine of its own, and half a minute where it is broken
-)
+PROMPTLY = 20.0  # seconds for what takes one at most on an idle machine, and half a minute where it is broken
 ENDLESS = "100000"  # steps, a quarter of an hour
 
 # What the tests take over of the shell that starts them. All else may change what is printed, drawn or computed:
@@ -33,7 +31,7 @@ KEPT = re.compile(
     "PATH|HOME|USER|LOGNAME|TMPDIR|TEMP|TMP|VIRTUAL_ENV|PYTHON(PATH|HASHSEED|DONTWRITEBYTECODE|PYCACHEPREFIX)"
     "|OMP_NUM_THREADS|(LD|DYLD|CUDA|NVIDIA|PYTEST|HYPOTHESIS|COV|COVERAGE)_.*"
 )
-TYPICAL = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
+TYPICAL = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
 OF_PYTEST = {"COLUMNS", "LINES"}  # set by pytest-xdist; a terminal is asked for its size
 
 tells_what_signals_wait = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what signals wait")

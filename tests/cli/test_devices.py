@@ -231,7 +231,7 @@ def test_in_a_job_of_torchrun_a_run_is_one_of_its_processes_and_starts_none(
     folder = fbmon.run_folder()
     until(lambda: len(ranks_of(job)) == 2)
     until(lambda: steps_taken(folder) > 0)
-    assert len(ranks_of(job)) <= 2
+    until(lambda: len(ranks_of(job)) <= 2)  # what one of them starts looks like itself for a moment
     said, _ = job.communicate(timeout=DEADLINE)
 
     assert job.returncode == 0, said
