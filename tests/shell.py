@@ -138,6 +138,12 @@ def is_dead(process: psutil.Process) -> bool:
         return True
 
 
+def stand_still(process: psutil.Process) -> None:
+    """Stop a process; only when it stands, and not while it has yet to get a processor, do its signals wait."""
+    process.send_signal(signal.SIGSTOP)
+    until(lambda: process.status() == psutil.STATUS_STOPPED)
+
+
 def awaits(process: psutil.Process, number: signal.Signals) -> bool:
     """Whether a signal has been sent to a process that is stopped, and will be taken when it goes on."""
     status = Path(f"/proc/{process.pid}/status").read_text()

@@ -27,6 +27,7 @@ from tests.shell import (
     last_word,
     processes,
     rank,
+    stand_still,
     steps_taken,
     supervisor,
     tells_what_signals_wait,
@@ -172,7 +173,7 @@ def test_a_run_that_is_asked_to_stop_is_not_restarted(tiny: Path, fbmon: Fbmon) 
     folder = fbmon.run_folder()
     wait_for_steps(folder)
     training = trainer(folder)
-    training.send_signal(signal.SIGSTOP)
+    stand_still(training)
     screen.send_signal(signal.SIGTERM)
     until(lambda: awaits(training, signal.SIGTERM))
     training.kill()

@@ -18,6 +18,7 @@ from tests.shell import (
     awaits,
     last_word,
     processes,
+    stand_still,
     steps_taken,
     supervisor,
     tells_what_signals_wait,
@@ -73,7 +74,7 @@ def test_a_second_interrupt_stops_at_once(tiny: Path, fbmon: Fbmon, gate: Gate) 
     folder = fbmon.run_folder()
     until(lambda: any(isinstance(event, PhaseEntered) for event in told(folder)))
     training = trainer(folder)
-    training.send_signal(signal.SIGSTOP)
+    stand_still(training)
 
     screen.send_signal(signal.SIGINT)
     until(lambda: awaits(training, signal.SIGINT))  # two signals at once would be one
