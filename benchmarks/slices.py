@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 RECIPES = ("fb_strong_reg", "fb_regularized", "fb_clipped", "fb_baseline")
@@ -42,8 +43,9 @@ def main() -> int:
     code = _run(command, began + 60 * arguments.minutes - _TO_SAVE)
     for folder in sorted(arguments.runs.glob(f"{_NAME}-*"))[-1:]:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        (arguments.out / "journal.jsonl.gz").write_bytes(gzip.compress((folder / "journal.jsonl").read_bytes()))
-    return 0 if code in (0, 75) else code  # stopped in time and saved is what was asked for
+        with suppress(FileNotFoundError):  # its time was over before it began
+            (arguments.out / "journal.jsonl.gz").write_bytes(gzip.compress((folder / "journal.jsonl").read_bytes()))
+    return 0 if code in (0, 75, -signal.SIGTERM) else code  # stopped in time, and saved if there was anything to save
 
 
 def _that_fits(settings: list[str], devices: str, minutes: float) -> str:

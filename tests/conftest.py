@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from fbmon import folder as folders
 from fbmon.folder import RunFolder
-from tests.shell import DEADLINE, Fbmon, end_all, environment
+from tests.gate import Gate
+from tests.shell import DEADLINE, Fbmon, be_a_typical_shell, end_all, environment
 from tests.terminal import Terminal
 
 TINY = """\
@@ -52,6 +54,7 @@ every = 5
 """
 
 
+SLOW = [hypothesis.HealthCheck.too_slow]
 MODES = {"plain": ["--no-ui"], "json": ["--ui", "json"], "none": ["--ui", "none"]}
 
 
@@ -61,6 +64,13 @@ class Ended:
 
     folder: RunFolder
     said: "subprocess.CompletedProcess[str]"
+
+
+def pytest_configure() -> None:
+    """Before Textual and Rich are imported, which look at the variables once. Draws by lot are always the same."""
+    be_a_typical_shell()
+    hypothesis.settings.register_profile("any machine", deadline=None, derandomize=True, suppress_health_check=SLOW)
+    hypothesis.settings.load_profile("any machine")
 
 
 def pytest_collection_finish() -> None:
@@ -76,6 +86,12 @@ def signals_have_their_effect() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is measured of this machine while it tests, is neither taken from the user's cache nor kept there."""
+    os.environ["XDG_CACHE_HOME"] = str(of_all_workers(tmp_path_factory) / "cache")
 
 
 @pytest.fixture
@@ -112,6 +128,12 @@ def terminal(runs_dir: Path) -> Iterator[Callable[..., Terminal]]:
     yield open_one
     for one in opened:
         one.close()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    """Torch is not imported before the test opens it."""
+    return Gate(tmp_path / "gate")
 
 
 @pytest.fixture(scope="session")

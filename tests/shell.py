@@ -2,37 +2,56 @@
 
 import hashlib
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import psutil
+import pytest
 
 from fbmon import folder as folders
 from fbmon.events import Event, RunEnded, StepTaken
 from fbmon.folder import RunFolder
 from fbmon.journal import Tail
 
-DEADLINE = 60.0  # seconds for anything whose duration is not what is tested; the machine may be busy
+DEADLINE = 300.0  # seconds for anything whose duration is not what is tested: only against waiting for ever
+PROMPTLY = 20.0  # seconds for what takes one at most on an idle machine, and half a minute where it is broken
 ENDLESS = "100000"  # steps, a quarter of an hour
+
+# What the tests take over of the shell that starts them. All else may change what is printed, drawn or computed:
+# colours, a language, the time zone, a job of Slurm or torchrun that the tests run in.
+KEPT = re.compile(
+    "PATH|HOME|USER|LOGNAME|TMPDIR|TEMP|TMP|VIRTUAL_ENV|PYTHON(PATH|HASHSEED|DONTWRITEBYTECODE|PYCACHEPREFIX)"
+    "|OMP_NUM_THREADS|(LD|DYLD|CUDA|NVIDIA|PYTEST|HYPOTHESIS|COV|COVERAGE)_.*"
+)
+TYPICAL = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
+OF_PYTEST = {"COLUMNS", "LINES"}  # set by pytest-xdist; a terminal is asked for its size
+
+tells_what_signals_wait = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what signals wait")
 
 Found = TypeVar("Found")
 
 
+def be_a_typical_shell() -> None:
+    """Leave of this process's variables those that are `KEPT`, and set what a terminal's shell has."""
+    for name in set(os.environ) - OF_PYTEST:
+        if not KEPT.fullmatch(name):
+            del os.environ[name]
+    os.environ.update(TYPICAL)
+
+
 def environment(runs_dir: Path) -> dict[str, str]:
     """A shell's variables: nothing of fbmon's own but the folder of runs; one thread, as the networks are tiny."""
-    unknown_to_a_shell = {"CI", "COLUMNS", "LINES"}  # a terminal is asked for its size, which pytest-xdist has set
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("FBMON_") and name not in unknown_to_a_shell
-    }
-    kept |= {"XDG_CONFIG_HOME": str(runs_dir.parent / "config")}  # what the screen remembers
-    return kept | {"FBMON_RUNS": str(runs_dir), "OMP_NUM_THREADS": "1", "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+    known = {name: value for name, value in os.environ.items() if name not in OF_PYTEST}
+    known |= {"XDG_CONFIG_HOME": str(runs_dir.parent / "config")}  # what the screen remembers
+    return known | {"FBMON_RUNS": str(runs_dir), "OMP_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
@@ -94,9 +113,11 @@ def last_word(folder: RunFolder) -> RunEnded | None:
 
 
 def wait_for_steps(folder: RunFolder, more: int = 3) -> None:
-    """Wait until the training has taken some more steps."""
-    already = steps_taken(folder)
-    until(lambda: steps_taken(folder) >= already + more)
+    """Wait until the training has taken some more steps, for each of them if need be as long as it may take."""
+    taken = steps_taken(folder)
+    enough = taken + more
+    while taken < enough:
+        taken = until(lambda: now if (now := steps_taken(folder)) > taken else None)  # noqa: B023 - called at once
 
 
 def processes(place: Path, module: str = "fbmon.") -> list[psutil.Process]:
@@ -107,6 +128,27 @@ def processes(place: Path, module: str = "fbmon.") -> list[psutil.Process]:
         if any(part.startswith(module) for part in command) and any(part.startswith(str(place)) for part in command):
             found.append(process)
     return found
+
+
+def is_dead(process: psutil.Process) -> bool:
+    """Whether it has ended, though perhaps nobody has asked for its exit code yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def stand_still(process: psutil.Process) -> None:
+    """Stop a process; only when it stands, and not while it has yet to get a processor, do its signals wait."""
+    process.send_signal(signal.SIGSTOP)
+    until(lambda: process.status() == psutil.STATUS_STOPPED)
+
+
+def awaits(process: psutil.Process, number: signal.Signals) -> bool:
+    """Whether a signal has been sent to a process that is stopped, and will be taken when it goes on."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (pending,) = re.findall(r"^ShdPnd:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return bool(int(pending, 16) & 1 << number - 1)
 
 
 def supervisor(folder: RunFolder) -> psutil.Process:
@@ -120,7 +162,8 @@ def trainer(folder: RunFolder) -> psutil.Process:
 def rank(folder: RunFolder, number: int) -> psutil.Process:
     """The process of a rank."""
     here = f'"rank":{number},'
-    return until(lambda: [one for one in processes(folder.path, "fbmon.worker") if here in one.cmdline()[-1]])[0]
+    found = processes
+    return until(lambda: [one for one in found(folder.path, "fbmon.worker") if here in one.info["cmdline"][-1]])[0]
 
 
 def last_tensors(folder: RunFolder) -> str:
@@ -132,5 +175,6 @@ def last_tensors(folder: RunFolder) -> str:
 def end_all(runs_dir: Path) -> None:
     """Kill every supervisor; its trainer has to follow it by itself."""
     for process in processes(runs_dir, "fbmon.supervisor"):
-        process.kill()
-    until(lambda: not processes(runs_dir), seconds=10)
+        with suppress(psutil.NoSuchProcess):  # it has just ended by itself
+            process.kill()
+    until(lambda: not processes(runs_dir))

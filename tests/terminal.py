@@ -23,6 +23,8 @@ from tests.shell import DEADLINE, until
 MODES = {"1049", "1000", "1002", "1003", "1006", "1015", "1016", "2004", "1004", "2048"}
 ON_AT_FIRST = {"25": "cursor hidden", "7": "no line wrap"}
 KEYBOARD_PROTOCOL = re.compile(rb"\x1b\[[<>=?][0-9;]*[u$p]+")  # unknown to pyte, which would print it
+UNFINISHED = re.compile(rb"\x1b(\[[<>=?0-9;]*)?$")  # the first part of what the terminal gets in two
+LAST = b"\x1b]the test\x07"  # written behind all else: when it has been read, that has
 
 # The terminal as a window that holds fbmon alone.
 LOGIN = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
@@ -72,8 +74,7 @@ class Terminal:
         self._lock = threading.Lock()
         self._open = self._drawn = True
         self.stalled = False  # while set, nobody reads what is written to the terminal
-        self.output = b""
-        self.painted = 0.0  # when the first letter stood there
+        self.output = self._undrawn = b""
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -137,7 +138,10 @@ class Terminal:
     def wait(self) -> int:
         """The exit code, after the last output has been read."""
         code = self.process.wait(timeout=DEADLINE)
-        until(lambda: not select.select([self._master], [], [], 0)[0], seconds=5)
+        os.write(self._slave, LAST)
+        until(lambda: LAST in self.output)
+        with self._lock:
+            self.output = self.output.replace(LAST, b"")
         return code
 
     def modes_left(self) -> set[str]:
@@ -159,7 +163,7 @@ class Terminal:
     def hang_up(self) -> None:
         """Close the window: its session gets SIGHUP, and nobody reads any more."""
         self._open = False
-        self._reader.join(timeout=5)
+        self._reader.join()
         os.close(self._slave)
         os.close(self._master)
 
@@ -185,6 +189,10 @@ class Terminal:
             with self._lock:
                 self.output += received
                 if self._drawn:
-                    self._stream.feed(KEYBOARD_PROTOCOL.sub(b"", received))
-                if not self.painted and any(line.strip() for line in self._screen.display):
-                    self.painted = time.time()
+                    self._draw(received)
+
+    def _draw(self, received: bytes) -> None:
+        whole = self._undrawn + received
+        half = UNFINISHED.search(whole)
+        self._undrawn = half[0] if half else b""
+        self._stream.feed(KEYBOARD_PROTOCOL.sub(b"", whole.removesuffix(self._undrawn)))

@@ -50,7 +50,7 @@ def told(steps: list[dict[str, float | None]], clipped: set[int], resumed_at: in
     return [*events, NonFiniteFound(len(steps), ["loss"]), RunEnded("diverged", 3, len(steps))]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(STEPS, st.sets(st.integers(1, 70)), st.integers(0, 70), st.sets(st.integers(1, 150)), st.integers(0, 20_000))
 @example([{"loss": None}] * 2, set(), 0, {7}, 0)  # the word of a resume is lost, and time goes back
 def test_in_two_stretches_or_event_by_event_a_journal_comes_to_the_same_curves(

@@ -42,6 +42,7 @@ from fbmon.events import (
 )
 from fbmon.journal import Journal, Tail, last_event, seal, unseal
 from fbmon.store import Store
+from tests.shell import DEADLINE
 
 EVENTS: list[Event] = [
     RunStarted(run="small-1", recipe="small", steps=2, version="1", pid=7),
@@ -111,7 +112,7 @@ def test_every_event_is_read_back_as_it_was_written(path: Path) -> None:
     assert 0 <= clocks[0] < 10
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.dictionaries(st.text(max_size=10), st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=5))
 def test_any_finite_number_survives_to_the_last_bit(values: dict[str, float | None]) -> None:
     event = StepTaken(step=1, values=values)
@@ -201,7 +202,7 @@ def test_a_tail_reads_each_event_once_and_only_when_its_line_is_whole(path: Path
     assert tail.damaged == 1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(cuts=st.lists(st.integers(0, 4000), max_size=8))
 def test_however_the_file_grows_a_tail_reads_the_same(
     cuts: list[int], tmp_path_factory: pytest.TempPathFactory
@@ -285,7 +286,7 @@ print([(event.seq, event.step) for event in tail.read()], tail.damaged)
 @pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_FSIZE)[1] != resource.RLIM_INFINITY, reason="a file size limit")
 def test_a_full_disk_costs_lines_and_nothing_else(path: Path) -> None:
     said = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, timeout=DEADLINE, check=True
     )
     assert said.stderr == ""
     assert said.stdout == "[(1, 1), (2, 2), (6, 6)] 1\n"

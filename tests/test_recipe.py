@@ -392,7 +392,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("recipes") / "any.toml"
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     content=st.binary(max_size=100)
     | st.text("abc.[]{}=\"'\\\n #0123456789_-+eTx\x1b\u2028", max_size=80).map(str.encode)
@@ -402,14 +402,14 @@ def test_no_file_brings_anything_but_a_recipe_or_its_faults(scratch: Path, conte
     expect_a_recipe_or_its_faults(scratch, [])
 
 
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 @given(table=tables)
 def test_no_table_brings_anything_but_a_recipe_or_its_faults(scratch: Path, table: dict[str, Any]) -> None:
     scratch.write_text(tomli_w.dumps(table))
     expect_a_recipe_or_its_faults(scratch, [])
 
 
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 @given(
     key=st.sampled_from(list(recipe.flatten(recipe.load(recipe.find("quickstart"))))) | st.text(max_size=5),
     value=st.text(max_size=12) | st.binary(max_size=4).map(os.fsdecode) | scalars.map(str),

@@ -11,7 +11,7 @@ from fbmon.crew.devices import deal
 from fbmon.errors import UsageError
 from fbmon.folder import RunFolder
 from tests.runs import story, write_run
-from tests.shell import Fbmon, last_word, until, wait_for_steps
+from tests.shell import DEADLINE, Fbmon, last_word, until, wait_for_steps
 
 # The two rows of the table `lr`, as small as they can be.
 SMALL = [
@@ -99,7 +99,7 @@ def test_stopped_in_the_middle_it_goes_on_with_the_runs_that_are_missing(fbmon: 
     until(lambda: any(path.name.startswith("lr-") for path in runs_dir.glob("*")) and fbmon.run_folder().lock.exists())
 
     screen.send_signal(2)
-    stdout, _ = screen.communicate(timeout=60)
+    stdout, _ = screen.communicate(timeout=DEADLINE)
 
     assert screen.returncode == 130
     assert stdout.splitlines()[-1] == "the same command goes on from here"
@@ -127,7 +127,7 @@ def test_each_device_has_a_run_at_a_time_and_a_stop_stops_all_and_the_same_comma
     assert all(RunFolder(folder).is_alive() for folder in folders)
 
     long.send_signal(2)
-    stdout, stderr = long.communicate(timeout=60)
+    stdout, stderr = long.communicate(timeout=DEADLINE)
 
     assert long.returncode == 130
     assert stderr == "stopping all runs at their next block, then saving; once more stops at once, unsaved\n"
@@ -139,7 +139,7 @@ def test_each_device_has_a_run_at_a_time_and_a_stop_stops_all_and_the_same_comma
     again = fbmon.start(*command, "--set=steps=4000", "--set=checkpoint.every=1")
     until(lambda: all(RunFolder(folder).is_alive() for folder in folders))
     again.send_signal(2)
-    stdout, _ = again.communicate(timeout=60)
+    stdout, _ = again.communicate(timeout=DEADLINE)
     assert [line.partition(": ")[2] for line in stdout.splitlines()[:2]] == ["resumed on cpu", "resumed on cpu"]
     assert sorted(runs_dir.glob("lr-*")) == folders
 

@@ -31,7 +31,7 @@ def check(series: Series, values: list[float | None], wanted: list[tuple[int, in
     np.testing.assert_array_equal(np.stack([start, stop], axis=1), wanted, "the question is left as it was")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(numbers, max_size=300), stretches)
 def test_the_extent_of_any_stretch_is_that_of_a_plain_search(
     values: list[float | None], wanted: list[tuple[int, int]]
@@ -39,7 +39,7 @@ def test_the_extent_of_any_stretch_is_that_of_a_plain_search(
     check(filled(values), values, wanted)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.lists(numbers, max_size=100), stretches), max_size=5))
 def test_points_that_come_after_a_question_count_in_the_next(
     rounds: list[tuple[list[float | None], list[tuple[int, int]]]],

@@ -229,7 +229,7 @@ def test_a_journal_without_its_beginning_still_tells_what_it_holds() -> None:
     assert store.ended == STORY[-1]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.sampled_from(range(len(STORY))), unique=True).map(sorted))
 def test_whatever_lines_a_journal_has_lost_the_rest_is_remembered(kept: list[int]) -> None:
     events = [STORY[number] for number in kept]

@@ -58,7 +58,7 @@ def test_a_journal_comes_to_its_last_lowest_and_highest_values_and_their_steps(t
     assert told.ended.state == "finished"
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     values=st.lists(st.floats(0, 1) | st.none(), min_size=1, max_size=40),
     lost=st.sets(st.integers(0, 130)),

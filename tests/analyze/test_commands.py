@@ -19,7 +19,7 @@ from fbmon.minimum import Answer, Ascent, Point, Probe, Radius, Record, Setting
 from fbmon.minimum.flatness import Measure
 from fbmon.minimum.survey import missing
 from fbmon.minimum.verdict import Compared, Repeated, Verdict
-from tests.shell import Fbmon, until
+from tests.shell import DEADLINE, Fbmon, until
 
 FEW = ("--points", "5", "--directions", "2", "--devices", "cpu")
 
@@ -55,7 +55,7 @@ def test_what_was_done_before_a_ctrl_c_is_kept_and_nothing_is_left_running(fbmon
     process = fbmon.start("landscape", "plain", "--points", "999", "--directions", "1", "--devices", "cpu")
     until(lambda: records(trained) and records(trained)[0].read_bytes().count(b"\n") > 3)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == 130
     done = len(Record(trained, Setting(40)).read())
     assert errors == f"stopped: {done} of 999 points are kept; the same command goes on from there\n"

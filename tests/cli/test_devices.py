@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -18,21 +18,28 @@ from fbmon.folder import RunFolder
 from fbmon.summary import Summary
 from tests.cli.test_resume import assert_same, wait_for_attempt
 from tests.conftest import Ended
+from tests.gate import Gate
 from tests.shell import (
     DEADLINE,
     ENDLESS,
+    PROMPTLY,
     Fbmon,
+    awaits,
     environment,
     last_word,
     processes,
     rank,
+    stand_still,
     steps_taken,
     supervisor,
+    tells_what_signals_wait,
     told,
     trainer,
     until,
     wait_for_steps,
 )
+
+SILENCE = "8"  # seconds; on a busy machine a step may well take one
 
 
 @pytest.fixture
@@ -50,12 +57,13 @@ def start_two(fbmon: Fbmon, recipe: Path, *options: str) -> "tuple[subprocess.Po
 
 @pytest.mark.slow
 def test_two_processes_have_the_bits_of_one_also_when_the_run_began_with_three(
-    tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
+    tiny: Path, fbmon: Fbmon, undisturbed: RunFolder, gate: Gate
 ) -> None:
-    first = fbmon.start("run", tiny, "--devices", "cpu:3", "--no-ui")
+    first = fbmon.start("run", tiny, "--devices", "cpu:3", "--no-ui", **gate.variables)
     folder = fbmon.run_folder()
-    until(lambda: told(folder))  # torch is still to be loaded: the first block finds the command
-    folder.put("stop_after_step", "the test")
+    until(lambda: told(folder))
+    folder.put("stop_after_step", "the test")  # the first block finds it
+    gate.open()
     first.communicate(timeout=DEADLINE)
     assert (first.returncode, steps_taken(folder)) == (130, 1)
     resumed = fbmon("resume", "--no-ui", "--devices", "cpu:2")
@@ -88,8 +96,9 @@ def test_two_processes_listen_on_the_loopback_only_die_with_their_supervisor_and
 ) -> None:
     fbmon("run", tiny, "--devices", "cpu:2", "--set", "checkpoint.every=3", "--detach")
     folder = fbmon.run_folder()
+    stopped = rank(folder, 1)
     wait_for_steps(folder, 4)
-    rank(folder, 1).send_signal(signal.SIGSTOP)  # it cannot leave by itself
+    stopped.send_signal(signal.SIGSTOP)  # it cannot leave by itself
     listening = [
         connection.laddr.ip
         for process in processes(folder.path)
@@ -97,7 +106,7 @@ def test_two_processes_listen_on_the_loopback_only_die_with_their_supervisor_and
         if connection.status == psutil.CONN_LISTEN
     ]
     supervisor(folder).kill()
-    until(lambda: not processes(folder.path), seconds=1)
+    until(lambda: not processes(folder.path), PROMPTLY)
     resumed = fbmon("resume", "--no-ui", "--devices", "cpu")
 
     assert set(listening) <= {"127.0.0.1", "::1"}
@@ -114,7 +123,7 @@ def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the
     tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:
     # A process that stands still while it saves is waited for thirty times as long: most of the steps are not saved.
-    settings = ["--set", "restart.at_most=2", "--set", "checkpoint.every=12", "--stall-limit", "1"]
+    settings = ["--set", "restart.at_most=2", "--set", "checkpoint.every=12", "--stall-limit", SILENCE]
     screen = fbmon.start("run", tiny, "--no-ui", "--devices", "cpu:2", *settings)
     folder = fbmon.run_folder()
 
@@ -139,7 +148,7 @@ def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the
 
 
 def test_when_no_restart_is_left_the_last_fault_ends_the_run_and_is_named(tiny: Path, fbmon: Fbmon) -> None:
-    settings = ["--set", "restart.at_most=1", "--stall-limit", "1"]
+    settings = ["--set", "restart.at_most=1", "--stall-limit", SILENCE]
     screen = fbmon.start("run", tiny, "--no-ui", "--steps", ENDLESS, *settings)
     folder = fbmon.run_folder()
 
@@ -160,14 +169,16 @@ def test_when_no_restart_is_left_the_last_fault_ends_the_run_and_is_named(tiny: 
     assert not list(folder.path.glob(".*"))
 
 
+@tells_what_signals_wait
 def test_a_run_that_is_asked_to_stop_is_not_restarted(tiny: Path, fbmon: Fbmon) -> None:
     screen = fbmon.start("run", tiny, "--no-ui", "--set", "restart.at_most=5", "--steps", ENDLESS)
     folder = fbmon.run_folder()
     wait_for_steps(folder)
-    trainer(folder).send_signal(signal.SIGSTOP)
+    training = trainer(folder)
+    stand_still(training)
     screen.send_signal(signal.SIGTERM)
-    time.sleep(0.5)  # the supervisor has passed it on
-    trainer(folder).kill()
+    until(lambda: awaits(training, signal.SIGTERM))
+    training.kill()
     screen.communicate(timeout=DEADLINE)
 
     assert screen.returncode == 4
@@ -207,17 +218,26 @@ def torchrun(fbmon: Fbmon, *arguments: str | Path) -> "subprocess.Popen[str]":
     )
 
 
+def ranks_of(job: "subprocess.Popen[str]") -> list[list[str]]:
+    """The commands of a job's processes that are fbmon."""
+    commands = []
+    for process in psutil.Process(job.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            commands.append(process.cmdline())
+    return [command for command in commands if "fbmon" in command]
+
+
 def test_in_a_job_of_torchrun_a_run_is_one_of_its_processes_and_starts_none(
     tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:
     job = torchrun(fbmon, tiny)
     folder = fbmon.run_folder()
+    until(lambda: len(ranks_of(job)) == 2)
     until(lambda: steps_taken(folder) > 0)
-    started = [process.cmdline() for process in psutil.Process(job.pid).children(recursive=True)]
+    until(lambda: len(ranks_of(job)) <= 2)  # what one of them starts looks like itself for a moment
     said, _ = job.communicate(timeout=DEADLINE)
 
     assert job.returncode == 0, said
-    assert len([command for command in started if "fbmon" in command]) == 2
     assert processes(folder.path) == []
     assert said.splitlines()[-1].startswith("finished after step 40 of 40 in ")
     assert len(folders.every(fbmon.runs_dir)) == 1

@@ -18,6 +18,7 @@ from fbmon.store import Store
 from tests.conftest import Ended
 from tests.shell import (
     DEADLINE,
+    PROMPTLY,
     Fbmon,
     end_all,
     environment,
@@ -88,7 +89,7 @@ def test_killed_again_and_again_a_run_ends_as_one_that_was_left_alone(
         process = victim(folder)
         wait_for_attempt(folder, kills, steps=draw.randrange(1, 6))
         process.kill()
-        until(lambda: not processes(folder.path), seconds=5)
+        until(lambda: not processes(folder.path), PROMPTLY)
         with folder.journal.open("ab") as journal:  # as if it had died in the middle of a line
             journal.write(b'{"kind":"StepTaken","seq":')
         resumed = fbmon("resume", "--detach")
@@ -182,7 +183,7 @@ def test_a_disk_that_fills_up_and_is_emptied_again_costs_lines_of_the_journal_an
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(1024))
-    until(lambda: folder.summary.exists() or not folder.is_alive(), seconds=2 * DEADLINE)
+    until(lambda: folder.summary.exists() or not folder.is_alive(), seconds=DEADLINE)
     filler.unlink()
 
     assert steps_taken(folder) < 40  # most of it could not be written down
@@ -212,7 +213,7 @@ def test_a_command_to_the_trainer_that_died_does_not_reach_the_next_one(
     folder = fbmon.run_folder()
     until(lambda: any(isinstance(event, RunStarted) for event in told(folder)))
     supervisor(folder).kill()
-    until(lambda: not processes(folder.path), seconds=5)
+    until(lambda: not processes(folder.path), PROMPTLY)
     folder.put("stop", "a screen")
 
     assert fbmon("resume", "--no-ui").returncode == 0

@@ -3,21 +3,25 @@
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from fbmon.events import CommandTaken, PhaseEntered
 from fbmon.folder import RunFolder
+from tests.gate import Gate
 from tests.shell import (
     DEADLINE,
     ENDLESS,
+    PROMPTLY,
     Fbmon,
+    awaits,
     last_word,
     processes,
+    stand_still,
     steps_taken,
     supervisor,
+    tells_what_signals_wait,
     told,
     trainer,
     until,
@@ -64,13 +68,16 @@ def test_a_signal_to_the_screen_ends_the_run_after_its_state_is_saved(
     assert processes(folder.path) == []
 
 
-def test_a_second_interrupt_stops_at_once(tiny: Path, fbmon: Fbmon) -> None:
-    screen = fbmon.start("run", tiny, "--steps", ENDLESS)
+@tells_what_signals_wait
+def test_a_second_interrupt_stops_at_once(tiny: Path, fbmon: Fbmon, gate: Gate) -> None:
+    screen = fbmon.start("run", tiny, "--steps", ENDLESS, **gate.variables)
     folder = fbmon.run_folder()
     until(lambda: any(isinstance(event, PhaseEntered) for event in told(folder)))
+    training = trainer(folder)
+    stand_still(training)
 
-    screen.send_signal(signal.SIGINT)  # heard at the first block, which is seconds away
-    time.sleep(0.3)  # two signals at once are one
+    screen.send_signal(signal.SIGINT)
+    until(lambda: awaits(training, signal.SIGINT))  # two signals at once would be one
     screen.send_signal(signal.SIGINT)
     stdout, stderr = screen.communicate(timeout=DEADLINE)
 
@@ -105,7 +112,7 @@ def test_the_death_of_the_trainer_is_told_with_its_reason(tiny: Path, fbmon: Fbm
     until(lambda: any(isinstance(event, CommandTaken) for event in told(folder)))
 
     trainer(folder).kill()
-    ended = until(lambda: last_word(folder), seconds=2)
+    ended = until(lambda: last_word(folder), PROMPTLY)
     stdout, stderr = screen.communicate(timeout=DEADLINE)
 
     assert (ended.state, ended.exit_code, ended.step) == ("killed", 4, steps_taken(folder))
@@ -125,7 +132,7 @@ def test_the_trainer_dies_with_its_supervisor_and_the_screen_says_that_the_run_i
     screen, folder = start_endless(fbmon, tiny)
 
     supervisor(folder).kill()
-    until(lambda: not processes(folder.path), seconds=1)
+    until(lambda: not processes(folder.path), PROMPTLY)
     stdout, stderr = screen.communicate(timeout=DEADLINE)
 
     assert (screen.returncode, stderr) == (4, "")
@@ -149,16 +156,16 @@ def test_a_reader_that_has_seen_enough_ends_neither_the_run_nor_in_a_traceback(t
 
 
 def test_a_run_outlives_its_killed_screen_and_is_watched_from_its_first_step_to_its_end(
-    tiny: Path, fbmon: Fbmon
+    tiny: Path, fbmon: Fbmon, gate: Gate
 ) -> None:
-    screen = fbmon.start("run", tiny, "--steps", "300")
+    screen = fbmon.start("run", tiny, **gate.variables)
     folder = fbmon.run_folder()
-    wait_for_steps(folder)
+    until(lambda: any(isinstance(event, PhaseEntered) for event in told(folder)))
     for process in (trainer(folder), supervisor(folder)):
         process.send_signal(signal.SIGHUP)
     screen.kill()
     assert screen.wait(timeout=DEADLINE) == -signal.SIGKILL
-    assert not [event for event in told(folder) if getattr(event, "step", 0) >= 300]
+    gate.open()
 
     watched = fbmon("watch", "--no-ui")
 
@@ -166,7 +173,7 @@ def test_a_run_outlives_its_killed_screen_and_is_watched_from_its_first_step_to_
     steps = [line for line in lines if line.startswith("step ")]
     assert (watched.returncode, watched.stderr) == (0, "")
     assert lines[0] == f"run {folder.name}: recipe tiny, folder {folder.path}"
-    assert steps[0].startswith("step   1/300  ")
-    assert steps[-1].startswith("step 300/300  ")
-    assert lines[-1].startswith("finished after step 300 of 300 in ")
+    assert steps[0].startswith("step  1/40  ")
+    assert steps[-1].startswith("step 40/40  ")
+    assert lines[-1].startswith("finished after step 40 of 40 in ")
     assert processes(folder.path) == []

@@ -20,6 +20,7 @@ from fbmon.train.hessian import Hessian
 from fbmon.train.lanczos import largest, start_vector
 from fbmon.train.loop import train
 from fbmon.train.models import make_model
+from tests.shell import DEADLINE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -185,6 +186,23 @@ def test_where_the_loss_is_not_finite_the_sharpness_is_unknown_and_the_run_ends_
     assert told[-1] is None
 
 
+def test_the_sharpness_is_that_of_all_images_alike_also_of_those_in_a_last_block_that_is_short(
+    tiny: Path, tmp_path: Path
+) -> None:
+    """Without batch norm the loss does not depend on how 70 images are cut into blocks."""
+    text = tiny.read_text().replace('"resnet8"', '"mlp"').replace("limit = 64", "limit = 70", 1) + ANALYSIS
+    (tmp_path / "plain.toml").write_text(text)
+    found = []
+    for block in (16, 70):
+        events: list[Event] = []
+        wanted = recipe.load(tmp_path / "plain.toml", ["steps=3", f"gradient.block={block}"])
+        train(wanted, "cpu", None, tmp_path / str(block), events.append, lambda: None)
+        found.append({name: value for name, value in values(events).items() if name[1] != "block_agreement"})
+    in_blocks, at_once = found
+    assert (1, "eigenvalue_5") in at_once
+    assert in_blocks == pytest.approx(at_once, rel=1e-3)
+
+
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -215,7 +233,7 @@ def test_two_processes_tell_the_same_bits_as_one(tiny: Path, tmp_path: Path) -> 
     running = [subprocess.Popen([sys.executable, "rank.py", rank], cwd=tmp_path) for rank in ("0", "1")]
     events: list[Event] = []
     train(recipe.load(tmp_path / "shared.toml"), "cpu", None, tmp_path / "of-1", events.append, lambda: None)
-    assert [process.wait(timeout=120) for process in running] == [0, 0]
+    assert [process.wait(timeout=DEADLINE) for process in running] == [0, 0]
     alone = repr([event.values for event in events if isinstance(event, Analysed)])
     assert alone.count("sharpness") == 2
     assert (tmp_path / "found-0").read_text() == (tmp_path / "found-1").read_text() == alone

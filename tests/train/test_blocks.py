@@ -23,7 +23,7 @@ def test_blocks_in_fixed_order_are_cut_as_they_come() -> None:
     assert cut(2, Gradient(block=3, drop_last=True)) == [[0, 1]]
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     images=st.integers(1, 200), block=st.integers(1, 250), drop_last=st.booleans(),
     seed=st.integers(0, 2**63 - 1), step=st.integers(1, 10**6),

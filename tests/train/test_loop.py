@@ -31,6 +31,7 @@ from fbmon.recipe import Recipe
 from fbmon.train.device import choose_device
 from fbmon.train.loop import train
 from fbmon.train.models import make_model
+from tests.shell import DEADLINE
 
 MEASURED_BY_THE_CLOCK = {
     metric.name for metric in metrics.STEP if metric.name.endswith(("_seconds", "_second", "flop_share"))
@@ -296,7 +297,7 @@ except FbmonError as error:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_real_memory_that_runs_out_is_told_too(tiny: Path) -> None:
     said = subprocess.run(
-        [sys.executable, "-c", TOO_LARGE, tiny], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", TOO_LARGE, tiny], capture_output=True, text=True, timeout=DEADLINE, check=True
     )
     assert said.stdout.startswith("out of memory with blocks of 1437 images: ")
 

@@ -8,6 +8,7 @@ import torch
 
 from fbmon.crew.beats import Doing
 from fbmon.train.distribute import Ranks
+from tests.shell import DEADLINE
 
 RANKS = 4
 SCRIPT = """
@@ -122,7 +123,7 @@ def test_two_three_and_four_processes_have_the_bits_of_one_and_so_have_the_block
         for rank in range(RANKS)
     ]
     for process in running:
-        _, errors = process.communicate(timeout=300)
+        _, errors = process.communicate(timeout=DEADLINE)
         assert process.returncode == 0, errors
     results = [torch.load(tmp_path / f"found-{rank}.pt") for rank in range(RANKS)]
     for size, said in ((2, "the ranks"), (3, "rank 1"), (4, "rank 1")):

@@ -1,17 +1,34 @@
 """A run that seems to be running, and a screen that shows it."""
 
+import asyncio
 import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from textual._wait import wait_for_idle as until_idle
 
 from fbmon.events import PhaseEntered, RunStarted, StepTaken, TrainingStarted
 from fbmon.folder import RunFolder
 from fbmon.journal import Journal
 from tests.shell import until
 from tests.terminal import Terminal
+
+TURNS = 100  # of the event loop: more than the messages have that one key leads to
+
+
+@pytest.fixture(autouse=True)
+def a_key_is_handled_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pilot takes an app for idle that has used no processor for a moment; on a busy machine it has got none."""
+
+    async def wait_for_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
+        await until_idle(min_sleep, max_sleep)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr("textual.app.wait_for_idle", wait_for_idle)
+    monkeypatch.setattr("textual.pilot.wait_for_idle", wait_for_idle)
 
 
 @pytest.fixture

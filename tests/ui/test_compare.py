@@ -107,7 +107,7 @@ def curves(pilot: Pilot[int], name: str = "val_accuracy") -> list[str]:
 
 async def press(pilot: Pilot[int], *keys: str) -> None:
     await pilot.press(*keys)
-    await pilot.pause(0.15)  # the cursor of the table has to rest
+    await until(pilot, lambda: board(pilot)._resting is None)  # the cursor of the table rests
 
 
 async def test_it_opens_with_table_curves_differences_and_events(runs: Path) -> None:

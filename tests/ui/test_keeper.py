@@ -4,11 +4,10 @@ import os
 import signal
 from collections.abc import Callable
 
-import psutil
 import pytest
 
 from fbmon.folder import RunFolder
-from tests.shell import until
+from tests.shell import PROMPTLY, is_dead, until
 from tests.terminal import Terminal
 
 FAREWELL = "the training goes on: fbmon watch tiny-1\r\n"
@@ -34,14 +33,14 @@ def test_a_signal_to_the_process_that_the_shell_knows_ends_the_screen(number: st
 
     assert screen.wait() == 128 + signal.Signals[number]
     assert screen.modes_left() == set()
-    assert not drawing.is_running()
+    assert is_dead(drawing)
 
 
 def test_when_the_keeper_itself_is_killed_the_screen_restores_the_terminal_and_leaves(screen: Terminal) -> None:
     drawing = screen.screen
     screen.keeper.kill()
 
-    until(lambda: not psutil.pid_exists(drawing.pid) or drawing.status() == psutil.STATUS_ZOMBIE, seconds=5)
+    until(lambda: is_dead(drawing), PROMPTLY)
     assert screen.wait() == 128 + signal.SIGKILL
     assert screen.modes_left() - {"termios"} == set(), "the line discipline is the shell's again, which sets its own"
 
@@ -74,7 +73,7 @@ def test_a_screen_stopped_from_outside_leaves_the_terminal_whole_and_comes_back_
     screen.press("fg\r")
 
     until(lambda: "1049" in screen.modes_left())
-    until(lambda: screen.painted_since(b"\x1b[?1049h").split("\n")[2:] == below_the_clock, seconds=10)
+    until(lambda: screen.painted_since(b"\x1b[?1049h").split("\n")[2:] == below_the_clock)
     screen.press("q")
     screen.until("It goes on without this screen")
     screen.press("l")
@@ -110,7 +109,7 @@ def test_a_screen_that_comes_back_from_the_shell_is_painted_whole(screen: Termin
     screen.press("fg\r")
 
     until(lambda: "1049" in screen.modes_left())
-    until(lambda: screen.painted_since(b"\x1b[?1049h").split("\n")[2:] == below_the_clock, seconds=10)
+    until(lambda: screen.painted_since(b"\x1b[?1049h").split("\n")[2:] == below_the_clock)
 
 
 def test_without_a_shell_to_go_to_a_stopped_screen_goes_on_at_once(
@@ -122,7 +121,7 @@ def test_without_a_shell_to_go_to_a_stopped_screen_goes_on_at_once(
 
     shown.press("\x1a")
 
-    until(lambda: shown.output.count(b"\x1b[?1049h") > already, seconds=5)
+    until(lambda: shown.output.count(b"\x1b[?1049h") > already, PROMPTLY)
     shown.press("q")
     shown.until("It goes on without this screen")
     shown.press("l")
@@ -146,7 +145,7 @@ def test_the_terminal_may_vanish(screen: Terminal) -> None:
 
     screen.hang_up()
 
-    until(lambda: not any(process.is_running() for process in processes), seconds=5)
+    until(lambda: all(map(is_dead, processes)), PROMPTLY)
 
 
 def test_the_exit_code_of_a_faulty_command_is_passed_on(terminal: Callable[..., Terminal]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from textual.command import CommandList, CommandPalette
 from textual.pilot import Pilot
 
 from fbmon.chart import Plot
@@ -443,9 +444,10 @@ async def test_the_palette_has_what_the_keys_do_and_its_way_out_asks_as_q_does(t
         assert {key.help[0].upper() + key.help[1:] for key in keys} <= titles
         assert not {"Keys", "Screenshot"} & titles  # `?` and `W` do it
         await pilot.press("ctrl+p")
-        await pilot.pause(0.2)
+        await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette))
         await pilot.press(*"quit")
-        await pilot.pause(0.5)
+        await pilot.app.workers.wait_for_complete()  # the search
+        await until(pilot, lambda: pilot.app.screen.query_one(CommandList).highlighted is not None)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, LeaveScreen))
         assert pilot.app.is_running

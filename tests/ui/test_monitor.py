@@ -27,6 +27,7 @@ from fbmon.folder import RunFolder
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.board import Board
 from fbmon.ui.leave import LeaveScreen
+from tests.shell import DEADLINE
 
 # A window title, a colour and a C1 control; markup of Rich and of Textual, closed wrongly, and one that acts.
 ATTACK = "a\x1b]0;owned\x07\x1b[31m\x9b31m[red]b[/red][/foo][@click=app.quit]x[/]"
@@ -82,7 +83,7 @@ def training(steps: int = 30, of: int = 60) -> list[Event]:
 
 
 async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + DEADLINE
     while not holds():
         assert time.monotonic() < deadline
         await pilot.pause(0.02)

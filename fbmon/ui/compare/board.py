@@ -109,6 +109,7 @@ class CompareBoard(Board, inherit_bindings=False):
 
     def show_lanes(self) -> None:
         """The curves of the rows that are drawn, as far as they have been read."""
+        self._forget_move()
         drawn = [row for row in self._rows if row.key in self._lanes]
         at = self.row()
         labels = told_apart([clean(row.label, 400) for row in drawn], _LABEL)
@@ -132,9 +133,13 @@ class CompareBoard(Board, inherit_bindings=False):
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:
         """Another run leads as soon as the cursor rests: to draw its charts takes longer than a key is repeated."""
+        self._forget_move()
+        self._resting = self.set_timer(_REST_SECONDS, self.show_lanes)
+
+    def _forget_move(self) -> None:
         if self._resting:
             self._resting.stop()
-        self._resting = self.set_timer(_REST_SECONDS, self.show_lanes)
+        self._resting = None
 
     @on(DataTable.HeaderSelected)
     def _heading(self, message: DataTable.HeaderSelected) -> None:
