@@ -1,5 +1,6 @@
 """The screen in a real terminal: what is painted and when, and what is left behind when it goes."""
 
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
