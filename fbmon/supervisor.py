@@ -1,4 +1,4 @@
-"""The background process of a run: its own session; starts the ranks, samples telemetry, has the last word."""
+"""The background process of a run: its own session; starts the ranks, watches over them, has the last word."""
 
 import argparse
 import os
@@ -16,12 +16,10 @@ from fbmon.errors import Exit, FbmonError
 from fbmon.events import Event, RunEnded, RunRestarted
 from fbmon.folder import SIGNALS, RunFolder
 from fbmon.journal import Journal, last_event, last_step
-from fbmon.telemetry import Sampler
+from fbmon.recorder import recorded
 from fbmon.text import plural
 
-_SAMPLE_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
-_KEEP_SECONDS = 60.0
 
 
 def main() -> None:
@@ -39,25 +37,26 @@ def supervise(folder: RunFolder, queue: int | None) -> int:
     names = device_names.expand(meta.devices if meta else "auto", os.environ)
     environment = device_names.prepare(_environment(), names)
     crew = Crew(folder.path, names, environment, meta.stall_seconds if meta else None)
-    sampler = Sampler(names, environment)
     before = last_event(folder.journal)  # the last word of an earlier start is not that of this one
     signals = Signals(crew, SIGNALS)
-    _run(crew, queue, signals, folder, sampler)
     restarts = 0
-    while not _told(folder, before) and not signals.taken and _may_restart(crew.account(), folder, restarts):
-        restarts += 1
-        _run(crew, None, signals, folder, sampler)
+    with recorded(folder, names, environment):
+        _run(crew, queue, signals)
+        while not _told(folder, before) and not signals.taken and _may_restart(crew.account(), folder, restarts):
+            restarts += 1
+            _run(crew, None, signals)
     crew.close()
     ended = _told(folder, before) or _last_word(crew, folder, restarts, hurried=signals.hurried)
     summary.write(folder)  # so that no table ever has to read the whole journal
     return ended.exit_code
 
 
-def _run(crew: Crew, queue: int | None, signals: Signals, folder: RunFolder, sampler: Sampler) -> None:
+def _run(crew: Crew, queue: int | None, signals: Signals) -> None:
     """One start of all ranks, and all that comes of it."""
     crew.start(queue)
     with signals.heard():
-        _watch(crew, folder, sampler)
+        while crew.is_there(time.monotonic()):
+            time.sleep(_LOOK_SECONDS)
 
 
 def _told(folder: RunFolder, before: Event | None) -> RunEnded | None:
@@ -112,22 +111,6 @@ def _environment() -> dict[str, str]:
     environment["PYTHONUNBUFFERED"] = "1"
     environment["PYTHONIOENCODING"] = "utf-8:backslashreplace"  # a message may name a file whose name is not UTF-8
     return environment
-
-
-def _watch(crew: Crew, folder: RunFolder, sampler: Sampler) -> None:
-    telemetry = Journal(folder.telemetry)
-    due = time.monotonic()
-    to_be_kept = due + _KEEP_SECONDS
-    while crew.is_there(now := time.monotonic()):
-        if now >= due:
-            due += _SAMPLE_SECONDS
-            for sampled in sampler.sample():
-                telemetry.append(sampled)
-        if now >= to_be_kept:
-            to_be_kept = now + _KEEP_SECONDS
-            summary.read(folder)  # and so kept: of a run that is killed no table has to read more than its last minute
-        time.sleep(_LOOK_SECONDS)
-    telemetry.close()
 
 
 if __name__ == "__main__":

@@ -2,16 +2,15 @@
 
 import json
 import os
+import resource
 import signal
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fbmon import summary, supervisor
+from fbmon import summary
 from fbmon.compare.many import read_all
 from fbmon.events import CommandTaken, Event, NonFiniteFound, PhaseEntered, RunResumed, StepTaken
 from fbmon.folder import RunFolder
@@ -173,7 +172,7 @@ def test_many_long_journals_are_read_by_several_processes_and_the_runs_stay_in_o
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fbmon.compare.many._LONG_BYTES", 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("fbmon.compare.many.cores", lambda: 2)
     folders = [write_run(tmp_path, f"run-{k}", story(accuracies=accuracies(k + 2))) for k in range(5)]
     told: list[int] = []
 
@@ -203,7 +202,7 @@ def test_journals_are_read_here_if_a_process_that_was_to_read_them_is_killed(
     folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fbmon.compare.many._LONG_BYTES", 1)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("fbmon.compare.many.cores", lambda: 2)
     monkeypatch.setattr(summary, "read", read_or_be_killed)
     short = write_run(tmp_path, "short", story(accuracies=accuracies(2)))
 
@@ -216,19 +215,19 @@ def read_or_be_killed(folder: RunFolder) -> Summary:
     return read_file(folder)
 
 
-def test_the_summary_of_a_run_that_goes_on_is_kept_in_case_it_is_killed(
-    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fbmon.supervisor._KEEP_SECONDS", 0.0)
-    looks = iter([True, False])
-    crew: Any = SimpleNamespace(is_there=lambda _now: next(looks))
-    sampler: Any = SimpleNamespace(sample=list)
+def test_a_summary_that_a_full_disk_has_no_room_for_is_kept_as_soon_as_there_is_room(folder: RunFolder) -> None:
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, unlimited[1]))
+    try:
+        summary.write(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert summary.unchanged(folder) is None
+    assert not list(folder.path.glob(".*"))
 
-    supervisor._watch(crew, folder, sampler)
+    summary.write(folder)
 
-    kept = summary.unchanged(folder)
-    assert kept
-    assert kept.step == MANY
+    assert summary.unchanged(folder) == summary.read(folder) != Summary()
 
 
 def test_a_step_that_is_clipped_again_after_a_resume_or_in_a_second_update_counts_once(tmp_path: Path) -> None:

@@ -1,10 +1,7 @@
 """`fbmon run` as a rank of a job that torchrun or srun has started: it trains here, and starts no other process."""
 
-import itertools
 import os
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,16 +14,14 @@ from fbmon.crew.seat import Seat
 from fbmon.errors import Exit
 from fbmon.events import Event
 from fbmon.folder import RunFolder
-from fbmon.journal import Journal, unseal
+from fbmon.journal import unseal
 from fbmon.recipe import Recipe
+from fbmon.recorder import recorded
 from fbmon.store import Store
-from fbmon.telemetry import Sampler
 from fbmon.teller import Teller
 from fbmon.worker import Part, work
 
 _PATIENCE = 600.0  # seconds to wait for the other ranks: what torch grants a GPU
-_SAMPLE_SECONDS = 1.0
-_KEEP_EVERY = 60  # samples
 
 
 def take_part(
@@ -47,8 +42,8 @@ def take_part(
     folder = make_folder()
     folder.seize()  # held until this process ends
     teller = _Shown(folder, _screen(folder, ui))
-    threading.Thread(target=_sample, args=(folder, device), daemon=True).start()
-    code = work(Part(recipe, seat, device, data_dir, folder.checkpoints, folder, teller, patience=patience))
+    with recorded(folder, device_names.expand(device, os.environ), os.environ):
+        code = work(Part(recipe, seat, device, data_dir, folder.checkpoints, folder, teller, patience=patience))
     summary.write(folder)
     _leave(code)
     return Exit.FINISHED
@@ -83,17 +78,6 @@ def _screen(folder: RunFolder, ui: Ui) -> Callable[[Event], None]:
         sys.stdout.flush()
 
     return {Ui.JSON: lines, Ui.NONE: lambda _: None}.get(ui, plain)
-
-
-def _sample(folder: RunFolder, device: str) -> None:
-    telemetry = Journal(folder.telemetry)
-    sampler = Sampler(device_names.expand(device, os.environ), os.environ)
-    for count in itertools.count(1):
-        for sampled in sampler.sample():
-            telemetry.append(sampled)
-        if count % _KEEP_EVERY == 0:
-            summary.read(folder)  # and so kept, should all be killed
-        time.sleep(_SAMPLE_SECONDS)
 
 
 def _leave(code: int) -> None:

@@ -132,6 +132,9 @@ def _keep(folder: RunFolder, kept: _Kept) -> None:
         if folder.path.stat().st_uid != os.geteuid():
             return
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(file, "wb") as opened:
-            opened.write(seal_json(_ENCODER.encode(kept)))
-        temporary.replace(folder.summary)
+        try:
+            with os.fdopen(file, "wb") as opened:
+                opened.write(seal_json(_ENCODER.encode(kept)))
+            temporary.replace(folder.summary)
+        except OSError:
+            temporary.unlink()  # or the next one would find its place taken

@@ -1,0 +1,40 @@
+"""What is written down beside a training: telemetry once a second, the summary once a minute."""
+
+import itertools
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from fbmon import summary
+from fbmon.folder import RunFolder
+from fbmon.journal import Journal
+from fbmon.telemetry import Sampler
+
+_SAMPLE_SECONDS = 1.0
+_KEEP_EVERY = 60  # samples
+_PATIENCE = 5.0  # seconds
+
+
+@contextmanager
+def recorded(folder: RunFolder, devices: Sequence[str], environment: Mapping[str, str]) -> Iterator[None]:
+    """Within it the devices of a run are sampled; in a thread, so that a disk that does not answer holds up nobody."""
+    over = threading.Event()
+    thread = threading.Thread(target=_record, args=(folder, devices, environment, over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(_PATIENCE)
+
+
+def _record(folder: RunFolder, devices: Sequence[str], environment: Mapping[str, str], over: threading.Event) -> None:
+    telemetry, sampler = Journal(folder.telemetry), Sampler(devices, environment)
+    for count in itertools.count(1):
+        if over.wait(_SAMPLE_SECONDS):
+            break
+        for sampled in sampler.sample():
+            telemetry.append(sampled)
+        if count % _KEEP_EVERY == 0:
+            summary.read(folder)  # and so kept: of a run that is killed only the last minute is left to read
+    telemetry.close()
