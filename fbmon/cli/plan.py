@@ -41,10 +41,8 @@ def plan(
     from fbmon.plan import measure
 
     wanted = recipes.load(recipes.find(recipe), asked_settings(overrides, steps, seed))
-    device, others = (
-        expand(here(devices, os.environ), os.environ)[0],
-        [one for one in _PRECISIONS if one != wanted.precision],
-    )
+    device = expand(here(devices, os.environ), os.environ)[0]
+    others = [precision for precision in _PRECISIONS if precision != wanted.precision]
     with staged(f"timing blocks in {wanted.precision}", 1 + len(others)) as begin:
         made = measure(wanted, device, others, seconds, lambda precision: begin(f"timing blocks in {precision}"))
     if json:
