@@ -79,7 +79,8 @@ def test_an_event_is_on_the_screen_within_the_blink_of_an_eye(screen: Terminal, 
         screen.until(f"step {step}/60")
         taken.append(time.monotonic() - before)
 
-    assert statistics.median(taken) < 1.5  # 0.1 s on two idle cores
+    quick = statistics.quantiles(taken, n=4)[0]  # on a busy machine others are late
+    assert quick < 0.5  # 0.1 s on two idle cores; if only the clock drew, 0.85
 
 
 def test_a_journal_that_ends_in_damaged_lines_is_read_to_its_end_and_says_so(
