@@ -12,7 +12,7 @@ from fbmon.telemetry import Sampler
 
 _SAMPLE_SECONDS = 1.0
 _KEEP_EVERY = 60  # samples
-_PATIENCE = 5.0  # seconds
+_PATIENCE = 5.0  # seconds, for what is being written when the training ends
 
 
 @contextmanager

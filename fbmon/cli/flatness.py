@@ -33,8 +33,9 @@ def flatness(
     """Say how flat the minimum of a run is; kept in its folder, and shown by `fbmon compare`.
 
     \b
-    radius      how far the weights can go in a random direction, in lengths of their own filters, until the loss
-                first exceeds the threshold; at most 4
+    radius      how far the weights can go in a random direction, in lengths
+                of their own filters, until the loss first exceeds the
+                threshold; at most 4
     SAM         how much higher the loss is --rho uphill
     perturbed   the accuracy at --reach in random directions
 

@@ -73,9 +73,11 @@ def reproduce(
 ) -> None:
     """Run the recipes of one of the paper's tables, and end with the table: ours beside theirs.
 
-    One run after the other, or one on each of several devices at a time. Runs of the same settings that are finished
-    are not run again, one that was stopped or killed goes on from its newest checkpoint, and one that is still running
-    is watched to its end: stop or lose it at any point, and the same command goes on.
+    One run after the other, or one on each of several devices at a time. Runs
+    of the same settings that are finished are not run again, one that was
+    stopped or killed goes on from its newest checkpoint, and one that is still
+    running is watched to its end: stop or lose it at any point, and the same
+    command goes on.
 
     \b
     Examples:

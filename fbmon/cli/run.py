@@ -58,8 +58,9 @@ def run(
 ) -> None:
     """Start a training in the background and show it live.
 
-    The training goes on when this screen is left, closed or killed; `fbmon watch` shows it again. In a job of torchrun
-    or srun this is one of its ranks and starts nothing. A job that Slurm has requeued goes on with its run.
+    The training goes on when this screen is left, closed or killed; `fbmon
+    watch` shows it again. In a job of torchrun or srun this is one of its ranks
+    and starts nothing. A job that Slurm has requeued goes on with its run.
 
     Examples: fbmon run quickstart · fbmon run recipes/fb_strong_reg.toml --no-ui --set optimizer.lr=0.4
     """

@@ -31,8 +31,9 @@ def verify(
 ) -> None:
     """Compute the gradient after a checkpoint in several ways, take steps again, and say which bits agree.
 
-    The same gradient once more, with its blocks in reverse, by several processes, in another precision; and the steps
-    after a checkpoint against the journal. Exit code 0: all that has to agree does, 1: it does not.
+    The same gradient once more, with its blocks in reverse, by several
+    processes, in another precision; and the steps after a checkpoint against
+    the journal. Exit code 0: all that has to agree does, 1: it does not.
 
     Examples: fbmon verify · fbmon verify quickstart --devices cpu:4 --json
     """
