@@ -31,10 +31,10 @@ def recorded(folder: RunFolder, devices: Sequence[str], environment: Mapping[str
 def _record(folder: RunFolder, devices: Sequence[str], environment: Mapping[str, str], over: threading.Event) -> None:
     telemetry, sampler = Journal(folder.telemetry), Sampler(devices, environment)
     for count in itertools.count(1):
-        if over.wait(_SAMPLE_SECONDS):
-            break
         for sampled in sampler.sample():
             telemetry.append(sampled)
         if count % _KEEP_EVERY == 0:
             summary.read(folder)  # and so kept: of a run that is killed only the last minute is left to read
+        if over.wait(_SAMPLE_SECONDS):
+            break
     telemetry.close()
