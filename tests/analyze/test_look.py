@@ -76,7 +76,7 @@ def test_with_fresh_statistics_those_that_the_run_has_left_matter_for_no_probe(t
         found = load_trained(trained, 40, "cpu")
         for name, value in found.weights.items():
             if name.endswith("running_var"):
-                value *= wrong
+                value.mul_(wrong)
         look = Look(found, Setting(40, statistics="fresh"))
         answers.append([look.answer(probe).values for probe in (HERE, Ascent(0.05))])
     assert answers[0] == answers[1]
