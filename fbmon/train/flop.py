@@ -46,7 +46,7 @@ def count_product(model: nn.Module, shape: torch.Size) -> float:
     hessian = Hessian(lambda _: cross_entropy(abstract(inputs), labels), parameters, [_IMAGES])
     with FlopCounterMode(display=False) as counter:
         hessian.product(torch.cat([parameter.detach().flatten() for parameter in parameters]))
-    return counter.get_total_flops() / _IMAGES
+    return float(counter.get_total_flops()) / _IMAGES
 
 
 @torch.no_grad()
@@ -77,7 +77,7 @@ def _count_by_dispatch(model: nn.Module, shape: torch.Size, penalty: Penalty | N
     network = Network(abstract, lambda *_: batch, cross_entropy)
     with FlopCounterMode(display=False) as counter:
         network.block(batch[1], 1, 0.1, lambda: None, penalty)
-    return counter.get_total_flops() / _IMAGES
+    return float(counter.get_total_flops()) / _IMAGES
 
 
 def _abstract(model: nn.Module, shape: torch.Size) -> tuple[nn.Module, Batch]:
