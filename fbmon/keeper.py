@@ -104,7 +104,9 @@ def _keep(screen: int, tie: socket.socket, terminal: Terminal) -> NoReturn:
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     if code < 0:
         terminal.restore()
-        _say(f"the screen was ended by {signal.Signals(-code).name}{_fate(tie)}")
+        from fbmon.text import signal_name  # not before: the keeper is small
+
+        _say(f"the screen was ended by {signal_name(-code)}{_fate(tie)}")
     elif terminal.is_changed():
         terminal.restore()
     # Nothing of the interpreter's own end is wanted twice.

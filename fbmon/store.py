@@ -226,9 +226,7 @@ class Store:
         clipped = set(self.clipped.steps[-SHARE_STEPS:].tolist())
         self._window.clear()
         self._window.extend(step in clipped for step in range(max(1, event.step - SHARE_STEPS + 1), event.step + 1))
-        if self.best and self.best.step > event.step:
-            accuracies = self.series.get("val_accuracy", Series())
-            self.best = best_of(accuracies.steps, accuracies.values)
+        self._forget_best_after(event.step)
         for step in event.damaged:
             words = f"the checkpoint of step {step} is damaged and was set aside"
             self._note(event, event.step, "error", words, "checkpoint")
@@ -247,7 +245,22 @@ class Store:
         for watch in self._watches:
             watch.step(event)
 
+    def _forget_best_after(self, step: int) -> None:
+        if self.best and self.best.step > step:
+            accuracies = self.series.get("val_accuracy", Series())
+            self.best = best_of(accuracies.steps, accuracies.values)
+
+    def _take_back(self, event: Validated) -> None:
+        """What was told of the same step before: the run was cut off between its validation and the next save."""
+        for name in event.values:
+            series = self.series.get(name)
+            if series and series.steps[-1] == event.step:
+                self._replay.remember(name, {event.step: float(series.values[-1])})
+                self.series[name] = series.until(event.step - 1)
+        self._forget_best_after(event.step - 1)
+
     def _validated(self, event: Validated) -> None:
+        self._take_back(event)
         self._record(event)
         accuracy = event.values.get("val_accuracy")
         shown = metrics.show("val_accuracy", accuracy)

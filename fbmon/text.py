@@ -1,6 +1,7 @@
 """The one door through which foreign text (recipes, logs, exceptions) reaches a terminal."""
 
 import re
+import signal
 
 # What a recipe and a run may be called: it becomes the name of a folder.
 NAME_PATTERN = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"
@@ -35,6 +36,14 @@ def as_utf8(text: str) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 step`, `2 steps`."""
     return f"{count} {noun}{'s'[: count != 1]}"
+
+
+def signal_name(number: int) -> str:
+    """`SIGKILL`; `signal 37` for a real-time signal in the middle, of which Python knows no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def time_spent(seconds: float, paused: float) -> str:

@@ -188,3 +188,8 @@ def test_where_all_wait_for_each_other_all_are_named() -> None:
 def test_only_accidents_are_worth_a_restart(code: int, is_accident: bool) -> None:
     """Not a recipe that is faulty, a run that is not finite, or a disk that is full."""
     assert explain("rank 1", code).is_accident == is_accident
+
+
+def test_a_rank_killed_by_a_signal_that_has_no_name_is_told_by_its_number() -> None:
+    assert explain("rank 1", -signal.SIGTERM).reason == "rank 1 was killed by SIGTERM"
+    assert explain("rank 1", -(signal.SIGRTMIN + 3)).reason == f"rank 1 was killed by signal {signal.SIGRTMIN + 3}"

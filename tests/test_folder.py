@@ -14,7 +14,7 @@ import pytest
 
 from fbmon import folder as folders
 from fbmon.errors import FbmonError, UsageError
-from fbmon.folder import Asked, RunFolder
+from fbmon.folder import Asked, RunFolder, new
 
 NAME_RULE = "must be 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
 
@@ -94,7 +94,7 @@ def test_runs_made_in_the_same_second_have_folders_of_their_own(
     runs: Path, recipe_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    monkeypatch.setattr(folders, "datetime", SimpleNamespace(now=lambda _: moment))
+    monkeypatch.setattr(new, "datetime", SimpleNamespace(now=lambda _: moment))
     made = [create(runs, recipe_file).name for _ in range(4)]
     assert made == [f"small-20260102-030405{number}" for number in ("", "-2", "-3", "-4")]
 

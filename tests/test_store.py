@@ -189,6 +189,20 @@ def test_a_number_that_comes_out_otherwise_the_second_time_is_told() -> None:
     assert twice.notes[-1].text == "not reproducible: loss of step 6 was 1.0 and is now 2.0"
 
 
+def test_a_validation_told_again_at_the_step_that_the_run_goes_on_from_replaces_the_one_before() -> None:
+    """It was cut off before the validation was noted in a checkpoint."""
+    story = STORY[:16]  # up to the validation of step 5, the best
+    store = told(*story, *resumed(5, validated(5, 0.875), step(6)))
+    assert store.series["val_accuracy"].steps.tolist() == [1, 3, 5]
+    assert store.series["val_accuracy"].values.tolist() == [0.5, 0.5, 0.875]
+    assert store.best == Best(0.875, 5)
+    assert not [note for note in store.notes if "reproducible" in note.text]
+    other = told(*story, *resumed(5, Validated(step=5, values={"val_accuracy": 0.25, "val_loss": 0.75})))
+    assert other.series["val_loss"].values.tolist() == [0.5, 0.5, 0.75]
+    assert other.best == Best(0.5, 1)
+    assert "not reproducible: val_loss of step 5 was 0.5 and is now 0.75" in [note.text for note in other.notes]
+
+
 def test_the_time_left_follows_the_pace_of_the_last_fifty_steps() -> None:
     store = told(PLAN)
     assert store.seconds_left() is None

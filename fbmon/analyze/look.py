@@ -15,7 +15,7 @@ from fbmon.minimum import Answer, Ascent, Point, Probe, Radius, Setting
 from fbmon.train.evaluate import evaluate
 from fbmon.train.mean import weights as shares_of
 from fbmon.train.measure import norm_of
-from fbmon.train.precision import autocast
+from fbmon.train.precision import autocast, logits_of
 from fbmon.train.statistics import RunningStatistics
 
 FARTHEST = 4.0  # a radius is not looked for beyond
@@ -54,9 +54,9 @@ class Look:
     def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float | None]:
         """Mean cross-entropy, None if it is not finite, and accuracy."""
         self._move(directions, at)
+        if self._statistics:
+            self._renew(self._statistics)
         with autocast(self._trained.recipe.precision, self._trained.device):
-            if self._statistics:
-                self._renew(self._statistics)
             found = evaluate(self._model, self._data, lambda _done, _total: None)
         loss = found["val_loss"]
         return {"loss": loss if loss is not None and math.isfinite(loss) else None, "accuracy": found["val_accuracy"]}
@@ -79,8 +79,14 @@ class Look:
         return loss is not None and loss <= threshold
 
     def _uphill(self) -> Tensors:
-        """The gradient over all images in evaluation mode, scaled to length 1: the steepest way up."""
+        """The gradient over all images in evaluation mode, scaled to length 1: the steepest way up.
+
+        In the run's precision and with the statistics of the setting, which stand still for it, fresh ones too.
+        """
         self._move([], ())
+        precision = self._trained.recipe.precision
+        if self._statistics:
+            self._renew(self._statistics)
         data, parameters = self._data, dict(self._model.named_parameters())
         total = {name: torch.zeros_like(parameter, dtype=torch.float64) for name, parameter in parameters.items()}
         dtype = next(iter(parameters.values())).dtype
@@ -88,7 +94,8 @@ class Look:
         for pictures, labels in zip(
             *(torch.split(part, 500) for part in (data.val.pictures, data.val.labels)), strict=True
         ):
-            loss = cross_entropy(self._model(data.normalize(pictures, dtype)), labels, reduction="sum")
+            logits = logits_of(self._model, data.normalize(pictures, dtype), precision)
+            loss = cross_entropy(logits, labels, reduction="sum")
             for name, part in zip(parameters, torch.autograd.grad(loss, list(parameters.values())), strict=True):
                 total[name] += part
         length = norm_of(list(total.values())).clamp_min(torch.finfo(torch.float64).tiny)
@@ -104,7 +111,8 @@ class Look:
         self._model.train()
         for numbers in parts:
             statistics.next_block(join=lambda: None)
-            self._model(data.normalize(data.train.pictures[numbers], next(self._model.parameters()).dtype))
+            inputs = data.normalize(data.train.pictures[numbers], next(self._model.parameters()).dtype)
+            logits_of(self._model, inputs, recipe.precision)
             statistics.take()
         statistics.finish()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import psutil
 
 from fbmon.errors import Exit
+from fbmon.text import signal_name
 
 # How a rank leaves that has done all it was to do; with any other the others wait for it in vain.
 ORDINARY = (Exit.FINISHED, Exit.DIVERGED, Exit.STORAGE, Exit.PREEMPTED, Exit.STOPPED)
@@ -27,7 +28,7 @@ def explain(name: str, code: int) -> Loss:
     """Of a rank that left with this code, negative for a signal."""
     if code < 0:
         hint = "often this is the system running out of memory" if -code == signal.SIGKILL else ""
-        return Loss(f"{name} was killed by {signal.Signals(-code).name}", Exit.LOST, hint)
+        return Loss(f"{name} was killed by {signal_name(-code)}", Exit.LOST, hint)
     reason = f"{name} left with exit code {code}; the log may say why"
     return Loss(reason, Exit.LOST, was_killed=False, is_accident=code not in (*ORDINARY, Exit.USAGE))
 

@@ -10,7 +10,6 @@ from typing import get_args
 
 import msgspec
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from fbmon.errors import FbmonError
 from fbmon.plan import Plan, Timing
@@ -18,7 +17,7 @@ from fbmon.recipe import Recipe
 from fbmon.train.blocks import blocks
 from fbmon.train.device import choose_device
 from fbmon.train.evaluate import is_validated
-from fbmon.train.flop import count_forward, count_step
+from fbmon.train.flop import count_forward, count_product, count_step
 from fbmon.train.models import make_model
 from fbmon.train.precision import Precision
 from fbmon.train.probe import SHAPES, Probe, Shape
@@ -85,15 +84,9 @@ def _count(recipe: Recipe, shape: Shape, blocks: int) -> tuple[float, float, flo
     model = make_model(recipe.model, shape.channels, shape.classes, shape.side)
     size = torch.Size((shape.channels, shape.side, shape.side))
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    product = _count_product(recipe) if recipe.analysis else 0.0
+    wants_products = recipe.analysis is not None and recipe.analysis.sharpness_every is not None
+    product = count_product(model, size) if wants_products else 0.0
     return count_step(model, size, recipe, blocks), count_forward(model, size), product, parameters
-
-
-def _count_product(recipe: Recipe) -> float:
-    loop = Probe(recipe, 2, 2, 2, torch.device("cpu"))
-    with FlopCounterMode(display=False) as counter:
-        products = loop.products()
-    return counter.get_total_flops() / 4 / products if products else 0.0
 
 
 def _time(recipe: Recipe, precision: Precision, device: torch.device, block: int, seconds: float) -> Timing:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from fbmon import recipe
+from fbmon.crew.beats import Doing
 from fbmon.errors import DataError
 from fbmon.events import Event, PhaseEntered, ProgressMade
 from fbmon.train.distribute import Ranks
@@ -90,8 +91,13 @@ def load_in_turn(
     wanted: recipe.Data, data_dir: Path | None, device: torch.device, emit: Callable[[Event], None], ranks: Ranks
 ) -> DataSet:
     """The same on several ranks: the first downloads what is missing before the others look for it."""
+
+    def tell(event: Event) -> None:
+        emit(event)
+        ranks.tell(Doing.PREPARING)  # for whom the others wait: a download that goes on is no stall
+
     if ranks.is_first:
-        data = load(wanted, data_dir, device, emit)
+        data = load(wanted, data_dir, device, tell)
     ranks.follow_first("data")
     return data if ranks.is_first else load(wanted, data_dir, device, emit)
 
@@ -178,13 +184,16 @@ def _download(cifar: _Cifar, root: Path, emit: Callable[[Event], None]) -> None:
 
 @contextmanager
 def _telling_growth(file: Path, total: int, emit: Callable[[Event], None]) -> Iterator[None]:
-    """Tell how far the download of `file` is, by its size: torchvision says it only to people."""
+    """Tell how far the download of `file` is whenever it has grown: torchvision says it only to people."""
     done = threading.Event()
 
     def watch() -> None:
+        told = 0
         while not done.wait(0.2):
-            if file.exists():
-                emit(ProgressMade("downloading", 0, file.stat().st_size, total))
+            size = file.stat().st_size if file.exists() else 0
+            if size > told:
+                emit(ProgressMade("downloading", 0, size, total))
+                told = size
 
     thread = threading.Thread(target=watch)
     thread.start()

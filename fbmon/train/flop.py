@@ -7,8 +7,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from fbmon.recipe import Penalty, Recipe
+from fbmon.train.blocks import Batch
 from fbmon.train.engine.network import Network
+from fbmon.train.hessian import Hessian
 from fbmon.train.regularize import forward_passes
+
+_IMAGES = 2  # that are counted together: batch norm wants more than one
 
 
 def count_step(model: nn.Module, shape: torch.Size, recipe: Recipe, blocks: int) -> float:
@@ -31,6 +35,18 @@ def count(model: nn.Module, shape: torch.Size, penalty: Penalty | None) -> float
 def count_forward(model: nn.Module, shape: torch.Size) -> float:
     """FLOP of an image in a validation."""
     return sum(_layers(model, shape))
+
+
+def count_product(model: nn.Module, shape: torch.Size) -> float:
+    """FLOP of an image in a product of the Hessian and a vector."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    abstract, (inputs, labels) = _abstract(model, shape)
+    parameters = list(abstract.parameters())
+    hessian = Hessian(lambda _: cross_entropy(abstract(inputs), labels), parameters, [_IMAGES])
+    with FlopCounterMode(display=False) as counter:
+        hessian.product(torch.cat([parameter.detach().flatten() for parameter in parameters]))
+    return float(counter.get_total_flops()) / _IMAGES
 
 
 @torch.no_grad()
@@ -57,9 +73,15 @@ def _count_by_dispatch(model: nn.Module, shape: torch.Size, penalty: Penalty | N
     """The same by torch's own counter, for what has no simple rule; on tensors without memory, in a second or more."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    images, meta = 2, torch.device("meta")  # batch norm wants more than one
-    batch = torch.empty(images, *shape, device=meta), torch.zeros(images, dtype=torch.int64, device=meta)
-    network = Network(copy.deepcopy(model).float().to(meta).train(), lambda *_: batch, cross_entropy)
+    abstract, batch = _abstract(model, shape)
+    network = Network(abstract, lambda *_: batch, cross_entropy)
     with FlopCounterMode(display=False) as counter:
         network.block(batch[1], 1, 0.1, lambda: None, penalty)
-    return float(counter.get_total_flops()) / images
+    return float(counter.get_total_flops()) / _IMAGES
+
+
+def _abstract(model: nn.Module, shape: torch.Size) -> tuple[nn.Module, Batch]:
+    """A network and a batch of shapes without numbers, and so without the ways of one processor or another."""
+    meta = torch.device("meta")
+    batch = torch.empty(_IMAGES, *shape, device=meta), torch.zeros(_IMAGES, dtype=torch.int64, device=meta)
+    return copy.deepcopy(model).float().to(meta).train(), batch

@@ -81,8 +81,11 @@ class ExactMean:
     Terms are rounded to multiples of a unit, a power of two, before they are added in float64, so that every sum is
     exact and therefore associative (pre-rounding: Demmel and Nguyen, Parallel Reproducible Summation, 2015). With K
     blocks a unit is 2^-(49 - log2 K) of a parameter's largest term, so 2^-38 for 1,562 blocks: far below float32's
-    2^-24. Units follow the largest terms of the pass before (a maximum has no order either); when a gradient has grown
-    16-fold or shrunk 256-fold since, and in the first pass of all, the pass is repeated once with new units.
+    2^-24. Of float64 gradients, for which that is too little, what the rounding leaves is added up likewise in a second
+    sum, in units 2^-(52 - log2 K) of the first: 2^-79 for as many blocks.
+
+    Units follow the largest terms of the pass before (a maximum has no order either); when a gradient has grown 16-fold
+    or shrunk 256-fold since, and in the first pass of all, the pass is repeated once with new units.
     """
 
     def __init__(self, parameters: Sequence[Tensor], blocks: int, ranks: Ranks = ALONE) -> None:
@@ -90,7 +93,9 @@ class ExactMean:
         self._ranks = ranks
         self.device = parameters[0].device
         self._blocks = blocks
-        self._bits = _FLOAT64_BITS - math.ceil(math.log2(blocks)) - _GROWTH_BITS
+        carries = math.ceil(math.log2(blocks))
+        self._bits = _FLOAT64_BITS - carries - _GROWTH_BITS
+        self._finer = 2.0 ** (carries - _FLOAT64_BITS + 1) if parameters[0].dtype == torch.float64 else None
         # float64 (parameters,), powers of two: all that a mean remembers, so a checkpoint has to keep it.
         self.units = torch.zeros(len(parameters), dtype=torch.float64, device=self.device)
         self._largest = torch.zeros_like(self.units)
@@ -98,7 +103,7 @@ class ExactMean:
 
     def start(self) -> None:
         # Made when it is first needed, and kept: to find 200 MB of fresh memory for each pass costs more than to add.
-        self._sum = self._sum or RoundedSum(self._parameters)
+        self._sum = self._sum or RoundedSum(self._parameters, self._finer)
         self._sum.start(self.units)
         self._largest.zero_()
 
@@ -127,7 +132,7 @@ class ExactMean:
 
     @property
     def total(self) -> Tensor:
-        """The sum so far, float64 (entries of all parameters,)."""
+        """The sum so far, float64 (rows, entries of all parameters): all rows together, see `RoundedSum`."""
         return self._started.total
 
     @property

@@ -1,5 +1,6 @@
 """In which arithmetic a network is evaluated, and how its images lie in memory for it."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, assert_never
 
@@ -47,11 +48,10 @@ def _is_channels_last(precision: Precision, device: torch.device) -> bool:
     return device.type == "cpu" or precision != "float32"
 
 
-def logits_of(model: nn.Module, inputs: Tensor, precision: Precision) -> Tensor:
+def logits_of(model: Callable[[Tensor], Tensor], inputs: Tensor, precision: Precision) -> Tensor:
     """Logits (B, classes) for inputs (B, C, H, W), in the dtype of these; the way between is in the precision."""
     with autocast(precision, inputs.device):
-        logits: Tensor = model(inputs)
-    return logits.to(inputs.dtype)
+        return model(inputs).to(inputs.dtype)
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:

@@ -9,7 +9,6 @@ import torch
 
 from fbmon.events import Event, StepTaken
 from fbmon.recipe import Data, Recipe
-from fbmon.train.analysis import Analyst
 from fbmon.train.data import DataSet, Images
 from fbmon.train.distribute import ALONE
 from fbmon.train.evaluate import evaluate
@@ -72,15 +71,6 @@ class Probe:
     def validate(self) -> None:
         with autocast(self._recipe.precision, self._device):
             evaluate(self._model, self._data, lambda _done, _total: None)
-
-    def products(self) -> int:
-        """Take some Hessian-vector products, if the recipe wants any, and say how many."""
-        wanted = self._recipe.analysis
-        if wanted is None or wanted.sharpness_every is None:
-            return 0
-        few = wanted.model_copy(update={"products": 2, "blocks": None})
-        analyst = Analyst(self._recipe, few, self._data, self._model, self._note, lambda: None)
-        return analyst.spectrum(1).products
 
     def seconds_per_image(self, steps: int) -> float:
         """The mean over some steps after a first one, which warms up and sets the exact mean's unit."""

@@ -52,22 +52,27 @@ class _Piece:
 class _Chunk:
     """Some of the sum, views of everything that belongs to it."""
 
-    total: Tensor
+    total: Tensor  # (rows, n)
     magic: Tensor
     terms: Tensor
     pieces: list[_Piece]
 
 
 class RoundedSum:
-    """`total` float64 (N,): all entries of all parameters, as `flat` lays them."""
+    """`total` float64 (rows, N): all entries of all parameters, as `flat` lays them.
 
-    def __init__(self, parameters: Sequence[Tensor]) -> None:
+    The sum is that of its rows. With `finer`, a power of two, there are two: what the rounding to a unit leaves of a
+    term is added up in the second, rounded to `finer` units. Without, it is left out.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], finer: float | None = None) -> None:
         self._parameters = parameters
+        self._finer = finer
         self._sizes = [parameter.numel() for parameter in parameters]
         device, numbers = parameters[0].device, sum(self._sizes)
         self._counts = torch.tensor(self._sizes, device=device)
-        self.total = torch.zeros(numbers, dtype=torch.float64, device=device)
-        self._magic = torch.zeros_like(self.total)
+        self.total = torch.zeros(1 if finer is None else 2, numbers, dtype=torch.float64, device=device)
+        self._magic = torch.zeros_like(self.total[0])
         is_cuda = device.type == "cuda"
         dtype = parameters[0].dtype if is_cuda else torch.float64  # the kernel for GPUs converts as it reads
         self._chunks = self._cut(torch.empty(numbers if is_cuda else min(numbers, _CHUNK), dtype=dtype, device=device))
@@ -85,11 +90,22 @@ class RoundedSum:
         for chunk in self._chunks:
             parts = [flats[piece.number][piece.start : piece.stop] for piece in chunk.pieces]
             torch._foreach_copy_([piece.terms for piece in chunk.pieces], parts)
-            fused.add_rounded_(chunk.total, chunk.terms, chunk.magic, weight)
+            if self._finer is None:
+                fused.add_rounded_(chunk.total[0], chunk.terms, chunk.magic, weight)
+            else:
+                self._add_with_rest_(chunk, weight, self._finer)
 
     def parts(self) -> list[Tensor]:
-        """Views of the total in the shapes of the parameters."""
-        return unflatten(self.total, self._parameters)
+        """The sum in the shapes of the parameters, as views where it has one row."""
+        total = self.total[0] if self._finer is None else self.total.sum(0)
+        return unflatten(total, self._parameters)
+
+    def _add_with_rest_(self, chunk: _Chunk, weight: float | Tensor, finer: float) -> None:
+        rest = chunk.terms.double().mul_(weight)
+        for total, magic in zip(chunk.total, (chunk.magic, chunk.magic * finer), strict=True):
+            rounded = (rest + magic).sub_(magic)
+            total.add_(rounded)
+            rest.sub_(rounded)  # without a rounding of its own, as it is no larger than half a unit
 
     def _cut(self, terms: Tensor) -> list[_Chunk]:
         """The sum in chunks that share one stretch of memory for their terms."""
@@ -108,7 +124,7 @@ class RoundedSum:
 
     def _chunk(self, begin: int, used: int, terms: Tensor, pieces: list[_Piece]) -> _Chunk:
         end = begin + used
-        return _Chunk(self.total[begin:end], self._magic[begin:end], terms[:used], pieces)
+        return _Chunk(self.total[:, begin:end], self._magic[begin:end], terms[:used], pieces)
 
 
 def flat_like(part: Tensor, like: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """What is seen around a minimum: directions, points and radii, against what is known in closed form."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,27 @@ def test_uphill_the_loss_rises_by_the_length_of_the_gradient(trained: RunFolder)
     look = Look(found, Setting(40))
     uphill, here = (look.answer(probe).values["loss"] or 0 for probe in (Ascent(1e-2), HERE))
     assert uphill - here == pytest.approx(1e-2 * slope.item(), rel=0.15)
+
+
+def test_with_fresh_statistics_those_that_the_run_has_left_matter_for_no_probe(trained: RunFolder) -> None:
+    answers = []
+    for wrong in (1, 9):
+        found = load_trained(trained, 40, "cpu")
+        for name, value in found.weights.items():
+            if name.endswith("running_var"):
+                value.mul_(wrong)
+        look = Look(found, Setting(40, statistics="fresh"))
+        answers.append([look.answer(probe).values for probe in (HERE, Ascent(0.05))])
+    assert answers[0] == answers[1]
+
+
+def test_every_pass_is_in_the_precision_of_the_run(trained: RunFolder) -> None:
+    found = load_trained(trained, 40, "cpu")
+    recipe = found.recipe.model_copy(update={"precision": "bfloat16"})
+    seen: set[torch.dtype] = set()
+    found.model.get_submodule("fc").register_forward_hook(lambda _layer, _inputs, out: seen.add(out.dtype))
+    Look(replace(found, recipe=recipe), Setting(40, statistics="fresh")).answer(Ascent(0.05))
+    assert seen == {torch.bfloat16}
 
 
 def test_the_scale_of_filters_before_batch_norm_matters_with_the_runs_statistics_and_not_with_fresh_ones(

@@ -1,13 +1,17 @@
 """Small maps that a CPU convolves side by side: the same convolution, and only where it is faster."""
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 from torch.profiler import ProfilerActivity, profile
 
-from fbmon.train.models import convolution
+from fbmon.recipe import Model
+from fbmon.train.models import convolution, make_model
 from fbmon.train.models.convolution import Convolution, side_by_side
+from fbmon.train.precision import logits_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -62,3 +66,17 @@ def test_they_lie_so_where_the_processor_is_faster_then(monkeypatch: pytest.Monk
     monkeypatch.setattr(convolution, "_HAS_AVX512", False)
     for images in (small, small.bfloat16()):
         assert shapes_convolved(images, 1) == [list(small.shape)]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121", "vgg16"])
+def test_in_bfloat16_every_layer_but_the_first_sees_the_dtype_in_which_it_will_compute(
+    name: Literal["resnet18", "resnet50", "densenet121", "vgg16"],
+) -> None:
+    """The rule goes by the images; those of the first layer have too few channels for it."""
+    network = make_model(Model(name=name, width=8), 3, 10)
+    seen: list[torch.dtype] = []
+    for layer in network.modules():
+        if isinstance(layer, Convolution):
+            layer.register_forward_pre_hook(lambda _, images: seen.append(images[0].dtype))
+    logits_of(network, torch.randn(2, 3, 32, 32), "bfloat16")
+    assert (seen[0], set(seen[1:])) == (torch.float32, {torch.bfloat16})

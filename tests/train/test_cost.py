@@ -5,9 +5,10 @@ import torch
 
 from fbmon import recipe as recipes
 from fbmon.plan import Plan, Timing, measure
+from fbmon.recipe import Model, Penalty
 from fbmon.train.cost import make_plan
-from fbmon.train.flop import count, count_forward
-from fbmon.train.models import make_model
+from fbmon.train.flop import count, count_forward, count_product
+from fbmon.train.models import convolution, make_model
 
 
 def plan_of(name: str, *settings: str) -> Plan:
@@ -65,6 +66,24 @@ def test_the_sharpness_costs_two_backward_passes_and_a_forward_one_through_each_
     timing = Timing("float32", 10, 2, 0.5, 0.25, 1.0)
     timed = Plan("r", 4, 3, 30, 10, 8, 2, 1, 2.0, 1.0, 1.0, "cpu", (timing,), 10, 20, 6.0)
     assert timed.seconds() == (4 + 10 * 20 * 6 / (30 * 2)) * 30 * 0.5 + 2 * 8 * 0.25
+
+
+def test_what_is_counted_is_the_same_on_every_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where small maps lie side by side, with columns between them that are multiplied too."""
+    model, shape = make_model(Model(name="resnet8", width=64), 3, 10, side=16), torch.Size((3, 16, 16))
+    doubly = Penalty(method="autograd", strength=0.5)
+    counted = []
+    for has in (True, False):
+        monkeypatch.setattr(convolution, "_HAS_AMX", has)
+        monkeypatch.setattr(convolution, "_HAS_AVX512", has)
+        counted.append(
+            (
+                convolution._is_faster_side_by_side(torch.zeros(2, 256, 4, 4), 1),
+                [count_product(model, shape), count(model, shape, doubly), count_forward(model, shape)],
+            )
+        )
+    assert [is_faster for is_faster, _ in counted] == [True, False]
+    assert counted[0][1] == counted[1][1]
 
 
 def test_time_is_shared_among_devices_by_whole_blocks() -> None:

@@ -3,18 +3,23 @@
 import errno
 import hashlib
 import pickle
+import threading
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
 import pytest
 import torch
 
+from fbmon.crew.beats import Doing
 from fbmon.errors import DataError
-from fbmon.events import Event, PhaseEntered
+from fbmon.events import Event, PhaseEntered, ProgressMade
 from fbmon.recipe import Data
-from fbmon.train.data import DataSet, load
+from fbmon.train.data import DataSet, load, load_in_turn
+from fbmon.train.distribute import Ranks
+from tests.shell import DEADLINE
 
 CPU = torch.device("cpu")
 ARCHIVE, UNPACKED = "cifar-10-python.tar.gz", "cifar-10-batches-py"
@@ -142,3 +147,55 @@ def test_a_folder_for_images_that_cannot_be_made_is_told(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     error, _ = missing(tmp_path / "file" / "images")
     assert "Not a directory" in error.message
+
+
+PIECE = b"x" * 65536
+
+
+@pytest.fixture
+def slow_server() -> Iterator[tuple[str, threading.Event]]:
+    """Three pieces, each sent half a second after the one before it was seen to have come; and what sees that."""
+    seen = threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            if "Method" in self.headers:  # torchvision asks first where the file really is
+                return
+            for _ in range(3):
+                seen.clear()
+                self.wfile.write(PIECE)
+                self.wfile.flush()
+                seen.wait(DEADLINE)
+                threading.Event().wait(0.5)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{ARCHIVE}", seen
+        server.shutdown()
+
+
+def test_the_rank_that_downloads_gives_a_sign_whenever_more_has_come_and_none_while_nothing_comes(
+    slow_server: tuple[str, threading.Event], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision.datasets import CIFAR10
+
+    url, seen = slow_server
+    monkeypatch.setattr(CIFAR10, "url", url)
+    sizes: list[int] = []
+    signs: list[Doing] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, ProgressMade):
+            sizes.append(event.done)
+            seen.set()
+
+    with pytest.raises(DataError, match="could not be downloaded"):  # three pieces are no archive
+        load_in_turn(Data(dataset="cifar10"), tmp_path, CPU, emit, Ranks(0, 1, signs.append))
+    assert len(sizes) >= 3
+    assert sizes == sorted(set(sizes))
+    assert signs == [Doing.PREPARING] * (len(sizes) + 1), "one more as the download begins"

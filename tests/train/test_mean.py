@@ -13,16 +13,16 @@ BLOCKS = 40
 SHARE = 1 / BLOCKS
 
 
-def parameters() -> list[Tensor]:
-    return [torch.zeros(shape) for shape in SHAPES]
+def parameters(dtype: torch.dtype = torch.float32) -> list[Tensor]:
+    return [torch.zeros(shape, dtype=dtype) for shape in SHAPES]
 
 
-def gradients(scale: float, seed: int) -> list[list[Tensor]]:
+def gradients(scale: float, seed: int, dtype: torch.dtype = torch.float32) -> list[list[Tensor]]:
     """Entries over some ten binary orders of magnitude, like those of a network."""
     generator = torch.Generator().manual_seed(seed)
 
     def entries(shape: tuple[int, ...]) -> Tensor:
-        normal = torch.randn((2, *shape), generator=generator)
+        normal = torch.randn((2, *shape), generator=generator, dtype=dtype)
         return scale * normal[0] * torch.exp(2 * normal[1])
 
     return [[entries(shape) for shape in SHAPES] for _ in range(BLOCKS)]
@@ -56,18 +56,31 @@ def test_the_exact_mean_is_the_float32_nearest_to_the_true_sum_also_when_the_gra
     assert repeats == [1, 0, 1, 0, 1, 1, 0, 0]
 
 
+def test_of_float64_gradients_it_is_the_float64_nearest_to_the_true_sum() -> None:
+    exact = ExactMean(parameters(torch.float64), BLOCKS)
+    for step, scale in enumerate((1.0, 1000.0, 1e-6)):
+        blocks = gradients(scale, step, torch.float64)
+        result, _ = mean(exact, blocks)
+        for number, part in enumerate(result):
+            terms = torch.stack([block[number].reshape(-1) * SHARE for block in blocks], 1)
+            assert part.reshape(-1).tolist() == [math.fsum(row) for row in terms.tolist()]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("scale", [1.0, 1e-12, 1e9])
-def test_the_exact_mean_has_the_same_bits_in_any_order_and_over_any_number_of_ranks(scale: float) -> None:
-    blocks = gradients(scale, seed=1)
-    forward, _ = mean(ExactMean(parameters(), BLOCKS), blocks)
-    backward, _ = mean(ExactMean(parameters(), BLOCKS), blocks[::-1])
+def test_the_exact_mean_has_the_same_bits_in_any_order_and_over_any_number_of_ranks(
+    scale: float, dtype: torch.dtype
+) -> None:
+    blocks = gradients(scale, 1, dtype)
+    forward, _ = mean(ExactMean(parameters(dtype), BLOCKS), blocks)
+    backward, _ = mean(ExactMean(parameters(dtype), BLOCKS), blocks[::-1])
     assert all(map(torch.equal, forward, backward))
 
-    whole = ExactMean(parameters(), BLOCKS)
+    whole = ExactMean(parameters(dtype), BLOCKS)
     mean(whole, blocks)
     total = torch.zeros_like(whole.total)
     for rank in range(3):
-        shard = ExactMean(parameters(), BLOCKS)
+        shard = ExactMean(parameters(dtype), BLOCKS)
         shard.follow(whole)
         for block in blocks[rank::3]:
             shard.add(block, SHARE)

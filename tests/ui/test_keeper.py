@@ -26,6 +26,15 @@ def test_whatever_signal_ends_the_screen_the_terminal_is_as_before_and_one_line_
     assert screen.output.endswith(f"\x1b[0mthe screen was ended by {number}; {FAREWELL}".encode())
 
 
+def test_a_signal_that_has_no_name_is_told_by_its_number(screen: Terminal) -> None:
+    number = signal.SIGRTMIN + 3
+    screen.screen.send_signal(number)
+
+    assert screen.wait() == 128 + number
+    assert screen.modes_left() == set()
+    assert screen.output.endswith(f"\x1b[0mthe screen was ended by signal {number}; {FAREWELL}".encode())
+
+
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGQUIT"])
 def test_a_signal_to_the_process_that_the_shell_knows_ends_the_screen(number: str, screen: Terminal) -> None:
     drawing = screen.screen

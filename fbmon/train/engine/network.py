@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from fbmon.recipe import Penalty
 from fbmon.train.blocks import Batch
 from fbmon.train.engine.block import Objective, Timing, block_gradient
-from fbmon.train.precision import Precision, autocast
+from fbmon.train.precision import Precision, logits_of
 from fbmon.train.regularize import Gradient
 from fbmon.train.stopwatch import Part
 
@@ -89,10 +90,9 @@ class Network:
         run = evaluate if penalty is not None and penalty.method == "autograd" else self._evaluate
 
         def forward(inputs: Tensor) -> Tensor:
-            with autocast(self._precision, inputs.device):
-                logits = run(self.model, inputs)
+            logits = logits_of(partial(run, self.model), inputs, self._precision)
             take()
-            return logits.to(self.dtype)
+            return logits
 
         return block_gradient(
             forward,

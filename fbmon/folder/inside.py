@@ -1,0 +1,139 @@
+"""The files of one run: what lies where, whether the run is alive, and how it is spoken to."""
+
+import fcntl
+import os
+import re
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from fbmon.errors import UsageError
+from fbmon.events import Command, StepTaken
+from fbmon.folder.meta import Meta
+from fbmon.journal import Tail
+from fbmon.text import clean
+
+# What a signal to a run means; several of Slurm's may come in turn. While a process starts they are blocked, so that
+# none is lost or deadly before its handler stands.
+SIGNALS: dict[signal.Signals, Command] = {
+    signal.SIGINT: "stop",
+    signal.SIGTERM: "preempt",
+    signal.SIGUSR1: "preempt",
+    signal.SIGUSR2: "preempt",
+}
+
+_BEGINNING = 1 << 18  # bytes of a journal within which a run that has got anywhere tells its first step
+
+
+class _Inside:
+    """A path inside a run's folder, made when it is asked for: a table of a thousand runs asks for few of them."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, folder: "RunFolder", _kind: type) -> Path:
+        return folder.path / self._name
+
+
+class RunFolder:
+    """The files of one run."""
+
+    recipe = _Inside("recipe.toml")
+    resolved = _Inside("resolved.toml")
+    meta = _Inside("meta.json")
+    journal = _Inside("journal.jsonl")
+    telemetry = _Inside("telemetry.jsonl")
+    progress = _Inside("progress.json")
+    summary = _Inside("summary.json")
+    log = _Inside("trainer.log")
+    lock = _Inside("lock")
+    inbox = _Inside("inbox")
+    checkpoints = _Inside("checkpoints")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def given_name(self) -> str:
+        """The name without the date behind it: what the user called the run."""
+        return re.sub(r"-\d{8}-\d{6}(-\d+)?$", "", self.name)
+
+    def is_alive(self) -> bool:
+        """Whether a supervisor holds the lock; the kernel frees it whatever way the supervisor dies."""
+        try:
+            with self.lock.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def has_begun(self) -> bool:
+        """Whether it is running or has taken a step; else there is nothing to show or to go on with."""
+        return self.is_alive() or any(isinstance(event, StepTaken) for event in Tail(self.journal).read(_BEGINNING))
+
+    def seize(self) -> int:
+        """A descriptor that holds the lock, for whoever trains here; commands to an earlier trainer are thrown away.
+
+        Raises UsageError if the run is running.
+        """
+        lock = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            name = clean(self.name)
+            raise UsageError(f"{name} is running", f"see it with `fbmon watch {name}`") from None
+        while self.take():
+            pass
+        return lock
+
+    def read_meta(self) -> Meta | None:
+        """What was noted at the start; None where it is missing or damaged."""
+        try:
+            return msgspec.json.decode(self.meta.read_bytes(), type=Meta)
+        except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is a fault in UTF-8
+            return None
+
+    def set_devices(self, devices: str) -> None:
+        """From now on the run is to be trained on these; for whoever has seized it."""
+        meta = self.read_meta()
+        if meta:
+            changed = msgspec.structs.replace(meta, devices=devices)
+            replace(self.meta, msgspec.json.format(msgspec.json.encode(changed)) + b"\n")
+
+    def put(self, command: Command, source: str) -> None:
+        """Lay a command into the inbox; the trainer reads it at its next block, also over a shared file system."""
+        name = f"{time.time_ns()}-{os.getpid()}.json"
+        replace(self.inbox / name, msgspec.json.encode(Asked(command, source)))
+
+    def take(self) -> "Asked | None":
+        """The oldest command in the inbox, removed from it."""
+        for path in sorted(self.inbox.glob("*.json")):
+            with suppress(OSError, ValueError, RecursionError):
+                asked = msgspec.json.decode(path.read_bytes(), type=Asked)
+                path.unlink()
+                return asked
+        return None
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A command in the inbox, and who laid it there."""
+
+    command: Command
+    source: str
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a whole file so that a reader sees the old content or the new, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.replace(path)

@@ -1,0 +1,119 @@
+"""A new run's folder: never an existing one, and on the disk before anything starts."""
+
+import getpass
+import itertools
+import os
+import re
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+
+import fbmon
+from fbmon.errors import UsageError
+from fbmon.folder.inside import RunFolder
+from fbmon.folder.meta import Meta, written
+from fbmon.text import NAME_PATTERN, as_utf8, clean
+
+
+def create(
+    runs_dir: Path,
+    name: str,
+    recipe_file: Path,
+    resolved: str,
+    devices: str,
+    data_dir: Path | None,
+    job: str = "",
+    stall_seconds: float | None = None,
+) -> RunFolder:
+    """A new folder NAME-DATE-TIME in `runs_dir` with the recipe as given, the resolved one and meta.json.
+
+    Never touches an existing run. Raises UsageError for a name that is none and where nothing can be written.
+    """
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise UsageError(
+            f"--name {clean(name)}: must be 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
+        )
+    given = recipe_file.read_bytes()
+    now = datetime.now(UTC)
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        folder = RunFolder(_make_new(runs_dir, f"{name}-{now:%Y%m%d-%H%M%S}"))
+        folder.inbox.mkdir(mode=0o700)
+        meta = _meta(folder.name, now, recipe_file, devices, data_dir)
+        meta = msgspec.structs.replace(meta, job=job, stall_seconds=stall_seconds)
+        _write_new(folder.recipe, given)
+        _write_new(folder.resolved, resolved.encode())
+        _write_new(folder.meta, msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+    except OSError as error:
+        raise UsageError(
+            f"{clean(str(runs_dir))}: no run can be made here: {error.strerror}", "try --runs-dir"
+        ) from None
+    return folder
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write a file that outlasts a power cut from now on: without it no checkpoint could be gone on from."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _make_new(runs_dir: Path, name: str) -> Path:
+    for number in itertools.count(1):
+        path = runs_dir / (name if number == 1 else f"{name}-{number}")
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+            return path
+    raise AssertionError
+
+
+def _meta(name: str, now: datetime, recipe_file: Path, devices: str, data_dir: Path | None) -> Meta:
+    return Meta(
+        name=name,
+        created=now.isoformat(timespec="seconds"),
+        host=socket.gethostname(),
+        user=as_utf8(user_name()),
+        command=[as_utf8(argument) for argument in sys.argv],
+        directory=written(Path.cwd()),
+        recipe_file=written(recipe_file.resolve()),
+        devices=devices,
+        data_dir=written(data_dir.resolve()) if data_dir else None,
+        versions={"fbmon": fbmon.__version__, "python": sys.version.split()[0]} | _installed("torch", "torchvision"),
+        git=_git_state(),
+    )
+
+
+def user_name() -> str:
+    """The login of whoever this process belongs to, or their number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user database
+        return str(os.getuid())
+
+
+def _installed(*packages: str) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _git_state() -> str:
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return commit + ("+" if commit and _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _git(*arguments: str) -> str:
+    result = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=2, check=False)
+    return result.stdout.strip() if result.returncode == 0 else ""
