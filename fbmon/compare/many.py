@@ -1,11 +1,11 @@
 """Many runs at once: those whose summary is kept in a moment, the others on all cores."""
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 
 from fbmon import summary
 from fbmon.compare.run import Run, read
+from fbmon.crew.devices import cores
 from fbmon.folder import RunFolder
 from fbmon.summary import Summary
 
@@ -28,7 +28,7 @@ def read_all(folders: Sequence[RunFolder], notice: Notice = lambda _journals: No
 
 
 def _fold_all(folders: Sequence[RunFolder], *, is_long: bool) -> list[Summary]:
-    workers = min(os.cpu_count() or 1, len(folders))
+    workers = min(cores(), len(folders))
     # A screen has threads: to fork beside them may hang.
     if is_long and workers > 1 and threading.active_count() == 1:
         from concurrent.futures import BrokenExecutor, ProcessPoolExecutor

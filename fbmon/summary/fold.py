@@ -6,7 +6,6 @@ from itertools import pairwise
 import msgspec
 
 from fbmon.events import (
-    Command,
     CommandTaken,
     RunEnded,
     RunRestarted,
@@ -31,7 +30,6 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     clipped: int = 0  # steps
     clipped_step: int = 0  # the last of them
     damaged: int = 0  # lines
-    last_command: Command | None = None
     paused_since: float | None = None  # elapsed; None where it is not paused
     paused: float = 0.0  # seconds of the pauses that are over
     ended: RunEnded | None = None
@@ -77,13 +75,13 @@ class _Folding:
                 now |= {"began": part, "ended": None}
             case RunResumed():
                 self._end_pause(part.elapsed)
-                now |= {"ended": None, "last_command": None}  # what ended or paused the run before does so no more
+                now |= {"ended": None, "step_elapsed": 0.0}  # to start a trainer is no slow step
             case TrainingStarted():
                 now["plan"] = part
             case RunRestarted():
                 self._end_pause(part.elapsed)
+                now["step_elapsed"] = 0.0
             case CommandTaken(command=command):
-                now["last_command"] = command
                 if command == "pause" and now["paused_since"] is None:
                     now["paused_since"] = part.elapsed
                 if command == "resume":
@@ -118,8 +116,8 @@ class _Folding:
             self._pace(columns.elapsed)
 
     def _clipped(self, steps: Sequence[int]) -> None:
-        """Count each step once: after a resume some are told again, and one may have many updates."""
-        new = {step for step in steps if step > self._now["clipped_step"]}
+        """Count each step once: after a resume some are told again."""
+        new = [step for step in steps if step > self._now["clipped_step"]]
         self._now["clipped"] += len(new)
         self._now["clipped_step"] = max(new, default=self._now["clipped_step"])
 

@@ -16,7 +16,9 @@ from fbmon.summary import Digest, Summary
 
 
 def run(name: str, recipe: str, state: str, accuracy: float | None, **settings: object) -> Run:
-    digests = {} if accuracy is None else {"val_accuracy": Digest(accuracy, 0.1, 1, accuracy + 0.01, 7, (accuracy,))}
+    digests = (
+        {} if accuracy is None else {"val_accuracy": Digest(accuracy, 0.1, 1, accuracy + 0.01, 7, ((1, accuracy),))}
+    )
     began = RunStarted(name, recipe, 9, "1", 1)
     summary = Summary(began=began, step=8, clipped=2, elapsed=5400.0, metrics=digests)
     made = Run(name, Path("/runs") / name, summary, state, 1.0)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fbmon import recipe as recipes
+from fbmon import summary
 from fbmon.compare import fields, read, select
 from fbmon.compare.columns import columns_for
 from fbmon.compare.cut import told_apart
@@ -18,7 +19,7 @@ from fbmon.compare.table import lay_out
 from fbmon.compare.text import stacked, text
 from fbmon.events import CommandTaken, RunEnded, TrainingStarted
 from fbmon.folder import RunFolder
-from tests.runs import story, write_run
+from tests.runs import lines, story, write_run
 from tests.shell import Fbmon
 
 TARGET = ["target.val_accuracy=0.8", "target.source=somewhere"]
@@ -205,7 +206,8 @@ def test_a_living_run_is_running_paused_or_stalled_by_its_last_sign_of_life(tmp_
 
     def state(name: str, *, paused: bool = False, progress: float | None = None) -> str:
         events = story(accuracies=(0.5, 0.5), state=None)
-        events += [CommandTaken("pause", "a shell", elapsed=21.0)] if paused else []
+        if paused:
+            events += [CommandTaken("pause", "a shell", elapsed=21.0), CommandTaken("checkpoint", "b", elapsed=22.0)]
         folder = write_run(tmp_path, name, events)
         if progress is not None:
             folder.progress.write_text("{}")
@@ -218,6 +220,14 @@ def test_a_living_run_is_running_paused_or_stalled_by_its_last_sign_of_life(tmp_
     assert state("paused", paused=True) == "paused"
     assert state("working", progress=time.time() - 20) == "running"
     assert state("stuck", progress=time.time() - 200) == "stalled"
+
+
+def test_a_run_that_ends_while_runs_are_read_was_not_killed(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, "a", story(state=None))
+    before = summary.read(folder)
+    folder.journal.write_bytes(lines(story()))
+
+    assert read(folder, before).state == "finished"
 
 
 def test_a_resumed_run_has_not_ended(tmp_path: Path) -> None:
