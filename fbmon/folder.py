@@ -6,6 +6,7 @@ import getpass
 import itertools
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -93,6 +94,12 @@ class RunFolder:
         """The name without the date behind it: what the user called the run."""
         return re.sub(r"-\d{8}-\d{6}(-\d+)?$", "", self.name)
 
+    @property
+    def typed(self) -> str:
+        """What a shell is to be told of it: its name where it lies in the usual folder of runs, else its path."""
+        is_usual = self.path.parent.absolute() == usual().absolute()
+        return shlex.quote(clean(self.name if is_usual else str(self.path.absolute()), 4096))
+
     def is_alive(self) -> bool:
         """Whether a supervisor holds the lock; the kernel frees it whatever way the supervisor dies."""
         try:
@@ -118,8 +125,7 @@ class RunFolder:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
-            name = clean(self.name)
-            raise UsageError(f"{name} is running", f"see it with `fbmon watch {name}`") from None
+            raise UsageError(f"{clean(self.name)} is running", f"see it with `fbmon watch {self.typed}`") from None
         while self.take():
             pass
         return lock
@@ -215,9 +221,16 @@ def create(
     return folder
 
 
+def usual() -> Path:
+    """Where runs lie, unless a command is told otherwise."""
+    return Path(os.environ.get("FBMON_RUNS") or "runs")
+
+
 def every(runs_dir: Path) -> list[RunFolder]:
-    """All runs in `runs_dir`, newest first."""
+    """All runs in `runs_dir`, newest first; none where there is no such folder yet. Raises UsageError for a file."""
     if not runs_dir.is_dir():
+        if runs_dir.exists():
+            raise UsageError(f"{clean(str(runs_dir))}: is not a folder", "name one with --runs-dir or FBMON_RUNS")
         return []
     found = [RunFolder(path) for path in runs_dir.iterdir() if is_run(path)]
     return sorted(found, key=_created, reverse=True)

@@ -3,7 +3,6 @@
 Whatever goes wrong here offers nothing: a shell in the middle of a line is no place for an error.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -68,5 +67,5 @@ def table_names(_ctx: typer.Context) -> Iterable[str]:
 def _names(ctx: typer.Context) -> list[str]:
     from fbmon import folder as folders
 
-    runs_dir = Path(ctx.params.get("runs_dir") or os.environ.get("FBMON_RUNS") or "runs")
+    runs_dir = Path(ctx.params.get("runs_dir") or folders.usual())
     return [folder.name for folder in folders.every(runs_dir) if folder.name.isprintable()]

@@ -146,8 +146,12 @@ def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: U
                 kept.shows(there.path)
         else:
             interrupted = tables.to_resume(task, runs_dir)
-            folder = interrupted or tables.start_folder(task, runs_dir, devices, data_dir)
-            handle = start(folder, ui, kept, devices=devices if interrupted else None)
+            handle = start(
+                lambda: interrupted or tables.start_folder(task, runs_dir, devices, data_dir),
+                ui,
+                kept,
+                devices=devices if interrupted else None,
+            )
         code = show(handle, ui, stays=False)  # the next run waits
     if handle.alive:  # the screen was left
         _say("left; the same command goes on from here", ui)

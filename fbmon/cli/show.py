@@ -3,7 +3,7 @@
 import gc
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from fbmon import launch
@@ -20,17 +20,21 @@ from fbmon.text import clean
 
 
 def start(
-    folder: RunFolder, ui: Ui, kept: Kept | None, *, devices: str | None = None, detach: bool = False
+    find: Callable[[], RunFolder], ui: Ui, kept: Kept | None, *, devices: str | None = None, detach: bool = False
 ) -> RunHandle:
-    """Start a run as `launch.start` does. Signals reach it from its first moment, unless this command only looks on.
+    """Start a run as `launch.start` does, in the folder that is found or made: no signal leaves one without its run.
+
+    Signals reach it from its first moment, unless this command only looks on.
 
     A full screen, whose terminal is `kept`, and one that detaches only look on: the run outlives them. A Ctrl-C waits
     for the screen, which asks what is meant.
     """
     if kept:
         launch.hold([signal.SIGINT])
-        kept.shows(folder.path)
     with launch.signals_held():
+        folder = find()
+        if kept:
+            kept.shows(folder.path)
         handle = launch.start(folder, queue=ui is not Ui.NONE, devices=devices)
         if ui is not Ui.FULL and not detach:
             _forward_signals(handle)
@@ -41,7 +45,7 @@ def show_started(handle: RunHandle, ui: Ui, *, detach: bool) -> int:
     """Show a run that this command has started, or with `detach` only say where it is."""
     if not detach:
         return show(handle, ui)
-    sys.stdout.write(f"{clean(str(handle.folder.path), 4096)}\nwatch it with: fbmon watch {handle.folder.name}\n")
+    sys.stdout.write(f"{clean(str(handle.folder.path), 4096)}\nwatch it with: fbmon watch {handle.folder.typed}\n")
     return Exit.FINISHED
 
 
@@ -75,8 +79,8 @@ def _full(handle: RunHandle, *, stays: bool) -> int:
     if app.return_code:  # the screen itself has failed, and has said why
         return app.return_code
     if handle.alive:
-        name = clean(handle.folder.name)
-        sys.stdout.write(f"{name} goes on in the background; see it again with: fbmon watch {name}\n")
+        name, typed = clean(handle.folder.name), handle.folder.typed
+        sys.stdout.write(f"{name} goes on in the background; see it again with: fbmon watch {typed}\n")
         return Exit.FINISHED
     sys.stdout.write(clean(f"{handle.folder.name}: {last_line(app.store, handle.folder)}", 2000) + "\n")
     return app.store.ended.exit_code if app.store.ended else Exit.LOST
