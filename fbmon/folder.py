@@ -167,10 +167,14 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a whole file so that a reader sees the old content or the new, never a part."""
+    """Write a whole file so that a reader sees the old content or the new, never a part; a failure leaves nothing."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def written(path: Path) -> str:
@@ -203,6 +207,7 @@ def create(
         raise UsageError(
             f"--name {clean(name)}: must be 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
         )
+    _refuse_file(runs_dir)
     given = recipe_file.read_bytes()
     now = datetime.now(UTC)
     try:
@@ -228,12 +233,16 @@ def usual() -> Path:
 
 def every(runs_dir: Path) -> list[RunFolder]:
     """All runs in `runs_dir`, newest first; none where there is no such folder yet. Raises UsageError for a file."""
+    _refuse_file(runs_dir)
     if not runs_dir.is_dir():
-        if runs_dir.exists():
-            raise UsageError(f"{clean(str(runs_dir))}: is not a folder", "name one with --runs-dir or FBMON_RUNS")
         return []
     found = [RunFolder(path) for path in runs_dir.iterdir() if is_run(path)]
     return sorted(found, key=_created, reverse=True)
+
+
+def _refuse_file(runs_dir: Path) -> None:
+    if runs_dir.exists() and not runs_dir.is_dir():
+        raise UsageError(f"{clean(str(runs_dir))}: is not a folder", "name one with --runs-dir or FBMON_RUNS")
 
 
 def running(runs_dir: Path) -> RunFolder | None:
@@ -277,7 +286,7 @@ def of_job(runs_dir: Path, job: str, name: str, resolved: str) -> RunFolder | No
         meta = folder.read_meta()
         with suppress(OSError):
             is_of_job = meta is not None and meta.job == job and folder.given_name == name
-            if is_of_job and folder.resolved.read_text() == resolved:
+            if is_of_job and folder.resolved.read_text("utf-8") == resolved:
                 return folder
     return None
 

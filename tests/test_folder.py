@@ -133,6 +133,14 @@ def test_where_no_folder_can_be_made_it_is_said_in_one_sentence(tmp_path: Path, 
     assert raised.value.hint == "try --runs-dir"
 
 
+def test_a_file_is_no_folder_of_runs(tmp_path: Path, recipe_file: Path) -> None:
+    (tmp_path / "file").touch()
+    for wanted in (folders.every, lambda path: create(path, recipe_file)):
+        with pytest.raises(UsageError) as raised:
+            wanted(tmp_path / "file")
+        assert raised.value.message == f"{tmp_path / 'file'}: is not a folder"
+
+
 @pytest.mark.parametrize(
     ("given", "found"),
     [

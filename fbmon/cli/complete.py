@@ -17,7 +17,8 @@ def _silent(offer: Callable[[typer.Context], Iterable[str]]) -> Offer:
     # Typer reads this signature to know what to hand over, so it is not that of `offer`.
     def offered(ctx: typer.Context, incomplete: str) -> list[str]:
         try:
-            return [word for word in offer(ctx) if word.startswith(incomplete)]
+            field, begun = _parted(ctx, incomplete)
+            return [word.removeprefix(field) for word in offer(ctx) if word.startswith(field + begun)]
         except Exception:
             return []
 
@@ -62,6 +63,16 @@ def table_names(_ctx: typer.Context) -> Iterable[str]:
     from fbmon.reproduce import tables
 
     return tables()
+
+
+def _parted(ctx: typer.Context, incomplete: str) -> tuple[str, str]:
+    """The `state:` before what is to be completed, and that: bash parts words at colons, and replaces the last part."""
+    match [*(ctx.params.get("runs") or ()), incomplete]:
+        case [*_, field, ":", begun]:
+            return f"{field}:", begun
+        case [*_, field, ":"]:
+            return f"{field}:", ""
+    return "", incomplete
 
 
 def _names(ctx: typer.Context) -> list[str]:

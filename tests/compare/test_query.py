@@ -94,6 +94,7 @@ def test_words_are_names_bars_part_alternatives_and_quotes_hold_blanks_together(
         ("optimizer.learning:1", "optimizer.learning: nothing of that name is known of a run", ""),
         ("seed>many", "seed>many: many is not a number", "for example seed>0.5; units are % s m h d"),
         ("seed>", "seed>: nothing is not a number", "for example seed>0.5; units are % s m h d"),
+        ("seed>1 |", "|: stands between two conditions", "for example state:running | state:paused"),
     ],
 )
 def test_a_term_that_makes_no_sense_is_refused_with_the_nearest_that_does(query: str, message: str, hint: str) -> None:

@@ -174,6 +174,10 @@ def test_a_path_outside_the_runs_folder_is_compared_too_and_only_what_changes_is
             "fbmon: --sort loss:up: after the colon must come one of "
             "final, best, best_step, min, max, last, asc, desc\n",
         ),
+        (
+            ["--columns", ","],
+            "fbmon: --columns: names no column\n       for example --columns run,val_accuracy,time\n",
+        ),
         (["--columns", "run,los"], "fbmon: los: nothing of that name is known of a run\n       did you mean loss?\n"),
     ],
 )  # fmt: skip
