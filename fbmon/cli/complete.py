@@ -17,8 +17,8 @@ def _silent(offer: Callable[[typer.Context], Iterable[str]]) -> Offer:
     # Typer reads this signature to know what to hand over, so it is not that of `offer`.
     def offered(ctx: typer.Context, incomplete: str) -> list[str]:
         try:
-            field, begun = _parted(ctx, incomplete)
-            return [word.removeprefix(field) for word in offer(ctx) if word.startswith(field + begun)]
+            field = _field_before(ctx)
+            return [word.removeprefix(field) for word in offer(ctx) if word.startswith(field + incomplete)]
         except Exception:
             return []
 
@@ -65,14 +65,12 @@ def table_names(_ctx: typer.Context) -> Iterable[str]:
     return tables()
 
 
-def _parted(ctx: typer.Context, incomplete: str) -> tuple[str, str]:
-    """The `state:` before what is to be completed, and that: bash parts words at colons, and replaces the last part."""
-    match [*(ctx.params.get("runs") or ()), incomplete]:
-        case [*_, field, ":", begun]:
-            return f"{field}:", begun
+def _field_before(ctx: typer.Context) -> str:
+    """The `state:` of a `state:f` that is to be completed: bash parts words at colons, and replaces the last part."""
+    match ctx.params.get("runs"):
         case [*_, field, ":"]:
-            return f"{field}:", ""
-    return "", incomplete
+            return f"{field}:"
+    return ""
 
 
 def _names(ctx: typer.Context) -> list[str]:

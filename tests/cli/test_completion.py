@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from fbmon.compare.facts import STATES
 from tests.runs import story, write_run
 from tests.shell import DEADLINE, Fbmon, environment
 
@@ -38,7 +37,6 @@ def offered(words: str, runs_dir: Path) -> list[str]:
         ("fbmon compare b-1 a-1", ["a-1"]),
         ("fbmon compare state:f", ["state:finished", "state:failed"]),  # of zsh and fish
         ("fbmon compare a-1 state : f", ["finished", "failed"]),  # as bash parts it
-        ("fbmon compare state :", list(STATES)),
         ("fbmon compare --sort val_a", ["val_accuracy"]),
         ("fbmon reproduce dig", ["digits"]),
     ],
