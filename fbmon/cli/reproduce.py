@@ -51,7 +51,10 @@ def reproduce(
     ] = None,
     seeds: Annotated[str, typer.Option(metavar="0,1,2|0-4", help="The seeds of every recipe.")] = "0",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what is done already and what the rest would cost; start nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", metavar="", help="Say what is done already and what the rest would cost; start nothing."
+        ),
     ] = False,
     steps: Steps = None,
     overrides: Overrides = None,
