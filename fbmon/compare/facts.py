@@ -141,7 +141,7 @@ _FACTS = (
     Field(
         "device_hours",
         "device-hours",
-        lambda run: run.summary.elapsed / 3600 * (run.summary.plan.ranks if run.summary.plan else 1),
+        lambda run: run.summary.device_seconds / 3600,
         _number(".3g"),
         about="that with its pauses, times its devices, in hours",
     ),

@@ -32,6 +32,8 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     damaged: int = 0  # lines
     paused_since: float | None = None  # elapsed; None where it is not paused
     paused: float = 0.0  # seconds of the pauses that are over
+    devices_since: float = 0.0  # elapsed; from when on it has the devices of its plan
+    device_seconds_before: float = 0.0
     ended: RunEnded | None = None
     metrics: dict[str, Digest] = {}
 
@@ -45,6 +47,12 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
         """How long it has trained: the time since it began, less its pauses."""
         waiting = self.elapsed - self.paused_since if self.paused_since is not None else 0.0
         return self.elapsed - self.paused - waiting
+
+    @property
+    def device_seconds(self) -> float:
+        """The time since it began, pauses included, times the devices that it had."""
+        ranks = self.plan.ranks if self.plan else 1
+        return self.device_seconds_before + ranks * (self.elapsed - self.devices_since)
 
 
 def fold(summary: Summary, text: bytes) -> Summary:
@@ -77,7 +85,7 @@ class _Folding:
                 self._end_pause(part.elapsed)
                 now |= {"ended": None, "step_elapsed": 0.0}  # to start a trainer is no slow step
             case TrainingStarted():
-                now["plan"] = part
+                self._planned(part)
             case RunRestarted():
                 self._end_pause(part.elapsed)
                 now["step_elapsed"] = 0.0
@@ -98,6 +106,15 @@ class _Folding:
         if stretch.last:
             now |= {"elapsed": max(now["elapsed"], stretch.last.elapsed), "last_time": stretch.last.time}
         return Summary(**now)
+
+    def _planned(self, plan: TrainingStarted) -> None:
+        """A resumed run may have other devices than before."""
+        now = self._now
+        before = now["plan"]
+        if before and before.ranks != plan.ranks:
+            now["device_seconds_before"] += before.ranks * (plan.elapsed - now["devices_since"])
+            now["devices_since"] = plan.elapsed
+        now["plan"] = plan
 
     def _end_pause(self, elapsed: float) -> None:
         now = self._now
