@@ -181,7 +181,7 @@ def _fate(tie: socket.socket) -> str:
 
             folder = RunFolder(Path(os.fsdecode(told)))
             goes_on = "the training goes on" if folder.is_alive() else "the training has ended"
-            return f"; {goes_on}: fbmon watch {folder.name}"
+            return f"; {goes_on}: fbmon watch {folder.typed}"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,6 +134,14 @@ def test_where_no_folder_can_be_made_it_is_said_in_one_sentence(tmp_path: Path, 
     assert raised.value.hint == "try --runs-dir"
 
 
+def test_a_file_is_no_folder_of_runs(tmp_path: Path, recipe_file: Path) -> None:
+    (tmp_path / "file").touch()
+    for wanted in (folders.every, lambda path: create(path, recipe_file)):
+        with pytest.raises(UsageError) as raised:
+            wanted(tmp_path / "file")
+        assert raised.value.message == f"{tmp_path / 'file'}: is not a folder"
+
+
 @pytest.mark.parametrize(
     ("given", "found"),
     [
@@ -158,6 +167,29 @@ def test_all_runs_are_listed_newest_first(runs: Path) -> None:
     assert folders.every(runs) == []
     lay_out(runs, "b", "c", "a")
     assert [folder.name for folder in folders.every(runs)] == ["a", "c", "b"]
+
+
+def test_a_run_that_goes_on_with_other_devices_stays_where_it_is_in_the_list(runs: Path, recipe_file: Path) -> None:
+    old, new = create(runs, recipe_file, "old"), create(runs, recipe_file, "new")
+    os.utime(old.meta, (1_700_000_000, 1_700_000_000))
+    old.set_devices("cpu:2")
+
+    assert [folder.path for folder in folders.every(runs)] == [new.path, old.path]
+    meta = old.read_meta()
+    assert meta is not None
+    assert meta.devices == "cpu:2"
+
+
+def test_what_is_to_be_typed_finds_the_run_also_where_it_does_not_lie_with_the_others(
+    runs: Path, recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FBMON_RUNS", str(runs))
+    usual, other = create(runs, recipe_file), create(tmp_path / "my runs", recipe_file)
+    monkeypatch.chdir(tmp_path)
+
+    assert usual.typed == usual.name
+    assert other.typed == f"'{other.path}'"
+    assert folders.find(runs, shlex.split(other.typed)[0]).path == other.path
 
 
 def test_a_run_is_found_by_its_path_wherever_it_lies(runs: Path, tmp_path: Path) -> None:

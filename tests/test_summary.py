@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fbmon import summary
+from fbmon.compare import fields, select
 from fbmon.compare.many import read_all
 from fbmon.events import CommandTaken, Event, NonFiniteFound, PhaseEntered, RunResumed, StepTaken
 from fbmon.folder import RunFolder
@@ -47,12 +49,11 @@ def test_a_journal_comes_to_its_last_lowest_and_highest_values_and_their_steps(t
 
     told = summary.read(write_run(tmp_path, "run", events))
 
-    assert told.metrics["val_accuracy"] == Digest(0.25, 0.25, 4, 0.75, 2, (0.5, 0.75, 0.75, 0.25))
+    assert told.metrics["val_accuracy"] == Digest(0.25, 0.25, 4, 0.75, 2, ((1, 0.5), (2, 0.75), (3, 0.75), (4, 0.25)))
     assert told.metrics["val_accuracy"].window_mean() == 0.5625
-    assert told.metrics["loss"] == Digest(0.25, 0.25, 4, 1.0, 1, (1.0, 1 / 2, 1 / 3, 1 / 4))
+    assert told.metrics["loss"] == Digest(0.25, 0.25, 4, 1.0, 1, tuple((step, 1 / step) for step in (1, 2, 3, 4)))
     assert told.metrics["grad_norm"] == Digest(None, None, 0, None, 0, ())
     assert (told.step, told.steps, told.clipped, told.elapsed, told.slowest) == (4, 4, 2, 40.0, 10.0)
-    assert told.last_command == "pause"
     assert told.ended is not None
     assert told.ended.state == "finished"
 
@@ -100,14 +101,14 @@ def test_in_whatever_stretches_a_growing_journal_is_read_it_comes_to_what_the_st
     if series is not None and told is not None:
         kept = [value for value in series.values.tolist() if value == value]
         assert set(kept) <= set(known)
-        assert (told.final, list(told.recent)) == (series.last(), kept[-10:])
+        assert (told.final, [value for _, value in told.recent]) == (series.last(), kept[-10:])
         assert (told.lowest, told.highest) == (min(kept, default=None), max(kept, default=None))
 
 
 def test_a_run_that_goes_on_has_neither_ended_nor_paused(tmp_path: Path) -> None:
     before = [*story(state="stopped"), CommandTaken("pause", "a shell")]
     told = summary.read(write_run(tmp_path, "run", [*before, RunResumed("1", 8)]))
-    assert (told.ended, told.last_command) == (None, None)
+    assert (told.ended, told.paused_since) == (None, None)
 
 
 def test_a_long_journal_is_read_once_and_then_believed_by_its_size_and_time(folder: RunFolder) -> None:
@@ -230,10 +231,24 @@ def test_a_summary_that_a_full_disk_has_no_room_for_is_kept_as_soon_as_there_is_
     assert summary.unchanged(folder) == summary.read(folder) != Summary()
 
 
-def test_a_step_that_is_clipped_again_after_a_resume_or_in_a_second_update_counts_once(tmp_path: Path) -> None:
-    events = story(accuracies=(0.5, 0.75, 0.75), clipped=(2, 3), state=None)
-    again = [event for event in events if getattr(event, "step", 0) >= 2]
+def test_steps_that_are_told_again_after_a_resume_count_once_and_its_start_is_no_slow_step(tmp_path: Path) -> None:
+    events = story(accuracies=accuracies(12), clipped=(10, 11, 12), state=None)
+    again = [replace(event, elapsed=event.elapsed + 1000) for event in events if getattr(event, "step", 0) >= 11]
 
-    told = summary.read(write_run(tmp_path, "run", [*events, *again, *again]))
+    whole = summary.read(write_run(tmp_path, "whole", events))
+    told = summary.read(write_run(tmp_path, "resumed", [*events, RunResumed("1", 8, elapsed=121.0), *again]))
 
-    assert (told.step, told.clipped) == (3, 2)
+    assert (told.step, told.clipped, told.slowest) == (12, 3, 10.0)
+    assert {name: told.metrics[name].recent for name in told.metrics} == {
+        name: whole.metrics[name].recent for name in whole.metrics
+    }
+
+
+def test_a_resumed_run_that_is_not_yet_as_far_as_it_was_has_not_clipped_more_steps_than_there_are(
+    tmp_path: Path,
+) -> None:
+    events = story(accuracies=accuracies(12), clipped=range(1, 13), state=None)
+    again = [event for event in events if getattr(event, "step", 0) == 4]
+    write_run(tmp_path, "a", [*events, RunResumed("1", 8), *again])
+
+    assert [fields.find("clipped").value(run) for run in select(tmp_path, [])] == [1.0]

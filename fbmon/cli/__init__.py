@@ -11,7 +11,7 @@ from fbmon.cli.doctor import doctor
 from fbmon.cli.export import export
 from fbmon.cli.flatness import flatness
 from fbmon.cli.landscape import landscape
-from fbmon.cli.output import report
+from fbmon.cli.output import leave_output, of_system, open_streams, report
 from fbmon.cli.plan import plan
 from fbmon.cli.recipe import recipe_commands
 from fbmon.cli.reproduce import reproduce
@@ -23,7 +23,7 @@ from fbmon.cli.tables import QueryCommand
 from fbmon.cli.verify import verify
 from fbmon.cli.watch import watch
 from fbmon.cli.wrong import Commands
-from fbmon.errors import FbmonError
+from fbmon.errors import Exit, FbmonError
 
 app = typer.Typer(
     cls=Commands,
@@ -62,18 +62,28 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool,
+        typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Print the version and leave."),
     ] = False,
 ) -> None:
     """Train a network without stochasticity, and watch it live in a terminal."""
 
 
 def main() -> None:
-    """Run the command line; an FbmonError becomes one sentence on stderr and its exit code."""
+    """Run the command line; an FbmonError, or one of the system, becomes one sentence on stderr and its exit code."""
     # Imports make only objects that stay: looking for garbage among them takes a tenth of the time to the first paint.
     gc.disable()  # until a run is shown; no other command lives long
+    open_streams()
     try:
-        app(prog_name="fbmon")
+        try:
+            app(prog_name="fbmon")
+        finally:
+            sys.stdout.flush()  # here, where a full disk can still be told
+    except BrokenPipeError:  # `| head`
+        leave_output()
+        sys.exit(Exit.FAILED)
+    except OSError as error:
+        leave_output()
+        sys.exit(report(of_system(error)))
     except FbmonError as error:
-        report(error)
-        sys.exit(error.exit_code)
+        sys.exit(report(error))

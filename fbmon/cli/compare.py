@@ -43,15 +43,18 @@ def compare(
         ),
     ] = None,
     only_changed: Annotated[
-        bool, typer.Option("--only-changed", help="Leave out columns that say the same of all runs.")
+        bool, typer.Option("--only-changed", metavar="", help="Leave out columns that say the same of all runs.")
     ] = False,
-    no_ui: Annotated[bool, typer.Option("--no-ui", help="Print the table, in a terminal too.")] = False,
+    no_ui: Annotated[bool, typer.Option("--no-ui", metavar="", help="Print the table, in a terminal too.")] = False,
     json: Json = False,
     csv: Csv = False,
     markdown: Markdown = False,
     latex: Latex = False,
     list_columns: Annotated[
-        bool, typer.Option("--list-columns", help="Name everything that columns, sorting and queries know, and leave.")
+        bool,
+        typer.Option(
+            "--list-columns", metavar="", help="Name everything that columns, sorting and queries know, and leave."
+        ),
     ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> None:

@@ -3,7 +3,6 @@
 Whatever goes wrong here offers nothing: a shell in the middle of a line is no place for an error.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -18,7 +17,8 @@ def _silent(offer: Callable[[typer.Context], Iterable[str]]) -> Offer:
     # Typer reads this signature to know what to hand over, so it is not that of `offer`.
     def offered(ctx: typer.Context, incomplete: str) -> list[str]:
         try:
-            return [word for word in offer(ctx) if word.startswith(incomplete)]
+            field = _field_before(ctx)
+            return [word.removeprefix(field) for word in offer(ctx) if word.startswith(field + incomplete)]
         except Exception:
             return []
 
@@ -65,8 +65,16 @@ def table_names(_ctx: typer.Context) -> Iterable[str]:
     return tables()
 
 
+def _field_before(ctx: typer.Context) -> str:
+    """The `state:` of a `state:f` that is to be completed: bash parts words at colons, and replaces the last part."""
+    match ctx.params.get("runs"):
+        case [*_, field, ":"]:
+            return f"{field}:"
+    return ""
+
+
 def _names(ctx: typer.Context) -> list[str]:
     from fbmon import folder as folders
 
-    runs_dir = Path(ctx.params.get("runs_dir") or os.environ.get("FBMON_RUNS") or "runs")
+    runs_dir = Path(ctx.params.get("runs_dir") or folders.usual())
     return [folder.name for folder in folders.every(runs_dir) if folder.name.isprintable()]

@@ -22,7 +22,7 @@ def export(
         ),
     ] = "html",
     out: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("export"),
-    force: Annotated[bool, typer.Option("--force", help="Write over files of an earlier export.")] = False,
+    force: Annotated[bool, typer.Option("--force", metavar="", help="Write over files of an earlier export.")] = False,
     json: Json = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> None:

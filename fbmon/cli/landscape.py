@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def landscape(
     runs: Runs = None,
     steps: Steps = "-1",
-    plane: Annotated[bool, typer.Option("--2d", help="A grid over two directions instead of a line.")] = False,
+    plane: Annotated[
+        bool, typer.Option("--2d", metavar="", help="A grid over two directions instead of a line.")
+    ] = False,
     to: Annotated[
         str | None,
         typer.Option("--to", metavar="RUN[@STEP]", help="The straight line to the weights of this run instead."),
@@ -30,7 +32,7 @@ def landscape(
     directions: Annotated[int, typer.Option(min=1, max=1000, help="How many; drawn are their mean and a band.")] = 3,
     data: Images = "train",
     statistics: Statistics = "run",
-    linear: Annotated[bool, typer.Option("--linear", help="The loss on a linear scale.")] = False,
+    linear: Annotated[bool, typer.Option("--linear", metavar="", help="The loss on a linear scale.")] = False,
     seed: Seed = 0,
     devices: Devices = "auto",
     out: Annotated[

@@ -72,6 +72,6 @@ def last_line(store: Store, folder: RunFolder) -> str:
         return f"{taken}: validation accuracy {accuracy} (best {best} at step {store.best.step}){_speed(store)}"
     reason = clean(ended.reason, 400)  # shortened here, so that the log is named whatever its length
     if ended.exit_code in (75, 130):
-        return f"{taken}: {reason}; go on with: fbmon resume {clean(folder.name)}"
+        return f"{taken}: {reason}; go on with: fbmon resume {folder.typed}"
     hint = f" ({clean(ended.hint, 400)})" if ended.hint else ""
     return f"{taken}: {reason}{hint}; log: {folder.log}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from fbmon import summary
 from fbmon.cli.lines import json_line
 from fbmon.cli.options import Ui
+from fbmon.cli.output import leave_output
 from fbmon.cli.plain import PlainScreen
 from fbmon.crew import devices as device_names
 from fbmon.crew.seat import Seat
@@ -61,7 +62,8 @@ class _Shown(Teller):
         try:
             if event is not None:
                 self._show(event)
-        except BrokenPipeError:  # the reader has seen enough, the training goes on
+        except OSError:  # the reader has seen enough, or the disk is full: the training goes on
+            leave_output()
             self._show = lambda _: None
 
 

@@ -40,9 +40,11 @@ UiOption = Annotated[
         help="full screen, plain lines, json lines, or none; auto: full in a terminal, else plain.",
     ),
 ]
-NoUi = Annotated[bool, typer.Option("--no-ui", help="The same as --ui plain.")]
-Detach = Annotated[bool, typer.Option("--detach", help="Start in the background, print the run's name, and leave.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+NoUi = Annotated[bool, typer.Option("--no-ui", metavar="", help="The same as --ui plain.")]
+Detach = Annotated[
+    bool, typer.Option("--detach", metavar="", help="Start in the background, print the run's name, and leave.")
+]
+Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON instead of a table.")]
 
 DEFAULT_RUNS_DIR = Path("runs")
 
@@ -58,9 +60,9 @@ Sort = Annotated[
         autocompletion=column_names,
     ),
 ]
-Csv = Annotated[bool, typer.Option("--csv", help="Print CSV, with values at full precision.")]
-Markdown = Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")]
-Latex = Annotated[bool, typer.Option("--latex", help="Print a LaTeX table (booktabs).")]
+Csv = Annotated[bool, typer.Option("--csv", metavar="", help="Print CSV, with values at full precision.")]
+Markdown = Annotated[bool, typer.Option("--markdown", metavar="", help="Print a Markdown table.")]
+Latex = Annotated[bool, typer.Option("--latex", metavar="", help="Print a LaTeX table (booktabs).")]
 
 
 def choose_form(*, csv: bool, markdown: bool, latex: bool, json: bool) -> "Format | Literal['json']":

@@ -1,6 +1,8 @@
 """Where the command line prints: tables and lines by Rich, one error in one place."""
 
 import errno
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,11 +61,32 @@ def print_json(value: object) -> None:
     sys.stdout.write(clean_lines(text, limit=1_000_000) + "\n")
 
 
-def report(error: FbmonError) -> None:
-    """One error on stderr: what is wrong, and what to do."""
+def open_streams() -> None:
+    """One that was closed takes all and keeps nothing; signs that the locale lacks, as `±` in ASCII, become `?`."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - stays open
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def leave_output() -> None:
+    """Nothing more reaches standard output: what it cannot take would be tried once more as Python leaves."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def of_system(error: OSError) -> FbmonError:
+    """What the system refuses, as an error of ours."""
+    where = clean(str(error.filename), 4096) if error.filename else "printing"
+    return FbmonError(f"{where}: {error.strerror or error}")
+
+
+def report(error: FbmonError) -> int:
+    """One error on stderr: what is wrong, and what to do; its exit code."""
     sys.stderr.write(f"fbmon: {clean_lines(error.message)}\n")
     if error.hint:
         sys.stderr.write(f"       {clean(error.hint, 400)}\n")
+    return error.exit_code
 
 
 def warn_of_logout(root: Path = Path("/")) -> None:

@@ -36,7 +36,7 @@ def list_recipes(json: Json = False) -> None:
         table.add_column(heading, justify=justify, no_wrap=heading != "about")
     for name, path in recipes.shipped().items():
         recipe = loaded[name]
-        about = Text(path.read_text().partition("\n")[0].lstrip("# "), no_wrap=True, overflow="ellipsis")
+        about = Text(path.read_text("utf-8").partition("\n")[0].lstrip("# "), no_wrap=True, overflow="ellipsis")
         steps, block = str(recipe.steps), str(recipe.gradient.block)
         table.add_row(name, recipe.data.dataset, recipe.model.name, steps, block, about)
     make_console().print(table, soft_wrap=False)

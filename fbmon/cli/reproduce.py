@@ -51,7 +51,10 @@ def reproduce(
     ] = None,
     seeds: Annotated[str, typer.Option(metavar="0,1,2|0-4", help="The seeds of every recipe.")] = "0",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what is done already and what the rest would cost; start nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", metavar="", help="Say what is done already and what the rest would cost; start nothing."
+        ),
     ] = False,
     steps: Steps = None,
     overrides: Overrides = None,
@@ -148,8 +151,12 @@ def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: U
                 kept.shows(there.path)
         else:
             interrupted = tables.to_resume(task, runs_dir)
-            folder = interrupted or tables.start_folder(task, runs_dir, devices, data_dir)
-            handle = start(folder, ui, kept, devices=devices if interrupted else None)
+            handle = start(
+                lambda: interrupted or tables.start_folder(task, runs_dir, devices, data_dir),
+                ui,
+                kept,
+                devices=devices if interrupted else None,
+            )
         code = show(handle, ui, stays=False)  # the next run waits
     if handle.alive:  # the screen was left
         _say("left; the same command goes on from here", ui)

@@ -44,7 +44,7 @@ def resume(
     before = meta.devices if meta else "auto"
     on = here(before if devices is None else devices, os.environ)
     warn_of_logout()
-    handle = start(folder, shown, kept, devices=None if devices is None else on, detach=detach)
+    handle = start(lambda: folder, shown, kept, devices=None if devices is None else on, detach=detach)
     raise typer.Exit(show_started(handle, shown, detach=detach))
 
 
@@ -57,6 +57,6 @@ def has_finished(folder: "RunFolder") -> bool:
     if not isinstance(last, RunEnded) or last.state != "finished" or folder.is_alive():
         return False
     typer.echo(
-        f"{clean(folder.name)} has already finished, after step {last.step}; see it with: fbmon watch {folder.name}"
+        f"{clean(folder.name)} has already finished, after step {last.step}; see it with: fbmon watch {folder.typed}"
     )
     return True

@@ -82,19 +82,20 @@ def run(
     # In a job every rank sees the GPUs of its own machine.
     on, data = parse(devices) if seat else here(devices, os.environ), data_folder(data_dir)
 
-    def make() -> "RunFolder":
-        begun = folders.of_job(runs_dir, job.name, named, resolved) if job.is_restarted else None
+    is_first = seat is None or seat.rank == 0
+    begun = folders.of_job(runs_dir, job.name, named, resolved) if job.is_restarted and is_first else None
+
+    def find() -> "RunFolder":
         return begun or folders.create(runs_dir, named, file, resolved, on, data, job.name, stall_limit)
 
     if seat:
         from fbmon.cli.member import take_part
 
-        raise typer.Exit(take_part(wanted, seat, on, data, make, shown, stall_limit))
-    folder = make()
-    if has_finished(folder):
+        raise typer.Exit(take_part(wanted, seat, on, data, find, shown, stall_limit))
+    if begun and has_finished(begun):
         return
     warn_of_logout()
-    handle = start(folder, shown, kept, detach=detach)
+    handle = start(find, shown, kept, detach=detach)
     raise typer.Exit(show_started(handle, shown, detach=detach))
 
 

@@ -1,16 +1,17 @@
 """Shows a run in the way that was asked for, to its end, and returns the exit code for the shell."""
 
 import gc
-import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from fbmon import launch
 from fbmon.cli.lines import json_line, last_line
 from fbmon.cli.options import Ui
+from fbmon.cli.output import leave_output, of_system, report
 from fbmon.errors import Exit
-from fbmon.events import DeviceSampled, ProgressMade
+from fbmon.events import DeviceSampled, Event, ProgressMade
 from fbmon.folder import SIGNALS, RunFolder
 from fbmon.keeper import Kept
 from fbmon.launch import RunHandle
@@ -19,17 +20,21 @@ from fbmon.text import clean
 
 
 def start(
-    folder: RunFolder, ui: Ui, kept: Kept | None, *, devices: str | None = None, detach: bool = False
+    find: Callable[[], RunFolder], ui: Ui, kept: Kept | None, *, devices: str | None = None, detach: bool = False
 ) -> RunHandle:
-    """Start a run as `launch.start` does. Signals reach it from its first moment, unless this command only looks on.
+    """Start a run as `launch.start` does, in the folder that is found or made: no signal leaves one without its run.
+
+    Signals reach it from its first moment, unless this command only looks on.
 
     A full screen, whose terminal is `kept`, and one that detaches only look on: the run outlives them. A Ctrl-C waits
     for the screen, which asks what is meant.
     """
     if kept:
         launch.hold([signal.SIGINT])
-        kept.shows(folder.path)
     with launch.signals_held():
+        folder = find()
+        if kept:
+            kept.shows(folder.path)
         handle = launch.start(folder, queue=ui is not Ui.NONE, devices=devices)
         if ui is not Ui.FULL and not detach:
             _forward_signals(handle)
@@ -40,7 +45,7 @@ def show_started(handle: RunHandle, ui: Ui, *, detach: bool) -> int:
     """Show a run that this command has started, or with `detach` only say where it is."""
     if not detach:
         return show(handle, ui)
-    sys.stdout.write(f"{clean(str(handle.folder.path), 4096)}\nwatch it with: fbmon watch {handle.folder.name}\n")
+    sys.stdout.write(f"{clean(str(handle.folder.path), 4096)}\nwatch it with: fbmon watch {handle.folder.typed}\n")
     return Exit.FINISHED
 
 
@@ -49,11 +54,17 @@ def show(handle: RunHandle, ui: Ui, *, stays: bool = True) -> int:
     if ui is Ui.FULL:
         return _full(handle, stays=stays)
     collect_garbage_again()
+    store = Store()
+    events = _followed(handle, store)
     try:
-        store = _plain(handle) if ui is Ui.PLAIN else _lines(handle, quiet=ui is Ui.NONE)
+        {Ui.PLAIN: _plain, Ui.JSON: _json}.get(ui, _nothing)(events, store, handle.folder)
     except BrokenPipeError:  # `| head`: the reader has seen enough, the training goes on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it leaves
+        leave_output()
         return Exit.FINISHED
+    except OSError as error:  # as the disk is full: who waits for the exit code still gets it
+        leave_output()
+        report(of_system(error))
+        _nothing(events, store, handle.folder)
     return store.ended.exit_code if store.ended else Exit.LOST
 
 
@@ -68,8 +79,8 @@ def _full(handle: RunHandle, *, stays: bool) -> int:
     if app.return_code:  # the screen itself has failed, and has said why
         return app.return_code
     if handle.alive:
-        name = clean(handle.folder.name)
-        sys.stdout.write(f"{name} goes on in the background; see it again with: fbmon watch {name}\n")
+        name, typed = clean(handle.folder.name), handle.folder.typed
+        sys.stdout.write(f"{name} goes on in the background; see it again with: fbmon watch {typed}\n")
         return Exit.FINISHED
     sys.stdout.write(clean(f"{handle.folder.name}: {last_line(app.store, handle.folder)}", 2000) + "\n")
     return app.store.ended.exit_code if app.store.ended else Exit.LOST
@@ -81,29 +92,34 @@ def collect_garbage_again() -> None:
     gc.enable()
 
 
-def _plain(handle: RunHandle) -> Store:
+def _followed(handle: RunHandle, store: Store) -> Iterator[Event]:
+    """Every event to the end of the run, when it is in the store."""
+    for events in handle.follow():
+        for event in events:
+            store.apply(event)
+            yield event
+
+
+def _plain(events: Iterator[Event], store: Store, folder: RunFolder) -> None:
     from fbmon.cli.plain import PlainScreen
 
-    store = Store()
-    screen = PlainScreen(store, handle.folder)
-    for events in handle.follow():
-        for event in events:
-            store.apply(event)
-            screen.show(event)
+    screen = PlainScreen(store, folder)
+    for event in events:
+        screen.show(event)
     screen.close()
-    return store
 
 
-def _lines(handle: RunHandle, *, quiet: bool) -> Store:
-    """Every event as the JSON line it has in the journal; `quiet` prints nothing."""
-    store = Store()
-    for events in handle.follow():
-        for event in events:
-            store.apply(event)
-            if not quiet and not isinstance(event, ProgressMade | DeviceSampled):
-                sys.stdout.write(json_line(event))
-        sys.stdout.flush()
-    return store
+def _json(events: Iterator[Event], _store: Store, _folder: RunFolder) -> None:
+    """Every event as the JSON line it has in the journal."""
+    for event in events:
+        if not isinstance(event, ProgressMade | DeviceSampled):
+            sys.stdout.write(json_line(event))
+            sys.stdout.flush()
+
+
+def _nothing(events: Iterator[Event], _store: Store, _folder: RunFolder) -> None:
+    for _ in events:
+        pass
 
 
 def _forward_signals(handle: RunHandle) -> None:

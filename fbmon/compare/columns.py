@@ -6,6 +6,7 @@ from fbmon.compare import fields
 from fbmon.compare.differing import differing
 from fbmon.compare.facts import Field
 from fbmon.compare.run import Run
+from fbmon.errors import UsageError
 
 # In the order of the table. A column in which nothing is known of any run is left out.
 DEFAULT_COLUMNS = (
@@ -24,7 +25,7 @@ def columns_for(
 
     `with_odd` as of `differing`.
     """
-    if wanted and not wanted.startswith("+"):
+    if wanted is not None and not wanted.startswith("+"):
         return [fields.find(name, runs) for name in _split(wanted)]
     names = [name for name in standard if name in _ALWAYS or _is_known(name, runs)]
     names += differing(runs, with_odd=with_odd) if with_settings else []
@@ -52,4 +53,7 @@ def _is_known(name: str, runs: Sequence[Run]) -> bool:
 
 
 def _split(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    """The names. Raises UsageError where there is none."""
+    if names := [name.strip() for name in text.split(",") if name.strip()]:
+        return names
+    raise UsageError("--columns: names no column", "for example --columns run,val_accuracy,time")

@@ -69,7 +69,8 @@ def _clipped(run: Run) -> Value:
     summary = run.summary
     if not summary.step or (not summary.clipped and summary.plan and summary.plan.clip_norm is None):
         return None  # a run that does not clip has no share, not a share of 0
-    return summary.clipped / summary.step
+    # Until a resumed run has come as far again, those are counted that are yet to be told a second time.
+    return summary.clipped / max(summary.step, summary.clipped_step)
 
 
 def _flop(run: Run) -> Value:
@@ -140,7 +141,7 @@ _FACTS = (
     Field(
         "device_hours",
         "device-hours",
-        lambda run: run.summary.elapsed / 3600 * (run.summary.plan.ranks if run.summary.plan else 1),
+        lambda run: run.summary.device_seconds / 3600,
         _number(".3g"),
         about="that with its pauses, times its devices, in hours",
     ),

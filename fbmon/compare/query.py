@@ -72,6 +72,8 @@ def parse(arguments: Iterable[str]) -> list[Query]:
                 alternatives.append([])
             else:
                 alternatives[-1].append(word)
+    if not all(alternatives) and len(alternatives) > 1:
+        raise UsageError("|: stands between two conditions", "for example state:running | state:paused")
     return [_query(words) for words in alternatives]
 
 

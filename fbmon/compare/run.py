@@ -54,11 +54,14 @@ class Run:
 def read(folder: RunFolder, summary: Summary | None = None) -> Run:
     """The run in a folder; a damaged or half-written one as what it is. `summary` is its own, if it was read before."""
     summary = summary or read_summary(folder)
+    is_alive = summary.ended is None and folder.is_alive()
+    if not (summary.ended or is_alive):
+        summary = read_summary(folder)  # it may have had its last word since
     sign = _last_sign(folder, summary)
-    return Run(folder.name, folder.path, summary, state(folder, summary, sign), sign)
+    return Run(folder.name, folder.path, summary, _state(summary, sign, is_alive=is_alive), sign)
 
 
-def state(folder: RunFolder, summary: Summary, last_sign: float) -> str:
+def _state(summary: Summary, last_sign: float, *, is_alive: bool) -> str:
     """Its last word if it had one; else what its supervisor's lock and its last sign of life say.
 
     running, paused, stalled (alive and silent), killed (gone without a word), damaged (nothing of it can be read), or
@@ -66,9 +69,9 @@ def state(folder: RunFolder, summary: Summary, last_sign: float) -> str:
     """
     if summary.ended:
         return summary.ended.state
-    if not folder.is_alive():
+    if not is_alive:
         return "killed" if summary.last_time else "damaged"
-    if summary.last_command == "pause":
+    if summary.paused_since is not None:
         return "paused"
     patience = max(_SILENCE_SECONDS, _SILENCE_STEPS * summary.slowest)
     return "stalled" if last_sign and time.time() - last_sign > patience else "running"

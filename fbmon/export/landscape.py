@@ -43,7 +43,7 @@ def save(stem: Path, picture: str, table: str) -> list[str]:
     paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "csv")]
     try:
         for path, content in zip(paths, (picture, table), strict=True):
-            path.write_text(content, newline="")
+            path.write_text(content, "utf-8", newline="")
     except OSError as error:
         raise FbmonError(f"{clean(str(stem))}: cannot be written: {error.strerror}") from None
     return [clean(str(path), 4096) for path in paths]

@@ -119,7 +119,7 @@ def _of_run(run: Run, *, is_open: bool) -> Iterator[str]:
 
 def _read(folder: RunFolder) -> str:
     try:
-        return folder.resolved.read_text(errors="replace")[:65536]
+        return folder.resolved.read_text("utf-8", "replace")[:65536]
     except OSError:
         return ""
 

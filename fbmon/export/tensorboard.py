@@ -66,7 +66,7 @@ def _text(time: float, name: str, folder: RunFolder) -> Any:  # noqa: ANN401 - a
     from tensorboardX.summary import text
 
     try:
-        recipe = folder.resolved.read_text(errors="replace")
+        recipe = folder.resolved.read_text("utf-8", "replace")
     except OSError:
         recipe = ""
     indented = "".join(f"    {line}\n" for line in recipe.splitlines())  # Markdown's way to leave a text alone

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, assert_never
 
+from fbmon import folder as folders
 from fbmon.compare import Run
 from fbmon.errors import FbmonError, UsageError
 from fbmon.export import columns
@@ -69,7 +70,7 @@ def _write(runs: Sequence[Run], kind: Kind, goals: Sequence[Path]) -> None:
         case "csv" | "jsonl":
             text = columns.csv_text if kind == "csv" else columns.jsonl_text
             for run, goal in zip(runs, goals, strict=True):
-                goal.write_text(text(columns.rows(RunFolder(run.path).journal)), newline="")
+                folders.replace(goal, text(columns.rows(RunFolder(run.path).journal)).encode())
         case "tensorboard":
             from fbmon.export import tensorboard
 
@@ -80,11 +81,11 @@ def _write(runs: Sequence[Run], kind: Kind, goals: Sequence[Path]) -> None:
             from fbmon.chart.svg import svg
             from fbmon.export import panels
 
-            goals[0].write_text(svg(panels.of(runs)))
+            folders.replace(goals[0], svg(panels.of(runs)).encode())
         case "html":
             from fbmon.export import report
 
-            goals[0].write_text(report.page(runs))
+            folders.replace(goals[0], report.page(runs).encode())
         case _:
             assert_never(kind)
 

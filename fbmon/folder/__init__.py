@@ -3,6 +3,7 @@
 from fbmon.folder.inside import SIGNALS, Asked, RunFolder, replace
 from fbmon.folder.meta import Meta, as_path, written
 from fbmon.folder.new import create, user_name
+from fbmon.folder.place import usual
 from fbmon.folder.runs import every, find, is_run, of_job, running, unknown
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "running",
     "unknown",
     "user_name",
+    "usual",
     "written",
 ]

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import shlex
 import signal
 import time
 from contextlib import suppress
@@ -13,6 +14,7 @@ import msgspec
 from fbmon.errors import UsageError
 from fbmon.events import Command, StepTaken
 from fbmon.folder.meta import Meta
+from fbmon.folder.place import usual
 from fbmon.journal import Tail
 from fbmon.text import clean
 
@@ -65,6 +67,12 @@ class RunFolder:
         """The name without the date behind it: what the user called the run."""
         return re.sub(r"-\d{8}-\d{6}(-\d+)?$", "", self.name)
 
+    @property
+    def typed(self) -> str:
+        """What a shell is to be told of it: its name where it lies in the usual folder of runs, else its path."""
+        is_usual = self.path.parent.absolute() == usual().absolute()
+        return shlex.quote(clean(self.name if is_usual else str(self.path.absolute()), 4096))
+
     def is_alive(self) -> bool:
         """Whether a supervisor holds the lock; the kernel frees it whatever way the supervisor dies."""
         try:
@@ -90,8 +98,7 @@ class RunFolder:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
-            name = clean(self.name)
-            raise UsageError(f"{name} is running", f"see it with `fbmon watch {name}`") from None
+            raise UsageError(f"{clean(self.name)} is running", f"see it with `fbmon watch {self.typed}`") from None
         while self.take():
             pass
         return lock
@@ -108,7 +115,9 @@ class RunFolder:
         meta = self.read_meta()
         if meta:
             changed = msgspec.structs.replace(meta, devices=devices)
+            made = self.meta.stat().st_mtime_ns
             replace(self.meta, msgspec.json.format(msgspec.json.encode(changed)) + b"\n")
+            os.utime(self.meta, ns=(made, made))  # by which runs stand in their order
 
     def put(self, command: Command, source: str) -> None:
         """Lay a command into the inbox; the trainer reads it at its next block, also over a shared file system."""
@@ -133,7 +142,11 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a whole file so that a reader sees the old content or the new, never a part."""
+    """Write a whole file so that a reader sees the old content or the new, never a part; a failure leaves nothing."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

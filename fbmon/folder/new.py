@@ -18,6 +18,7 @@ import fbmon
 from fbmon.errors import UsageError
 from fbmon.folder.inside import RunFolder
 from fbmon.folder.meta import Meta, written
+from fbmon.folder.place import refuse_file
 from fbmon.text import NAME_PATTERN, as_utf8, clean
 
 
@@ -39,6 +40,7 @@ def create(
         raise UsageError(
             f"--name {clean(name)}: must be 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
         )
+    refuse_file(runs_dir)
     given = recipe_file.read_bytes()
     now = datetime.now(UTC)
     try:

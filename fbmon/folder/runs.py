@@ -7,11 +7,13 @@ from pathlib import Path
 
 from fbmon.errors import UsageError
 from fbmon.folder.inside import RunFolder
+from fbmon.folder.place import refuse_file
 from fbmon.text import clean
 
 
 def every(runs_dir: Path) -> list[RunFolder]:
-    """All runs in `runs_dir`, newest first."""
+    """All runs in `runs_dir`, newest first; none where there is no such folder yet. Raises UsageError for a file."""
+    refuse_file(runs_dir)
     if not runs_dir.is_dir():
         return []
     found = [RunFolder(path) for path in runs_dir.iterdir() if is_run(path)]
@@ -59,7 +61,7 @@ def of_job(runs_dir: Path, job: str, name: str, resolved: str) -> RunFolder | No
         meta = folder.read_meta()
         with suppress(OSError):
             is_of_job = meta is not None and meta.job == job and folder.given_name == name
-            if is_of_job and folder.resolved.read_text() == resolved:
+            if is_of_job and folder.resolved.read_text("utf-8") == resolved:
                 return folder
     return None
 

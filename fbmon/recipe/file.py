@@ -116,7 +116,7 @@ def dump(recipe: Recipe) -> str:
 
 def whole(path: Path) -> str:
     """The text of a recipe; of one that extends another its opening comments, then all that it comes to."""
-    text = path.read_text(errors="replace")
+    text = path.read_text("utf-8", "replace")
     if "extends" not in lines(text):
         return text
     comments = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())

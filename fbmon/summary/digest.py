@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 from typing import cast
 
 import msgspec
@@ -17,11 +18,11 @@ class Digest(msgspec.Struct, frozen=True, array_like=True):
     lowest_step: int  # the first to have it
     highest: float | None
     highest_step: int
-    recent: tuple[float, ...]  # up to RECENT values, the newest last
+    recent: tuple[tuple[int, float], ...]  # up to RECENT steps and values, the newest last
 
     def window_mean(self) -> float | None:
         """The mean of the last window."""
-        return math.fsum(self.recent) / len(self.recent) if self.recent else None
+        return math.fsum(value for _, value in self.recent) / len(self.recent) if self.recent else None
 
 
 def digest(steps: Sequence[int], values: Sequence[float | None]) -> Digest:
@@ -30,13 +31,14 @@ def digest(steps: Sequence[int], values: Sequence[float | None]) -> Digest:
     if not known:
         return Digest(None, None, 0, None, 0, ())
     lowest, highest = min(known), max(known)
+    newest = ((step, value) for step, value in zip(reversed(steps), reversed(values), strict=True) if value is not None)
     return Digest(
         final=values[-1],
         lowest=lowest,
         lowest_step=steps[values.index(lowest)],
         highest=highest,
         highest_step=steps[values.index(highest)],
-        recent=tuple(known[-RECENT:]),
+        recent=tuple(islice(newest, RECENT))[::-1],
     )
 
 
@@ -45,11 +47,13 @@ def join(before: Digest, after: Digest) -> Digest:
     is_lower = before.lowest is None or (after.lowest is not None and after.lowest < before.lowest)
     is_higher = before.highest is None or (after.highest is not None and after.highest > before.highest)
     low, high = (after if is_lower else before), (after if is_higher else before)
+    first = after.recent[0][0] if after.recent else math.inf
+    kept = tuple(told for told in before.recent if told[0] < first)  # after a resume steps are told again
     return Digest(
         final=after.final,
         lowest=low.lowest,
         lowest_step=low.lowest_step,
         highest=high.highest,
         highest_step=high.highest_step,
-        recent=(before.recent + after.recent)[-RECENT:],
+        recent=(kept + after.recent)[-RECENT:],
     )

@@ -16,7 +16,7 @@ from fbmon.folder import RunFolder
 from fbmon.journal import is_sealed, seal_json
 from fbmon.summary.fold import Summary, fold
 
-_FORMAT = 4  # of the file and of what a fold remembers: another one is folded anew
+_FORMAT = 5  # of the file and of what a fold remembers: another one is folded anew
 _CHUNK_BYTES = 16 * 1024 * 1024
 _WORTH_BYTES = 16 * 1024  # of new lines: fewer are folded sooner, in a tenth of a millisecond, than kept
 _LAST_LINE_BYTES = 256

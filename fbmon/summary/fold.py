@@ -6,7 +6,6 @@ from itertools import pairwise
 import msgspec
 
 from fbmon.events import (
-    Command,
     CommandTaken,
     RunEnded,
     RunRestarted,
@@ -31,9 +30,10 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     clipped: int = 0  # steps
     clipped_step: int = 0  # the last of them
     damaged: int = 0  # lines
-    last_command: Command | None = None
     paused_since: float | None = None  # elapsed; None where it is not paused
     paused: float = 0.0  # seconds of the pauses that are over
+    devices_since: float = 0.0  # elapsed; from when on it has the devices of its plan
+    device_seconds_before: float = 0.0
     ended: RunEnded | None = None
     metrics: dict[str, Digest] = {}
 
@@ -47,6 +47,12 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
         """How long it has trained: the time since it began, less its pauses."""
         waiting = self.elapsed - self.paused_since if self.paused_since is not None else 0.0
         return self.elapsed - self.paused - waiting
+
+    @property
+    def device_seconds(self) -> float:
+        """The time since it began, pauses included, times the devices that it had."""
+        ranks = self.plan.ranks if self.plan else 1
+        return self.device_seconds_before + ranks * (self.elapsed - self.devices_since)
 
 
 def fold(summary: Summary, text: bytes) -> Summary:
@@ -77,13 +83,13 @@ class _Folding:
                 now |= {"began": part, "ended": None}
             case RunResumed():
                 self._end_pause(part.elapsed)
-                now |= {"ended": None, "last_command": None}  # what ended or paused the run before does so no more
+                now |= {"ended": None, "step_elapsed": 0.0}  # to start a trainer is no slow step
             case TrainingStarted():
-                now["plan"] = part
+                self._planned(part)
             case RunRestarted():
                 self._end_pause(part.elapsed)
+                now["step_elapsed"] = 0.0
             case CommandTaken(command=command):
-                now["last_command"] = command
                 if command == "pause" and now["paused_since"] is None:
                     now["paused_since"] = part.elapsed
                 if command == "resume":
@@ -100,6 +106,15 @@ class _Folding:
         if stretch.last:
             now |= {"elapsed": max(now["elapsed"], stretch.last.elapsed), "last_time": stretch.last.time}
         return Summary(**now)
+
+    def _planned(self, plan: TrainingStarted) -> None:
+        """A resumed run may have other devices than before."""
+        now = self._now
+        before = now["plan"]
+        if before and before.ranks != plan.ranks:
+            now["device_seconds_before"] += before.ranks * (plan.elapsed - now["devices_since"])
+            now["devices_since"] = plan.elapsed
+        now["plan"] = plan
 
     def _end_pause(self, elapsed: float) -> None:
         now = self._now
@@ -118,8 +133,8 @@ class _Folding:
             self._pace(columns.elapsed)
 
     def _clipped(self, steps: Sequence[int]) -> None:
-        """Count each step once: after a resume some are told again, and one may have many updates."""
-        new = {step for step in steps if step > self._now["clipped_step"]}
+        """Count each step once: after a resume some are told again."""
+        new = [step for step in steps if step > self._now["clipped_step"]]
         self._now["clipped"] += len(new)
         self._now["clipped_step"] = max(new, default=self._now["clipped_step"])
 

@@ -35,7 +35,8 @@ def offered(words: str, runs_dir: Path) -> list[str]:
         ("fbmon recipe show fb_s", ["fb_strong_reg"]),
         ("fbmon watch a", ["a-2", "a-1"]),
         ("fbmon compare b-1 a-1", ["a-1"]),
-        ("fbmon compare state:f", ["state:finished", "state:failed"]),
+        ("fbmon compare state:f", ["state:finished", "state:failed"]),  # of zsh and fish
+        ("fbmon compare a-1 state : f", ["finished", "failed"]),  # as bash parts it
         ("fbmon compare --sort val_a", ["val_accuracy"]),
         ("fbmon reproduce dig", ["digits"]),
     ],

@@ -245,6 +245,23 @@ def test_in_a_job_of_torchrun_a_run_is_one_of_its_processes_and_starts_none(
     assert_same(folder, undisturbed)
 
 
+def test_a_rank_whose_output_has_no_room_goes_on_training(tiny: Path, fbmon: Fbmon) -> None:
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_PORT": free_port()}
+    with Path("/dev/full").open("wb") as full:
+        job = subprocess.run(
+            [sys.executable, "-m", "fbmon", "run", tiny],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(fbmon.runs_dir) | alone,
+            timeout=DEADLINE,
+            check=False,
+        )
+    ended = last_word(fbmon.run_folder())
+    assert (job.returncode, job.stderr) == (0, b"")
+    assert ended is not None
+    assert ended.state == "finished"
+
+
 @pytest.mark.slow
 def test_a_job_of_torchrun_that_is_preempted_and_resumed_elsewhere_has_the_bits_of_quickstart_in_one_process(
     fbmon: Fbmon,

@@ -106,9 +106,10 @@ def test_killed_again_and_again_a_run_ends_as_one_that_was_left_alone(
 def test_a_finished_run_says_so(undisturbed: RunFolder, fbmon: Fbmon) -> None:
     said = fbmon("resume", undisturbed.path)
 
-    name = undisturbed.name
     assert (said.returncode, said.stderr) == (0, "")
-    assert said.stdout == f"{name} has already finished, after step 40; see it with: fbmon watch {name}\n"
+    assert said.stdout == (
+        f"{undisturbed.name} has already finished, after step 40; see it with: fbmon watch {undisturbed.path}\n"
+    )
 
 
 def test_a_job_that_slurm_puts_back_into_its_queue_goes_on_with_its_run(

@@ -3,13 +3,18 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from fbmon.events import RunEnded
 from fbmon.folder import RunFolder
 from fbmon.journal import Journal
 from tests.conftest import Ended
-from tests.shell import ENDLESS, Fbmon, last_word, processes, wait_for_steps
+from tests.runs import story, write_run
+from tests.shell import DEADLINE, ENDLESS, Fbmon, environment, last_word, processes, wait_for_steps
 
 
 def copy(ended: Ended, runs_dir: Path, name: str, last: RunEnded | None) -> None:
@@ -187,3 +192,30 @@ def test_meta_json_says_how_a_run_was_started(finished: dict[str, Ended]) -> Non
     assert meta["command"][-4:] == ["--name", "json", "--ui", "json"]
     assert meta["devices"] == "auto"
     assert meta["recipe_file"] == str(folder.path.parents[2] / "tiny.toml")
+
+
+@pytest.mark.parametrize("command", ["runs", "compare --json", "watch", "recipe list", "--help", "resume"])
+def test_where_nothing_can_be_printed_it_is_said_in_a_sentence(
+    command: str, finished: dict[str, Ended], fbmon: Fbmon
+) -> None:
+    folder = finished["plain"].folder
+    with Path("/dev/full").open("wb") as full:
+        said = subprocess.run(
+            [sys.executable, "-m", "fbmon", *command.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(folder.path.parent),
+            timeout=DEADLINE,
+            check=False,
+        )
+    watched_to_its_end = command == "watch"
+    assert said.stderr == b"fbmon: printing: No space left on device\n"
+    assert said.returncode == (0 if watched_to_its_end else 1)
+
+
+def test_what_the_locale_has_no_signs_for_is_printed_all_the_same(runs_dir: Path, fbmon: Fbmon) -> None:
+    for seed in (1, 2):
+        write_run(runs_dir, f"a-{seed}", story("a", (0.5, 0.25 * seed)), [f"seed={seed}"])
+    said = fbmon("compare", "--group", "recipe", "--columns", "val_accuracy,reported", PYTHONIOENCODING="ascii")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.splitlines()[1].split() == ["a", "2", "0.3750", "?", "0.1768", "?"]

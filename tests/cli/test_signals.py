@@ -1,5 +1,6 @@
 """What ends a run and what does not: signals to its screen, kills of each of its processes, a reader that leaves."""
 
+import os
 import re
 import signal
 import subprocess
@@ -102,6 +103,23 @@ def test_an_interrupt_in_the_first_moment_is_not_lost(tiny: Path, fbmon: Fbmon) 
     _, stderr = screen.communicate(timeout=DEADLINE)
 
     ended = last_word(folder)
+    assert ended is not None
+    assert (screen.returncode, stderr, ended.state) == (130, STOPPING, "stopped")
+
+
+def test_an_interrupt_while_the_folder_is_made_leaves_none_without_its_run(
+    tiny: Path, fbmon: Fbmon, tmp_path: Path
+) -> None:
+    git = tmp_path / "git"  # which is asked for the commit as soon as there is a folder
+    git.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\nsleep 1\n")
+    git.chmod(0o755)
+    screen = fbmon.start("run", tiny, "--steps", ENDLESS, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    until((tmp_path / "asked").exists)
+
+    screen.send_signal(signal.SIGINT)
+    _, stderr = screen.communicate(timeout=DEADLINE)
+
+    ended = last_word(fbmon.run_folder())
     assert ended is not None
     assert (screen.returncode, stderr, ended.state) == (130, STOPPING, "stopped")
 

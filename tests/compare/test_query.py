@@ -16,7 +16,9 @@ from fbmon.summary import Digest, Summary
 
 
 def run(name: str, recipe: str, state: str, accuracy: float | None, **settings: object) -> Run:
-    digests = {} if accuracy is None else {"val_accuracy": Digest(accuracy, 0.1, 1, accuracy + 0.01, 7, (accuracy,))}
+    digests = (
+        {} if accuracy is None else {"val_accuracy": Digest(accuracy, 0.1, 1, accuracy + 0.01, 7, ((1, accuracy),))}
+    )
     began = RunStarted(name, recipe, 9, "1", 1)
     summary = Summary(began=began, step=8, clipped=2, elapsed=5400.0, metrics=digests)
     made = Run(name, Path("/runs") / name, summary, state, 1.0)
@@ -92,6 +94,7 @@ def test_words_are_names_bars_part_alternatives_and_quotes_hold_blanks_together(
         ("optimizer.learning:1", "optimizer.learning: nothing of that name is known of a run", ""),
         ("seed>many", "seed>many: many is not a number", "for example seed>0.5; units are % s m h d"),
         ("seed>", "seed>: nothing is not a number", "for example seed>0.5; units are % s m h d"),
+        ("seed>1 |", "|: stands between two conditions", "for example state:running | state:paused"),
     ],
 )
 def test_a_term_that_makes_no_sense_is_refused_with_the_nearest_that_does(query: str, message: str, hint: str) -> None:

@@ -8,17 +8,20 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fbmon import recipe as recipes
+from fbmon import summary
 from fbmon.compare import fields, read, select
 from fbmon.compare.columns import columns_for
 from fbmon.compare.cut import told_apart
-from fbmon.compare.table import lay_out
+from fbmon.compare.render import latex
+from fbmon.compare.table import Cell, Column, Table, lay_out
 from fbmon.compare.text import stacked, text
-from fbmon.events import CommandTaken, RunEnded, TrainingStarted
+from fbmon.events import CommandTaken, RunEnded, RunResumed, StepTaken, TrainingStarted
 from fbmon.folder import RunFolder
-from tests.runs import story, write_run
+from tests.runs import lines, story, write_run
 from tests.shell import Fbmon
 
 TARGET = ["target.val_accuracy=0.8", "target.source=somewhere"]
@@ -173,6 +176,10 @@ def test_a_path_outside_the_runs_folder_is_compared_too_and_only_what_changes_is
             "fbmon: --sort loss:up: after the colon must come one of "
             "final, best, best_step, min, max, last, asc, desc\n",
         ),
+        (
+            ["--columns", ","],
+            "fbmon: --columns: names no column\n       for example --columns run,val_accuracy,time\n",
+        ),
         (["--columns", "run,los"], "fbmon: los: nothing of that name is known of a run\n       did you mean loss?\n"),
     ],
 )  # fmt: skip
@@ -205,7 +212,8 @@ def test_a_living_run_is_running_paused_or_stalled_by_its_last_sign_of_life(tmp_
 
     def state(name: str, *, paused: bool = False, progress: float | None = None) -> str:
         events = story(accuracies=(0.5, 0.5), state=None)
-        events += [CommandTaken("pause", "a shell", elapsed=21.0)] if paused else []
+        if paused:
+            events += [CommandTaken("pause", "a shell", elapsed=21.0), CommandTaken("checkpoint", "b", elapsed=22.0)]
         folder = write_run(tmp_path, name, events)
         if progress is not None:
             folder.progress.write_text("{}")
@@ -218,6 +226,14 @@ def test_a_living_run_is_running_paused_or_stalled_by_its_last_sign_of_life(tmp_
     assert state("paused", paused=True) == "paused"
     assert state("working", progress=time.time() - 20) == "running"
     assert state("stuck", progress=time.time() - 200) == "stalled"
+
+
+def test_a_run_that_ends_while_runs_are_read_was_not_killed(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, "a", story(state=None))
+    before = summary.read(folder)
+    folder.journal.write_bytes(lines(story()))
+
+    assert read(folder, before).state == "finished"
 
 
 def test_a_resumed_run_has_not_ended(tmp_path: Path) -> None:
@@ -268,6 +284,25 @@ def test_hours_count_every_device_and_flop_every_step_and_a_variant_leaves_out_t
     assert [[cell.value for cell in row] for row in table.rows] == [[6e9, 2 * 30 / 3600]] * 3
     assert variants == {"a optimizer.lr=0.4", "a optimizer.lr=0.8"}
     assert fields.find("variant", runs).show("a optimizer.lr=0.4") == "a lr=0.4"
+
+
+def test_a_run_that_goes_on_with_other_devices_took_hours_of_each_as_long_as_it_had_them(tmp_path: Path) -> None:
+    wide = TrainingStarted(3, 2, 64, 32, 1000, "8 ranks", "float32", ranks=8, elapsed=3600.0)
+    told = story(state=None, plan=msgspec.structs.replace(wide, ranks=1, elapsed=1.0))
+    last = StepTaken(3, {"loss": 0.1}, elapsed=2 * 3600.0)
+    write_run(tmp_path, "a", [*told, RunResumed("1", 8, elapsed=3599.0), wide, last])
+
+    assert [fields.find("device_hours").value(run) for run in select(tmp_path, [])] == [1 + 8]
+
+
+def test_signs_that_latex_reads_as_others_are_written_by_their_names() -> None:
+    table = Table((Column("a", "a_b|c", is_right=False),), ((Cell("50% < 1 > 0 {x}\n", None),),))
+
+    assert latex(table).splitlines()[2::2] == [
+        r"a\_b\textbar{}c \\",
+        r"50\% \textless{} 1 \textgreater{} 0 \{x\}� \\",
+        r"\end{tabular}",
+    ]
 
 
 def test_names_that_are_cut_still_differ() -> None:

@@ -149,6 +149,16 @@ def test_a_report_holds_all_and_fetches_nothing(run: Run, runs_dir: Path, tmp_pa
     assert '<td>optimizer.lr</td><td class="right">0.4</td><td class="right">0.1</td>' in text
 
 
+@pytest.mark.parametrize("to", ["csv", "jsonl", "svg", "html"])
+def test_files_are_utf8_whatever_the_locale(to: str, run: Run, fbmon: Fbmon, tmp_path: Path) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for out, variables in (("usual", {}), ("ascii", ascii_only)):
+        said = fbmon("export", run.name, "--to", to, "--out", tmp_path / out, **variables)
+        assert (said.returncode, said.stderr) == (0, "")
+    written = [[path.read_bytes() for path in (tmp_path / out).iterdir()] for out in ("usual", "ascii")]
+    assert written[0] == written[1]
+
+
 def test_nothing_is_overwritten_unless_it_was_asked_for(run: Run, fbmon: Fbmon) -> None:
     first = fbmon("export", run.path, "--to", "csv", "--out", "here")
     again = fbmon("export", run.path, "--to", "csv", "--out", "here")
