@@ -22,6 +22,7 @@ from fbmon.ui.footer import KeysFooter
 from fbmon.ui.keys import GROUPS, app_bindings
 from fbmon.ui.leave import Answer, LeaveScreen
 from fbmon.ui.other import MARKERS, Other
+from fbmon.ui.question import Question
 from fbmon.ui.status import detail_line, state_line
 from fbmon.ui.terminal import TerminalApp
 
@@ -101,7 +102,7 @@ class MonitorApp(TerminalApp):
         self._draw_soon()
         if self._leaving:
             self.exit()
-        elif isinstance(self.screen, LeaveScreen):  # there is nothing left to ask
+        elif isinstance(self.screen, Question):  # there is nothing left to ask
             self.pop_screen()
 
     def on_source_failed(self, message: SourceFailed) -> None:
@@ -171,6 +172,8 @@ class MonitorApp(TerminalApp):
     def on_other_read(self, message: "OtherRead") -> None:
         from fbmon.compare.settings import differences, read_settings
 
+        if message.is_over():
+            return
         others = self.board.runs.others
         differing = differences(message.settings, read_settings(self._source.folder.resolved))
         others.append(Other(message.folder.name, message.store, MARKERS[len(others)], differing))
@@ -178,7 +181,7 @@ class MonitorApp(TerminalApp):
 
     def on_other_told(self, message: "OtherTold") -> None:
         for other in self.board.runs.others:
-            if other.name == message.folder.name:
+            if other.name == message.folder.name and not message.is_over():
                 for event in message.events:
                     other.store.apply(event)
         self._draw_soon()
