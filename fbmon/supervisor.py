@@ -99,7 +99,7 @@ def _last_word(crew: Crew, folder: RunFolder, restarts: int, *, hurried: bool) -
 
 def _tell(folder: RunFolder, event: Event) -> None:
     """Write to the journal, now that no rank does."""
-    journal = Journal(folder.journal)
+    journal = Journal(folder.journal, folder.telemetry)
     journal.append(event)
     journal.close()
 
@@ -115,7 +115,7 @@ def _environment() -> dict[str, str]:
 
 
 def _watch(crew: Crew, folder: RunFolder, sampler: Sampler) -> None:
-    telemetry = Journal(folder.telemetry)
+    telemetry = Journal(folder.telemetry, folder.journal)
     due = time.monotonic()
     to_be_kept = due + _KEEP_SECONDS
     while crew.is_there(now := time.monotonic()):

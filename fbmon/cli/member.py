@@ -86,7 +86,7 @@ def _screen(folder: RunFolder, ui: Ui) -> Callable[[Event], None]:
 
 
 def _sample(folder: RunFolder, device: str) -> None:
-    telemetry = Journal(folder.telemetry)
+    telemetry = Journal(folder.telemetry, folder.journal)
     sampler = Sampler(device_names.expand(device, os.environ), os.environ)
     for count in itertools.count(1):
         for sampled in sampler.sample():

@@ -43,13 +43,16 @@ class MonitorApp(TerminalApp):
     KEYS = GROUPS
     BINDINGS: ClassVar[list[BindingType]] = [*app_bindings(GROUPS)]
 
-    def __init__(self, source: Source, settings_file: Path | None = None, *, stays: bool = True) -> None:
+    def __init__(
+        self, source: Source, settings_file: Path | None = None, *, stays: bool = True, place: str = ""
+    ) -> None:
         super().__init__(settings_file)
         self.store = Store()
         self._source = source
         self._feed = Feed(source, self)
         self._others: Others | None = None
         self._alive = True
+        self._place = place  # of the run among those of a table, before its name
         self._leaving = not stays  # as soon as the run is gone
         self._changed = True
         self._drawn = 0.0
@@ -225,7 +228,7 @@ class MonitorApp(TerminalApp):
             return
         width = max(0, self.size.width - 2)
         silent = time.monotonic() - self._last_sign
-        name = self._source.folder.name
+        name = ": ".join(filter(None, (self._place, self._source.folder.name)))
         elapsed = time.monotonic() - self._began if self._alive else self.store.elapsed
         state = state_line(self.store, name, alive=self._alive, silent=silent, unread=self._unread, width=width)
         detail = detail_line(self.store, elapsed, alive=self._alive and not self._unread, width=width)

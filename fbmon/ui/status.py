@@ -4,7 +4,7 @@ from rich.text import Text
 
 from fbmon import metrics
 from fbmon.store import Store
-from fbmon.text import clean, duration, plural, time_spent
+from fbmon.text import clean, duration, percent, plural, time_spent
 from fbmon.ui.other import Other
 from fbmon.ui.readout import Count
 from fbmon.ui.view import AxisName, View
@@ -71,7 +71,7 @@ def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
     if store.best:
         details.append(f"best {metrics.show('val_accuracy', store.best.value)} at {store.best.step}{_distance(store)}")
     if store.plan and store.plan.clip_norm is not None and store.step:
-        details.append(f"clipped {store.clipped_share():.0%}")
+        details.append(f"clipped {percent(store.clipped_share())}")
     if alive and store.ended is None:
         steps = store.steps_to_validation()
         if steps is not None:

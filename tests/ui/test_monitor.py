@@ -130,6 +130,12 @@ async def test_the_top_line_tells_the_state_the_name_and_the_step(tmp_path: Path
         assert rows[0] == " ● training  tiny-1                             step 30/60 ━━━━━━━━───────  50% "
 
 
+async def test_a_run_of_a_table_is_told_by_its_place_before_its_name(tmp_path: Path) -> None:
+    app = MonitorApp(Script(tmp_path / "tiny-1", training()), place="run 2 of 21")
+    async with app.run_test(size=(80, 24)) as pilot:
+        assert (await shown(pilot)).startswith(" ● training  run 2 of 21: tiny-1  ")
+
+
 async def test_before_its_first_word_the_run_is_starting(tmp_path: Path) -> None:
     async with MonitorApp(Script(tmp_path / "tiny-1", [])).run_test(size=(80, 24)) as pilot:
         assert "● starting the trainer  tiny-1" in await shown(pilot, steps=0)
