@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fbmon import metrics
 from fbmon.events import Analysed, Event, GradientClipped, StateRestored, StepTaken
 from fbmon.notes import Note
 from fbmon.notes.recent import LEAST, WINDOW, Recent
@@ -165,3 +166,8 @@ def test_a_spike_after_a_resume_is_told_also_where_a_later_one_came_before_it() 
     again = [StepTaken(step, {"grad_norm": 50.0 if step == 60 else 1.0}) for step in range(41, 66)]
     spikes = [step for step, text in lines([*norms, StateRestored(step=40), *again]) if "spike" in text]
     assert spikes == [70, 60]
+
+
+def test_no_number_is_shown_as_a_zero_that_it_is_not_nor_with_digits_that_nobody_reads() -> None:
+    shown = [metrics.show("loss", value) for value in (0.0, 0.00002, 0.0005, 2.302585, -0.00002, 2.2e16, None)]
+    assert shown == ["0.0000", "2e-05", "0.0005", "2.3026", "-2e-05", "2.2e+16", "–"]

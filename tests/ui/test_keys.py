@@ -576,7 +576,7 @@ async def test_of_the_devices_every_look_is_saved_also_where_a_step_is_long(
     ) as pilot:
         await shown(pilot, 1)
         await pilot.press("shift+tab", "w")
-        await until(pilot, lambda: (tmp_path / "tiny-devices.csv").exists())
+        await until(pilot, (tmp_path / "tiny-devices.csv").exists)
         rows = (tmp_path / "tiny-devices.csv").read_text().splitlines()
         assert rows == [
             "step,seconds,cpu memory,cpu busy",

@@ -96,7 +96,8 @@ class Reader:
         that they were not wanted for a while.
         """
         if wanted != self._wanted:
-            for gone in set(self._curves).difference(wanted.curves):
+            known = tuple(self._curves)  # in one go, as the thread adds to it
+            for gone in set(known).difference(wanted.curves):
                 self._curves.pop(gone, None)
             self._wanted = wanted
             self._woken.set()
