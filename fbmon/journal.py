@@ -63,12 +63,17 @@ def unseal(line: bytes) -> Event | None:
 
 
 class Journal:
-    """The one writer of a journal file. An error of the disk costs lines, never a step; `seq` tells how many."""
+    """The one writer of a journal file. An error of the disk costs lines, never a step; `seq` tells how many.
 
-    def __init__(self, path: Path) -> None:
+    Its clock goes on where that of `beside` stands, if this is farther: a run may have been killed hours after the last
+    word in its journal, while its telemetry went on, and both have to tell the same time from then on.
+    """
+
+    def __init__(self, path: Path, beside: Path | None = None) -> None:
         last = last_event(path)
         self._seq = last.seq if last else 0
-        self._began = time.monotonic() - (last.elapsed if last else 0.0)
+        there = last_event(beside) if beside else None
+        self._began = time.monotonic() - max(event.elapsed if event else 0.0 for event in (last, there))
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         self._torn = _is_torn(path)
 

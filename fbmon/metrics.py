@@ -93,7 +93,13 @@ HIGHEST_IS_BEST = frozenset({"accuracy", "val_accuracy", "images_per_second", "f
 
 
 def show(name: str, value: float | None) -> str:
-    """`value` as the metric's format has it; an unknown number is `–`."""
+    """`value` as the metric's format has it; an unknown number is `–`.
+
+    Four decimals are for numbers that have them: a loss of 0.00002 is not 0, one of 1e16 need not be read to its end.
+    """
     if value is None:
         return "–"
-    return format(value, BY_NAME[name].format if name in BY_NAME else ".4g")
+    form = BY_NAME[name].format if name in BY_NAME else ".4g"
+    if form == ".4f" and value and not 5e-4 <= abs(value) < 1e6:
+        form = ".4g"
+    return format(value, form)

@@ -29,7 +29,7 @@ def recorded(folder: RunFolder, devices: Sequence[str], environment: Mapping[str
 
 
 def _record(folder: RunFolder, devices: Sequence[str], environment: Mapping[str, str], over: threading.Event) -> None:
-    telemetry, sampler = Journal(folder.telemetry), Sampler(devices, environment)
+    telemetry, sampler = Journal(folder.telemetry, folder.journal), Sampler(devices, environment)
     for count in itertools.count(1):
         for sampled in sampler.sample():
             telemetry.append(sampled)

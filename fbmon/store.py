@@ -3,8 +3,6 @@
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import pairwise
-from statistics import stdev
 from typing import assert_never
 
 import numpy as np
@@ -33,6 +31,7 @@ from fbmon.events import (
     Validated,
 )
 from fbmon.notes import ClippingWatch, EdgeWatch, Kind, Level, Note, RateWatch, SpikeWatch, StallWatch
+from fbmon.pace import Pace
 from fbmon.replay import Replay
 from fbmon.series import Floats, Series
 
@@ -77,13 +76,13 @@ class Store:
     _clipped_norm: float = 0.0
     _replay: Replay = field(default_factory=Replay)
     _notes: list[Note] = field(default_factory=list)
-    _pace: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=50))
+    _pace: Pace = field(default_factory=Pace)
     _window: deque[bool] = field(default_factory=lambda: deque(maxlen=SHARE_STEPS))  # which of the last were clipped
 
     def __post_init__(self) -> None:
         self._clipping = ClippingWatch(self._notes)
         self._edge, self._stall = EdgeWatch(self._notes), StallWatch(self._notes)
-        self._watches = (SpikeWatch(self._notes), RateWatch(self._notes), self._stall)
+        self._spike, self._rate = SpikeWatch(self._notes), RateWatch(self._notes)
 
     @property
     def notes(self) -> list[Note]:
@@ -96,25 +95,21 @@ class Store:
         """The number of steps this run is to take; 0 until it is known."""
         return self.plan.steps if self.plan else self.began.steps if self.began else 0
 
-    def seconds_left(self) -> float | None:
-        """The time to the last step at the pace of the last 50, validation included; None while there is no pace."""
-        if self.ended or len(self._pace) < 2:
-            return None
-        (first_step, first_time), (last_step, last_time) = self._pace[0], self._pace[-1]
-        return (last_time - first_time) / (last_step - first_step) * (self.steps - self.step)
+    def seconds_left(self, now: float | None = None) -> float | None:
+        """The time to the last step, from `now` (elapsed) where it is given; None while there is no pace."""
+        return None if self.ended else self._pace.seconds_left(self.steps, self._validation_every, now)
 
     def seconds_left_deviation(self) -> float | None:
-        """The standard deviation of `seconds_left`, were the steps to come as uneven as the last 50; None below 3."""
-        if self.seconds_left() is None or len(self._pace) < 4:
-            return None
-        paces = [(then - now) / (after - before) for (before, now), (after, then) in pairwise(self._pace)]
-        left = self.steps - self.step
-        # Of the sum of the steps to come, and of the mean that stands for each of them.
-        return stdev(paces) * math.sqrt(left + left**2 / len(paces))
+        """The standard deviation of `seconds_left`, were the steps to come as uneven as the last; None below 3."""
+        return None if self.ended else self._pace.deviation(self.steps)
+
+    @property
+    def _validation_every(self) -> int:
+        return self.plan.validation_every if self.plan else 0
 
     def steps_to_validation(self) -> int | None:
         """How many steps from now the next validation comes; None where that is not told."""
-        every = self.plan.validation_every if self.plan else 0
+        every = self._validation_every
         if not every or self.step >= self.steps:
             return None
         return min(every - (self.step - 1) % every if self.step else 1, self.steps - self.step)
@@ -145,6 +140,7 @@ class Store:
             case RunResumed():
                 self._end_pause()  # it was stopped or killed meanwhile
                 self.ended, self.progress, self.phase = None, None, "starting the trainer"
+                self.devices.clear()  # it may go on on others
             case RunRestarted(step=step, reason=reason, number=number, at_most=at_most):
                 self._end_pause()
                 self.progress, self.phase = None, "starting the trainer"
@@ -189,7 +185,6 @@ class Store:
                 if command == "resume":
                     self._end_pause()
                     self._stall.rest(event)
-                    self._pace.clear()  # the pause is no measure of what is to come
                 self._note(event, self.step, "warning", f"{command.replace('_', ' ')} asked for by {source}", "command")
             case RunEnded():
                 self._ended(event)
@@ -197,8 +192,9 @@ class Store:
                 assert_never(event)
 
     def _end_pause(self) -> None:
-        self.paused_before = self.paused_seconds(self.elapsed)
-        self.paused_since = None
+        if self.paused_since is not None:
+            self._pace.rest(self.elapsed - self.paused_since)
+        self.paused_before, self.paused_since = self.paused_seconds(self.elapsed), None
 
     def _set_clock(self, elapsed: float, offset: float) -> None:
         """Keep the offset where it has grown: after a resume. A clock that was set back is not followed."""
@@ -215,14 +211,15 @@ class Store:
             kept = {name: series.until(event.step) for name, series in curves.items()}
             curves.clear()
             curves.update({name: series for name, series in kept.items() if len(series)})
+        self.devices = {name: sample for name, sample in self.devices.items() if name in self.utilization}
         self.clipped = self.clipped.until(event.step)
         self.repeats = [step for step in self.repeats if step <= event.step]
         self.latest = {name: series.last() for name, series in self.series.items()}
         self.step, self._clipped_step, self.rank_seconds = event.step, 0, []
-        self._pace.clear()
+        self._pace.restored(event.step)
         self._stall.rest(event)  # the start of a trainer takes the time of many steps
-        self._clipping.restored()
-        self._edge.restored()
+        for watch in (self._clipping, self._edge, self._spike, self._rate):
+            watch.restored()
         clipped = set(self.clipped.steps[-SHARE_STEPS:].tolist())
         self._window.clear()
         self._window.extend(step in clipped for step in range(max(1, event.step - SHARE_STEPS + 1), event.step + 1))
@@ -235,14 +232,14 @@ class Store:
     def _step_taken(self, event: StepTaken) -> None:
         self.step = event.step
         self.rank_seconds = event.rank_seconds
-        self._pace.append((event.step, event.elapsed))
+        self._pace.step(event)
         self._record(event)
         norm = self._clipped_norm if self._clipped_step == event.step else None
         self._window.append(norm is not None)
         if self._clipped_step or (self.plan and self.plan.clip_norm is not None):
             self._remember("clipped_share", event, self._window.count(True) / len(self._window))
         self._clipping.step(event, norm)
-        for watch in self._watches:
+        for watch in (self._spike, self._rate, self._stall):
             watch.step(event)
 
     def _forget_best_after(self, step: int) -> None:
@@ -261,6 +258,8 @@ class Store:
 
     def _validated(self, event: Validated) -> None:
         self._take_back(event)
+        if self._validation_every:  # else none that is to come is told apart from the steps
+            self._pace.validated(event)
         self._record(event)
         accuracy = event.values.get("val_accuracy")
         shown = metrics.show("val_accuracy", accuracy)
@@ -292,7 +291,7 @@ class Store:
         series.append(event.step, event.elapsed, value)
 
     def _sampled(self, event: DeviceSampled) -> None:
-        if event.device not in self.devices:
+        if event.device not in self.utilization:
             self.utilization[event.device], self.memory[event.device] = Series(), Series()
         self.devices[event.device] = event
         self.sampled = max(self.sampled, event.elapsed)

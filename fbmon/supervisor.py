@@ -98,7 +98,7 @@ def _last_word(crew: Crew, folder: RunFolder, restarts: int, *, hurried: bool) -
 
 def _tell(folder: RunFolder, event: Event) -> None:
     """Write to the journal, now that no rank does."""
-    journal = Journal(folder.journal)
+    journal = Journal(folder.journal, folder.telemetry)
     journal.append(event)
     journal.close()
 

@@ -20,7 +20,7 @@ class Teller:
     def __init__(self, folder: RunFolder, queue: int | None) -> None:
         self._folder = folder
         self.has_begun = last_event(folder.journal) is not None  # by an earlier process
-        self._journal = Journal(folder.journal)
+        self._journal = Journal(folder.journal, folder.telemetry)
         self._queue = queue
         self._progress_due = 0.0
         self._task = ""

@@ -46,6 +46,11 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def percent(share: float) -> str:
+    """`43%`; 0% is none and 100% is all, also where nearly none or nearly all would be rounded to it."""
+    return f"{min(max(round(100 * share), int(share > 0)), 100 - int(share < 1))}%"
+
+
 def time_spent(seconds: float, paused: float) -> str:
     """A time span of which some may have been a pause."""
     return f"{duration(seconds)} ({duration(paused)} of it paused)" if paused >= 1 else duration(seconds)

@@ -40,8 +40,10 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
+from fbmon.folder import RunFolder
 from fbmon.journal import Journal, Tail, last_event, seal, unseal
 from fbmon.store import Store
+from fbmon.teller import Teller
 from tests.shell import DEADLINE
 
 EVENTS: list[Event] = [
@@ -362,3 +364,22 @@ def test_a_journal_that_is_a_link_is_not_written_through(tmp_path: Path) -> None
     (tmp_path / "journal.jsonl").symlink_to(tmp_path / "precious")
     with pytest.raises(OSError, match="symbolic link"):
         Journal(tmp_path / "journal.jsonl")
+
+
+def test_after_a_kill_within_a_long_step_journal_and_telemetry_go_on_with_one_clock(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.journal.write_bytes(seal(StepTaken(step=1, values={}, seq=1, elapsed=100.0)))
+    folder.telemetry.write_bytes(seal(DeviceSampled("cpu", seq=9, elapsed=640.0)))
+    telemetry = Journal(folder.telemetry, folder.journal)
+    Teller(folder, None).emit(StateRestored(step=1))
+    telemetry.append(DeviceSampled("cpu"))
+    told, sampled = last_event(folder.journal), last_event(folder.telemetry)
+    assert told
+    assert sampled
+    assert 640 < told.elapsed <= sampled.elapsed < 700
+    folder.telemetry.unlink()  # a power cut may take it
+    lost = Journal(folder.telemetry, folder.journal)
+    lost.append(DeviceSampled("cpu"))
+    found = last_event(folder.telemetry)
+    assert found
+    assert found.elapsed >= told.elapsed

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbmon.events import Analysed, Event, GradientClipped, StepTaken
+from fbmon import metrics
+from fbmon.events import Analysed, Event, GradientClipped, StateRestored, StepTaken
 from fbmon.notes import Note
 from fbmon.notes.recent import LEAST, WINDOW, Recent
 from fbmon.store import Store
@@ -151,3 +152,22 @@ def test_the_time_of_an_analysis_is_no_stall() -> None:
     after = StepTaken(31, {}, elapsed=231.0)
     assert [step for step, text in lines([*pauses, after]) if "stalled" in text] == [31]
     assert lines([*pauses, Analysed(31, {"sharpness": 1.0}, residual=0.0, elapsed=230.0), after]) == []
+
+
+def test_going_back_to_a_checkpoint_is_no_phase_of_the_learning_rate() -> None:
+    rising = [StepTaken(step, {"learning_rate": 0.01 * step}) for step in range(1, 31)]
+    falling = [StepTaken(step, {"learning_rate": 0.01 * (61 - step)}) for step in range(31, 51)]
+    assert lines([*rising[:20], StateRestored(step=10), *rising[10:]]) == [(10, "resumed from step 10")]
+    assert lines([*rising, *falling, StateRestored(step=40), *falling[10:]])[1:] == [(40, "resumed from step 40")]
+
+
+def test_a_spike_after_a_resume_is_told_also_where_a_later_one_came_before_it() -> None:
+    norms = [StepTaken(step, {"grad_norm": 100.0 if step == 70 else 1.0}) for step in range(1, 81)]
+    again = [StepTaken(step, {"grad_norm": 50.0 if step == 60 else 1.0}) for step in range(41, 66)]
+    spikes = [step for step, text in lines([*norms, StateRestored(step=40), *again]) if "spike" in text]
+    assert spikes == [70, 60]
+
+
+def test_no_number_is_shown_as_a_zero_that_it_is_not_nor_with_digits_that_nobody_reads() -> None:
+    shown = [metrics.show("loss", value) for value in (0.0, 0.00002, 0.0005, 2.302585, -0.00002, 2.2e16, None)]
+    assert shown == ["0.0000", "2e-05", "0.0005", "2.3026", "-2e-05", "2.2e+16", "–"]

@@ -1,6 +1,7 @@
 """The paper's tables as lists of runs: what is run, what is found to be done, and the table in the end."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from fbmon import reproduce
 from fbmon.crew.devices import deal
 from fbmon.errors import UsageError
 from fbmon.folder import RunFolder
+from tests.gate import Gate
 from tests.runs import story, write_run
 from tests.shell import DEADLINE, Fbmon, last_word, until, wait_for_steps
+from tests.terminal import Terminal
 
 # The two rows of the table `lr`, as small as they can be.
 SMALL = [
@@ -149,3 +152,7 @@ def test_each_device_has_a_run_at_a_time_and_a_stop_stops_all_and_the_same_comma
         ["lr-fb_regularized_lr0.4", "2"],
         ["lr-fb_regularized_lr1.6", "2"],
     ]
+
+
+def test_a_full_screen_says_which_run_of_how_many_it_shows(terminal: Callable[..., Terminal], gate: Gate) -> None:
+    terminal("reproduce", "lr", *SMALL, "--seeds", "0,1", **gate.variables).until(r"run 1 of 4: lr-fb_reg")

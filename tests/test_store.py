@@ -285,3 +285,11 @@ def test_a_run_is_paused_from_its_pause_to_its_resume() -> None:
     pause, resume = CommandTaken("pause", "the screen"), CommandTaken("resume", "the screen")
     stores = [told(step(1), *commands) for commands in ([], [pause], [pause, resume])]
     assert [store.paused_since is not None for store in stores] == [False, True, False]
+
+
+def test_a_run_that_goes_on_on_other_devices_shows_those() -> None:
+    gone, here = DeviceSampled("cuda:0 (gpu 0)", 90.0, elapsed=8.0), DeviceSampled("cuda:1 (gpu 1)", 10.0, elapsed=9.8)
+    went_on, restored = resumed(4)
+    store = told(*STORY[:-1], gone, went_on, here, restored, here)
+    assert store.devices == {here.device: here}
+    assert store.utilization[here.device].steps.tolist() == [4]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fbmon.text import clean, clean_lines, duration
+from fbmon.text import clean, clean_lines, duration, percent
 
 STEERING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 STEERING_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
@@ -82,3 +82,7 @@ def test_lines_stay_lines_and_each_is_cleaned() -> None:
 )
 def test_a_time_span_reads_as_people_write_it(seconds: float | None, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+def test_a_percentage_is_none_or_all_only_where_it_is() -> None:
+    assert [percent(share) for share in (0.0, 0.001, 0.43, 2999 / 3000, 1.0)] == ["0%", "1%", "43%", "99%", "100%"]

@@ -38,8 +38,11 @@ def is_ascii_wanted(environment: Mapping[str, str]) -> bool:
 
 
 def ascii_only(text: str) -> str:
-    """`text` with one ASCII character in place of each other one; dots become the stroke that is most like them."""
-    return text if text.isascii() else text.translate(_TABLE)
+    """`text` with one ASCII character in place of each other one; dots become the stroke that is most like them.
+
+    What stands between the parts of a line, with a blank on either side, is no comma.
+    """
+    return text if text.isascii() else text.replace(" · ", " | ").translate(_TABLE)
 
 
 def _stroke(bits: int) -> str:

@@ -66,7 +66,9 @@ def _entries(plot: Plot, wording: _Wording) -> list[Run]:
 def told(curve: Curve, plot: Plot) -> float | None:
     """The value of a curve that a legend tells: the latest that is known, or that at the cursor."""
     values = curve.series if curve.values is None else curve.values
-    return last_known(values) if plot.cursor is None else value_at(curve.x, values, plot.cursor)
+    if plot.cursor is None:
+        return last_known(values)
+    return value_at(curve.x, values, plot.cursor) if plot.cursor <= curve.end else None
 
 
 def _entry(curve: Curve, wording: _Wording, plot: Plot) -> Run:

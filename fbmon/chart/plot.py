@@ -1,6 +1,7 @@
 """The description of a chart: what is to be seen, and nothing about how it is drawn."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from fbmon.metrics import Scale
@@ -20,6 +21,7 @@ class Curve:
     marker: str = ""  # set along the curve and before its name, so that no curve is told apart by its colour alone
     dim: bool = False  # behind the others
     named: bool = True  # in the legend
+    end: float = inf  # where its run stands: beyond it has no value
     values: Series | None = None  # whose values the legend tells, where those drawn are not the ones told
 
 

@@ -114,7 +114,11 @@ def reproduce(
 
         codes = Spread(shares, runs_dir, data_folder(data_dir), lambda line: _say(line, shown)).carry_out(tasks)
     else:
-        codes = [_carry_out(task, runs_dir, shares[0], data_folder(data_dir), shown, kept) for task in tasks]
+        places = [f"run {number} of {len(tasks)}" for number in range(1, len(tasks) + 1)]
+        codes = [
+            _carry_out(task, place, runs_dir, shares[0], data_folder(data_dir), shown, kept)
+            for task, place in zip(tasks, places, strict=True)
+        ]
     runs = [run for task in tasks if (run := tables.done(task, runs_dir))]
     _print(runs, wanted)
     if any(codes):
@@ -132,7 +136,9 @@ def _list_tables(json: bool) -> None:
     typer.echo("\n".join(aligned(rows, left=2)))
 
 
-def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: Ui, kept: "Kept | None") -> int:
+def _carry_out(
+    task: "Task", place: str, runs_dir: Path, devices: str, data_dir: Path, ui: Ui, kept: "Kept | None"
+) -> int:
     """Run it, or watch the run that there is; 0 when it has a result. Leaves when the user does."""
     from fbmon import launch
     from fbmon import reproduce as tables
@@ -157,7 +163,7 @@ def _carry_out(task: "Task", runs_dir: Path, devices: str, data_dir: Path, ui: U
                 kept,
                 devices=devices if interrupted else None,
             )
-        code = show(handle, ui, stays=False)  # the next run waits
+        code = show(handle, ui, stays=False, place=place)  # the next run waits
     if handle.alive:  # the screen was left
         _say("left; the same command goes on from here", ui)
         raise typer.Exit

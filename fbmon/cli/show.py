@@ -49,10 +49,13 @@ def show_started(handle: RunHandle, ui: Ui, *, detach: bool) -> int:
     return Exit.FINISHED
 
 
-def show(handle: RunHandle, ui: Ui, *, stays: bool = True) -> int:
-    """Show the run until it ends or the viewer leaves; a full screen that `stays` only until the viewer leaves."""
+def show(handle: RunHandle, ui: Ui, *, stays: bool = True, place: str = "") -> int:
+    """Show the run until it ends or the viewer leaves; a full screen that `stays` only until the viewer leaves.
+
+    `place` is what a full screen calls the run among others, as `run 2 of 21`.
+    """
     if ui is Ui.FULL:
-        return _full(handle, stays=stays)
+        return _full(handle, stays=stays, place=place)
     collect_garbage_again()
     store = Store()
     events = _followed(handle, store)
@@ -68,12 +71,12 @@ def show(handle: RunHandle, ui: Ui, *, stays: bool = True) -> int:
     return store.ended.exit_code if store.ended else Exit.LOST
 
 
-def _full(handle: RunHandle, *, stays: bool) -> int:
+def _full(handle: RunHandle, *, stays: bool, place: str) -> int:
     from platformdirs import user_config_path
 
     from fbmon.ui.app import MonitorApp
 
-    app = MonitorApp(handle, user_config_path("fbmon") / "screen.json", stays=stays)
+    app = MonitorApp(handle, user_config_path("fbmon") / "screen.json", stays=stays, place=place)
     collect_garbage_again()
     app.run()
     if app.return_code:  # the screen itself has failed, and has said why

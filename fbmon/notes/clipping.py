@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fbmon import metrics
 from fbmon.events import StepTaken
 from fbmon.notes.note import Note
+from fbmon.text import percent
 
 QUIET = 20  # steps without clipping end an episode: at the edge of the threshold every second step may be clipped
 
@@ -38,7 +39,7 @@ class Episode:
         if self.count == span:
             words += "), 1 step" if span == 1 else f"), {span:,} steps in a row"
         else:
-            words += f"), {self.count:,} of {span:,} steps ({self.count / span:.0%}), {self.longest:,} in a row"
+            words += f"), {self.count:,} of {span:,} steps ({percent(self.count / span)}), {self.longest:,} in a row"
         return words + (f", released after step {self.last}" if self.is_over else "")
 
 

@@ -17,6 +17,10 @@ class RateWatch:
 
     def __init__(self, notes: list[Note]) -> None:
         self._notes = notes
+        self.restored()
+
+    def restored(self) -> None:
+        """The run has gone back to an earlier step: its rate does not come from that of the step before."""
         self._trend: Trend = "unknown"
         self._last: StepTaken | None = None
         self._rate = 0.0  # of the last step

@@ -13,11 +13,15 @@ class SpikeWatch:
 
     def __init__(self, notes: list[Note]) -> None:
         self._notes = notes
-        self._recent = Recent()
         self._place = -1
-        self._last = -WINDOW - 1  # the last step that stood out
+        self.restored()
         self._before = 0.0  # the level from which the spike rose
         self._first = self._peak = (0, 0.0)  # step and norm
+
+    def restored(self) -> None:
+        """The run has gone back to an earlier step: what stands out from there on is a spike of its own."""
+        self._recent = Recent()
+        self._last = -WINDOW - 1  # the last step that stood out
 
     def step(self, event: StepTaken) -> None:
         norm = event.values.get("grad_norm")

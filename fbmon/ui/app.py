@@ -22,6 +22,7 @@ from fbmon.ui.footer import KeysFooter
 from fbmon.ui.keys import GROUPS, app_bindings
 from fbmon.ui.leave import Answer, LeaveScreen
 from fbmon.ui.other import MARKERS, Other
+from fbmon.ui.question import Question
 from fbmon.ui.status import detail_line, state_line
 from fbmon.ui.terminal import TerminalApp
 
@@ -42,13 +43,16 @@ class MonitorApp(TerminalApp):
     KEYS = GROUPS
     BINDINGS: ClassVar[list[BindingType]] = [*app_bindings(GROUPS)]
 
-    def __init__(self, source: Source, settings_file: Path | None = None, *, stays: bool = True) -> None:
+    def __init__(
+        self, source: Source, settings_file: Path | None = None, *, stays: bool = True, place: str = ""
+    ) -> None:
         super().__init__(settings_file)
         self.store = Store()
         self._source = source
         self._feed = Feed(source, self)
         self._others: Others | None = None
         self._alive = True
+        self._place = place  # of the run among those of a table, before its name
         self._leaving = not stays  # as soon as the run is gone
         self._changed = True
         self._drawn = 0.0
@@ -101,7 +105,7 @@ class MonitorApp(TerminalApp):
         self._draw_soon()
         if self._leaving:
             self.exit()
-        elif isinstance(self.screen, LeaveScreen):  # there is nothing left to ask
+        elif isinstance(self.screen, Question):  # there is nothing left to ask
             self.pop_screen()
 
     def on_source_failed(self, message: SourceFailed) -> None:
@@ -171,6 +175,8 @@ class MonitorApp(TerminalApp):
     def on_other_read(self, message: "OtherRead") -> None:
         from fbmon.compare.settings import differences, read_settings
 
+        if message.is_over():
+            return
         others = self.board.runs.others
         differing = differences(message.settings, read_settings(self._source.folder.resolved))
         others.append(Other(message.folder.name, message.store, MARKERS[len(others)], differing))
@@ -178,7 +184,7 @@ class MonitorApp(TerminalApp):
 
     def on_other_told(self, message: "OtherTold") -> None:
         for other in self.board.runs.others:
-            if other.name == message.folder.name:
+            if other.name == message.folder.name and not message.is_over():
                 for event in message.events:
                     other.store.apply(event)
         self._draw_soon()
@@ -222,7 +228,7 @@ class MonitorApp(TerminalApp):
             return
         width = max(0, self.size.width - 2)
         silent = time.monotonic() - self._last_sign
-        name = self._source.folder.name
+        name = ": ".join(filter(None, (self._place, self._source.folder.name)))
         elapsed = time.monotonic() - self._began if self._alive else self.store.elapsed
         state = state_line(self.store, name, alive=self._alive, silent=silent, unread=self._unread, width=width)
         detail = detail_line(self.store, elapsed, alive=self._alive and not self._unread, width=width)

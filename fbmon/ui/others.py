@@ -1,7 +1,7 @@
 """Reads the runs that lie over the one on the screen: a thread of its own, which follows those still running."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from textual.app import App
@@ -19,8 +19,9 @@ _SECONDS = 1.0  # between two looks at the journals
 class OtherRead(Message):
     """A run has been read as far as it goes; the store belongs to the screen from now on."""
 
-    def __init__(self, folder: RunFolder, store: Store, settings: dict[str, Any]) -> None:
+    def __init__(self, folder: RunFolder, store: Store, settings: dict[str, Any], is_over: Callable[[], bool]) -> None:
         super().__init__()
+        self.is_over = is_over  # whether other runs were chosen meanwhile
         self.folder = folder
         self.store = store
         self.settings = settings
@@ -29,8 +30,9 @@ class OtherRead(Message):
 class OtherTold(Message):
     """What a run that was read has told since."""
 
-    def __init__(self, folder: RunFolder, events: list[Event]) -> None:
+    def __init__(self, folder: RunFolder, events: list[Event], is_over: Callable[[], bool]) -> None:
         super().__init__()
+        self.is_over = is_over
         self.folder = folder
         self.events = events
 
@@ -61,9 +63,9 @@ class Others:
                 store.apply(event)
             if stopped.is_set():
                 return
-            self._app.post_message(OtherRead(folder, store, read_settings(folder.resolved)))
+            self._app.post_message(OtherRead(folder, store, read_settings(folder.resolved), stopped.is_set))
         while tails and not stopped.wait(_SECONDS):
             for folder, tail in tails:
                 events = tail.read()
                 if events and not stopped.is_set():
-                    self._app.post_message(OtherTold(folder, events))
+                    self._app.post_message(OtherTold(folder, events, stopped.is_set))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from fbmon import metrics
 from fbmon.chart import Band, Curve, Plot, Reference, Signs
+from fbmon.compare.cut import told_apart
 from fbmon.metrics import Chart, Metric
 from fbmon.series import Series
 from fbmon.store import Store
@@ -15,6 +16,7 @@ from fbmon.ui.signs import SIGNS
 from fbmon.ui.view import View, sight
 
 _OTHER_ROLES = 4
+_NAME = 24  # letters of another run's
 
 
 def plot(runs: Runs, chart: Chart, view: View, *, alone: bool = False) -> Plot:
@@ -65,16 +67,18 @@ def _front(runs: Runs, metric: Metric, series: Series, view: View) -> Curve | No
 
 
 def _other_curves(runs: Runs, chart: Chart, view: View, *, named: bool) -> Iterator[Curve]:
-    for number, other in enumerate(runs.others):
+    names = told_apart([clean(other.name, 400) for other in runs.others], _NAME)
+    for number, (other, name) in enumerate(zip(runs.others, names, strict=True)):
         if view.grouped and other.is_seed:
             continue
         across = runs.across(view, other.store)
         for place, metric in enumerate(compared(chart)):
             series = other.store.series.get(metric.name)
             if series is not None:
-                label = clean(other.name, 24) + (f" {metric.label}" if len(metrics_of(chart)) > 1 else "")
+                label = name + (f" {metric.label}" if len(metrics_of(chart)) > 1 else "")
                 role, is_named = f"other_{number % _OTHER_ROLES}", named and not place
-                yield Curve(label, role, across.x(series), series, other.marker, dim=True, named=is_named)
+                x, end = across.x(series), across.extent().end
+                yield Curve(label, role, x, series, other.marker, dim=True, named=is_named, end=end)
 
 
 def _bands(runs: Runs, chart: Chart, view: View) -> Iterator[Band]:

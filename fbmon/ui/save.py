@@ -10,6 +10,7 @@ import numpy as np
 
 from fbmon.chart import Curve, Plot
 from fbmon.chart.svg import LARGE, svg
+from fbmon.series import Floats
 from fbmon.text import clean
 from fbmon.ui.colours import on_paper
 
@@ -41,22 +42,30 @@ def without_downloads(screen: str) -> str:
 def as_csv(plot: Plot) -> str:
     """A row a step, with the seconds since the run began and a column a curve; an unknown value is empty.
 
-    A curve that is drawn smoothed has a second column, as it is drawn.
+    A curve that is drawn smoothed has a second column, as it is drawn. Of devices, which are looked at many times in a
+    step, each look has a row.
     """
     columns = {_heading(curve): curve.series for curve in plot.curves}
-    steps = np.unique(np.concatenate([np.empty(0), *(series.steps for series in columns.values())]))
-    seconds = np.full(len(steps), np.nan)
-    table = []
+    looks = np.concatenate([np.empty((0, 2)), *(_looks(series.steps) for series in columns.values())])
+    places, rows = np.unique(looks, axis=0, return_inverse=True)
+    steps, seconds = places[:, 0], np.full(len(places), np.nan)
+    table, first = [], 0
     for series in columns.values():
-        rows, values = np.searchsorted(steps, series.steps), np.full(len(steps), np.nan)
-        values[rows], seconds[rows] = series.values, np.fmax(seconds[rows], series.elapsed)
+        own, values = rows.ravel()[first : first + len(series)], np.full(len(places), np.nan)
+        values[own], seconds[own] = series.values, np.fmax(seconds[own], series.elapsed)
         table.append(values.tolist())
+        first += len(series)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["step", "seconds", *columns])
     for step, *numbers in zip(steps.tolist(), seconds.tolist(), *table, strict=True):
         writer.writerow([f"{step:g}", *("" if math.isnan(number) else repr(number) for number in numbers)])
     return text.getvalue()
+
+
+def _looks(steps: Floats) -> Floats:
+    """Each point's step, ascending, and how many points of the same step come before it."""
+    return np.stack([steps, np.arange(len(steps)) - np.searchsorted(steps, steps)], axis=1)
 
 
 def _heading(curve: Curve) -> str:

@@ -4,7 +4,7 @@ from rich.text import Text
 
 from fbmon import metrics
 from fbmon.store import Store
-from fbmon.text import clean, duration, plural, time_spent
+from fbmon.text import clean, duration, percent, plural, time_spent
 from fbmon.ui.other import Other
 from fbmon.ui.readout import Count
 from fbmon.ui.view import AxisName, View
@@ -63,7 +63,7 @@ def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
     progress = store.progress
     details = [f"elapsed {time_spent(elapsed, store.paused_seconds(elapsed))}"]
     if alive and store.ended is None:
-        details.append(_eta(store))
+        details.append(_eta(store, elapsed))
         if progress and progress.task == "downloading":
             details.insert(0, f"{progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB")
         elif progress:
@@ -71,7 +71,7 @@ def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
     if store.best:
         details.append(f"best {metrics.show('val_accuracy', store.best.value)} at {store.best.step}{_distance(store)}")
     if store.plan and store.plan.clip_norm is not None and store.step:
-        details.append(f"clipped {store.clipped_share():.0%}")
+        details.append(f"clipped {percent(store.clipped_share())}")
     if alive and store.ended is None:
         steps = store.steps_to_validation()
         if steps is not None:
@@ -84,9 +84,10 @@ def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
     return details + [_device(store, name) for name in sorted(store.devices, key="cpu".__eq__)]  # the host last
 
 
-def _eta(store: Store) -> str:
-    """The time to the end, with its standard deviation where that is more than a fiftieth of it."""
-    left, deviation = store.seconds_left(), store.seconds_left_deviation()
+def _eta(store: Store, elapsed: float) -> str:
+    """The time to the end, with its standard deviation where that is more than a fiftieth of it; a pause stops it."""
+    left = store.seconds_left(elapsed if store.paused_since is None else store.paused_since)
+    deviation = store.seconds_left_deviation()
     if left is None or deviation is None or deviation < left / 50:
         return f"ETA {duration(left)}"
     return f"ETA {duration(left)} ± {duration(deviation)}"

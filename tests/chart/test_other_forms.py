@@ -82,3 +82,8 @@ def strokes(text: str) -> list[ElementTree.Element]:
     """Curves and areas, as they are drawn."""
     paths = ElementTree.fromstring(text).iter(f"{SVG}path")
     return [path for path in paths if path.get("stroke-width") == "1.5" or path.get("fill-opacity")]
+
+
+def test_the_parts_of_a_line_are_apart_in_ascii_too_and_a_sign_stays_another() -> None:
+    assert ascii_only("step 3 · best 0.98") == "step 3 | best 0.98"
+    assert ascii_only("· validation") == ", validation"

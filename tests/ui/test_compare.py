@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,8 +22,11 @@ from fbmon.journal import Journal
 from fbmon.ui.compare.app import CompareApp
 from fbmon.ui.compare.board import CompareBoard
 from fbmon.ui.compare.keys import GROUPS
+from fbmon.ui.compare.plots import values
+from fbmon.ui.compare.reader import Reader
 from fbmon.ui.help import HelpScreen
 from tests.runs import lines, write_run
+from tests.shell import DEADLINE
 from tests.ui.test_monitor import dots, inside, until
 
 NAMES = ("fast-1", "fast-0", "slow-1", "slow-0")  # as the table has them: newest first
@@ -406,3 +410,47 @@ async def test_in_ascii_every_marker_is_another(runs: Path, monkeypatch: pytest.
     async with comparing(runs) as pilot:
         assert len(board(pilot).runs.lanes) == 4
         assert all(ord(sign) < 128 for sign in text(pilot))
+
+
+async def test_however_slow_the_reader_what_is_wanted_again_is_read_again(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, has_begun = threading.Event(), threading.Event()
+
+    def slowly(reader: Reader, paths: Sequence[Path]) -> None:
+        has_begun.set()
+        reading.wait(DEADLINE)
+
+    async with comparing(runs) as pilot:
+        monkeypatch.setattr(Reader, "_look_at", slowly)
+        await until(pilot, has_begun.is_set)
+        await press(pilot, "space")
+        await drawn(pilot, 1)
+        await press(pilot, "u", "down", "up")
+        reading.set()
+        await drawn(pilot, 4)
+        await until(pilot, lambda: "best validation accuracy" in text(pilot, "#events"))
+
+
+async def test_no_sign_under_the_charts_is_of_a_run_that_is_not_drawn(runs: Path) -> None:
+    async with comparing(runs) as pilot:
+        assert "★" in {signs.character for signs in plots(pilot).signs or ()}
+        await press(pilot, "down", "space", "up")
+        await until(pilot, lambda: "best validation accuracy 0.9200" in text(pilot, "#events"))
+        assert (curves(pilot), plots(pilot).signs) == (["fast-0"], ())
+        await press(pilot, "down")
+        await until(pilot, lambda: "★" in {signs.character for signs in plots(pilot).signs or ()})
+
+
+async def test_a_run_that_has_not_come_as_far_as_the_cursor_has_no_value_there(runs: Path) -> None:
+    write_run(runs, "short-0", story("short", 0.7, steps=20), ["seed=0"])
+    async with comparing(runs, lanes=5) as pilot:
+        while "fast-1" not in (curves(pilot)[-1]):
+            await press(pilot, "down")
+        await press(pilot, "tab", "z", "c")
+        await until(pilot, lambda: "@ 40" in text(pilot, "#charts"))
+        told_of = dict(values(board(pilot).runs, board(pilot).charts.focused, board(pilot).view))
+        short = next(lane.marker for lane in board(pilot).runs.lanes if lane.label == "short-0")
+        assert told_of.pop(short) is None
+        assert None not in told_of.values()
+        assert f"{short} short-0 –" in text(pilot, "#charts").split("\n")[0]

@@ -15,6 +15,7 @@ from fbmon.chart import Plot
 from fbmon.events import (
     CheckpointSaved,
     CommandTaken,
+    DeviceSampled,
     Event,
     GradientClipped,
     RunEnded,
@@ -563,3 +564,21 @@ def test_ascii_is_for_who_asks_for_it_and_for_terminals_without_braille(
 
 def _strips(pilot: Pilot[int]):
     return pilot.app.screen._compositor.render_strips()
+
+
+async def test_of_the_devices_every_look_is_saved_also_where_a_step_is_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    samples = [DeviceSampled("cpu", 10.0 * look, elapsed=float(look)) for look in range(1, 6)]
+    async with MonitorApp(Script(tmp_path / "tiny", [*samples, StepTaken(1, {"loss": 1.0}, elapsed=6.0)])).run_test(
+        size=(120, 40)
+    ) as pilot:
+        await shown(pilot, 1)
+        await pilot.press("shift+tab", "w")
+        await until(pilot, (tmp_path / "tiny-devices.csv").exists)
+        rows = (tmp_path / "tiny-devices.csv").read_text().splitlines()
+        assert rows == [
+            "step,seconds,cpu memory,cpu busy",
+            *(f"0,{look}.0,,{10.0 * look}" for look in range(1, 6)),
+        ]

@@ -27,6 +27,7 @@ from fbmon.folder import RunFolder
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.board import Board
 from fbmon.ui.leave import LeaveScreen
+from fbmon.ui.question import Question
 from tests.shell import DEADLINE
 
 # A window title, a colour and a C1 control; markup of Rich and of Textual, closed wrongly, and one that acts.
@@ -127,6 +128,12 @@ async def test_the_top_line_tells_the_state_the_name_and_the_step(tmp_path: Path
         rows = (await shown(pilot)).split("\n")
 
         assert rows[0] == " ● training  tiny-1                             step 30/60 ━━━━━━━━───────  50% "
+
+
+async def test_a_run_of_a_table_is_told_by_its_place_before_its_name(tmp_path: Path) -> None:
+    app = MonitorApp(Script(tmp_path / "tiny-1", training()), place="run 2 of 21")
+    async with app.run_test(size=(80, 24)) as pilot:
+        assert (await shown(pilot)).startswith(" ● training  run 2 of 21: tiny-1  ")
 
 
 async def test_before_its_first_word_the_run_is_starting(tmp_path: Path) -> None:
@@ -474,3 +481,29 @@ async def test_a_screen_that_is_slow_to_draw_leaves_the_processor_to_the_trainin
         await until(pilot, lambda: len(drawn) > 4)
     gaps = [after - before for before, after in itertools.pairwise(drawn)]
     assert min(gaps[1:]) > 0.4  # twenty times what a drawing takes
+
+
+@pytest.mark.parametrize("key", ["q", "p", "ctrl+s"])
+async def test_a_question_about_a_run_goes_with_the_run(key: str, tmp_path: Path) -> None:
+    script = Script(tmp_path / "tiny-1", training())
+    async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        script.over = True
+        await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
+        await pilot.press("y")
+        assert script.asked == []
+
+
+@pytest.mark.parametrize("key", ["ctrl+c", "ctrl+q"])
+@pytest.mark.parametrize("opened", ["q", "p", "question_mark", "o"])
+async def test_the_keys_that_leave_close_what_is_open(opened: str, key: str, tmp_path: Path) -> None:
+    script = Script(tmp_path / "tiny-1", training())
+    async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        await pilot.press(opened)
+        await until(pilot, lambda: len(pilot.app.screen_stack) == 2)
+        await pilot.press(key)
+        await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
+        assert script.asked == []

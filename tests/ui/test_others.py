@@ -1,5 +1,6 @@
 """Other runs over the one on the screen: real folders with journals, chosen by key, followed while they run."""
 
+import csv
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -15,9 +16,11 @@ from fbmon import recipe as recipes
 from fbmon.events import Event, RunEnded, RunStarted, StepTaken, Validated
 from fbmon.folder import RunFolder
 from fbmon.journal import Journal
+from fbmon.store import Store
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.chart import ChartView
 from fbmon.ui.choose import ChooseScreen
+from fbmon.ui.others import OtherRead
 from tests.ui.test_monitor import Script, dots, inside, monitor, picture, shown, until
 
 
@@ -198,3 +201,37 @@ async def test_alone_in_its_folder_a_run_has_nothing_to_compare_with(tmp_path: P
         await until(pilot, lambda: "There is no other run" in picture(monitor(pilot)))
         await pilot.press("enter")
         assert not isinstance(pilot.app.screen, ChooseScreen)
+
+
+async def test_runs_of_long_names_that_begin_alike_are_told_apart_and_all_are_saved(
+    runs: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed in (3, 4):
+        add_run(runs, tiny, f"digits-fb_strong_reg-seed{seed}", events(float(seed)), f"seed={seed}")
+    async with watching(runs) as pilot:
+        followed = [folder for folder in folders.every(runs) if folder.name.startswith("digits")]
+        monitor(pilot)._chosen(followed)
+        await until(pilot, lambda: len(monitor(pilot).board.runs.others) == 2)
+        await pilot.press("z", "w")
+        await until(pilot, lambda: any(tmp_path.glob("*.csv")))
+        (saved,) = tmp_path.glob("*.csv")
+        rows = list(csv.DictReader(saved.open()))
+        assert {
+            seed: rows[0][name] for seed in "34" for name in rows[0] if f"seed{seed}" in name and "train" in name
+        } == {
+            "3": "3.0",
+            "4": "4.0",
+        }
+
+
+async def test_what_was_read_before_others_were_chosen_is_not_shown(runs: Path) -> None:
+    async with watching(runs) as pilot:
+        _, first, second, *_ = sorted(folders.every(runs), key=lambda folder: folder.name)
+        app = monitor(pilot)
+        late = OtherRead(first, Store(), {}, lambda: True)
+        app._chosen([second])
+        app.post_message(late)
+        await until(pilot, lambda: len(app.board.runs.others) == 1)
+        await pilot.pause(0.05)
+        assert [other.name for other in app.board.runs.others] == [second.name]

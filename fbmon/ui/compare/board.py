@@ -59,6 +59,7 @@ class CompareBoard(Board, inherit_bindings=False):
         self.runs: Lanes = Lanes()
         self.sheet = sheet
         self.stores: dict[Path, Store] = {}
+        self._noted: dict[Path | None, list[Note]] = {}
         self._by = sheet.by
         self._rows: list[Row] = []
         self._lanes: dict[str, Lane] = {}
@@ -86,7 +87,8 @@ class CompareBoard(Board, inherit_bindings=False):
         return self.query_one(RunsTable)
 
     def noted(self, path: Path, notes: list[Note]) -> None:
-        """What has happened in the run at the cursor."""
+        """What has happened in the run at the cursor, or in one that it was at."""
+        self._noted[path] = notes
         if path == self.wanted.events:
             self.runs.set_notes(notes)
             self.show()
@@ -258,7 +260,7 @@ class CompareBoard(Board, inherit_bindings=False):
         wanted = Wanted(curves, leading or (at.runs[0].path if at else None), alive)
         if wanted != self.wanted:
             if wanted.events != self.wanted.events:
-                self.runs.set_notes([])
+                self.runs.set_notes(self._noted.get(wanted.events, []))
             self.wanted = wanted
             self.post_message(self.Wants(wanted))
 

@@ -48,6 +48,7 @@ class Lanes(Runs):
         super().__init__(Store())
         self.lanes: list[Lane] = []
         self.leading: Lane | None = None
+        self._leads_table = False  # whether it is the row at the table's cursor, of which the notes are
         self._notes: list[Note] = []
         self._bands: dict[tuple[str, str], Group] = {}
 
@@ -56,18 +57,23 @@ class Lanes(Runs):
         self.lanes = lanes
         read = [lane for lane in lanes if lane.stores]
         self.leading = next((lane for lane in read if lane.key == leading), read[0] if read else None)
+        self._leads_table = self.leading is not None and self.leading.key == leading
         self.store = self.leading.stores[0] if self.leading else Store()
         known = {id(store) for store in self._stores()}
         self._across = {key: across for key, across in self._across.items() if key in known}
         self._bands = {key: band for key, band in self._bands.items() if any(lane.key == key[0] for lane in lanes)}
 
     def set_notes(self, notes: list[Note]) -> None:
-        """What happened in the leading run."""
+        """What happened in the run at the table's cursor."""
         self._notes = notes
         self._places = Places()
 
     def notes(self) -> list[Note]:
         return self._notes
+
+    def places(self) -> Places:
+        """Where the notes stand; nowhere where those of a run are listed that is not drawn."""
+        return super().places() if self._leads_table else Places()
 
     def charts(self) -> list[Chart]:
         """One for each metric that any of the runs has told; before the first is read, those that are in front."""

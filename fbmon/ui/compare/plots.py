@@ -53,7 +53,7 @@ def values(lanes: Lanes, chart: Chart, view: View) -> list[tuple[str, float | No
         return []
     at = lanes.across(view).at(view.cursor)
     return [
-        (lane.marker, value_at(_x(lanes, lane, line, view), line, at))
+        (lane.marker, value_at(_x(lanes, lane, line, view), line, at) if at <= _end(lanes, lane, view) else None)
         for lane in reversed(_in_order(lanes))
         if (line := lanes.line(lane, chart)) is not None
     ]
@@ -70,18 +70,23 @@ def _curves(lanes: Lanes, lane: Lane, chart: Chart, view: View, alone: bool) -> 
     if line is None:
         return
     leads = lane is lanes.leading
-    x, named = _x(lanes, lane, line, view), alone or leads
+    x, end, named = _x(lanes, lane, line, view), _end(lanes, lane, view), alone or leads
     if not (metric_of(chart).smooth and view.smoothing):
-        yield Curve(lane.label, lane.role, x, line, lane.marker, named=named)
+        yield Curve(lane.label, lane.role, x, line, lane.marker, named=named, end=end)
         return
     if leads:  # the raw curves of many runs would hide all averages
         yield Curve(lane.label, lane.role, x, line, dim=True, named=False)
     smoothed = lanes.across(view, lane.stores[0]).smoothed(line, view.smoothing)
-    yield Curve(lane.label, lane.role, x, smoothed, lane.marker, named=named, values=line)
+    yield Curve(lane.label, lane.role, x, smoothed, lane.marker, named=named, end=end, values=line)
 
 
 def _x(lanes: Lanes, lane: Lane, line: Series, view: View) -> np.ndarray:
     return lanes.across(view, lane.stores[0]).x(line)
+
+
+def _end(lanes: Lanes, lane: Lane, view: View) -> float:
+    """How far all runs of a lane have come."""
+    return min(lanes.across(view, store).extent().end for store in lane.stores)
 
 
 def _bands(lanes: Lanes, chart: Chart, view: View) -> Iterator[Band]:

@@ -90,8 +90,15 @@ class Reader:
         self._thread.join(timeout=1)
 
     def want(self, wanted: Wanted) -> None:
-        """From now on this; curves that are no longer wanted are forgotten, and read anew when they are again."""
+        """From now on this; curves that are no longer wanted are forgotten, and read anew when they are again.
+
+        They are forgotten here and now, as by the screen: the thread may have something long in hand, and would not see
+        that they were not wanted for a while.
+        """
         if wanted != self._wanted:
+            known = tuple(self._curves)  # in one go, as the thread adds to it
+            for gone in set(known).difference(wanted.curves):
+                self._curves.pop(gone, None)
             self._wanted = wanted
             self._woken.set()
 
@@ -105,8 +112,6 @@ class Reader:
             self._woken.wait(_SECONDS)
 
     def _read_curves(self, paths: Sequence[Path]) -> None:
-        for gone in self._curves.keys() - set(paths):
-            del self._curves[gone]
         for path in paths:
             if self._woken.is_set():  # something else is wanted by now
                 return
