@@ -59,14 +59,19 @@ def take_(store: Store, stretch: Stretch) -> None:
 def _extend(store: Store, columns: Columns) -> None:
     steps, elapsed = np.array(columns.steps, float), np.array(columns.elapsed)
     store.elapsed = max(store.elapsed, *columns.elapsed)
+    stands = np.full(len(steps), fill_value=True)
+    if columns.teller == "validation":
+        store.take_back(columns.steps[0], columns.values)
+        stands[:-1] = steps[1:] != steps[:-1]
     for name, column in columns.values.items():
-        store.series.setdefault(name, Series()).extend(steps, elapsed, np.array(column, float))
+        told = np.array(column, float)[stands]
+        store.series.setdefault(name, Series()).extend(steps[stands], elapsed[stands], told)
         store.latest[name] = column[-1]
     if columns.teller == "step":
         store.step = columns.steps[-1]
         _share(store, steps, elapsed)
     elif "val_accuracy" in columns.values:
-        found = best_of(steps, np.array(columns.values["val_accuracy"], float))
+        found = best_of(steps[stands], np.array(columns.values["val_accuracy"], float)[stands])
         if found and (store.best is None or found.value > store.best.value):
             store.best = found
 

@@ -29,7 +29,12 @@ def recorded(folder: RunFolder, devices: Sequence[str], environment: Mapping[str
 
 
 def _record(folder: RunFolder, devices: Sequence[str], environment: Mapping[str, str], over: threading.Event) -> None:
-    telemetry, sampler = Journal(folder.telemetry, folder.journal), Sampler(devices, environment)
+    try:
+        telemetry = Journal(folder.telemetry, folder.journal)
+    except OSError as error:
+        print(f"no telemetry: {error}", flush=True)  # into trainer.log
+        return
+    sampler = Sampler(devices, environment)
     for count in itertools.count(1):
         for sampled in sampler.sample():
             telemetry.append(sampled)

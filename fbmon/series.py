@@ -102,7 +102,10 @@ class Series:
 
     def until(self, step: int) -> "Series":
         """A new series of the points up to this step; their steps ascend."""
-        count = int(np.searchsorted(self.steps, step, side="right"))
+        return self.first(int(np.searchsorted(self.steps, step, side="right")))
+
+    def first(self, count: int) -> "Series":
+        """A new series of so many points, from the first on; of all but as many if it is negative."""
         series = Series()
         series.extend(self.steps[:count], self.elapsed[:count], self.values[:count])
         return series

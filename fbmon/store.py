@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -247,17 +248,17 @@ class Store:
             accuracies = self.series.get("val_accuracy", Series())
             self.best = best_of(accuracies.steps, accuracies.values)
 
-    def _take_back(self, event: Validated) -> None:
-        """What was told of the same step before: the run was cut off between its validation and the next save."""
-        for name in event.values:
+    def take_back(self, step: int, names: Iterable[str]) -> None:
+        """Forget a validation of this step, which is told again: the run was cut off between it and the next save."""
+        for name in names:
             series = self.series.get(name)
-            if series and series.steps[-1] == event.step:
-                self._replay.remember(name, {event.step: float(series.values[-1])})
-                self.series[name] = series.until(event.step - 1)
-        self._forget_best_after(event.step - 1)
+            if series and series.steps[-1] == step:
+                self._replay.remember(name, {step: float(series.values[-1])})
+                self.series[name] = series.first(-1)
+        self._forget_best_after(step - 1)
 
     def _validated(self, event: Validated) -> None:
-        self._take_back(event)
+        self.take_back(event.step, event.values)
         if self._validation_every:  # else none that is to come is told apart from the steps
             self._pace.validated(event)
         self._record(event)

@@ -32,7 +32,7 @@ STEPS = st.lists(
 
 
 def told(steps: list[dict[str, float | None]], clipped: set[int], resumed_at: int) -> list[Event]:
-    """A run that was killed after its last step and took those after `resumed_at` once more."""
+    """A run that was killed after its last step, validated `resumed_at` again and took what comes after it again."""
     events: list[Event] = [
         RunStarted("r", "r", len(steps), "1", 7),
         TrainingStarted(9, 2, 64, 32, 9, "cpu", "float32", 1.0),
@@ -40,6 +40,7 @@ def told(steps: list[dict[str, float | None]], clipped: set[int], resumed_at: in
     for first in (0, min(resumed_at, len(steps))):
         if first:
             events += [RunResumed("1", 8, elapsed=1000.0), StateRestored(first, elapsed=1000.0)]
+            events.append(Validated(first, {"val_accuracy": 0.25}, elapsed=1000.0))  # of which no checkpoint knew
         for step, values in list(enumerate(steps, 1))[first:]:
             if step in clipped:
                 events += [GradientClipped(step, 2.5, 1.0, elapsed=step), PassRepeated(step, elapsed=step)]
