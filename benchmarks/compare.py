@@ -35,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fbmon-benchmark-") as folder:
         home = Path(folder)
         real = train(home / "real")
-        for count in arguments.counts:
+        for count in {*arguments.counts, _OVERLAID}:
             copy(real, home / "finished" / str(count), count, finished)
             copy(real, home / "mixed" / str(count), count, of_every_kind)
         (home / "installed").mkdir()
