@@ -1,6 +1,7 @@
 """What is written down beside a training: telemetry once a second, the summary once a minute."""
 
 import itertools
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from fbmon import summary
 from fbmon.folder import RunFolder
 from fbmon.journal import Journal
 from fbmon.telemetry import Sampler
+from fbmon.text import clean
 
 _SAMPLE_SECONDS = 1.0
 _KEEP_EVERY = 60  # samples
@@ -32,7 +34,8 @@ def _record(folder: RunFolder, devices: Sequence[str], environment: Mapping[str,
     try:
         telemetry = Journal(folder.telemetry, folder.journal)
     except OSError as error:
-        print(f"no telemetry: {error}", flush=True)  # into trainer.log
+        # Into trainer.log, or what a job of torchrun keeps of its ranks; standard output may be lines of JSON.
+        print(f"no telemetry: {clean(str(error), 4096)}", file=sys.stderr, flush=True)
         return
     sampler = Sampler(devices, environment)
     for count in itertools.count(1):

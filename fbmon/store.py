@@ -259,7 +259,7 @@ class Store:
 
     def _validated(self, event: Validated) -> None:
         self.take_back(event.step, event.values)
-        if self._validation_every:  # else none that is to come is told apart from the steps
+        if self._validation_every:  # where none is foreseen, their time counts as that of the steps
             self._pace.validated(event)
         self._record(event)
         accuracy = event.values.get("val_accuracy")
