@@ -11,7 +11,7 @@ from benchmarks.table import print_table
 from benchmarks.variants import engine, stepper_of
 from fbmon.recipe import Penalty, Recipe
 from fbmon.train.data import DataSet
-from fbmon.train.precision import Precision
+from fbmon.train.precision import Precision, emulation
 
 _IMAGES = 1024
 _SHOWN = (1, 2, 5, 10, 20, 30, 40, 50)  # steps
@@ -34,6 +34,9 @@ def print_penalties(recipe: Recipe, images: DataSet) -> None:
     found: dict[str, tuple[Tensor, Tensor]] = {}
     precisions: tuple[Precision, ...] = ("float64", "float32", "tf32", "bfloat16")
     for precision in precisions:
+        if reason := emulation(precision, images.train.labels.device):
+            print(f"\n{reason}: not measured")
+            continue
         network = stepper_of(recipe, precision, images).descent.network
         network.model.train()
         plain, _ = network.block(numbers, 1, 0.8, _nothing)
@@ -54,6 +57,9 @@ def _rows(
     """Each way's curve, and how far it is from the first one's."""
     first: list[float] = []
     for way in ways:
+        if reason := emulation(cast(Precision, way.split()[1]), images.train.labels.device):
+            yield [way, f"{reason}: not measured"]
+            continue
         try:
             curve = _curve(recipe, images, way, steps)
         except Exception as error:  # of a compiler, say: the others may do better

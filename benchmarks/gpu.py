@@ -29,6 +29,7 @@ from fbmon.train import data as data_sets
 from fbmon.train.data import DataSet
 from fbmon.train.flop import count
 from fbmon.train.models import make_model
+from fbmon.train.precision import Precision, is_emulated
 from fbmon.train.probe import SHAPES, random_data
 from fbmon.train.process import set_up
 
@@ -62,8 +63,10 @@ class Bench:
         self._tables(GOALS, 0.6, beside_textbook=True)
 
     def profile(self) -> None:
+        device = self.images.train.labels.device
+        precision: Precision = "float32" if is_emulated(BEST.precision, device) else BEST.precision
         with engine(BEST.engine):
-            print_profile(stepper_of(self.recipes[0], BEST.precision, self.images), self.images.train.labels.device)
+            print_profile(stepper_of(self.recipes[0], precision, self.images), device)
 
     def agreement(self) -> None:
         recipe = next((one for one in self.recipes if one.penalty), self.recipes[0])

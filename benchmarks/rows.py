@@ -14,7 +14,7 @@ from benchmarks.variants import Variant, engine, stepper_of
 from fbmon.recipe import Recipe
 from fbmon.train.attainable import attainable_flops
 from fbmon.train.data import DataSet
-from fbmon.train.precision import set_precision_
+from fbmon.train.precision import emulation, set_precision_
 from fbmon.train.process import set_up
 
 HEADER = ("", "s a step, median", "spread", "n", "images/s", "share of the limit", "MiB at the peak")
@@ -23,6 +23,8 @@ HEADER = ("", "s a step, median", "spread", "n", "images/s", "share of the limit
 def row_of(variant: Variant, recipe: Recipe, images: DataSet, seconds: float, flop: float) -> list[str]:
     """A variant's, `seconds` long and at least two steps; why, if it fails, whatever that be."""
     device = images.train.labels.device
+    if reason := emulation(variant.precision, device):
+        return [variant.name, f"{reason}: not measured"]
     try:
         with engine(variant.engine), _peak(device) as peak:
             cells = _measured(variant, recipe, images, seconds, flop)

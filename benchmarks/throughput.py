@@ -22,7 +22,7 @@ from fbmon import recipe as recipes
 from fbmon.events import Event, StepTaken
 from fbmon.recipe import Recipe
 from fbmon.train.models import make_model
-from fbmon.train.precision import set_precision_
+from fbmon.train.precision import Precision, emulation, set_precision_
 from fbmon.train.probe import SHAPES, random_data
 from fbmon.train.process import set_up
 from fbmon.train.step import Stepper
@@ -47,9 +47,13 @@ def main() -> None:
 
 
 def compare(wanted: Recipe, count: int, n: int) -> None:
-    """One table: textbook, float32, bfloat16."""
+    """One table: textbook, float32, bfloat16 where the processor has it."""
     cases = {_TEXTBOOK: Case(textbook, wanted, count)}
-    for precision in ("float32", "bfloat16"):
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
+    for precision in precisions:
+        if reason := emulation(precision, torch.device("cpu")):
+            print(f"{reason}: not measured\n", flush=True)
+            continue
         cases[f"fbmon, {precision}"] = Case(own, wanted.model_copy(update={"precision": precision}), count)
     found = in_turn({name: case.step for name, case in cases.items()}, n, _WARM_UPS)
     block, threads = wanted.gradient.block, torch.get_num_threads()

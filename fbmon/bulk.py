@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fbmon.crew.devices import cores
+from fbmon.crew.limits import cores
 from fbmon.journal import Tail
 from fbmon.series import Floats, Series
 from fbmon.store import SHARE_STEPS, Store, best_of

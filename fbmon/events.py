@@ -179,13 +179,18 @@ class CommandTaken(Fact, frozen=True):
 class DeviceSampled(Fact, frozen=True):
     """One look at one device, once a second. Kept in telemetry.jsonl."""
 
-    device: str  # "cpu", or "cuda:0 (gpu 3)"
+    device: str  # "cpu", "cpu (2 of 64 cores)" where no more may be used, or "cuda:0 (gpu 3)"
     utilization: float | None = None  # percent
     memory_mib: float | None = None
     memory_total_mib: float | None = None
     power_watts: float | None = None
     temperature_celsius: float | None = None
     clock_mhz: float | None = None
+
+    @property
+    def is_host(self) -> bool:
+        """Whether it is the processor with its memory."""
+        return self.device.startswith("cpu")
 
 
 class RunEnded(Fact, frozen=True):

@@ -5,14 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 import msgspec
 
 from fbmon.crew.devices import FOR_CUDA
 from fbmon.errors import FbmonError
 from fbmon.recipe import Recipe
-from fbmon.text import clean
+from fbmon.text import clean, signal_name
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -45,6 +44,9 @@ class Plan(msgspec.Struct, frozen=True):
     products: int = 0  # of Hessian and vector, at most, that the analysis of the sharpness takes in all
     product_images: int = 0  # in each
     product_flop_per_image: float = 0.0
+    memory_total_mib: float = 0.0  # what may be used on the device; 0: unknown
+    emulation: str = ""  # what is to be said of a device without instructions for the recipe's precision
+    skipped: tuple[str, ...] = ()  # why other precisions were not measured
 
     @property
     def step_flop(self) -> float:
@@ -93,26 +95,34 @@ def measure(
     `begin` hears of each of the `precisions` that are others when it is their turn.
 
     Each takes a process of its own, so that none is charged for another's memory, and the seconds that torch needs to
-    load. A further precision that fails, as where the device does not know it, is left out. Raises FbmonError where the
-    recipe itself cannot be measured, as where memory runs out.
+    load. A further precision that fails, or that the device emulates, is left out, and it is said why. Raises
+    FbmonError where the recipe itself cannot be measured, as where memory runs out.
     """
-    plan = _measure_one(recipe, devices, recipe.precision, seconds)
-    timings = list(plan.timings)
+    try:
+        plan = _measure_one(recipe, devices, recipe.precision, seconds)
+    except FbmonError as error:
+        raise FbmonError(f"{recipe.name} could not be measured: {error.message}") from None
+    timings, skipped = list(plan.timings), []
     for precision in precisions:
         if precision != recipe.precision:
             begin(precision)
-            with suppress(FbmonError):
-                timings += _measure_one(recipe, devices, precision, seconds).timings
-    return msgspec.structs.replace(plan, timings=tuple(timings))
+            try:
+                timings += _measure_one(recipe, devices, precision, seconds, "--native").timings
+            except FbmonError as error:
+                named = error.message if error.message.startswith(precision) else f"{precision}: {error.message}"
+                skipped.append(f"{named}: not measured")
+    return msgspec.structs.replace(plan, timings=tuple(timings), skipped=tuple(skipped))
 
 
-def _measure_one(recipe: Recipe, devices: str, precision: str, seconds: float) -> Plan:
+def _measure_one(recipe: Recipe, devices: str, precision: str, seconds: float, *options: str) -> Plan:
     command = [sys.executable, "-m", "fbmon.train.cost", precision, "--devices", devices, "--seconds", str(seconds)]
+    command += options
     result = subprocess.run(
         command, input=recipe.model_dump_json(), env=FOR_CUDA | os.environ, capture_output=True, text=True, check=False
     )
     if result.returncode:
         lines = result.stderr.strip().splitlines()
-        reason = lines[-1] if lines else f"exit code {result.returncode}"
-        raise FbmonError(f"{recipe.name} could not be measured: {clean(reason, 400)}")
+        killed = f"killed by {signal_name(-result.returncode)}, often for want of memory"
+        gone = killed if result.returncode < 0 else f"exit code {result.returncode}"
+        raise FbmonError(clean(lines[-1] if lines else gone, 400))
     return msgspec.json.decode(result.stdout.splitlines()[-1], type=Plan)

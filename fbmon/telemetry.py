@@ -1,11 +1,19 @@
-"""Samples the devices of a run and the host: utilization, memory, power, temperature, clock."""
+"""Samples the devices of a run and the host: utilization, memory, power, temperature, clock.
 
+Of the host it is what this process may use of it: where a container or a batch job has two cores of 64, both of them
+busy are 100 %, whatever others do on the machine.
+"""
+
+import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
 from fbmon.crew.gpus import Nvml, driver, open_all, visible_gpus
+from fbmon.crew.limits import ROOT, core_quota, cpu_seconds, memory, own_cores
 from fbmon.events import DeviceSampled
 
 _MIB = 1024 * 1024
@@ -18,13 +26,13 @@ class Sampler:
     """Looks at the host and at every GPU of the run; a machine without NVIDIA's driver has only the host."""
 
     def __init__(self, devices: Sequence[str], environment: Mapping[str, str], nvml: Nvml | None = None) -> None:
-        psutil.cpu_percent()  # the first call has nothing to compare with and answers 0
+        self._host = Host()
         asked = asked_gpus(devices)
         self._gpus = _open_gpus(nvml or driver(), asked, environment) if asked else []
 
     def sample(self) -> list[DeviceSampled]:
         """One event per device, GPUs first."""
-        return [gpu() for gpu in self._gpus] + [_sample_host()]
+        return [gpu() for gpu in self._gpus] + [self._host.sample()]
 
 
 def asked_gpus(devices: Sequence[str]) -> list[int]:
@@ -32,14 +40,44 @@ def asked_gpus(devices: Sequence[str]) -> list[int]:
     return [int(name.removeprefix("cuda:")) if name != "auto" else 0 for name in devices if name != "cpu"]
 
 
-def _sample_host() -> DeviceSampled:
-    memory = psutil.virtual_memory()
-    return DeviceSampled(
-        device="cpu",
-        utilization=psutil.cpu_percent(),
-        memory_mib=(memory.total - memory.available) / _MIB,
-        memory_total_mib=memory.total / _MIB,
-    )
+class Host:
+    """The cores and the memory that this process may use, named by how many of the machine's cores they are."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root
+        quota, own, there = core_quota(root), own_cores(), os.cpu_count() or 1
+        self._quota = quota if quota and quota.amount < own else None
+        self._cores = self._quota.amount if self._quota else float(own)
+        self._name = "cpu" if self._cores >= there else f"cpu ({self._cores:.3g} of {there} cores)"
+        self._before: tuple[float, float] | None = None  # when the group was looked at last, and its seconds then
+        self._utilization()  # the first look has nothing to compare with
+
+    def sample(self) -> DeviceSampled:
+        """Look at both."""
+        used = memory(self._root)
+        return DeviceSampled(
+            device=self._name,
+            utilization=self._utilization(),
+            memory_mib=used.used / _MIB,
+            memory_total_mib=used.total / _MIB,
+        )
+
+    def _utilization(self) -> float | None:
+        if self._quota:
+            return self._of_quota(self._quota.group)
+        if self._name == "cpu":
+            return psutil.cpu_percent()
+        by_core = psutil.cpu_percent(percpu=True)
+        own = [by_core[core] for core in os.sched_getaffinity(0) if core < len(by_core)]
+        return sum(own) / len(own) if own else None
+
+    def _of_quota(self, group: Path) -> float | None:
+        """The group's own share of its quota; unknown where the kernel counts its time in another hierarchy."""
+        now, seconds = time.monotonic(), cpu_seconds(group)
+        before, self._before = self._before, None if seconds is None else (now, seconds)
+        if seconds is None or before is None or now <= before[0]:
+            return None
+        return min(100.0, 100 * (seconds - before[1]) / (now - before[0]) / self._cores)
 
 
 def _open_gpus(nvml: Nvml, asked: Sequence[int], environment: Mapping[str, str]) -> list[Sample]:

@@ -51,6 +51,12 @@ def percent(share: float) -> str:
     return f"{min(max(round(100 * share), int(share > 0)), 100 - int(share < 1))}%"
 
 
+def gib(mib: float) -> str:
+    """The size of a memory in GiB: `141`, `7.8`, `0.5`."""
+    size = mib / 1024
+    return f"{size:.0f}" if size >= 9.95 else f"{size:.2g}"
+
+
 def time_spent(seconds: float, paused: float) -> str:
     """A time span of which some may have been a pause."""
     return f"{duration(seconds)} ({duration(paused)} of it paused)" if paused >= 1 else duration(seconds)

@@ -14,12 +14,13 @@ from fbmon.cli.output import warn_of_logout
 from fbmon.doctor.finding import Finding
 from fbmon.doctor.gpus import examine_gpus
 from fbmon.doctor.login import examine_login
-from fbmon.doctor.memory import examine_shared_memory
+from fbmon.doctor.memory import examine_memory, examine_shared_memory
 from fbmon.doctor.processor import examine_processor
 from fbmon.doctor.storage import examine_storage
 from fbmon.doctor.torch import Answer, Gpu
 from tests.shell import DEADLINE, Fbmon
 from tests.terminal import Terminal
+from tests.test_limits import grouped
 from tests.test_telemetry import UUIDS, Nvml
 
 SESSION = "0::/user.slice/user-1000.slice/session-3.scope\n"
@@ -122,13 +123,23 @@ def test_more_threads_than_the_container_may_use_are_named(tmp_path: Path) -> No
     found = examine_processor(tmp_path, {"OMP_NUM_THREADS": "9999,4"})
     advice = f"`export OMP_NUM_THREADS={cores}`: more threads than cores wait for each other"
     assert found == Finding("processor", "warning", f"{own}; OMP_NUM_THREADS=9999", advice)
-    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
-    (tmp_path / "sys/fs/cgroup/cpu.max").write_text("50000 100000\n")
+    group = grouped(tmp_path, "/docker/abc")
+    (group / "cpu.max").write_text("50000 100000\n")
+    assert examine_processor(tmp_path, {}).verdict == "ok", "no more threads are started than may run"
     found = examine_processor(tmp_path, {"OMP_NUM_THREADS": "2"})
-    assert found.found == f"{own}, of which this container may use 0.5; OMP_NUM_THREADS=2"
+    assert found.found == f"{own}, of which 0.5 may be used here; OMP_NUM_THREADS=2"
     assert found.advice.startswith("`export OMP_NUM_THREADS=1`")
-    (tmp_path / "sys/fs/cgroup/cpu.max").write_text("max 100000\n")
+    (group / "cpu.max").write_text("max 100000\n")
     assert examine_processor(tmp_path, {"OMP_NUM_THREADS": "1"}).verdict == "ok"
+
+
+def test_the_memory_that_a_container_may_use_is_named(tmp_path: Path) -> None:
+    group = grouped(tmp_path, "/docker/abc")
+    (group / "memory.max").write_text(f"{2**29}\n")
+    (group / "memory.current").write_text(f"{2**28}\n")
+    advice = "a training that needs more is killed: `fbmon plan` says how much a recipe takes"
+    found = "0.5 GiB that may be used here, 0.2 of them free"
+    assert examine_memory(tmp_path) == Finding("memory", "warning", found, advice)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may mount")
@@ -230,7 +241,7 @@ def test_the_command_tells_all_of_it_and_leaves_nothing_behind(fbmon: Fbmon, tmp
     told = json.loads(said.stdout)
     assert (said.returncode, said.stderr, told["can_train"]) == (0, "", True)
     found = {one["name"]: one for one in told["findings"]}
-    assert [*found][:5] == ["fbmon", "terminal", "logout", "processor", "shared memory"]
+    assert [*found][:6] == ["fbmon", "terminal", "logout", "processor", "memory", "shared memory"]
     assert found["torch"]["verdict"] == "ok"
     assert found["data"]["found"] == f"digits; nothing in {empty}; no cifar10, cifar100"
     assert found["data"]["advice"].startswith("downloaded by the first run that needs it")

@@ -58,16 +58,19 @@ def _facts(plan: "Plan") -> dict[str, str]:
     from fbmon.text import clean, duration
 
     own = plan.timings[0]
-    return {
+    facts = {
         "recipe": f"{clean(plan.recipe)}: {plan.parameters:,} parameters, {own.precision}",
         "steps": f"{plan.steps:,} of {plan.images:,} images in {plan.blocks:,} blocks of up to {plan.block:,}; "
         f"{plan.validations:,} validations of {plan.val_images:,} images",
         "FLOP": f"{plan.flop:.3g} in all, {plan.step_flop:.3g} a step",
         "device": f"{clean(plan.device)}; {_show_seconds(plan.seconds_per_step())} a step "
         f"({own.blocks} blocks of {own.block} timed), {plan.step_flop / plan.seconds_per_step() / 1e12:.3g} TFLOP/s",
-        "memory": f"{own.memory_mib + plan.data_mib:,.0f} MiB" + _caution(plan),
+        "memory": f"{own.memory_mib + plan.data_mib:,.0f}{_of_total(plan)} MiB" + _caution(plan),
         "time": duration(plan.seconds()),
-    } | _analysis(plan)
+    }
+    if plan.emulation:
+        facts["caution"] = f"{plan.emulation}: float32 is many times as fast"
+    return facts | _analysis(plan)
 
 
 def _analysis(plan: "Plan") -> dict[str, str]:
@@ -90,16 +93,21 @@ def _show_seconds(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < 100 else duration(seconds)
 
 
+def _of_total(plan: "Plan") -> str:
+    return f" of {plan.memory_total_mib:,.0f}" if plan.memory_total_mib else ""
+
+
 def _caution(plan: "Plan") -> str:
     own = plan.timings[0]
     if own.block == plan.block:
-        return ""
+        is_too_much = 0 < plan.memory_total_mib < own.memory_mib + plan.data_mib
+        return ": more than may be used here; a smaller gradient.block needs less" if is_too_much else ""
     return f" with blocks of {own.block}; those of {plan.block} need more, and would take too long to try"
 
 
 def _alternatives(plan: "Plan") -> list[str]:
     """What other precisions and more such devices would change."""
-    from fbmon.text import duration
+    from fbmon.text import clean, duration
 
     header = ["precision", "memory", "1 device", *(f"{count} devices" for count in _DEVICES)]
     rows = [
@@ -109,6 +117,7 @@ def _alternatives(plan: "Plan") -> list[str]:
     ]
     return [
         *aligned([header, *rows]),
+        *map(clean, plan.skipped),
         "More devices: as many equal ones sharing the blocks, their exchange not counted.",
     ]
 

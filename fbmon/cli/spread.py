@@ -15,7 +15,7 @@ import typer
 from fbmon import launch
 from fbmon import reproduce as tables
 from fbmon.compare import read
-from fbmon.crew.devices import cores
+from fbmon.crew.limits import cores
 from fbmon.errors import Exit
 from fbmon.folder import SIGNALS, RunFolder
 from fbmon.launch import RunHandle

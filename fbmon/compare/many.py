@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from fbmon import summary
 from fbmon.compare.run import Run, read
-from fbmon.crew.devices import cores
+from fbmon.crew.limits import cores
 from fbmon.folder import RunFolder
 from fbmon.summary import Summary
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from fbmon.crew.gpus import count_gpus
+from fbmon.crew.limits import cores
 from fbmon.errors import UsageError
 from fbmon.text import clean, plural
 
@@ -86,8 +87,3 @@ def prepare(environment: Mapping[str, str], devices: list[str]) -> dict[str, str
     if devices[0] == "cpu":
         prepared.setdefault("OMP_NUM_THREADS", str(max(1, cores() // len(devices))))
     return prepared
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,7 +8,7 @@ import fbmon
 from fbmon.doctor.finding import Finding
 from fbmon.doctor.gpus import examine_gpus
 from fbmon.doctor.login import examine_login
-from fbmon.doctor.memory import examine_shared_memory
+from fbmon.doctor.memory import examine_memory, examine_shared_memory
 from fbmon.doctor.processor import examine_processor
 from fbmon.doctor.storage import examine_storage
 from fbmon.doctor.terminal import examine_terminal
@@ -25,6 +25,7 @@ def examine(
     yield examine_terminal(environment)
     yield examine_login(root)
     yield examine_processor(root, environment)
+    yield examine_memory(root)
     yield examine_shared_memory(root)
     yield from examine_storage(runs_dir)
     yield from asked.about_torch()

@@ -1,11 +1,22 @@
-"""The memory that processes share: GPUs of one machine exchange through it."""
+"""Memory: how much of it there is, and the part that processes share, by which GPUs of one machine exchange."""
 
 import os
 from pathlib import Path
 
+from fbmon.crew.limits import memory
 from fbmon.doctor.finding import Finding, judge
 
+_LEAST_FREE = 2**30  # bytes; a process that has loaded torch takes half of it
 _LEAST = 256 * 2**20  # bytes; a container has 64 MiB unless told otherwise, and NCCL fails there without a clear word
+
+
+def examine_memory(root: Path) -> Finding:
+    """How much may be used, and how much of that is free."""
+    there = memory(root)
+    limit = " that may be used here" if there.is_limited else ""
+    found = f"{there.total / 2**30:,.1f} GiB{limit}, {there.free / 2**30:,.1f} of them free"
+    advice = "a training that needs more is killed: `fbmon plan` says how much a recipe takes"
+    return judge("memory", found, advice, is_well=there.free >= _LEAST_FREE)
 
 
 def examine_shared_memory(root: Path) -> Finding:

@@ -4,10 +4,11 @@ import time
 
 import torch
 
-from fbmon.train.precision import Precision, factors
+from fbmon.train.precision import Precision, factors, is_emulated
 from fbmon.train.remembered import highest
 
 _SIDE = {"cpu": 1024, "cuda": 8192}
+_LEAST_SIDE = 256  # where a larger product would take seconds
 _TRIES = 5
 
 
@@ -23,7 +24,7 @@ def attainable_flops(device: torch.device, precision: Precision) -> float:
 
 @torch.no_grad()
 def _measure(device: torch.device, precision: Precision) -> float:
-    side = _SIDE[device.type]
+    side = _LEAST_SIDE if is_emulated(precision, device) else _SIDE[device.type]
     # Random, from no generator that a training draws from: on factors that are all alike a GPU is faster.
     generator = torch.Generator(device).manual_seed(0)
     factor = torch.randn(side, side, generator=generator, dtype=factors(precision), device=device)

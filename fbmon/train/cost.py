@@ -5,12 +5,15 @@ standard input.
 """
 
 import argparse
+import os
 import sys
+import threading
 from typing import get_args
 
 import msgspec
 import torch
 
+from fbmon.crew.limits import memory
 from fbmon.errors import FbmonError
 from fbmon.plan import Plan, Timing
 from fbmon.recipe import Recipe
@@ -19,12 +22,15 @@ from fbmon.train.device import choose_device
 from fbmon.train.evaluate import is_validated
 from fbmon.train.flop import count_forward, count_product, count_step
 from fbmon.train.models import make_model
-from fbmon.train.precision import Precision
+from fbmon.train.precision import Precision, emulation
 from fbmon.train.probe import SHAPES, Probe, Shape
 from fbmon.train.process import set_up
 
 _PROBE = 16  # images whose time says how many can be afforded
+_FEW = 2  # images, likewise, where so many could take minutes
 _VAL_PROBE = 500
+_PATIENCE = 3.0  # times the seconds that were asked for, and some more to begin with: no measurement takes longer
+_MORE_SECONDS, _MORE_SECONDS_OF_OWN = 10.0, 60.0  # the recipe's own precision is needed for the plan
 
 
 def main() -> None:
@@ -32,20 +38,39 @@ def main() -> None:
     parser.add_argument("precision", choices=get_args(Precision))
     parser.add_argument("--devices", default="auto")
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--native", action="store_true", help="give up a precision that the device emulates")
     arguments = parser.parse_args()
     recipe = Recipe.model_validate_json(sys.stdin.read())
     set_up()
     try:
-        plan = make_plan(recipe, arguments.devices, arguments.precision, arguments.seconds)
+        device = choose_device(arguments.devices)
+        reason = emulation(arguments.precision, device)
+        if arguments.native and reason:
+            sys.exit(reason)
+        more = _MORE_SECONDS if arguments.native or reason else _MORE_SECONDS_OF_OWN
+        _leave_after(more + _PATIENCE * arguments.seconds, reason or "blocks take too long", arguments.seconds)
+        plan = make_plan(recipe, device, arguments.precision, arguments.seconds)
     except (FbmonError, RuntimeError) as error:  # torch's out of memory is a RuntimeError
         sys.exit(str(error).splitlines()[0])
     sys.stdout.write(msgspec.json.encode(plan).decode() + "\n")
 
 
-def make_plan(recipe: Recipe, devices: str, precision: Precision, seconds: float) -> Plan:
-    """The plan of a recipe, measured in one precision. Raises FbmonError for no such device."""
+def _leave_after(limit: float, reason: str, seconds: float) -> None:
+    """End this process after `limit` seconds, whatever it is at: an operation cannot be interrupted."""
+
+    def leave() -> None:
+        print(f"{reason}: not done in {limit:.0f} s, --seconds {10 * seconds:g} allows for more", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(1)
+
+    timer = threading.Timer(limit, leave)
+    timer.daemon = True
+    timer.start()
+
+
+def make_plan(recipe: Recipe, device: torch.device, precision: Precision, seconds: float) -> Plan:
+    """The plan of a recipe, measured in one precision."""
     shape = SHAPES[recipe.data.dataset]
-    device = choose_device(devices)
     train, val = _first(shape.train, recipe.data.limit), _first(shape.val, recipe.data.val_limit)
     cut = blocks(train, recipe.data, recipe.gradient, recipe.seed, 1, torch.device("cpu"))
     taken = range(1, recipe.steps + 1)
@@ -72,7 +97,15 @@ def make_plan(recipe: Recipe, devices: str, precision: Precision, seconds: float
         products=len(taken[::every]) * wanted.products if wanted and every else 0,
         product_images=sum(map(len, cut[: wanted.blocks])) if wanted else 0,
         product_flop_per_image=product_flop,
+        memory_total_mib=_memory_mib(device),
+        emulation=emulation(precision, device),
     )
+
+
+def _memory_mib(device: torch.device) -> float:
+    """What this process may have of the device's memory."""
+    is_gpu = device.type == "cuda"
+    return (torch.cuda.get_device_properties(device).total_memory if is_gpu else memory().total) / 2**20
 
 
 def _first(images: int, limit: int | None) -> int:
@@ -93,7 +126,12 @@ def _time(recipe: Recipe, precision: Precision, device: torch.device, block: int
     """Blocks of the recipe's own size, as many as the time allows; smaller ones where not even three do."""
     recipe = recipe.model_copy(update={"precision": precision})
     probe = min(_PROBE, block)
-    guess = Probe(recipe, probe, 1, 1, device).seconds_per_image(1)
+    if device.type == "cpu" and probe > _FEW:
+        guess = Probe(recipe, _FEW, 1, 1, device).seconds_per_image(1)
+        if _FEW * guess > seconds / 4:
+            probe = _FEW
+    if probe > _FEW:
+        guess = Probe(recipe, probe, 1, 1, device).seconds_per_image(1)
     affordable = int(seconds / max(guess, 1e-9) / 4)  # images; a first step and two timed ones, the first perhaps twice
     measured = block if affordable >= block else probe
     count = max(1, min(affordable // measured, 32))

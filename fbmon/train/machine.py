@@ -11,9 +11,11 @@ import torch
 
 from fbmon.doctor.torch import Answer, Gpu
 from fbmon.train.data import is_there
+from fbmon.train.process import set_up
 
 
 def main() -> None:
+    set_up()
     answer = look(Path(sys.argv[1]))
     sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
 

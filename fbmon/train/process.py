@@ -1,9 +1,12 @@
 """What torch and the C library are told once, for the whole process that computes."""
 
 import ctypes
+import os
 import platform
 
 import torch
+
+from fbmon.crew.limits import cores
 
 # <malloc.h>
 _M_TRIM_THRESHOLD = -1
@@ -11,13 +14,15 @@ _M_MMAP_MAX = -4
 
 
 def set_up() -> None:
-    """Only operations that give the same bits again (others raise RuntimeError), and memory that stays.
+    """Only operations that give the same bits again (others raise RuntimeError), no idle threads, memory that stays.
 
     On a GPU matrix products want CUBLAS_WORKSPACE_CONFIG in the environment for the bits.
     """
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # 6 % of a bfloat16 step
     torch.backends.cudnn.benchmark = False  # it may choose another algorithm, and other bits, each time
+    if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > cores():
+        torch.set_num_threads(cores())  # torch knows no quota; whoever exceeds it is put to sleep, all threads at once
     _keep_freed_memory()
 
 

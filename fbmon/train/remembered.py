@@ -10,7 +10,7 @@ import msgspec
 import platformdirs
 import torch
 
-from fbmon.crew.devices import cores
+from fbmon.crew.limits import cores
 
 
 def remembered(name: str, measure: Callable[[], float]) -> float:

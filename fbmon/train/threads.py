@@ -16,6 +16,7 @@ from fbmon.train.remembered import remembered
 
 _SECONDS = 0.1  # of each timing
 _TRIES = 5
+_MOST_SECONDS = 1.0  # of all tries; where a pass takes longer, one is enough
 # Threads have to be faster by their number to this power, twice as many 1.5 times: they wait for each other after every
 # operation, so that beside other programs two may be five times slower than one, where they are 1.3 times as fast on
 # idle cores (quickstart).
@@ -42,9 +43,11 @@ def choose_threads_(recipe: Recipe, model: nn.Module, data: DataSet, ranks: Rank
 def _fastest(recipe: Recipe, model: nn.Module, data: DataSet, most: int) -> int:
     """The fewest threads to which adding any was not worth it."""
     twin = copy.deepcopy(model).train()  # a pass changes batch norm's statistics
-    images = 8
-    spent = _seconds(recipe, twin, data, images)
-    images = max(images, min(recipe.gradient.block, int(images * _SECONDS / spent)))
+    images = 1
+    if _seconds(recipe, twin, data, images) < _MOST_SECONDS:
+        images = 8
+        spent = _seconds(recipe, twin, data, images)
+        images = max(images, min(recipe.gradient.block, int(images * _SECONDS / spent)))
     best, least = most, _seconds(recipe, twin, data, images)
     for threads in _fewer(most):
         torch.set_num_threads(threads)
@@ -60,13 +63,13 @@ def _fewer(most: int) -> list[int]:
 
 
 def _seconds(recipe: Recipe, model: nn.Module, data: DataSet, images: int) -> float:
-    """The best time of forward and backward passes over so many images, after one that warms up."""
+    """The best time of forward and backward passes over so many images, after one that warms up where that is short."""
     dtype = next(model.parameters()).dtype
     inputs, labels = data.normalize(data.train.pictures[:images], dtype), data.train.labels[:images]
-    taken = []
-    for _ in range(1 + _TRIES):
+    taken: list[float] = []
+    while len(taken) <= _TRIES and sum(taken) < _MOST_SECONDS:
         began = time.perf_counter()
         logits = logits_of(model, inputs, recipe.precision)
         torch.autograd.grad(cross_entropy(logits, labels), list(model.parameters()))
         taken.append(time.perf_counter() - began)
-    return min(taken[1:])
+    return min(taken[1:] or taken)

@@ -9,7 +9,7 @@ from textual.widget import Widget
 from fbmon.events import DeviceSampled
 from fbmon.series import Floats
 from fbmon.store import Store
-from fbmon.text import clean
+from fbmon.text import clean, gib
 
 SPAN_SECONDS = 180.0
 MOST_ROWS = 8
@@ -61,7 +61,7 @@ def _title(shown: list[Device], trains_on: str) -> str:
     if not shown:
         return "devices: no sample yet"
     title = f"devices, utilization over the last {SPAN_SECONDS / 60:.0f} min"
-    if any(device.sample.device != "cpu" for device in shown):
+    if any(not device.sample.is_host for device in shown):
         return title
     return f"{title} · " + (
         "the GPU's driver does not answer" if trains_on.startswith("cuda") else "no GPU in this run"
@@ -88,13 +88,11 @@ def _bars_left(width: int, names: list[str], columns: list[list[str]]) -> int:
 
 def _answers(sample: DeviceSampled) -> list[str]:
     """Utilization, memory, power, temperature, clock; empty where the device has no answer."""
-    gib = [
-        "–" if mib is None else f"{mib / 1024:.{places}f}"
-        for mib, places in ((sample.memory_mib, 1), (sample.memory_total_mib, 0))
-    ]
+    used = "–" if sample.memory_mib is None else f"{sample.memory_mib / 1024:.1f}"
+    total = "–" if sample.memory_total_mib is None else gib(sample.memory_total_mib)
     return [
         "–" if sample.utilization is None else f"{sample.utilization:.0f} %",
-        "" if gib == ["–", "–"] else f"{gib[0]}/{gib[1]} GiB",
+        "" if used == total == "–" else f"{used}/{total} GiB",
         _number(sample.power_watts, "W"),
         _number(sample.temperature_celsius, "°C"),
         _number(sample.clock_mhz, "MHz"),

@@ -3,8 +3,9 @@
 from rich.text import Text
 
 from fbmon import metrics
+from fbmon.events import DeviceSampled
 from fbmon.store import Store
-from fbmon.text import clean, duration, percent, plural, time_spent
+from fbmon.text import clean, duration, gib, percent, plural, time_spent
 from fbmon.ui.other import Other
 from fbmon.ui.readout import Count
 from fbmon.ui.view import AxisName, View
@@ -81,7 +82,7 @@ def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
         details.append(f"{metrics.show('images_per_second', speed)} images/s")
     if len(store.rank_seconds) > 1:
         details.append(_ranks(store.rank_seconds, store.plan.hosts if store.plan else []))
-    return details + [_device(store, name) for name in sorted(store.devices, key="cpu".__eq__)]  # the host last
+    return details + [_device(sample) for sample in sorted(store.devices.values(), key=_is_host)]  # the host last
 
 
 def _eta(store: Store, elapsed: float) -> str:
@@ -106,12 +107,16 @@ def _distance(store: Store) -> str:
     return "" if target is None or store.best is None else f" ({store.best.value - target:+.4f} to reported)"
 
 
-def _device(store: Store, name: str) -> str:
-    sample = store.devices[name]
+def _is_host(sample: DeviceSampled) -> bool:
+    return sample.is_host
+
+
+def _device(sample: DeviceSampled) -> str:
+    name = clean(sample.device)
     busy = "–" if sample.utilization is None else f"{sample.utilization:.0f}%"
     if sample.memory_mib is None or sample.memory_total_mib is None:
-        return f"{clean(name)} {busy}"
-    return f"{clean(name)} {busy} {sample.memory_mib / 1024:.1f}/{sample.memory_total_mib / 1024:.0f} GiB"
+        return f"{name} {busy}"
+    return f"{name} {busy} {sample.memory_mib / 1024:.1f}/{gib(sample.memory_total_mib)} GiB"
 
 
 def _bar(share: float, width: int) -> Text:

@@ -1,9 +1,12 @@
 """What a plan counts is what the networks are known to take, and what it times is the real loop."""
 
+import platform
+
 import pytest
 import torch
 
 from fbmon import recipe as recipes
+from fbmon.crew.limits import memory
 from fbmon.plan import Plan, Timing, measure
 from fbmon.recipe import Model, Penalty
 from fbmon.train.cost import make_plan
@@ -12,7 +15,7 @@ from fbmon.train.models import convolution, make_model
 
 
 def plan_of(name: str, *settings: str) -> Plan:
-    return make_plan(recipes.load(recipes.find(name), settings), "cpu", "float32", 0.01)
+    return make_plan(recipes.load(recipes.find(name), settings), torch.device("cpu"), "float32", 0.01)
 
 
 def test_resnet18_takes_the_operations_it_is_known_for_and_the_penalty_doubles_them() -> None:
@@ -95,11 +98,17 @@ def test_time_is_shared_among_devices_by_whole_blocks() -> None:
     assert plan.seconds(devices=8) == 4 * 10 * 0.5 + 2 * 8 * 0.25
 
 
-def test_a_plan_is_measured_in_a_process_of_its_own() -> None:
-    plan = measure(
-        recipes.load(recipes.find("digits/fb_baseline"), ["optimizer.lr=0.1"]), precisions=["bfloat16"], seconds=0.5
-    )
+def test_a_plan_is_measured_in_a_process_of_its_own_and_gives_up_a_precision_that_the_processor_emulates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}.items():
+        monkeypatch.setenv(name, value)  # as on a processor that has no more
+    recipe = recipes.load(recipes.find("digits/fb_baseline"), ["optimizer.lr=0.1"])
+    plan = measure(recipe, precisions=["float64", "bfloat16"], seconds=0.5)
 
-    assert [timing.precision for timing in plan.timings] == ["float32", "bfloat16"]
+    assert [timing.precision for timing in plan.timings][:2] == ["float32", "float64"]
+    if platform.machine() == "x86_64":
+        assert plan.skipped == ("bfloat16 is emulated by this processor: not measured",)
+    assert plan.memory_total_mib == memory().total / 2**20
     assert all(timing.seconds_per_image > 0 and timing.memory_mib > 50 for timing in plan.timings)
     assert (plan.blocks, plan.images) == (8, 512)
