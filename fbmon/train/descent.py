@@ -16,7 +16,7 @@ from fbmon.train.loss import smoothed_cross_entropy
 from fbmon.train.mean import ExactMean, Mean, PlainMean, make_mean, weights
 from fbmon.train.measure import Measures, look, norm_of
 from fbmon.train.optimize import decayed, make_optimizer
-from fbmon.train.regularize import Gradient, forward_passes
+from fbmon.train.regularize import Gradient, forward_passes, needs_full_gradient
 from fbmon.train.snapshot import Snapshot
 from fbmon.train.statistics import RunningStatistics
 from fbmon.train.stopwatch import Stopwatch
@@ -82,7 +82,7 @@ class Descent:
         penalty, clip = self._recipe.penalty, self._recipe.clip
         mean = self._mean if len(work.blocks) > 1 else self._single
         acc = None
-        if penalty and penalty.acc_strength and len(work.blocks) > 1:
+        if needs_full_gradient(penalty, len(work.blocks)):
             acc, _ = self._good_pass(work, self._acc_mean)
         gradient, measures = self._good_pass(work, mean, penalty, acc, clip.norm if clip else None)
         for parameter, part in zip(self._parameters, gradient, strict=True):

@@ -10,22 +10,21 @@ from fbmon.recipe import Penalty, Recipe
 from fbmon.train.blocks import Batch
 from fbmon.train.engine.network import Network
 from fbmon.train.hessian import Hessian
-from fbmon.train.regularize import forward_passes
+from fbmon.train.regularize import forward_passes, is_differentiated_twice, needs_full_gradient
 
 _IMAGES = 2  # that are counted together: batch norm wants more than one
 
 
 def count_step(model: nn.Module, shape: torch.Size, recipe: Recipe, blocks: int) -> float:
     """FLOP of an image (C, H, W) in a step of so many blocks, penalty included."""
-    penalty = recipe.penalty
-    once = count(model, shape, penalty)
-    needs_full = penalty and penalty.acc_strength and blocks > 1 and recipe.gradient.update == "full"
-    return once + count(model, shape, None) if needs_full else once
+    once = count(model, shape, recipe.penalty)
+    together = blocks if recipe.gradient.update == "full" else 1
+    return once + count(model, shape, None) if needs_full_gradient(recipe.penalty, together) else once
 
 
 def count(model: nn.Module, shape: torch.Size, penalty: Penalty | None) -> float:
     """FLOP of an image in a pass over all blocks."""
-    if penalty and penalty.method == "autograd":
+    if is_differentiated_twice(penalty):
         return _count_by_dispatch(model, shape, penalty)
     layers = _layers(model, shape)
     # Backward asks every layer for the gradient of its weights, and all but the first for that of its input.

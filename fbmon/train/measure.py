@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from fbmon.recipe import Recipe
 from fbmon.train.gradient import FullGradient
+from fbmon.train.regularize import penalty_loss
 
 
 @dataclass(frozen=True)
@@ -91,22 +92,19 @@ def combine(told: Sequence[Measures]) -> Measures:
     )
 
 
-def penalty_loss(measures: Measures, recipe: Recipe, rate: float) -> float:
-    """The penalty as the authors' code writes it into the full loss: (τ/4) (α mean ‖g‖² + β ‖G‖²)."""
-    if recipe.penalty is None:
-        return 0.0
-    strengths = recipe.penalty.strength, recipe.penalty.acc_strength
-    return rate / 4 * (strengths[0] * measures.block_square + strengths[1] * measures.acc_square)
-
-
 def decay_loss(measures: Measures, recipe: Recipe) -> float:
     """Weight decay as part of the loss: ½ λ ‖θ‖² over the parameters that it acts on."""
     return recipe.optimizer.weight_decay / 2 * measures.decayed_norm**2
 
 
+def added_loss(measures: Measures, recipe: Recipe, rate: float) -> float:
+    """The penalty as part of the loss."""
+    return penalty_loss(recipe.penalty, rate, measures.block_square, measures.acc_square)
+
+
 def full_loss(measures: Measures, recipe: Recipe, rate: float) -> float:
     """Loss, weight decay and penalty together (paper's code, statistics)."""
-    return measures.loss + decay_loss(measures, recipe) + penalty_loss(measures, recipe, rate)
+    return measures.loss + decay_loss(measures, recipe) + added_loss(measures, recipe, rate)
 
 
 def _mean(values: Sequence[float], weights: Sequence[int]) -> float:

@@ -30,10 +30,44 @@ def gradient_of(loss: Tensor, parameters: Sequence[Tensor], *, again: bool = Fal
 
 
 def forward_passes(penalty: Penalty | None) -> int:
-    """How often a block goes forward through the network for its penalized gradient."""
-    if penalty is None or penalty.method == "autograd":
+    """How often a block goes forward through the network for its penalized gradient; `Network.block` holds it to that.
+
+    Each of them goes back too, but for what is differentiated twice.
+    """
+    if penalty is None:
         return 1
-    return 2 if penalty.method == "forward" else 3
+    match penalty.method:
+        case "autograd":
+            return 1
+        case "forward":
+            return 2
+        case "central":
+            return 3
+        case _:
+            assert_never(penalty.method)
+
+
+def is_differentiated_twice(penalty: Penalty | None) -> bool:
+    """Whether the penalty needs a gradient that can itself be differentiated."""
+    return penalty is not None and penalty.method == "autograd"
+
+
+def needs_full_gradient(penalty: Penalty | None, blocks: int) -> bool:
+    """Whether an update by so many blocks takes one more pass over them, first and without penalty, for the gradient G.
+
+    Of a single block its own gradient is the full one.
+    """
+    return penalty is not None and penalty.acc_strength > 0 and blocks > 1
+
+
+def penalty_loss(penalty: Penalty | None, learning_rate: float, block_square: float, acc_square: float) -> float:
+    """The penalty as the authors' code writes it into the full loss: (τ/4) (α mean ‖g‖² + β ‖G‖²).
+
+    `block_square` is the mean squared norm of the plain block gradients, `acc_square` that of the plain full gradient.
+    """
+    if penalty is None:
+        return 0.0
+    return learning_rate / 4 * (penalty.strength * block_square + penalty.acc_strength * acc_square)
 
 
 def penalize(

@@ -28,6 +28,8 @@ class RunningStatistics:
         self._ranks = ranks
         self._row = flatten_(model, "running_mean", "running_var")
         self._counts = flatten_(model, "num_batches_tracked")
+        if len(self._row) + len(self._counts) != sum(buffer.numel() for buffer in model.buffers()):
+            raise AssertionError("the model has buffers that are not BatchNorm2d's, which no rank would hear of")
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 1.0  # a forward pass then leaves exactly the block's own statistics
@@ -38,10 +40,12 @@ class RunningStatistics:
         `goes_on`: the step has had a pass over other blocks before, which counts too.
         """
         self._shares = shares
-        self.passes = passes if self._how == "momentum" else 1  # that are taken down of each block
+        self._passes = passes
+        self.rows = passes if self._how == "momentum" else 1  # that are kept of each block
         self._rounds = min(_ROUNDS, math.ceil(len(shares) / self._ranks.size))
-        self._table = self._row.new_zeros(self._rounds, self.passes, len(self._row))
+        self._table = self._row.new_zeros(self._rounds, self.rows, len(self._row))
         self._round = -1
+        self._taken = 0  # forward passes of the block at hand
         self._folded = 0
         if self._how == "momentum":
             self._running = self._row.clone()
@@ -54,31 +58,45 @@ class RunningStatistics:
 
         `join` is called before what has been taken down so far is used.
         """
+        self._end_block()
         self._round += 1
-        self._taken = 0
         if self._round and self._round % self._rounds == 0:
             join()
             self._fold()
 
     def take(self) -> None:
         """Take down what a forward pass has left."""
-        if self._taken < self.passes:
+        if self._taken < self.rows:
             self._table[self._round % self._rounds, self._taken] = self._row
-            self._taken += 1
+        self._taken += 1
 
     def put(self, taken: Tensor) -> None:
-        """Take down all that a block has left elsewhere, (`passes`, channels)."""
-        self._table[self._round % self._rounds].copy_(taken)
+        """Take down all that a block has left elsewhere, (`rows`, channels)."""
+        place = self._table[self._round % self._rounds]
+        if taken.shape != place.shape:  # a copy would spread one row over all
+            raise AssertionError(f"a block left {len(taken)} rows of batch norm's statistics instead of {self.rows}")
+        place.copy_(taken)
+        self._taken = self._passes
 
     def finish(self) -> None:
         """Put the running statistics where batch norm evaluates with them."""
-        while self._folded < len(self._shares):  # the rank with the fewest blocks has one round to catch up with
-            self._fold()
+        self._end_block()
+        if (begun := (self._round + 1) * self._ranks.size) < len(self._shares):
+            raise AssertionError(f"batch norm's statistics are of {begun} of {len(self._shares)} blocks")
+        self._fold()
         self._row.copy_(self._running)
         self._counts.copy_(self._counted)
 
+    def _end_block(self) -> None:
+        """Raise AssertionError if the block at hand has not left what was promised of it: zeros would stand for it."""
+        block = self._round * self._ranks.size + self._ranks.rank
+        promised = self._passes if self._round >= 0 and block < len(self._shares) else 0
+        if self._taken != promised:
+            raise AssertionError(f"batch norm was to see {promised} forward passes of a block and saw {self._taken}")
+        self._taken = 0
+
     def _fold(self) -> None:
-        gathered = self._ranks.gather(self._table)  # (ranks, rounds, passes, channels)
+        gathered = self._ranks.gather(self._table)  # (ranks, rounds, rows, channels)
         in_order = gathered.transpose(0, 1).flatten(0, 1)
         for rows, share in zip(in_order, self._shares[self._folded :], strict=False):
             for row in rows:

@@ -13,7 +13,7 @@ from fbmon.train.attainable import attainable_flops
 from fbmon.train.data import DataSet
 from fbmon.train.distribute import Ranks
 from fbmon.train.flop import count_step
-from fbmon.train.measure import Measures, decay_loss, full_loss, penalty_loss
+from fbmon.train.measure import Measures, added_loss, decay_loss, full_loss
 from fbmon.train.stopwatch import Part
 
 _HOST_BYTES = 64  # the longest name of a host on Linux
@@ -80,7 +80,7 @@ def step_values(
         **{f"{part}_seconds": spent for part, spent in parts.items()},
     }
     if recipe.penalty:
-        values["penalty_share"] = penalty_loss(measures, recipe, rate) / full if full else None
+        values["penalty_share"] = added_loss(measures, recipe, rate) / full if full else None
     if recipe.optimizer.weight_decay:
         values["decay_share"] = decay_loss(measures, recipe) / full if full else None
     if recipe.clip and recipe.clip.block_norm:

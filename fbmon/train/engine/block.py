@@ -9,7 +9,7 @@ from torch import Tensor
 from fbmon.recipe import Penalty
 from fbmon.train.blocks import Batch
 from fbmon.train.clip import clip_
-from fbmon.train.regularize import Gradient, gradient_of, penalize
+from fbmon.train.regularize import Gradient, gradient_of, is_differentiated_twice, penalize
 from fbmon.train.stopwatch import Part
 
 Forward = Callable[[Tensor], Tensor]  # network input (B, C, H, W) to logits (B, classes)
@@ -38,8 +38,7 @@ def block_gradient(
     with timing("gradient"):
         logits = forward(inputs)
         loss = objective(logits, labels)
-        doubly = penalty is not None and penalty.method == "autograd"
-        plain = gradient = gradient_of(loss, parameters, again=doubly)
+        plain = gradient = gradient_of(loss, parameters, again=is_differentiated_twice(penalty))
     if penalty:
         with timing("penalty"):
             gradient = penalize(

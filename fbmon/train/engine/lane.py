@@ -20,7 +20,7 @@ class Program:
 
     numbers: Tensor  # of the images, int64 (B,): input
     row: Tensor  # what is told of the block, float64 (4,): result
-    statistics: Tensor  # what batch norm has left, (forward passes, channels): result
+    statistics: Tensor  # what batch norm has left, (rows, channels): result
     run: Callable[[], None]
 
 
@@ -41,9 +41,12 @@ class Lane:
         self._programs: dict[tuple[object, ...], Program] = {}
 
     @torch.no_grad()
-    def begin(self, work: Pass, network: Network, forward_passes: int) -> None:
-        """Make ready for a pass at the weights of `network`. Raises RuntimeError for work that cannot be captured."""
-        self._work, self._forward_passes = work, forward_passes
+    def begin(self, work: Pass, network: Network, rows: int) -> None:
+        """Make ready for a pass at the weights of `network` that keeps so many rows of each block's statistics.
+
+        Raises RuntimeError for work that cannot be captured.
+        """
+        self._work, self._rows = work, rows
         self._network.follow(network)
         self._step.fill_(work.step)
         self._rate.fill_(work.rate)
@@ -73,13 +76,13 @@ class Lane:
     def _key(self, size: int) -> tuple[object, ...]:
         """What a graph is captured for; the mean, because it adds to the memory of that one."""
         work = self._work
-        return size, work.mean, work.penalty, work.full is not None, self._forward_passes
+        return size, work.mean, work.penalty, work.full is not None, self._rows
 
     def _make(self, numbers: Tensor) -> Program:
         """The program for blocks as large as this one."""
         numbers = numbers.clone()
         row = torch.zeros(4, dtype=torch.float64, device=numbers.device)
-        statistics = self._left.new_zeros(self._forward_passes, len(self._left))
+        statistics = self._left.new_zeros(self._rows, len(self._left))
         mean, penalty = self._mean, self._work.penalty
         full = self._full if self._work.full is not None else None
         # Not the lane itself, which holds the programs: what holds itself keeps its memory until Python collects it.
@@ -94,6 +97,8 @@ class Lane:
 
             with torch.enable_grad():
                 gradient, told = network.block(numbers, step, rate, take, penalty, full)
+            if next(places, None) is not None:
+                raise AssertionError(f"a block left fewer rows of batch norm's statistics than {len(statistics)}")
             mean.add(gradient, weight)
             row.copy_(told)
 

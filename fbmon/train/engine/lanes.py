@@ -47,7 +47,7 @@ class Lanes:
         self._work, self._added = work, 0
         for place, lane in enumerate(self._lanes[: len(work.blocks)]):
             try:
-                lane.begin(work, self._network, self._statistics.passes)
+                lane.begin(work, self._network, self._statistics.rows)
             except RuntimeError as error:  # whatever CUDA refuses, memory included
                 is_enough = place > 0 and is_out_of_memory(error)
                 del self._lanes[place if is_enough else 0 :]  # and their memory

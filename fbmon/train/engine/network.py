@@ -12,7 +12,7 @@ from fbmon.recipe import Penalty
 from fbmon.train.blocks import Batch
 from fbmon.train.engine.block import Objective, Timing, block_gradient
 from fbmon.train.precision import Precision, logits_of
-from fbmon.train.regularize import Gradient
+from fbmon.train.regularize import Gradient, forward_passes, is_differentiated_twice
 from fbmon.train.stopwatch import Part
 
 # Of the numbers of some images, int64 (B,), and the step, which a captured graph reads from the device.
@@ -82,19 +82,23 @@ class Network:
     ) -> tuple[Gradient, Tensor]:
         """The gradient of the block of the images with these numbers, and what is told of it (see `block_gradient`).
 
-        `take` is called after each forward pass, when batch norm has left its statistics.
+        `take` is called after each forward pass, when batch norm has left its statistics. Raises AssertionError for a
+        penalty that takes another number of them than it promises, which batch norm and the FLOP count rely on.
         """
         with timing("data"):
             batch = self._make_batch(numbers, step)
         # What is compiled has no second derivative.
-        run = evaluate if penalty is not None and penalty.method == "autograd" else self._evaluate
+        run = evaluate if is_differentiated_twice(penalty) else self._evaluate
+        passes = 0
 
         def forward(inputs: Tensor) -> Tensor:
+            nonlocal passes
+            passes += 1
             logits = logits_of(partial(run, self.model), inputs, self._precision)
             take()
             return logits
 
-        return block_gradient(
+        told = block_gradient(
             forward,
             self.parameters,
             batch,
@@ -105,6 +109,11 @@ class Network:
             full,
             self._block_norm,
         )
+        if passes != (promised := forward_passes(penalty)):
+            raise AssertionError(
+                f"a block went {passes} times through the network, but forward_passes() says {promised}"
+            )
+        return told
 
     def _with(self, model: nn.Module, evaluate: Evaluate) -> "Network":
         return Network(model, self._make_batch, self._objective, self._precision, self._block_norm, evaluate)
