@@ -4,7 +4,6 @@ import fcntl
 import gc
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -68,6 +67,8 @@ class Ended:
 
 def pytest_configure() -> None:
     """Before Textual and Rich are imported, which look at the variables once. Draws by lot are always the same."""
+    if not __debug__:
+        raise pytest.UsageError("python -O and PYTHONOPTIMIZE leave out what the tests assert")
     be_a_typical_shell()
     hypothesis.settings.register_profile("any machine", deadline=None, derandomize=True, suppress_health_check=SLOW)
     hypothesis.settings.load_profile("any machine")
@@ -77,15 +78,6 @@ def pytest_collection_finish() -> None:
     """What is imported by now, torch above all, stays: a search for garbage need not go through it again and again."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def signals_have_their_effect() -> None:
-    """A job in the background of a script is started with these ignored, and so would be all that the tests start."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
-        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

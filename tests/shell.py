@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -26,12 +27,17 @@ PROMPTLY = 20.0  # seconds for what takes one at most on an idle machine, and ha
 ENDLESS = "100000"  # steps, a quarter of an hour
 
 # What the tests take over of the shell that starts them. All else may change what is printed, drawn or computed:
-# colours, a language, the time zone, a job of Slurm or torchrun that the tests run in.
+# colours, a language, the time zone, a job of Slurm or torchrun that the tests run in. What chooses the instructions
+# of the processor stays: no test may hang on them.
 KEPT = re.compile(
-    "PATH|HOME|USER|LOGNAME|TMPDIR|TEMP|TMP|VIRTUAL_ENV|PYTHON(PATH|HASHSEED|DONTWRITEBYTECODE|PYCACHEPREFIX)"
+    "PATH|HOME|USER|LOGNAME|TMPDIR|TEMP|TMP|VIRTUAL_ENV"
+    "|PYTHON(PATH|HASHSEED|DONTWRITEBYTECODE|PYCACHEPREFIX|USERBASE)"
     "|OMP_NUM_THREADS|(LD|DYLD|CUDA|NVIDIA|PYTEST|HYPOTHESIS|COV|COVERAGE)_.*"
+    "|(ATEN|ONEDNN|DNNL|MKL|NPY|OPENBLAS)_.*"
 )
 TYPICAL = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
+ROOT = Path(__file__).parents[1]
+BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}  # are ignored by the interpreter, and not by what it starts
 OF_PYTEST = {"COLUMNS", "LINES"}  # set by pytest-xdist; a terminal is asked for its size
 
 tells_what_signals_wait = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what signals wait")
@@ -40,11 +46,27 @@ Found = TypeVar("Found")
 
 
 def be_a_typical_shell() -> None:
-    """Leave of this process's variables those that are `KEPT`, and set what a terminal's shell has."""
+    """Forget what this process has inherited and hands on, and be to all that it starts what a terminal's shell is.
+
+    Of its variables those stay that are `KEPT`. Its children get the code that is tested, wherever they are started.
+    """
     for name in set(os.environ) - OF_PYTEST:
         if not KEPT.fullmatch(name):
             del os.environ[name]
-    os.environ.update(TYPICAL)
+    path = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    os.environ.update(TYPICAL, PYTHONPATH=os.pathsep.join(dict.fromkeys([str(ROOT), *path])))
+    time.tzset()  # the time zone that the children have
+    take_all_signals()
+    os.umask(0o022)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def take_all_signals() -> None:
+    """Undo what `nohup`, a job in the background of a script or the first process of a container has left behind."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in signal.valid_signals() - BY_PYTHON:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def environment(runs_dir: Path) -> dict[str, str]:

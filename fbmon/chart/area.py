@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fbmon.chart.axes import Axis
+from fbmon.chart.raster import heights, nearest
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,5 @@ class Area:
 
     def row(self, vertical: Axis, units: float) -> int | None:
         """The cell row, from the top of the area, of the dot nearest to `units`; None outside the axis."""
-        place = vertical.place(np.array([units]))[0]
-        dot = np.floor(place * (self.rows - 1) + 0.5)
+        (dot,) = nearest(heights(np.array([units]), vertical, self.rows))
         return int(self.rows - 1 - dot) // 4 if 0 <= dot < self.rows else None

@@ -9,6 +9,8 @@ from fbmon.series import Floats
 
 LARGEST = 1e300  # values beyond are drawn here, so that the difference of two values is always finite
 FARTHEST = 1e9  # how many axis lengths away a value is told from one still farther away
+LOGARITHM_DECIMALS = 12
+ROUNDING = 1e-12  # an accuracy of 1, as the last bits of a mean have it
 PADDING = 0.04  # of the length of the data, at either end
 CONSTANT_PADDING = {"linear": 0.1, "log": 0.15}  # of the value; decades
 
@@ -28,12 +30,15 @@ class Axis:
 
 
 def to_units(values: Floats, scale: Scale) -> Floats:
-    """Values in axis units; NaN where the value is unknown or has no logarithm."""
+    """Values in axis units; NaN where the value is unknown or has no logarithm.
+
+    A logarithm's last bit hangs on the processor, and is rounded away.
+    """
     if scale == "linear":
         return np.clip(values, -LARGEST, LARGEST)
     units = np.full(len(values), np.nan)
     np.log10(values, out=units, where=values > 0)
-    return units
+    return np.round(units, LOGARITHM_DECIMALS)
 
 
 def fit(low: float, high: float, scale: Scale) -> Axis:
@@ -42,7 +47,7 @@ def fit(low: float, high: float, scale: Scale) -> Axis:
     lower, upper = low - padding, high + padding
     if scale == "linear" and low >= 0:
         lower = max(lower, 0.0)  # most metrics cannot be negative
-        upper = min(upper, 1.0) if high <= 1 else upper  # and an accuracy ends at 1
+        upper = min(upper, 1.0) if high <= 1 + ROUNDING else upper  # and an accuracy ends at 1
     return Axis(lower, upper, scale)
 
 

@@ -34,7 +34,8 @@ def levels(values: Floats) -> tuple[float, ...]:
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     spaced = np.geomspace if low > 0 else np.linspace
-    return tuple(spaced(low, high, len(SHADES) + 1)[1:-1].tolist())
+    # Rounded, as a value of 2 may stand at a bound of 2.0000000000000004 on one processor and of 2 on another.
+    return tuple(float(f"{bound:.12g}") for bound in spaced(low, high, len(SHADES) + 1)[1:-1])
 
 
 def draw_heat(heat: Heat) -> Drawing:

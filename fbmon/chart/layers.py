@@ -9,7 +9,7 @@ from fbmon.chart.columns import Trace
 from fbmon.chart.layout import Layout
 from fbmon.chart.markers import marked
 from fbmon.chart.plot import Curve, Plot, Reference
-from fbmon.chart.raster import BRAILLE, Dots, band_dots, cells, dashed_dots, trace_dots
+from fbmon.chart.raster import BRAILLE, Dots, band_dots, cells, dashed_dots, heights, trace_dots
 
 DIM = " dim"  # behind the role of a curve that stands back
 CURSOR = "cursor"
@@ -68,7 +68,7 @@ class Layers:
 
     def _reference_dots(self, reference: Reference) -> Dots:
         units = to_units(np.array([reference.value]), self._vertical.scale)
-        height = self._vertical.place(units)[0] * (self._area.rows - 1)
+        (height,) = heights(units, self._vertical, self._area.rows)
         return dashed_dots(height, self._area.rows, self._area.columns)
 
     def _label(self, reference: Reference) -> None:

@@ -24,6 +24,6 @@ def marked(curve: Curve, layout: Layout, number: int) -> Indices:
         return np.arange(start, stop)
     reach = (curve.x[stop - 1] - curve.x[start]) / (axis.high - axis.low) * layout.area.width
     between = max(float(reach) / (stop - start - 1), 1e-9)
-    stride = 1 if between >= EACH else 2 ** math.ceil(math.log2(APART / between))
+    stride = 1 if between >= EACH else 2 ** math.ceil(math.log2(APART / between) - 1e-9)
     first = start + (_SHIFTS[number % len(_SHIFTS)] - start) % stride
     return np.arange(first, stop, stride)

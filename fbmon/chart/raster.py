@@ -13,6 +13,7 @@ Dots = NDArray[np.bool_]  # (rows of dots, columns of dots); row 0 is the upperm
 BRAILLE = 0x2800
 WEIGHTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.uint32)
 DASH, PERIOD = 4, 6  # of every six dots the first four
+DECIMALS = 6  # of a height in dots: the last bit of a constant halfway between two rows must not choose between them
 
 
 def trace_dots(traced: Trace, vertical: Axis, rows: int) -> Dots:
@@ -20,8 +21,18 @@ def trace_dots(traced: Trace, vertical: Axis, rows: int) -> Dots:
 
     The axis has the scale for which the curve was traced.
     """
-    low, high, line = (vertical.place(units) * (rows - 1) for units in traced)
+    low, high, line = (heights(units, vertical, rows) for units in traced)
     return fill(low, high, line, rows)
+
+
+def heights(units: Floats, vertical: Axis, rows: int) -> Floats:
+    """Where axis units stand, in dots from the bottom, rounded: what is done with them may round to whole dots."""
+    return np.round(vertical.place(units) * (rows - 1), DECIMALS)
+
+
+def nearest(height: Floats) -> Floats:
+    """The row of dots nearest to a height in dots from the bottom."""
+    return np.floor(height + 0.5)
 
 
 def band_dots(lower: Trace, upper: Trace, vertical: Axis, rows: int) -> Dots:
@@ -43,15 +54,15 @@ def fill(low: Floats, high: Floats, line: Floats, rows: int) -> Dots:
     highest = np.fmax(high, np.fmax(line[:-1], line[1:]))
     first, last = np.ceil(lowest), np.ceil(highest) - 1
     level = last < first
-    first[level] = last[level] = _nearest((lowest[level] + highest[level]) / 2)
-    first, last = np.fmin(first, _nearest(low)), np.fmax(last, _nearest(high))
+    first[level] = last[level] = nearest((lowest[level] + highest[level]) / 2)
+    first, last = np.fmin(first, nearest(low)), np.fmax(last, nearest(high))
     row = np.arange(rows)[::-1, np.newaxis]
     return np.asarray((row >= first) & (row <= last))
 
 
 def dashed_dots(height: float, rows: int, columns: int) -> Dots:
     """A horizontal dashed line through the row nearest to `height`, in dots from the bottom."""
-    row = np.arange(rows)[::-1, np.newaxis] == _nearest(np.array(height))
+    row = np.arange(rows)[::-1, np.newaxis] == nearest(np.array(height))
     return np.asarray(row & (np.arange(columns) % PERIOD < DASH))
 
 
@@ -60,7 +71,3 @@ def cells(dots: Dots) -> Codes:
     rows, columns = dots.shape
     blocks = dots.reshape(rows // 4, 4, columns // 2, 2)
     return np.asarray(np.einsum("rics,is->rc", blocks, WEIGHTS), np.uint32)
-
-
-def _nearest(height: Floats) -> Floats:
-    return np.floor(height + 0.5)

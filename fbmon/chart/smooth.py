@@ -4,6 +4,7 @@ import numpy as np
 
 from fbmon.series import Floats, Series
 
+BITS = 40  # of a smoothed value, twelve digits
 CHUNK = 64  # neighbours that are smoothed by a matrix product; from chunk to chunk goes a loop
 
 
@@ -37,7 +38,7 @@ class Smoothed:
         averages = np.concatenate([self._chunks(part).ravel() for part in parts if part.size] or [np.empty(0)])
         counts = self._count + np.arange(1, len(values) + 1)
         self._count += len(values)
-        return np.asarray(averages / (1 - self.weight**counts))
+        return _rounded(np.asarray(averages / (1 - self.weight**counts)))
 
     def _chunks(self, values: Floats) -> Floats:
         """The average behind each value, a row a chunk: the fading sum within it, and what came before, fading."""
@@ -49,3 +50,9 @@ class Smoothed:
             before.append(self._average)
             self._average = self._average * fade + end
         return np.asarray(within + np.array(before)[:, np.newaxis] * self.weight ** (ages + 1))
+
+
+def _rounded(values: Floats) -> Floats:
+    """Without the last bits, which hang on the processor: a constant of 1 stays 1, and its axis ends there."""
+    mantissas, exponents = np.frexp(values)
+    return np.asarray(np.ldexp(np.rint(mantissas * 2**BITS), exponents - BITS))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from fbmon.chart.axes import Axis
 
 _FINER = (2, 4, 8)
+_ROUNDING = 1e-9  # of a logarithm at an end of the axis
 _DIGITS_DECADES = 3  # on a longer axis there are powers of ten enough
 
 
@@ -108,7 +109,7 @@ def _logarithmic(axis: Axis, apart: float) -> list[Tick]:
 def _digits(axis: Axis, digits: Iterable[int]) -> list[Tick]:
     """These digits of every decade of a log axis."""
     between = [_power(digit, power) for power in _multiples(axis.low - 1, axis.high, 1) for digit in digits]
-    return [tick for tick in between if axis.low <= tick.units <= axis.high]
+    return [tick for tick in between if axis.low - _ROUNDING <= tick.units <= axis.high + _ROUNDING]
 
 
 def _power(digit: int, power: int) -> Tick:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from fbmon.chart import Band, Curve, Plot, Reference, Signs, draw
+from fbmon.chart.smooth import Smoothed
+from fbmon.metrics import Scale
 from fbmon.series import Series
 from tests.chart.make import curve, dots, long_curve, picture, series
 
@@ -351,3 +353,21 @@ def test_an_axis_of_time_counts_in_minutes_hours_and_days(unit, x_range, labels)
 def _level(value: float) -> tuple[np.ndarray, Series]:
     made = series([value] * 3)
     return made.steps, made
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize("value", [1.0, 0.2, 0.1, 1000.0, 3e-5])
+def test_the_last_bits_of_a_constant_move_no_dot_and_no_label(scale: Scale, value: float) -> None:
+    """They are those of a processor: of its logarithm, of its matrix products."""
+    last_bits = 1 + 2.0**-52 * np.random.default_rng(0).integers(-3, 4, 100)
+    noisy = series((value * last_bits).tolist())
+
+    def drawn(curve: Series, level: float, height: int) -> str:
+        plot = Plot("", (Curve("", "", curve.steps, curve),), scale, references=(Reference(level, "", ""),))
+        return str(draw(plot, 40, height))
+
+    for height in range(1, 20):
+        expected = drawn(series([value] * 100), value, height)
+        assert drawn(noisy, value, height) == expected
+        assert drawn(noisy, value * (1 + 2.0**-52), height) == expected
+        assert drawn(Smoothed(noisy, 0.8).update(), value, height) == expected

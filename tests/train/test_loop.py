@@ -92,14 +92,17 @@ def told(events: list[Event], name: str) -> list[float]:
 
 
 def without_clocks(events: list[Event]) -> list[Event]:
-    return [
-        msgspec.structs.replace(
-            event, values={name: value for name, value in event.values.items() if name not in MEASURED_BY_THE_CLOCK}
-        )
-        if isinstance(event, StepTaken)
-        else event
-        for event in events
-    ]
+    return list(map(without_clock, events))
+
+
+def without_clock(event: Event) -> Event:
+    match event:
+        case StepTaken(values=values):
+            kept = {name: value for name, value in values.items() if name not in MEASURED_BY_THE_CLOCK}
+            return msgspec.structs.replace(event, values=kept)
+        case TrainingStarted():
+            return msgspec.structs.replace(event, attainable_flops=None)
+    return event
 
 
 def saved(checkpoints: Path, step: int) -> bytes:

@@ -59,7 +59,7 @@ async def test_a_day_of_events_fills_in_within_bounded_memory_while_keys_are_ans
     process = psutil.Process()
     async with app.run_test(size=(120, 40)):
         memory, late = process.memory_info().rss, []
-        while app._alive:
+        while app.store.ended is None:
             before = time.thread_time()  # not of the clock: on a busy machine others compute meanwhile
             await asyncio.sleep(0.01)
             late.append(time.thread_time() - before)

@@ -31,7 +31,19 @@ from fbmon.ui.help import HelpScreen
 from fbmon.ui.keys import GROUPS
 from fbmon.ui.leave import LeaveScreen
 from fbmon.ui.view import Moment, View
-from tests.ui.test_monitor import ATTACK, HARMLESS, Script, inside, monitor, picture, place, shown, training, until
+from tests.ui.test_monitor import (
+    ATTACK,
+    HARMLESS,
+    Script,
+    inside,
+    monitor,
+    over,
+    picture,
+    place,
+    shown,
+    training,
+    until,
+)
 
 
 def long_run(steps: int = 400) -> list[Event]:
@@ -65,7 +77,7 @@ async def watching(
     script = Script(folder / "tiny-1", [*long_run(), RunEnded("finished", 0, 400, elapsed=200.0)], over=True)
     async with MonitorApp(script, settings).run_test(size=size, notifications=True) as pilot:
         await shown(pilot, 400)
-        await until(pilot, lambda: not monitor(pilot)._alive and not monitor(pilot)._changed)
+        await over(pilot)
         yield pilot
 
 

@@ -26,6 +26,7 @@ from fbmon.events import (
 from fbmon.folder import RunFolder
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.board import Board
+from fbmon.ui.chart import ChartView
 from fbmon.ui.leave import LeaveScreen
 from fbmon.ui.question import Question
 from tests.shell import DEADLINE
@@ -92,10 +93,30 @@ async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
 
 
 async def shown(pilot: Pilot[int], steps: int = 30) -> str:
-    """The screen as text, once it shows that many steps."""
+    """The screen as text, once its top line tells that many steps and its charts have a point for each."""
     app = monitor(pilot)
-    await until(pilot, lambda: app.store.step == steps and not app._changed)
+    await until(pilot, lambda: tells_step(app, steps) and are_drawn(app))
     return picture(app)
+
+
+def tells_step(app: MonitorApp, step: int) -> bool:
+    """Whether the top line has come so far; it names no step of a run of which the number of steps is not known."""
+    return app.store.step == step and (not app.store.steps or f"step {step}/" in top_line(app))
+
+
+def top_line(app: MonitorApp) -> str:
+    return picture(app).split("\n")[0]
+
+
+def are_drawn(app: MonitorApp) -> bool:
+    """Whether the curves in sight end where their series do."""
+    plots = [chart.plot for chart in app.query(ChartView) if chart.display and chart.plot]
+    return all(len(curve.x) == len(curve.series) for plot in plots for curve in plot.curves)
+
+
+async def over(pilot: Pilot[int]) -> None:
+    """Wait until the screen knows that the run is gone: no key is offered that asks something of it."""
+    await until(pilot, lambda: "p Pause" not in picture(monitor(pilot)).split("\n")[-1])
 
 
 def monitor(pilot: Pilot[int]) -> MonitorApp:
@@ -318,7 +339,6 @@ async def test_q_on_an_ended_run_leaves_at_once(tmp_path: Path) -> None:
     script = Script(tmp_path / "tiny-1", [*training(), FINISHED], over=True)
     async with MonitorApp(script).run_test(size=(80, 24)) as pilot:
         assert " ● finished  tiny-1" in await shown(pilot)
-        await until(pilot, lambda: not monitor(pilot)._alive)
         await until(pilot, lambda: picture(monitor(pilot)).split("\n")[-1].startswith("q Leave ? Help"))  # and no pause
         await pilot.press("q")
         await until(pilot, lambda: not pilot.app.is_running)
@@ -348,8 +368,7 @@ async def test_the_question_goes_away_when_the_run_ends_and_q_then_leaves(tmp_pa
         await shown(pilot)
         await pilot.press("q")
         script.over = True
-        await until(pilot, lambda: not monitor(pilot)._alive)
-        assert "It goes on without this screen" not in picture(monitor(pilot))
+        await until(pilot, lambda: "It goes on without this screen" not in picture(monitor(pilot)))
         await pilot.press("q")
         await until(pilot, lambda: not pilot.app.is_running)
 
@@ -440,16 +459,22 @@ async def test_no_size_is_too_small_or_too_large(over: bool, tmp_path: Path) -> 
     events = [*training(), RunEnded("failed", 1, 30, "CUDA out of memory", "a smaller block needs less")]
     script = Script(tmp_path / "tiny-1", events if over else events[:-1], over=over)
     async with MonitorApp(script).run_test(size=(1, 1)) as pilot:
-        await shown(pilot)
-        for width, height in SIZES:
-            await pilot.resize_terminal(width, height)
-            await until(pilot, lambda: not monitor(pilot)._changed)
-            assert [len(row) for row in picture(monitor(pilot)).split("\n")] == [width] * height
+        await until(pilot, lambda: monitor(pilot).store.step == 30)
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda: is_filled(pilot))
             if not over:
                 await pilot.press("q")
-                assert [len(row) for row in picture(monitor(pilot)).split("\n")] == [width] * height
+                await until(pilot, lambda: isinstance(pilot.app.screen, LeaveScreen) and is_filled(pilot))
                 await pilot.press("escape")
+                await until(pilot, lambda: not isinstance(pilot.app.screen, LeaveScreen))
         assert pilot.app.is_running
+
+
+def is_filled(pilot: Pilot[int]) -> bool:
+    """Whether every row of the terminal is written in its whole width."""
+    width, height = pilot.app.size
+    return [len(row) for row in picture(monitor(pilot)).split("\n")] == [width] * height
 
 
 class Stream(Script):

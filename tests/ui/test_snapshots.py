@@ -17,7 +17,7 @@ from textual.strip import Strip
 from fbmon.events import DeviceSampled, Event, ProgressMade
 from fbmon.ui.app import MonitorApp
 from tests import trace
-from tests.ui.test_monitor import Script, shown, training, until
+from tests.ui.test_monitor import Script, over, shown, training
 
 FILES = Path(__file__).with_name("snapshots")
 # Size and what else is as it is not by default; `trace` is the published run, synthesized from its figures.
@@ -37,7 +37,8 @@ async def look(name: str, folder: Path) -> str:
     app = MonitorApp(Script(folder / "tiny-1", told(name), over="trace" in name))
     async with app.run_test(size=(width, height)) as pilot:
         await shown(pilot, 3000 if "trace" in name else 30)
-        await until(pilot, lambda: app._alive is not ("trace" in name) and not app._changed)
+        if "trace" in name:
+            await over(pilot)
         if "light" in name:
             await pilot.press("t")
         await pilot.pause()
