@@ -23,9 +23,10 @@ class Replay:
     def difference(self, event: StepTaken | Validated | Analysed) -> str:
         """What is not as it was told before; empty if all is, or if the step is a new one."""
         for name in COMPARED:
-            before = self._before.pop((name, event.step), None)
-            now = event.values.get(name)
-            if before is None or name not in event.values or _same(before, now):
+            if name not in event.values:  # a step is told by several events: what another of them tells is left to it
+                continue
+            before, now = self._before.pop((name, event.step), None), event.values[name]
+            if before is None or _same(before, now):
                 continue
             return f"not reproducible: {name} of step {event.step} was {before!r} and is now {now!r}"
         return ""

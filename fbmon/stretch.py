@@ -121,7 +121,7 @@ def _columns(teller: Teller, lines: list[bytes]) -> list[Part]:
     names = tuple(_NAMES.decode(lines[0]).values)
     rows = _decoder(names).decode_lines(b"\n".join(lines))
     columns = zip(*map(msgspec.structs.astuple, [row.values for row in rows]), strict=True)
-    values: dict[str, Sequence[float | None]] = dict(zip(names, columns, strict=False))
+    values: dict[str, Sequence[float | None]] = dict(zip(names, columns, strict=True))
     return [Columns(teller, [row.step for row in rows], [row.elapsed for row in rows], values)]
 
 

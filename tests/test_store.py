@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fbmon.events import (
+    Analysed,
     CheckpointSaved,
     CommandTaken,
     DeviceSampled,
@@ -293,3 +294,16 @@ def test_a_run_that_goes_on_on_other_devices_shows_those() -> None:
     store = told(*STORY[:-1], gone, went_on, here, restored, here)
     assert store.devices == {here.device: here}
     assert store.utilization[here.device].steps.tolist() == [4]
+
+
+def test_a_validation_or_a_sharpness_that_comes_out_otherwise_is_told_too_whatever_is_told_before_it() -> None:
+    """A step, its validation and its analysis are told one after the other: none hides the numbers of the next."""
+    sharp = Analysed(step=5, values={"sharpness": 2.0})
+    store = told(*STORY[:13], sharp, *STORY[13:], *resumed(4, sharp, step(5, loss=2.0), validated(5, 0.25)))
+    other = Validated(step=5, values={"val_accuracy": 0.875, "val_loss": 0.75})
+    second = told(*STORY, *resumed(4, step(5), other))
+    words = [note.text for note in [*store.notes, *second.notes] if "reproducible" in note.text]
+    assert words == [
+        "not reproducible: loss of step 5 was 1.0 and is now 2.0",
+        "not reproducible: val_loss of step 5 was 0.5 and is now 0.75",
+    ]

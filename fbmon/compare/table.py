@@ -54,7 +54,8 @@ def lay_out(runs: Sequence[Run], columns: Sequence[Field]) -> Table:
 def lay_out_groups(groups: Sequence[Group], by: Field, columns: Sequence[Field]) -> Table:
     """One row a group: what it has in common, its size and states, and every number as mean ± standard deviation.
 
-    Where a group averages runs that differ in other settings than the seed, a column names them.
+    A number that not all of its finished runs have says of how many it is. Where a group averages runs that differ in
+    other settings than the seed, a column names them.
     """
     headings = columns_of_groups(groups, by, columns)
     has_mixed = any(column.name == _MIXED for column in headings)
@@ -103,7 +104,8 @@ def _group_cell(group: Group, field: Field) -> Cell:
     spread = group.spread(field)
     if spread is None:
         return Cell("–", None)
-    return Cell(_spread_text(spread, field.show), spread.mean, spread)
+    text = _spread_text(spread, field.show)
+    return Cell(text if spread.n == len(group.finished) else f"{text} (n = {spread.n})", spread.mean, spread)
 
 
 def _spread_text(spread: Spread, show: Callable[[Value], str]) -> str:

@@ -1,6 +1,6 @@
 """How flat a minimum is, in three numbers: how far the loss stays low, how steep it is, what a jolt costs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -48,13 +48,15 @@ class Flatness:
 
 
 def flatness(known: Known, measure: Measure) -> Flatness | None:
-    """What the answers come to; None where one is missing."""
+    """What the answers come to; None where one is missing or is not known."""
     if any(probe not in known for probe in measure.probes()):
         return None
     here = known[Point((0,), (0.0,))]
     numbers = range(measure.directions)
-    radii = [known[Radius(number, measure.threshold)]["radius"] or 0.0 for number in numbers]
-    perturbed = [known[Point((number,), (measure.reach,))]["accuracy"] or 0.0 for number in numbers]
+    radii = _known(known[Radius(number, measure.threshold)]["radius"] for number in numbers)
+    perturbed = _known(known[Point((number,), (measure.reach,))]["accuracy"] for number in numbers)
+    if len(radii) < measure.directions or len(perturbed) < measure.directions:
+        return None
     loss, uphill = here["loss"], known[Ascent(measure.rho)]["loss"]
     sam = None if loss is None or uphill is None else uphill - loss
     return Flatness(loss, here["accuracy"], *_spread(radii), sam, *_spread(perturbed))
@@ -71,6 +73,10 @@ def of_run(folder: RunFolder) -> Flatness | None:
         if found := flatness(record.read(), Measure()):
             return found
     return None
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float]:

@@ -25,6 +25,7 @@ from fbmon.train.models import make_model
 from fbmon.train.precision import Precision, emulation
 from fbmon.train.probe import SHAPES, Probe, Shape
 from fbmon.train.process import set_up
+from fbmon.train.regularize import needs_full_gradient
 
 _PROBE = 16  # images whose time says how many can be afforded
 _FEW = 2  # images, likewise, where so many could take minutes
@@ -77,7 +78,7 @@ def make_plan(recipe: Recipe, device: torch.device, precision: Precision, second
     flop, val_flop, product_flop, parameters = _count(recipe, shape, len(cut))
     wanted = recipe.analysis
     every = wanted.sharpness_every if wanted else None
-    timing = _time(recipe, precision, device, max(map(len, cut)), seconds)
+    timing = _time(recipe, precision, device, max(map(len, cut)), len(cut), seconds)
     threads = torch.get_num_threads()  # as they were chosen for the blocks that were timed
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} CPU thread{'s'[: threads > 1]}"
     return Plan(
@@ -122,19 +123,22 @@ def _count(recipe: Recipe, shape: Shape, blocks: int) -> tuple[float, float, flo
     return count_step(model, size, recipe, blocks), count_forward(model, size), product, parameters
 
 
-def _time(recipe: Recipe, precision: Precision, device: torch.device, block: int, seconds: float) -> Timing:
-    """Blocks of the recipe's own size, as many as the time allows; smaller ones where not even three do."""
+def _time(
+    recipe: Recipe, precision: Precision, device: torch.device, block: int, blocks: int, seconds: float
+) -> Timing:
+    """Blocks of the recipe's own size, as many as the time allows; smaller ones where not even three do.
+
+    A step of several blocks may take a pass that one of a single block does not: what is timed does so if it does.
+    """
     recipe = recipe.model_copy(update={"precision": precision})
-    probe = min(_PROBE, block)
-    if device.type == "cpu" and probe > _FEW:
-        guess = Probe(recipe, _FEW, 1, 1, device).seconds_per_image(1)
-        if _FEW * guess > seconds / 4:
-            probe = _FEW
-    if probe > _FEW:
-        guess = Probe(recipe, probe, 1, 1, device).seconds_per_image(1)
+    probe, least = min(_FEW, block), 2 if needs_full_gradient(recipe.penalty, blocks) else 1
+    guess = Probe(recipe, probe, least, 1, device).seconds_per_image(1)
+    if probe * guess <= seconds / 4:
+        probe = min(_PROBE, block)
+        guess = Probe(recipe, probe, least, 1, device).seconds_per_image(1)
     affordable = int(seconds / max(guess, 1e-9) / 4)  # images; a first step and two timed ones, the first perhaps twice
-    measured = block if affordable >= block else probe
-    count = max(1, min(affordable // measured, 32))
+    measured = block if affordable >= least * block else probe
+    count = max(least, min(affordable // measured, 32)) if blocks > 1 else 1
     timed = Probe(recipe, measured, count, _VAL_PROBE if affordable > _VAL_PROBE else probe, device)
     per_image = timed.seconds_per_image(2)
     return Timing(precision, measured, 2 * count, per_image, timed.val_seconds_per_image(), timed.memory_mib())

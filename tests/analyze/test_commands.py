@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,7 +17,7 @@ from fbmon.checkpoints import steps
 from fbmon.cli.verify import lines
 from fbmon.folder import RunFolder
 from fbmon.minimum import Answer, Ascent, Point, Probe, Radius, Record, Setting
-from fbmon.minimum.flatness import Measure
+from fbmon.minimum.flatness import Measure, flatness
 from fbmon.minimum.survey import missing
 from fbmon.minimum.verdict import Compared, Repeated, Verdict
 from tests.shell import DEADLINE, Fbmon, until
@@ -126,6 +127,18 @@ def test_flatness_is_told_kept_and_compared(fbmon: Fbmon, trained: RunFolder) ->
     assert found["perturbed_accuracy"] <= found["accuracy"] + 0.1
 
 
+def test_a_direction_of_which_nothing_is_known_is_no_zero() -> None:
+    known: dict[Probe, dict[str, float | None]] = {
+        probe: {"radius": 0.5} if isinstance(probe, Radius) else {"loss": 0.1, "accuracy": 0.75}
+        for probe in Measure().probes()
+    }
+    made = flatness(known, Measure())
+    assert made is not None
+    assert (made.radius, made.perturbed_accuracy) == (0.5, 0.75)
+    assert flatness(known | {Radius(3, 0.5): {"radius": None}}, Measure()) is None
+    assert flatness(known | {Point((3,), (0.5,)): {"loss": None, "accuracy": None}}, Measure()) is None
+
+
 def test_a_run_is_verified(fbmon: Fbmon, trained: RunFolder) -> None:
     said = fbmon("verify", "plain", "--steps", "2", "--json")
     assert said.returncode == 0, said.stderr + said.stdout
@@ -156,6 +169,16 @@ def test_a_number_that_the_journal_has_otherwise_is_named_and_the_exit_code_is_o
         "  grad_norm of step 4 was 0.25 and is now 0.125",
     ]
     assert not Verdict(3, "cpu", (msgspec.structs.replace(alike, equal=8),)).agrees
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_step_that_the_journal_has_lost_is_not_as_in_the_journal(trained: RunFolder, tmp_path: Path) -> None:
+    damaged = RunFolder(shutil.copytree(trained.path, tmp_path / "damaged"))
+    kept = [line for line in damaged.journal.read_bytes().splitlines() if not line.startswith(b'{"kind":"StepTaken","')]
+    damaged.journal.write_bytes(b"\n".join(kept) + b"\n")
+    found = repeat(damaged, 0, 1, "cpu")
+    assert [(one.name, one.told, one.agrees) for one in found[:1]] == [("loss", None, False)]
+    assert len(found) == 5
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -69,6 +69,17 @@ def test_groups_in_markdown_and_latex_are_means_and_deviations_of_the_finished_r
     )
 
 
+def test_a_mean_of_fewer_runs_than_the_group_has_says_of_how_many(three: Path, fbmon: Fbmon) -> None:
+    write_run(three, "a-3", story("a", (0.5, 0.75, 0.95)), ["seed=3", "optimizer.lr=0.4"])  # no accuracy is reported
+    assert fbmon(
+        "compare", "recipe:a", "--group", "recipe", "--columns", "val_accuracy,difference", "--markdown"
+    ).stdout == (
+        "| recipe | n | val acc | difference |\n"
+        "| --- | ---: | ---: | ---: |\n"
+        "| a | 3 | 0.8500 ± 0.1000 | +0.0000 ± 0.0707 (n = 2) |\n"
+    )
+
+
 def test_a_group_says_in_which_settings_the_runs_differ_that_it_averages(tmp_path: Path, fbmon: Fbmon) -> None:
     for seed, rate, steps in ((0, 0.4, 2), (1, 0.4, 2), (0, 0.8, 3)):
         plan = TrainingStarted(steps, 2, 64, 32, 1000, "cpu", "float32", flop_per_step=5e11)

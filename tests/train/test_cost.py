@@ -71,6 +71,14 @@ def test_the_sharpness_costs_two_backward_passes_and_a_forward_one_through_each_
     assert timed.seconds() == (4 + 10 * 20 * 6 / (30 * 2)) * 30 * 0.5 + 2 * 8 * 0.25
 
 
+def test_what_takes_a_pass_more_where_there_are_several_blocks_is_timed_with_several() -> None:
+    """However short the time: of a single block its own gradient is the full one."""
+    for limit, timed in ((64, 2 * 2), (16, 2 * 1)):
+        settings = [f"data.limit={limit}", "gradient.block=16", "model.width=2", "penalty.acc_strength=0.1"]
+        plan = make_plan(recipes.load(recipes.find("quickstart"), settings), "cpu", "float32", 1e-6)
+        assert plan.timings[0].blocks == timed
+
+
 def test_what_is_counted_is_the_same_on_every_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where small maps lie side by side, with columns between them that are multiplied too."""
     model, shape = make_model(Model(name="resnet8", width=64), 3, 10, side=16), torch.Size((3, 16, 16))
