@@ -12,7 +12,10 @@ FbmonError            something went wrong that the user can read about (exit co
 └── StorageError      the last state could not be saved (6)
 """
 
+import errno
+import traceback
 from enum import IntEnum
+from pathlib import Path
 
 
 class Exit(IntEnum):
@@ -86,3 +89,30 @@ class StorageError(FbmonError):
     """The last state of a run could not be written."""
 
     exit_code = Exit.STORAGE
+
+
+_ADVICE = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room: the quota of this user is used up",
+    errno.EIO: "the disk may be failing; the system's own log says more",
+    errno.EMFILE: "`ulimit -n` says how many files a process may have open",
+    errno.EAGAIN: "`ulimit -u` says how many processes a user may have",
+    errno.ENOMEM: "the system has no more memory to give",
+    errno.E2BIG: "the environment variables of this shell are too large",
+}
+
+
+def of_system(error: OSError, deed: str = "") -> FbmonError:
+    """What the system has refused: which file, or in which deed, or else where in this program."""
+    where = error.filename or deed or _place(error)
+    return FbmonError(f"{where}: {error.strerror or error}", _ADVICE.get(error.errno or 0, ""))
+
+
+def _place(error: OSError) -> str:
+    """The innermost line of this program that an error has come through."""
+    here = Path(__file__).parent
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(here)]
+    if not frames:
+        return "a call to the system"
+    frame = frames[-1]
+    return f"{Path(frame.filename).relative_to(here.parent)}, line {frame.lineno}, {frame.line}"

@@ -139,10 +139,14 @@ class CheckpointSaved(Fact, frozen=True):
 
 
 class CheckpointFailed(Fact, frozen=True):
-    """The state after this step could not be saved; the training goes on, and the next try comes soon."""
+    """The state after this step could not be saved; the training goes on, and the next try comes soon.
+
+    At the end of a run there are only tries left: for `seconds`, unless somebody asks for a stop.
+    """
 
     step: int
     reason: str
+    seconds: float = 0.0
 
 
 class StateRestored(Fact, frozen=True):

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from fbmon.disk import may_pass, write_new
 from fbmon.events import Event, StateRestored, StepTaken
 from fbmon.text import as_utf8
 
@@ -17,6 +18,8 @@ _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _SEAL = b',"crc":"%08x"}'
 _SEAL_BYTES = len(_SEAL % 0)
+_PAUSE_SECONDS = 0.5  # between two tries to write a last word
+_RESERVE_BYTES = 64 * 1024  # for it: a block of the usual file systems
 _END = 64 * 1024  # bytes of a file in which its newest events are looked for; one is a few hundred
 
 
@@ -74,24 +77,52 @@ class Journal:
         self._seq = last.seq if last else 0
         there = last_event(beside) if beside else None
         self._began = time.monotonic() - max(event.elapsed if event else 0.0 for event in (last, there))
+        self._reserve = path.with_name(".reserve")
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         self._torn = _is_torn(path)
+        self._may_pass = True  # what has kept the last line from being written
 
     def append(self, event: Event) -> bytes:
         """Stamp the event, write it as one line, and return the line."""
-        self._seq += 1
-        stamped = msgspec.structs.replace(
-            event, seq=self._seq, time=time.time(), elapsed=time.monotonic() - self._began
-        )
-        line = seal(stamped)
-        self._write(b"\n" + line if self._torn else line)
+        line = self._stamp(event)
+        self._write(line)
         return line
 
-    def _write(self, text: bytes) -> None:
+    def append_last(self, event: Event, seconds: float) -> bytes:
+        """The same for the last word of a run: on a full disk in the room that was reserved, or when there is some.
+
+        That is awaited for so many seconds; then the line is lost as any other.
+        """
+        line = self._stamp(event)
+        deadline = time.monotonic() + seconds
+        while not self._write(line) and self._may_pass and time.monotonic() < deadline:
+            with suppress(OSError):
+                self._reserve.unlink()
+                continue  # there is room at once
+            time.sleep(_PAUSE_SECONDS)
+        with suppress(OSError):
+            self._reserve.unlink()
+        return line
+
+    def reserve(self) -> None:
+        """Keep some room on the disk for the last word."""
+        with suppress(OSError):
+            write_new(self._reserve, os.urandom(_RESERVE_BYTES))  # some file systems pack zeros
+
+    def _stamp(self, event: Event) -> bytes:
+        self._seq += 1
+        return seal(
+            msgspec.structs.replace(event, seq=self._seq, time=time.time(), elapsed=time.monotonic() - self._began)
+        )
+
+    def _write(self, line: bytes) -> bool:
+        """Write a line, behind one that is torn on a line of its own, and say whether all of it is there."""
+        text = b"\n" + line if self._torn else line
         try:
             self._torn = os.write(self._file, text) < len(text)
-        except OSError:
-            self._torn = True
+        except OSError as error:
+            self._torn, self._may_pass = True, may_pass(error)
+        return not self._torn
 
     def sync(self) -> None:
         """Wait until all lines so far would outlast a power cut."""

@@ -14,11 +14,14 @@ from types import FrameType
 
 import msgspec
 
+from fbmon.disk import naming
+from fbmon.errors import Exit
 from fbmon.events import Command, Event, ProgressMade
 from fbmon.folder import SIGNALS, RunFolder
 from fbmon.journal import Tail, unseal
 
 _JOURNAL_SECONDS = 0.5  # how often the journal is read although the queue says nothing
+_EXIT_SECONDS = 5.0  # in which a supervisor is gone that has no lock any more
 _BATCH_BYTES = 1 << 16  # of a file at a time: some 100 to 200 steps, folded in 2 ms, so that no key waits longer
 
 
@@ -47,6 +50,14 @@ class RunHandle:
         if self._supervisor is not None:
             self._supervisor.poll()  # collects the exit status, so that no zombie stays
         return self.folder.is_alive()
+
+    def exit_code(self) -> int:
+        """How a run has ended that could not write down its last word; LOST where that is not known either."""
+        code = None
+        if self._supervisor is not None:
+            with suppress(subprocess.TimeoutExpired):
+                code = self._supervisor.wait(_EXIT_SECONDS)
+        return Exit.LOST if code is None or code < 0 else code
 
     def ask(self, command: Command, source: str) -> None:
         """Lay a command into the run's inbox."""
@@ -145,6 +156,11 @@ def start(folder: RunFolder, *, queue: bool = True, devices: str | None = None) 
     lock = folder.seize()  # the supervisor inherits the lock, so that it is never free
     if devices is not None:
         folder.set_devices(devices)
+    with naming("starting the trainer"):
+        return _start(folder, lock, queue=queue)
+
+
+def _start(folder: RunFolder, lock: int, *, queue: bool) -> RunHandle:
     receiving, sending = os.pipe() if queue else (None, None)
     command = [sys.executable, "-m", "fbmon.supervisor", str(folder.path)]
     if sending is not None:

@@ -1,12 +1,12 @@
 """What is written down beside a training: telemetry once a second, the summary once a minute."""
 
 import itertools
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from fbmon import summary
+from fbmon.disk import log
 from fbmon.folder import RunFolder
 from fbmon.journal import Journal
 from fbmon.telemetry import Sampler
@@ -34,8 +34,7 @@ def _record(folder: RunFolder, devices: Sequence[str], environment: Mapping[str,
     try:
         telemetry = Journal(folder.telemetry, folder.journal)
     except OSError as error:
-        # Into trainer.log, or what a job of torchrun keeps of its ranks; standard output may be lines of JSON.
-        print(f"no telemetry: {clean(str(error), 4096)}", file=sys.stderr, flush=True)
+        log(f"no telemetry: {clean(str(error), 4096)}")
         return
     sampler = Sampler(devices, environment)
     for count in itertools.count(1):

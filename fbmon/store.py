@@ -35,6 +35,7 @@ from fbmon.notes import ClippingWatch, EdgeWatch, Kind, Level, Note, RateWatch, 
 from fbmon.pace import Pace
 from fbmon.replay import Replay
 from fbmon.series import Floats, Series
+from fbmon.text import duration
 
 SHARE_STEPS = 50  # the window of the clipped share
 CLOCK_SECONDS = 2.0  # a wall clock that has gained less on the run's own is still the same one
@@ -170,8 +171,9 @@ class Store:
                 level: Level = "good" if self._checkpoint_asked else "info"
                 self._checkpoint_asked = False
                 self._note(event, step, level, f"checkpoint of step {step} saved", "checkpoint")
-            case CheckpointFailed(step=step, reason=reason):
-                words = f"step {step} could not be saved: {reason}; it is tried again"
+            case CheckpointFailed(step=step, reason=reason, seconds=seconds):
+                limit = f" for up to {duration(seconds)}, or until the run is stopped" if seconds else ""
+                words = f"step {step} could not be saved: {reason}; it is tried again{limit}"
                 self._note(event, step, "error", words, "checkpoint")
             case StateRestored():
                 self._restored(event)

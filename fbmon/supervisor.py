@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 import time
+import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from fbmon import recipe as recipes
@@ -12,14 +14,22 @@ from fbmon.crew import devices as device_names
 from fbmon.crew.loss import Loss
 from fbmon.crew.processes import Crew
 from fbmon.crew.signals import Signals
-from fbmon.errors import Exit, FbmonError
-from fbmon.events import Event, RunEnded, RunRestarted
+from fbmon.disk import log
+from fbmon.errors import Exit, FbmonError, of_system
+from fbmon.events import Event, RunEnded, RunRestarted, State
 from fbmon.folder import SIGNALS, RunFolder
 from fbmon.journal import Journal, last_event, last_step
 from fbmon.recorder import recorded
 from fbmon.text import plural
 
 _LOOK_SECONDS = 0.1
+_LAST_WORD_SECONDS = 60.0  # for which a full disk is tried
+_STATES: dict[Exit, State] = {
+    Exit.FINISHED: "finished",
+    Exit.DIVERGED: "diverged",
+    Exit.PREEMPTED: "preempted",
+    Exit.STOPPED: "stopped",
+}
 
 
 def main() -> None:
@@ -36,17 +46,25 @@ def supervise(folder: RunFolder, queue: int | None) -> int:
     meta = folder.read_meta()
     names = device_names.expand(meta.devices if meta else "auto", os.environ)
     environment = device_names.prepare(_environment(), names)
-    crew = Crew(folder.path, names, environment, meta.stall_seconds if meta else None)
     before = last_event(folder.journal)  # the last word of an earlier start is not that of this one
-    signals = Signals(crew, SIGNALS)
-    restarts = 0
-    with recorded(folder, names, environment):
-        _run(crew, queue, signals)
-        while not _told(folder, before) and not signals.taken and _may_restart(crew.account(), folder, restarts):
-            restarts += 1
-            _run(crew, None, signals)
-    crew.close()
-    ended = _told(folder, before) or _last_word(crew, folder, restarts, hurried=signals.hurried)
+    crew, restarts = None, 0
+    try:
+        crew = Crew(folder.path, names, environment, meta.stall_seconds if meta else None)
+        signals = Signals(crew, SIGNALS)
+        with recorded(folder, names, environment):
+            _run(crew, queue, signals)
+            while not _told(folder, before) and not signals.taken and _may_restart(crew.account(), folder, restarts):
+                restarts += 1
+                _run(crew, None, signals)
+        crew.close()
+        ended = _told(folder, before) or _last_word(crew, folder, restarts, hurried=signals.hurried)
+    except OSError as error:  # no process to be had, or none of its pipes
+        if crew:
+            crew.kill()
+        log(traceback.format_exc())
+        failure = of_system(error, "starting the trainer")
+        ended = RunEnded("failed", failure.exit_code, last_step(folder.journal), failure.message, failure.hint)
+        _tell(folder, ended)
     summary.write(folder)  # so that no table ever has to read the whole journal
     return ended.exit_code
 
@@ -90,7 +108,11 @@ def _last_word(crew: Crew, folder: RunFolder, restarts: int, *, hurried: bool) -
         loss = crew.account()
         after = f", after {plural(restarts, 'restart')}" if restarts else ""
         ended = RunEnded(
-            "killed" if loss.was_killed else "failed", loss.exit_code, step, loss.reason + after, loss.hint
+            "killed" if loss.was_killed else _STATES.get(loss.exit_code, "failed"),
+            loss.exit_code,
+            step,
+            loss.reason + after,
+            loss.hint,
         )
     _tell(folder, ended)
     return ended
@@ -98,9 +120,13 @@ def _last_word(crew: Crew, folder: RunFolder, restarts: int, *, hurried: bool) -
 
 def _tell(folder: RunFolder, event: Event) -> None:
     """Write to the journal, now that no rank does."""
-    journal = Journal(folder.journal, folder.telemetry)
-    journal.append(event)
-    journal.close()
+    with suppress(OSError):  # the exit code says how the run has ended, also where the journal cannot be opened
+        journal = Journal(folder.journal, folder.telemetry)
+        if isinstance(event, RunEnded):
+            journal.append_last(event, _LAST_WORD_SECONDS)
+        else:
+            journal.append(event)
+        journal.close()
 
 
 def _environment() -> dict[str, str]:

@@ -6,12 +6,13 @@ from contextlib import suppress
 
 import msgspec
 
-from fbmon import folder as folders
-from fbmon.events import CheckpointSaved, CommandTaken, Event, ProgressMade, StateRestored, StepTaken
+from fbmon import disk
+from fbmon.events import CheckpointSaved, CommandTaken, Event, ProgressMade, RunEnded, StateRestored, StepTaken
 from fbmon.folder import RunFolder
 from fbmon.journal import Journal, last_event, last_step
 
 _PROGRESS_SECONDS = 0.1
+_LAST_WORD_SECONDS = 10.0  # for which a full disk is tried; the supervisor goes on trying
 
 
 class Teller:
@@ -21,6 +22,7 @@ class Teller:
         self._folder = folder
         self.has_begun = last_event(folder.journal) is not None  # by an earlier process
         self._journal = Journal(folder.journal, folder.telemetry)
+        self._journal.reserve()
         self._queue = queue
         self._progress_due = 0.0
         self._task = ""
@@ -37,7 +39,8 @@ class Teller:
             self.step = event.step
         if isinstance(event, CommandTaken):
             self.source = event.source
-        line = self._journal.append(event)
+        is_last = isinstance(event, RunEnded)
+        line = self._journal.append_last(event, _LAST_WORD_SECONDS) if is_last else self._journal.append(event)
         if isinstance(event, CheckpointSaved):
             self._journal.sync()  # so that no checkpoint is ever ahead of its journal for long
         self.pass_on(line)
@@ -65,4 +68,4 @@ class Teller:
         self._task = event.task
         self._progress_due = now + _PROGRESS_SECONDS
         with suppress(OSError):  # a full disk costs the progress bar, never a step
-            folders.replace(self._folder.progress, msgspec.json.encode(event))
+            disk.replace(self._folder.progress, msgspec.json.encode(event))

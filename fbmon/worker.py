@@ -6,8 +6,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
@@ -17,6 +19,7 @@ from fbmon import recipe as recipes
 from fbmon.crew.beats import Beats, Doing
 from fbmon.crew.seat import Seat
 from fbmon.crew.start import Start
+from fbmon.disk import log
 from fbmon.errors import Exit, FbmonError, RankLostError
 from fbmon.events import Event, PhaseEntered, RunEnded, RunResumed, RunStarted, State
 from fbmon.folder import Meta, RunFolder
@@ -59,10 +62,17 @@ def main() -> None:
         Teller(folder, start.queue) if is_first else None,
         lambda doing: beats.write(start.rank, doing),
     )
-    code = work(part)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Not through the interpreter's own exit: with the others gone, a process group may wait for them there for ever.
+    leave(work(part))
+
+
+def leave(code: int) -> NoReturn:
+    """End this process, whatever of its output is lost on a full disk.
+
+    Not through the interpreter's own exit: with the others gone, a process group may wait for them there for ever.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
     os._exit(code)
 
 
@@ -72,16 +82,16 @@ def work(part: Part) -> int:
     try:
         ended = _train(part, told)
     except RankLostError as error:
-        print(error.message, flush=True)  # into trainer.log, which the screens name
+        log(error.message)
         if not part.seat.engine:
             return error.exit_code  # the supervisor knows better who is gone
         ended = RunEnded("killed", error.exit_code, told.step, error.message, error.hint)
     except FbmonError as error:
-        print(error.message, error.hint, sep="\n", flush=True)
+        log(error.message, error.hint)
         state: State = "diverged" if error.exit_code == Exit.DIVERGED else "failed"
         ended = RunEnded(state, error.exit_code, told.step, error.message, error.hint)
     except Exception as error:
-        traceback.print_exc()
+        log(traceback.format_exc())
         reason = " ".join(f"{type(error).__name__}: {error}".split())  # one line; the log has the rest
         ended = RunEnded("failed", Exit.FAILED, told.step, reason)
     told.emit(ended)

@@ -170,7 +170,7 @@ def test_the_shared_memory_of_a_container_is_too_small_for_several_gpus(tmp_path
 def test_a_folder_that_is_good_is_left_as_it_was(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     found = {one.name: one for one in examine_storage(tmp_path / "some/runs")}
-    assert list(found) == ["runs folder", "disk space", "disk speed", "locks"]
+    assert list(found) == ["runs folder", "disk space", "disk speed", "saving", "locks"]
     assert found["runs folder"] == Finding("runs folder", "ok", f"{tmp_path}/some/runs")
     assert found["locks"] == Finding("locks", "ok", "a locked file stays locked")
     assert " MB/s written and synced, " in found["disk speed"].found

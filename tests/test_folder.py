@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from fbmon import disk
 from fbmon import folder as folders
 from fbmon.errors import FbmonError, UsageError
 from fbmon.folder import Asked, RunFolder, new
@@ -49,13 +50,19 @@ def test_what_a_run_is_gone_on_with_is_on_the_disk_before_it_starts(
     runs: Path, recipe_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: dict[str, int] = {}
+    folders_synced: list[Path] = []
 
     def sync(file: int) -> None:
-        synced[Path(f"/proc/self/fd/{file}").readlink().name] = os.fstat(file).st_size
+        path = Path(f"/proc/self/fd/{file}").readlink()
+        if path.is_file():
+            synced[path.name] = os.fstat(file).st_size
+        else:
+            folders_synced.append(path)
 
     monkeypatch.setattr(os, "fsync", sync)
     folder = create(runs, recipe_file)
     assert synced == {path.name: path.stat().st_size for path in (folder.recipe, folder.resolved, folder.meta)}
+    assert folders_synced == [folder.path, folder.path.parent]
 
 
 def test_a_new_run_holds_the_recipe_as_given_the_resolved_one_and_where_it_comes_from(
@@ -252,9 +259,9 @@ def test_a_file_in_the_inbox_that_is_no_command_holds_up_none(runs: Path, recipe
 
 def test_a_reader_sees_the_old_content_or_the_new(tmp_path: Path) -> None:
     path = tmp_path / "progress.json"
-    folders.replace(path, b"old")
+    disk.replace(path, b"old")
     with path.open("rb") as reader:
-        folders.replace(path, b"new")
+        disk.replace(path, b"new")
         assert reader.read() == b"old"
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]

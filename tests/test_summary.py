@@ -157,6 +157,10 @@ def test_a_folder_that_cannot_be_written_in_is_read_all_the_same(folder: RunFold
 
     assert summary.read(folder).step == MANY
     assert planted.read_text() == "mine"
+
+    folder.summary.unlink()
+    (folder.path / f".summary.json.{os.getpid()}").mkdir()
+    assert summary.read(folder).step == MANY
     assert not folder.summary.exists()
 
 

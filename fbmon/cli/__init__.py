@@ -11,7 +11,7 @@ from fbmon.cli.doctor import doctor
 from fbmon.cli.export import export
 from fbmon.cli.flatness import flatness
 from fbmon.cli.landscape import landscape
-from fbmon.cli.output import leave_output, of_system, open_streams, report
+from fbmon.cli.output import leave_output, open_streams, report
 from fbmon.cli.plan import plan
 from fbmon.cli.recipe import recipe_commands
 from fbmon.cli.reproduce import reproduce
@@ -23,7 +23,7 @@ from fbmon.cli.tables import QueryCommand
 from fbmon.cli.verify import verify
 from fbmon.cli.watch import watch
 from fbmon.cli.wrong import Commands
-from fbmon.errors import Exit, FbmonError
+from fbmon.errors import Exit, FbmonError, of_system
 
 app = typer.Typer(
     cls=Commands,

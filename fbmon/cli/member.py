@@ -12,7 +12,6 @@ from fbmon.cli.output import leave_output
 from fbmon.cli.plain import PlainScreen
 from fbmon.crew import devices as device_names
 from fbmon.crew.seat import Seat
-from fbmon.errors import Exit
 from fbmon.events import Event
 from fbmon.folder import RunFolder
 from fbmon.journal import unseal
@@ -20,7 +19,7 @@ from fbmon.recipe import Recipe
 from fbmon.recorder import recorded
 from fbmon.store import Store
 from fbmon.teller import Teller
-from fbmon.worker import Part, work
+from fbmon.worker import Part, leave, work
 
 _PATIENCE = 600.0  # seconds to wait for the other ranks: what torch grants a GPU
 
@@ -39,15 +38,14 @@ def take_part(
     os.environ.update(device_names.FOR_CUDA | os.environ)
     patience = stall_limit or _PATIENCE
     if seat.rank:
-        _leave(work(Part(recipe, seat, device, data_dir, Path(), patience=patience)))
+        leave(work(Part(recipe, seat, device, data_dir, Path(), patience=patience)))
     folder = make_folder()
     folder.seize()  # held until this process ends
     teller = _Shown(folder, _screen(folder, ui))
     with recorded(folder, device_names.expand(device, os.environ), os.environ):
         code = work(Part(recipe, seat, device, data_dir, folder.checkpoints, folder, teller, patience=patience))
     summary.write(folder)
-    _leave(code)
-    return Exit.FINISHED
+    leave(code)
 
 
 class _Shown(Teller):
@@ -80,9 +78,3 @@ def _screen(folder: RunFolder, ui: Ui) -> Callable[[Event], None]:
         sys.stdout.flush()
 
     return {Ui.JSON: lines, Ui.NONE: lambda _: None}.get(ui, plain)
-
-
-def _leave(code: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # not through the interpreter's own exit: with the others gone, a group may wait for them there

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fbmon.disk import naming
 from fbmon.errors import FbmonError
 from fbmon.text import clean, clean_lines
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
     from rich.console import Console
     from rich.text import Text
 
@@ -68,17 +70,27 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.flush()
+        buffer = _Output(io.FileIO(sys.stdout.fileno(), "w", closefd=False))
+        sys.stdout = io.TextIOWrapper(buffer, sys.stdout.encoding, "replace", line_buffering=sys.stdout.line_buffering)
+
+
+class _Output(io.BufferedWriter):
+    """Standard output, whose errors are known by its name wherever they are caught."""
+
+    def write(self, content: "ReadableBuffer", /) -> int:
+        with naming("standard output"):
+            return super().write(content)
+
+    def flush(self) -> None:
+        with naming("standard output"):
+            super().flush()
 
 
 def leave_output() -> None:
     """Nothing more reaches standard output: what it cannot take would be tried once more as Python leaves."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def of_system(error: OSError) -> FbmonError:
-    """What the system refuses, as an error of ours."""
-    where = clean(str(error.filename), 4096) if error.filename else "printing"
-    return FbmonError(f"{where}: {error.strerror or error}")
 
 
 def report(error: FbmonError) -> int:

@@ -9,8 +9,8 @@ from types import FrameType
 from fbmon import launch
 from fbmon.cli.lines import json_line, last_line
 from fbmon.cli.options import Ui
-from fbmon.cli.output import leave_output, of_system, report
-from fbmon.errors import Exit
+from fbmon.cli.output import leave_output, report
+from fbmon.errors import Exit, of_system
 from fbmon.events import DeviceSampled, Event, ProgressMade
 from fbmon.folder import SIGNALS, RunFolder
 from fbmon.keeper import Kept
@@ -68,7 +68,7 @@ def show(handle: RunHandle, ui: Ui, *, stays: bool = True, place: str = "") -> i
         leave_output()
         report(of_system(error))
         _nothing(events, store, handle.folder)
-    return store.ended.exit_code if store.ended else Exit.LOST
+    return store.ended.exit_code if store.ended else handle.exit_code()
 
 
 def _full(handle: RunHandle, *, stays: bool, place: str) -> int:
@@ -86,7 +86,7 @@ def _full(handle: RunHandle, *, stays: bool, place: str) -> int:
         sys.stdout.write(f"{name} goes on in the background; see it again with: fbmon watch {typed}\n")
         return Exit.FINISHED
     sys.stdout.write(clean(f"{handle.folder.name}: {last_line(app.store, handle.folder)}", 2000) + "\n")
-    return app.store.ended.exit_code if app.store.ended else Exit.LOST
+    return app.store.ended.exit_code if app.store.ended else handle.exit_code()
 
 
 def collect_garbage_again() -> None:

@@ -30,7 +30,10 @@ def explain(name: str, code: int) -> Loss:
         hint = "often this is the system running out of memory" if -code == signal.SIGKILL else ""
         return Loss(f"{name} was killed by {signal_name(-code)}", Exit.LOST, hint)
     reason = f"{name} left with exit code {code}; the log may say why"
-    return Loss(reason, Exit.LOST, was_killed=False, is_accident=code not in (*ORDINARY, Exit.USAGE))
+    is_accident = code not in (*ORDINARY, Exit.USAGE)
+    if not is_accident:  # it knew what it did, and has had no room for its last word
+        reason = f"{name} left with exit code {code}, and its last word could not be written"
+    return Loss(reason, Exit.LOST if is_accident else Exit(code), was_killed=False, is_accident=is_accident)
 
 
 def obstacle(process: int) -> str:

@@ -42,7 +42,9 @@ class Crew:
         for leftover in self._folder.glob(f"{_MEETING}*"):
             leftover.unlink()
         self._meeting = self._folder / f"{_MEETING}{token_hex(8)}"
-        self._ranks = [self._start(rank, queue if rank == 0 else None) for rank in range(len(self._devices))]
+        self._ranks.clear()
+        for rank in range(len(self._devices)):
+            self._ranks.append(self._start(rank, queue if rank == 0 else None))
         if queue is not None:
             os.close(queue)  # the screen's end of the file is the trainer's death
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from fbmon.disk import sync, sync_folder
 from fbmon.doctor.finding import Finding, judge
 from fbmon.text import clean
 
@@ -31,6 +32,7 @@ def examine_storage(runs_dir: Path) -> Iterator[Finding]:
             yield _permissions(name, shown, place)
             yield _space(place)
             yield _speed(file.fileno(), place)
+            yield _saving(place)
             yield _lock(place)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -58,14 +60,34 @@ def _speed(file: int, place: Path) -> Finding:
     for _ in range(_CHUNKS):
         written += os.write(file, noise)
         before = time.perf_counter()
-        os.fsync(file)
+        sync(file)
         syncs.append(time.perf_counter() - before)
         if time.perf_counter() - began > _MOST_SECONDS:
             break
-    speed, sync = written / (time.perf_counter() - began), sorted(syncs)[len(syncs) // 2]
-    found = f"{speed / 1e6:,.0f} MB/s written and synced, {1000 * sync:.1f} ms a sync of 4 MiB, {_kind(place)}"
+    speed, typical = written / (time.perf_counter() - began), sorted(syncs)[len(syncs) // 2]
+    found = f"{speed / 1e6:,.0f} MB/s written and synced, {1000 * typical:.1f} ms a sync of 4 MiB, {_kind(place)}"
     advice = "a fast disk by --runs-dir; on this one checkpoints are saved less often, at most a hundredth of the time"
     return judge("disk speed", found, advice, is_well=speed >= _SLOW)
+
+
+def _saving(place: Path) -> Finding:
+    """Do what a checkpoint takes: a folder aside with a file in it, both synced, and the folder renamed."""
+    advice, deed = "choose another file system by --runs-dir", "a folder with a file"
+    with tempfile.TemporaryDirectory(dir=place, prefix=".doctor-") as home:
+        aside = Path(home) / "aside"
+        try:
+            aside.mkdir()
+            with (aside / "state").open("wb") as file:
+                is_synced = {"a file": sync(file.fileno()), "a folder": sync_folder(aside)}
+            deed = "a folder renamed"
+            aside.rename(aside.with_name("checkpoint"))
+        except OSError as error:
+            return Finding("saving", "failure", f"{deed}: {error.strerror}; no state can be saved", advice)
+    refused = " and of ".join(what for what, is_done in is_synced.items() if not is_done)
+    if not refused:
+        return Finding("saving", "ok", "a state is saved whole, and outlasts a power cut")
+    found = f"fsync of {refused} is refused: what is saved outlasts a kill, but perhaps not a power cut"
+    return Finding("saving", "warning", found, advice)
 
 
 def _lock(place: Path) -> Finding:

@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, assert_never
 
-from fbmon import folder as folders
 from fbmon.compare import Run
+from fbmon.disk import replace
 from fbmon.errors import FbmonError, UsageError
 from fbmon.export import columns
 from fbmon.folder import RunFolder
@@ -70,7 +70,7 @@ def _write(runs: Sequence[Run], kind: Kind, goals: Sequence[Path]) -> None:
         case "csv" | "jsonl":
             text = columns.csv_text if kind == "csv" else columns.jsonl_text
             for run, goal in zip(runs, goals, strict=True):
-                folders.replace(goal, text(columns.rows(RunFolder(run.path).journal)).encode())
+                replace(goal, text(columns.rows(RunFolder(run.path).journal)).encode(), mode=0o666)
         case "tensorboard":
             from fbmon.export import tensorboard
 
@@ -81,11 +81,11 @@ def _write(runs: Sequence[Run], kind: Kind, goals: Sequence[Path]) -> None:
             from fbmon.chart.svg import svg
             from fbmon.export import panels
 
-            folders.replace(goals[0], svg(panels.of(runs)).encode())
+            replace(goals[0], svg(panels.of(runs)).encode(), mode=0o666)
         case "html":
             from fbmon.export import report
 
-            folders.replace(goals[0], report.page(runs).encode())
+            replace(goals[0], report.page(runs).encode(), mode=0o666)
         case _:
             assert_never(kind)
 

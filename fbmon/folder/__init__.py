@@ -1,6 +1,6 @@
 """A run's folder: what lies where and how the run is spoken to, how a new one is made, which ones there are."""
 
-from fbmon.folder.inside import SIGNALS, Asked, RunFolder, replace
+from fbmon.folder.inside import SIGNALS, Asked, RunFolder
 from fbmon.folder.meta import Meta, as_path, written
 from fbmon.folder.new import create, user_name
 from fbmon.folder.place import usual
@@ -17,7 +17,6 @@ __all__ = [
     "find",
     "is_run",
     "of_job",
-    "replace",
     "running",
     "unknown",
     "user_name",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from fbmon.disk import replace
 from fbmon.errors import UsageError
 from fbmon.events import Command, StepTaken
 from fbmon.folder.meta import Meta
@@ -139,14 +140,3 @@ class Asked(msgspec.Struct, frozen=True):
 
     command: Command
     source: str
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a whole file so that a reader sees the old content or the new, never a part; a failure leaves nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

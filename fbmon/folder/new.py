@@ -4,6 +4,7 @@ import getpass
 import itertools
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 import fbmon
+from fbmon.disk import sync_folder, write_new
 from fbmon.errors import UsageError
 from fbmon.folder.inside import RunFolder
 from fbmon.folder.meta import Meta, written
@@ -43,28 +45,27 @@ def create(
     refuse_file(runs_dir)
     given = recipe_file.read_bytes()
     now = datetime.now(UTC)
+    folder = None
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         folder = RunFolder(_make_new(runs_dir, f"{name}-{now:%Y%m%d-%H%M%S}"))
         folder.inbox.mkdir(mode=0o700)
         meta = _meta(folder.name, now, recipe_file, devices, data_dir)
         meta = msgspec.structs.replace(meta, job=job, stall_seconds=stall_seconds)
-        _write_new(folder.recipe, given)
-        _write_new(folder.resolved, resolved.encode())
-        _write_new(folder.meta, msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+        # On the disk from now on: without them no checkpoint could be gone on from.
+        write_new(folder.recipe, given)
+        write_new(folder.resolved, resolved.encode())
+        write_new(folder.meta, msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+        with suppress(OSError):  # all is there, whatever this says
+            sync_folder(folder.path)
+            sync_folder(runs_dir)
     except OSError as error:
+        if folder:
+            shutil.rmtree(folder.path, ignore_errors=True)
         raise UsageError(
             f"{clean(str(runs_dir))}: no run can be made here: {error.strerror}", "try --runs-dir"
         ) from None
     return folder
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    """Write a file that outlasts a power cut from now on: without it no checkpoint could be gone on from."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _make_new(runs_dir: Path, name: str) -> Path:

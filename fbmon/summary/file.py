@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from fbmon.disk import replace
 from fbmon.folder import RunFolder
 from fbmon.journal import is_sealed, seal_json
 from fbmon.summary.fold import Summary, fold
@@ -127,14 +128,6 @@ def _fold_on(journal: BinaryIO, start: _Kept, status: os.stat_result) -> _Kept:
 
 def _keep(folder: RunFolder, kept: _Kept) -> None:
     """Write the file so that a reader sees the old one or the new; only into a folder of one's own."""
-    temporary = folder.path / f".{folder.summary.name}.{os.getpid()}"
     with suppress(OSError):  # a full disk, a folder that is not to be written in
-        if folder.path.stat().st_uid != os.geteuid():
-            return
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            with os.fdopen(file, "wb") as opened:
-                opened.write(seal_json(_ENCODER.encode(kept)))
-            temporary.replace(folder.summary)
-        except OSError:
-            temporary.unlink()  # or the next one would find its place taken
+        if folder.path.stat().st_uid == os.geteuid():
+            replace(folder.summary, seal_json(_ENCODER.encode(kept)))

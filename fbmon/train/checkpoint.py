@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from fbmon.checkpoints import path_of
+from fbmon.disk import sync_folder, write_new
 from fbmon.errors import DataError
 
 _TENSORS = "tensors.safetensors"
@@ -34,24 +35,29 @@ class State(msgspec.Struct, frozen=True):
 def save(folder: Path, state: State, tensors: bytes) -> Path:
     """Write a checkpoint to folder/step-00000042 and return that path. Raises OSError, all then being as before.
 
-    At any moment, also after a kill or a power cut, either the whole checkpoint is there or none of it.
+    At any moment, also after a kill or a power cut, either the whole checkpoint is there or none of it. What fails
+    after the renaming is no error: it is there.
     """
     goal = path_of(folder, state.step)
-    if goal.exists():  # the same step has the same state
-        return goal
+    if goal.exists():
+        with suppress(DataError):  # the same step has the same state, unless it was damaged and could not be set aside
+            read(goal)
+            return goal
+        set_aside(folder, state.step)
     folder.mkdir(mode=0o700, exist_ok=True)
     temporary = folder / f".{goal.name}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(mode=0o700)
-        _write(temporary / _TENSORS, tensors)
-        _write(temporary / _STATE, _seal(msgspec.structs.replace(state, tensors=digest(tensors))))
-        _sync(temporary)
-        temporary.rename(goal)
-        _sync(folder)
+        write_new(temporary / _TENSORS, tensors)
+        write_new(temporary / _STATE, _seal(msgspec.structs.replace(state, tensors=digest(tensors))))
+        sync_folder(temporary)
+        _rename(temporary, goal)
     except OSError:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    with suppress(OSError):
+        sync_folder(folder)
     return goal
 
 
@@ -88,6 +94,15 @@ def delete(folder: Path, step: int) -> None:
         shutil.rmtree(doomed.rename(folder / f".gone-{doomed.name}"))
 
 
+def _rename(temporary: Path, goal: Path) -> None:
+    try:
+        temporary.rename(goal)
+    except OSError:
+        # NFS asks again where an answer was lost, and is told then that there is nothing left to rename.
+        if temporary.exists() or not goal.exists():
+            raise
+
+
 def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -103,18 +118,3 @@ def _unseal(text: bytes) -> State:
     if not found or found[1].decode() != digest(text[: found.start()]):
         raise ValueError(f"{_STATE} is damaged")
     return msgspec.json.decode(text, type=State)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

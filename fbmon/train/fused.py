@@ -4,12 +4,13 @@ Operation after operation that is five passes over float64; on a GPU, where a bl
 millisecond, they would cost a good part of it.
 """
 
-import sys
 from collections.abc import Callable
 from functools import cache
 
 import torch
 from torch import Tensor
+
+from fbmon.disk import log
 
 AddRounded = Callable[[Tensor, Tensor, Tensor, Tensor], None]
 
@@ -35,6 +36,6 @@ def _kernel(device: torch.device) -> AddRounded | None:
         add_rounded_(total, terms, magic, weight[0])
     except Exception as error:  # it raises whatever its parts do: of the import, the compiler, a missing library
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        print(f"the mean is added up without Triton, which failed: {reason}", file=sys.stderr, flush=True)
+        log(f"the mean is added up without Triton, which failed: {reason}")
         return None
     return add_rounded_

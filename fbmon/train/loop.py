@@ -74,11 +74,11 @@ def train(
         with naming_the_block(recipe.gradient.block):
             _take_steps(recipe, stepper, watch, saving, analyst, ranks)
     except Interrupted as interrupted:
-        saving.finish(stepper.step)
+        saving.finish(stepper.step, next_command)
         return interrupted.state
     except (NonFiniteError, DivergenceError) as error:
-        raise type(error)(f"{error.message}; {saving.save_good(stepper.step)}", error.hint) from None
-    saving.finish(stepper.step)
+        raise type(error)(f"{error.message}; {saving.save_good(stepper.step, next_command)}", error.hint) from None
+    saving.finish(stepper.step, next_command)
     return "finished"
 
 

@@ -1,6 +1,5 @@
 """What has been measured of this machine, and is kept in fbmon's cache folder for the runs that come."""
 
-import os
 import platform
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +10,7 @@ import platformdirs
 import torch
 
 from fbmon.crew.limits import cores
+from fbmon.disk import replace
 
 
 def remembered(name: str, measure: Callable[[], float]) -> float:
@@ -53,8 +53,6 @@ def _read(path: Path) -> dict[str, float]:
 
 
 def _write(path: Path, known: dict[str, float]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.encode(known))
-        temporary.replace(path)
+        replace(path, msgspec.json.encode(known))

@@ -1,25 +1,37 @@
 """Which states of a run are on disk: when one is due, which are kept, and which one a run goes on from."""
 
+import itertools
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import torch
 
 from fbmon.checkpoints import path_of, steps
+from fbmon.disk import log, may_pass
 from fbmon.errors import DataError, StorageError
 from fbmon.events import CheckpointFailed, CheckpointSaved, StateRestored
 from fbmon.recipe import Checkpoint
 from fbmon.train import checkpoint
 from fbmon.train.checkpoint import State
-from fbmon.train.control import Emit
+from fbmon.train.control import Emit, NextCommand
 from fbmon.train.distribute import ALONE, Ranks
 from fbmon.train.divergence import DivergenceWatch, Past
 from fbmon.train.tensors import Learnt
 
 _PATIENCE = 100  # at most a hundredth of the time goes into saving
 _RETRY_SECONDS = 10.0  # after a save that failed
-_LAST_TRIES = 3  # of the save at the end, a second apart
+_LAST_SECONDS = 300.0  # for which the save at the end is tried: somebody may make room
+_LAST_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)  # between two tries; then always the last of them
+_LOOK_SECONDS = 0.1  # between two looks for a command meanwhile
+
+
+class _Failure(NamedTuple):
+    """Why a state could not be saved, and whether that may be otherwise a minute later."""
+
+    reason: str
+    may_pass: bool
 
 
 class Saving:
@@ -41,7 +53,7 @@ class Saving:
         self._watch = watch
         self._emit = emit
         self._due = time.monotonic() + wanted.seconds
-        self._told = ""  # why the last try has failed; empty if it has not
+        self._failure: _Failure | None = None  # of the last try
         self._validated = 0
         self._best: tuple[int, float | None] = (0, None)
         self._waiting: tuple[State, bytes] | None = None  # the state of the best validation, until the next save
@@ -87,35 +99,63 @@ class Saving:
         """Save, and say whether the state is on disk; where it cannot be, that is told, and tried again soon."""
         if not self._ranks.is_first:
             return True
-        began = time.monotonic()
-        with self._ranks.away():
-            content = self._learnt.dump()
-            problem = "it is not finite" if content is None else self._write(step, content)
-        now = time.monotonic()
-        self._due = now + (_RETRY_SECONDS if problem else max(self._wanted.seconds, _PATIENCE * (now - began)))
-        if problem and problem != self._told:  # once, not every ten seconds
-            self._emit(CheckpointFailed(step, problem))
-        self._told = problem
-        return not problem
+        before = self._failure
+        failure = self._try(step)
+        if failure and failure != before:  # once, not every ten seconds
+            self._emit(CheckpointFailed(step, failure.reason))
+        return failure is None
 
-    def save_good(self, step: int) -> str:
-        """Save after a step that could not be taken, and say of which step there is a state now."""
-        if self.save(step):
+    def save_good(self, step: int, next_command: NextCommand) -> str:
+        """Save after a step that could not be taken, as `finish` does; say of which step there is a state now."""
+        if self._insist(step, next_command):
             return f"the weights of step {step} are saved"
         there = steps(self._folder)
         return f"the last weights saved are those of step {there[-1]}" if there else "no weights could be saved"
 
-    def finish(self, step: int) -> None:
-        """Save the last state of the run. Raises StorageError if that cannot be done."""
-        for remaining in reversed(range(_LAST_TRIES)):
-            if self.save(step):
-                return
-            if remaining:
-                time.sleep(1.0)
-        raise StorageError(
-            f"the state after step {step} could not be saved: {self._told}",
-            "`fbmon resume` goes on from the last checkpoint that is on disk",
-        )
+    def finish(self, step: int, next_command: NextCommand) -> None:
+        """Save the last state of the run; where that fails, try for minutes, until somebody asks for a stop.
+
+        Raises StorageError if it could not be done.
+        """
+        if not self._insist(step, next_command):
+            there = steps(self._folder)
+            reason = self._failure.reason if self._failure else ""
+            raise StorageError(
+                f"the state after step {step} could not be saved: {reason}",
+                f"`fbmon resume` goes on from step {there[-1]}, the last that is on the disk"
+                if there
+                else "no state of this run is on the disk: `fbmon resume` begins again at the first step",
+            )
+
+    def _insist(self, step: int, next_command: NextCommand) -> bool:
+        """Save at the end of a run, and say whether that was done: after this nobody tries again."""
+        if not self._ranks.is_first:
+            return True
+        failure = self._try(step)
+        if failure is None or not failure.may_pass:
+            return failure is None
+        self._emit(CheckpointFailed(step, failure.reason, _LAST_SECONDS))
+        began = time.monotonic()
+        for pause in itertools.chain(_LAST_PAUSES, itertools.repeat(_LAST_PAUSES[-1])):
+            is_stopped = self._wait(pause, next_command)
+            if self._try(step) is None:
+                return True
+            if is_stopped or time.monotonic() - began >= _LAST_SECONDS:
+                return False
+        raise AssertionError
+
+    def _wait(self, seconds: float, next_command: NextCommand) -> bool:
+        """Let time pass, and say whether somebody asks for a stop; a batch job that is preempted has until it dies."""
+        end = time.monotonic() + seconds
+        with self._ranks.away():
+            while time.monotonic() < end:
+                time.sleep(_LOOK_SECONDS)
+                taken = next_command()
+                if taken:
+                    self._emit(taken)
+                    if taken.command in ("stop", "stop_after_step"):
+                        return True
+        return False
 
     def _newest(self) -> tuple[bytes, bytes] | None:
         """The newest checkpoint that is as it was written: state and tensors; damaged ones are set aside and told."""
@@ -125,7 +165,7 @@ class Saving:
             try:
                 state, content = checkpoint.read(path_of(self._folder, step))
             except DataError as error:
-                print(error.message, flush=True)  # into trainer.log
+                log(error.message)
                 checkpoint.set_aside(self._folder, step)
                 damaged.append(step)
                 continue
@@ -134,18 +174,29 @@ class Saving:
         self._emit(StateRestored(0, "", damaged))
         return None
 
-    def _write(self, step: int, content: bytes) -> str:
-        """Write the best state, if it waits, then this one; return why that failed, or nothing."""
+    def _try(self, step: int) -> "_Failure | None":
+        """Write the state down, and remember why that failed, if it did."""
+        began = time.monotonic()
+        with self._ranks.away():
+            content = self._learnt.dump()
+            self._failure = _Failure("it is not finite", False) if content is None else self._write(step, content)
+        now = time.monotonic()
+        wanted = max(self._wanted.seconds, _PATIENCE * (now - began))
+        self._due = now + (_RETRY_SECONDS if self._failure else wanted)
+        return self._failure
+
+    def _write(self, step: int, content: bytes) -> "_Failure | None":
+        """Write the best state, if it waits, then this one."""
         try:
             if self._waiting and self._waiting[0].step != step:
                 checkpoint.save(self._folder, *self._waiting)
             checkpoint.save(self._folder, self._state(step), content)
         except OSError as error:
-            return error.strerror or str(error)
+            return _Failure(error.strerror or str(error), may_pass(error))
         self._waiting = None
         self._emit(CheckpointSaved(step, self._name(step), self._best[0]))
         self._delete_others()
-        return ""
+        return None
 
     def _delete_others(self) -> None:
         for step in steps(self._folder)[: -self._wanted.keep]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fbmon import recipe
+from fbmon import disk, recipe
 from fbmon.checkpoints import path_of, steps
 from fbmon.errors import DataError, NonFiniteError, StorageError
 from fbmon.events import (
@@ -277,7 +277,7 @@ def test_the_checkpoint_of_another_model_is_refused(wanted: Recipe, parts: Path)
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A disk on which the next writes of checkpoints fail, as many as the list says."""
     failures = [0]
-    write = checkpoint._write
+    write = disk.write_new
 
     def maybe(path: Path, content: bytes) -> None:
         if failures[0] > 0 and path.suffix == ".safetensors":
@@ -286,7 +286,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             raise OSError(errno.ENOSPC, "No space left on device")
         write(path, content)
 
-    monkeypatch.setattr(checkpoint, "_write", maybe)
+    monkeypatch.setattr("fbmon.train.checkpoint.write_new", maybe)
     monkeypatch.setattr(saving, "_RETRY_SECONDS", 0.0)
     return failures
 
@@ -306,13 +306,13 @@ def test_a_failed_save_is_told_once_and_retried_and_the_training_goes_on(
 
 def test_a_slow_disk_is_written_to_less_often(wanted: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A save of 0.2 s is worth 20 s of training."""
-    write = checkpoint._write
+    write = disk.write_new
 
     def slowly(path: Path, content: bytes) -> None:
         time.sleep(0.1)
         write(path, content)
 
-    monkeypatch.setattr(checkpoint, "_write", slowly)
+    monkeypatch.setattr("fbmon.train.checkpoint.write_new", slowly)
     _, events = run(but(wanted, checkpoint={"seconds": 1e-9}), tmp_path / "checkpoints")
     assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [1, 8]
 
@@ -320,11 +320,13 @@ def test_a_slow_disk_is_written_to_less_often(wanted: Recipe, tmp_path: Path, mo
 def test_a_last_state_that_cannot_be_saved_is_an_error_of_its_own(
     wanted: Recipe, tmp_path: Path, full_disk: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saving, "_LAST_TRIES", 1)
+    monkeypatch.setattr(saving, "_LAST_SECONDS", 0.5)
+    monkeypatch.setattr(saving, "_LAST_PAUSES", (0.2,))
     full_disk[0] = 1000
     with pytest.raises(StorageError) as raised:
         run(but(wanted, steps=2), tmp_path / "checkpoints")
     assert raised.value.message == "the state after step 2 could not be saved: No space left on device"
+    assert raised.value.hint == "no state of this run is on the disk: `fbmon resume` begins again at the first step"
 
 
 def test_weights_that_are_not_finite_never_reach_the_disk(wanted: Recipe, tmp_path: Path) -> None:
