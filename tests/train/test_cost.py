@@ -75,7 +75,7 @@ def test_what_takes_a_pass_more_where_there_are_several_blocks_is_timed_with_sev
     """However short the time: of a single block its own gradient is the full one."""
     for limit, timed in ((64, 2 * 2), (16, 2 * 1)):
         settings = [f"data.limit={limit}", "gradient.block=16", "model.width=2", "penalty.acc_strength=0.1"]
-        plan = make_plan(recipes.load(recipes.find("quickstart"), settings), "cpu", "float32", 1e-6)
+        plan = make_plan(recipes.load(recipes.find("quickstart"), settings), torch.device("cpu"), "float32", 1e-6)
         assert plan.timings[0].blocks == timed
 
 
