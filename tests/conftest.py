@@ -14,6 +14,7 @@ import pytest
 
 from fbmon import folder as folders
 from fbmon.folder import RunFolder
+from tests import forks
 from tests.gate import Gate
 from tests.shell import DEADLINE, Fbmon, be_a_typical_shell, end_all, environment
 from tests.terminal import Terminal
@@ -65,11 +66,13 @@ class Ended:
     said: "subprocess.CompletedProcess[str]"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Before Textual and Rich are imported, which look at the variables once. Draws by lot are always the same."""
     if not __debug__:
         raise pytest.UsageError("python -O and PYTHONOPTIMIZE leave out what the tests assert")
     be_a_typical_shell()
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers have that of their controller
+        config.add_cleanup(forks.start())
     hypothesis.settings.register_profile("any machine", deadline=None, derandomize=True, suppress_health_check=SLOW)
     hypothesis.settings.load_profile("any machine")
 
@@ -97,6 +100,12 @@ def runs_dir(tmp_path: Path) -> Iterator[Path]:
     """A folder for runs; when the test is over none of them is running, and none of their processes is left."""
     yield tmp_path / "runs"
     end_all(tmp_path / "runs")
+
+
+@pytest.fixture
+def real_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what the trainer does by itself when it, or its supervisor, is killed or stopped: it is no fork."""
+    monkeypatch.delenv(forks.VARIABLE, raising=False)
 
 
 @pytest.fixture

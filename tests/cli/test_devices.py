@@ -91,6 +91,7 @@ def test_every_step_tells_how_long_each_process_computed_and_that_of_two_blocks_
     assert two_blocks > one_block
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_two_processes_listen_on_the_loopback_only_die_with_their_supervisor_and_one_goes_on_with_the_same_bits(
     tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:
@@ -119,6 +120,7 @@ def test_two_processes_listen_on_the_loopback_only_die_with_their_supervisor_and
     )
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the_bits_of_an_undisturbed_one(
     tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:
@@ -147,6 +149,7 @@ def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the
     assert_same(folder, undisturbed)
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_when_no_restart_is_left_the_last_fault_ends_the_run_and_is_named(tiny: Path, fbmon: Fbmon) -> None:
     settings = ["--set", "restart.at_most=1", "--stall-limit", SILENCE]
     screen = fbmon.start("run", tiny, "--no-ui", "--steps", ENDLESS, *settings)
@@ -170,6 +173,7 @@ def test_when_no_restart_is_left_the_last_fault_ends_the_run_and_is_named(tiny: 
 
 
 @tells_what_signals_wait
+@pytest.mark.usefixtures("real_processes")
 def test_a_run_that_is_asked_to_stop_is_not_restarted(tiny: Path, fbmon: Fbmon) -> None:
     screen = fbmon.start("run", tiny, "--no-ui", "--set", "restart.at_most=5", "--steps", ENDLESS)
     folder = fbmon.run_folder()

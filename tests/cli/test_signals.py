@@ -29,6 +29,8 @@ from tests.shell import (
     wait_for_steps,
 )
 
+pytestmark = pytest.mark.usefixtures("real_processes")
+
 STOPPING = "stopping at the next block, then saving; Ctrl-C once more stops at once, unsaved\n"
 
 

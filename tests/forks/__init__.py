@@ -1,0 +1,38 @@
+"""Processes that need torch, forked from one that has imported it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from secrets import token_hex
+
+ARE_POSSIBLE = sys.platform.startswith("linux") and hasattr(os, "pidfd_open")
+VARIABLE = "FBMON_TEST_FORKS"  # the address of the server; a process that has not got it imports torch itself
+
+
+def start() -> Callable[[], None]:
+    """Let what this process starts from now on, and they start in turn, find a server; returns what ends it.
+
+    Only Linux has what it needs: descriptors of processes, and addresses that are no files.
+    """
+    if not ARE_POSSIBLE:
+        return lambda: None
+    address = f"fbmon-tests-{token_hex(16)}"
+    here = str(Path(__file__).parent)
+    os.environ["PYTHONPATH"] = os.pathsep.join([here, os.environ["PYTHONPATH"]])
+    server = subprocess.Popen(
+        # One thread, as the tests' runs have it; the letters make room for the command lines of its forks.
+        [sys.executable, "-m", "tests.forks.server", address, "x" * 8192],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    os.environ[VARIABLE] = address
+
+    def end() -> None:
+        server.communicate()
+
+    return end

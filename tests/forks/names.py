@@ -1,0 +1,47 @@
+"""Which modules the server runs in a fork of itself, and what a process must have in common with it."""
+
+import os
+import re
+import resource
+import sys
+
+_SERVED = re.compile(r"fbmon\.(worker|analyze\..+|train\..+)|benchmarks\.gpu|tests\.forks\.echo")
+# Read while an interpreter starts, or while torch and numpy are imported.
+_READ_ONCE = re.compile(
+    "PYTHON(?!UNBUFFERED$|IOENCODING$).*|LANG|LC_.*|(LD|MALLOC|GLIBC|OMP|KMP|MKL|OPENBLAS|NPY|ATEN|ONEDNN|DNNL|TORCH|PYTORCH)_.*"
+)
+_LIMITS = ("AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK", "NOFILE", "NPROC", "STACK")
+_RIGHTS = re.compile(r"^(?:Uid|Gid|Groups|NoNewPrivs|Seccomp|CapEff|CapBnd):.*$", re.MULTILINE)
+
+
+def is_served(module: str) -> bool:
+    return bool(_SERVED.fullmatch(module))
+
+
+def inheritance() -> list[object]:
+    """What a process has from the one that started it, and would not have as a fork of another."""
+    with open("/proc/self/status") as status, open("/proc/self/cgroup") as groups:
+        rights, group = _RIGHTS.findall(status.read()), groups.read()
+    return [
+        sys.executable,
+        sorted((name, value) for name, value in os.environ.items() if _READ_ONCE.fullmatch(name)),
+        [resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in _LIMITS],
+        rights,
+        group,
+        [os.readlink(f"/proc/self/ns/{name}") for name in sorted(os.listdir("/proc/self/ns"))],
+        os.readlink("/proc/self/root"),
+        sorted(os.sched_getaffinity(0)),
+        os.getpriority(os.PRIO_PROCESS, 0),
+    ]
+
+
+def write_command_line(arguments: list[str]) -> None:
+    """Let `ps` and psutil see these arguments; slashes before the first fill what room there is."""
+    with open("/proc/self/stat", "rb") as file:
+        start, end = map(int, file.read().rpartition(b")")[2].split()[45:47])
+    line = b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
+    if len(line) > end - start:
+        raise OSError("the command line is longer than the one that this process was started with")
+    with open("/proc/self/mem", "r+b", buffering=0) as memory:
+        memory.seek(start)
+        memory.write(line.rjust(end - start, b"/"))

@@ -1,0 +1,210 @@
+"""A process that has imported torch, and forks for each module that would import it: `python -m tests.forks.server`.
+
+To import torch and what its optimizers load takes seconds of a processor. Nothing is imported before the first request;
+then every fork has it at once, in the state in which an import leaves it: the server has never computed, and has no
+thread. A fork that cannot be what the asking process would have been is refused, and that one does its work itself.
+"""
+
+import array
+import ctypes
+import gc
+import importlib
+import io
+import marshal
+import os
+import random
+import runpy
+import selectors
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from tests.forks.names import inheritance, write_command_line
+
+# The modules that are run are not among them: they are run as `__main__`.
+_IMPORTED = (
+    "torch", "torch._dynamo", "torch.distributed", "torchvision", "safetensors.torch", "fbmon.train.loop",
+    "fbmon.train.group", "fbmon.analyze.look", "fbmon.analyze.again", "fbmon.teller", "fbmon.orders", "fbmon.recipe",
+)  # fmt: skip
+_LARGEST = 1 << 20  # bytes of a request
+_MOST = 250  # descriptors; the kernel passes 253 at a time
+_PR_SET_PDEATHSIG = 1
+_ERRORS = sys.__stdin__.errors if sys.__stdin__ else "strict"  # by the language of the shell
+Run = Callable[[], None]
+
+
+class Server:
+    """Forks for whoever asks at an address, as long as its own standard input is open."""
+
+    def __init__(self, address: str) -> None:
+        self._selector = selectors.PollSelector()  # the kernel's own record of epoll would be shared with the forks
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.bind(f"\0{address}")
+        self._listener.listen(100)
+        self._pids: dict[socket.socket, int] = {}  # of the forks by those who wait for them
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(0, selectors.EVENT_READ)
+
+    def serve(self) -> Run:
+        """Returns in each fork, with what it is to do; in the server itself never."""
+        while True:
+            for key, _ in self._selector.select():
+                run = self._handle(key)
+                if run:
+                    return run
+
+    def _handle(self, key: selectors.SelectorKey) -> Run | None:
+        if key.fd == 0:  # nobody holds its other end any more
+            os._exit(0)
+        if key.fileobj is self._listener:
+            self._selector.register(self._listener.accept()[0], selectors.EVENT_READ)
+        elif isinstance(key.fileobj, int):
+            self._reap(key.fd, key.data)
+        elif isinstance(key.fileobj, socket.socket):
+            return self._hear(key.fileobj)
+        return None
+
+    def _reap(self, descriptor: int, connection: socket.socket) -> None:
+        """Tell how a fork has ended."""
+        self._selector.unregister(descriptor)
+        os.close(descriptor)
+        _, status = os.waitpid(self._pids[connection], 0)
+        self._answer(connection, status)
+        self._forget(connection)
+
+    def _hear(self, connection: socket.socket) -> Run | None:
+        pid = self._pids.get(connection)
+        if pid is not None:  # the one who waits says nothing: it has died
+            self._selector.unregister(connection)
+            os.kill(pid, signal.SIGKILL)
+            return None
+        try:
+            data, extra, flags, _ = connection.recvmsg(_LARGEST, socket.CMSG_SPACE(4 * _MOST))
+        except OSError:
+            data, extra, flags = b"", [], 0
+        received = array.array("i")
+        for _, _, part in extra:
+            received.frombytes(part[: len(part) - len(part) % received.itemsize])
+        run = None
+        if data and not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) and _is_mine(connection):
+            run = self._fork(connection, marshal.loads(data), received.tolist())
+        if run is None:
+            for descriptor in received:
+                os.close(descriptor)
+            if connection not in self._pids:
+                self._forget(connection)
+        return run
+
+    def _fork(self, connection: socket.socket, request: dict[str, Any], received: list[int]) -> Run | None:
+        if request["inheritance"] != inheritance() or not _prepare():
+            return None
+        server, pid = os.getpid(), os.fork()
+        if not pid:
+            self._leave()
+            return lambda: _become(request, received, server)
+        self._pids[connection] = pid
+        self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, connection)
+        self._answer(connection, pid)
+        return None
+
+    def _leave(self) -> None:
+        """Forget in a fork what is the server's: no object may close a number later that is another's by then."""
+        for key in list(self._selector.get_map().values()):
+            self._selector.unregister(key.fileobj)
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+        self._selector.close()
+
+    def _answer(self, connection: socket.socket, number: int) -> None:
+        with suppress(OSError):  # it has been killed
+            connection.send(b"%d" % number)
+
+    def _forget(self, connection: socket.socket) -> None:
+        if connection in self._selector.get_map():
+            self._selector.unregister(connection)
+        self._pids.pop(connection, None)
+        connection.close()
+
+
+def _is_mine(connection: socket.socket) -> bool:
+    """Whether the process at the other end is of the same user."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return bool(struct.unpack("3i", credentials)[1] == os.getuid())
+
+
+def _prepare() -> bool:
+    """Import all that is to be there, at the first request; whether forks are safe: of a thread none would be."""
+    if "torch" not in sys.modules:
+        for name in _IMPORTED:
+            importlib.import_module(name)
+        gc.collect()
+        gc.freeze()
+    return len(os.listdir("/proc/self/task")) == 1
+
+
+def _become(request: dict[str, Any], received: list[int], server: int) -> None:
+    """Be what the asking process would have been, and do its work."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != server:
+        os._exit(1)
+    _take_descriptors(request["descriptors"], received)
+    os.environb.clear()
+    os.environb.update(request["variables"])
+    os.umask(request["umask"])
+    for number in request["ignored"]:
+        signal.signal(number, signal.SIG_IGN)
+    _, _, module, *arguments = sys.orig_argv = request["arguments"]
+    sys.argv = [module, *arguments]
+    sys.path[0] = os.getcwd()
+    sys.stdin, sys.stdout, sys.stderr = (_stream(number) for number in range(3))
+    random.seed()
+    sys.modules["numpy"].random.seed()
+    write_command_line(sys.orig_argv)
+    signal.pthread_sigmask(signal.SIG_SETMASK, request["blocked"])
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _take_descriptors(numbers: list[int], received: list[int]) -> None:
+    """Have what was received under its numbers and nothing else open; the last that was is the working folder."""
+    above = max([2, *numbers, *received]) + 1
+    moved = [above + place for place in range(len(received))]
+    for descriptor, place in zip(received, moved, strict=True):
+        os.dup2(descriptor, place, inheritable=False)
+    for number in map(int, os.listdir("/proc/self/fd")):
+        if number not in moved:
+            try:
+                os.close(number)
+            except OSError:  # the one by which they were listed
+                continue
+    os.fchdir(moved[-1])
+    for place, number in zip(moved, numbers, strict=False):
+        os.dup2(place, number)
+    for place in moved:
+        os.close(place)
+
+
+def _stream(number: int) -> Any:
+    """Standard input, output or error as the interpreter would have opened it."""
+    try:
+        os.fstat(number)
+    except OSError:
+        return None
+    unbuffered = bool(os.environ.get("PYTHONUNBUFFERED")) and number > 0
+    raw = open(number, "wb" if number else "rb", buffering=0 if unbuffered else -1, closefd=False)  # noqa: SIM115
+    encoding, _, errors = os.environ.get("PYTHONIOENCODING", "").partition(":")
+    usual = "backslashreplace" if number == 2 else _ERRORS
+    return io.TextIOWrapper(
+        raw,
+        encoding=encoding or "utf-8",
+        errors=usual if number == 2 else errors or usual,
+        line_buffering=not unbuffered and (number == 2 or raw.isatty()),
+        write_through=unbuffered,
+    )
+
+
+if __name__ == "__main__":
+    Server(sys.argv[1]).serve()()
