@@ -50,8 +50,7 @@ HOSTILE: dict[str, str | None] = {
     "http_proxy": "http://127.0.0.1:9",
     "https_proxy": "http://127.0.0.1:9",
     "TZ": "Pacific/Kiritimati",
-    # Python without its assertions, strict with warnings.
-    "PYTHONOPTIMIZE": "1",
+    # Python strict with warnings, and without its compiled files.
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONWARNINGS": "error::ResourceWarning",
     # A terminal that contradicts itself.
@@ -109,7 +108,7 @@ ROWS = (
     ),
     Row(
         "hostile",
-        "umask 000, no home, a dead proxy, another day, python -O, COLUMNS=1, a dumb terminal that insists on colours, "
+        "umask 000, no home, a dead proxy, another day, COLUMNS=1, a dumb terminal that insists on colours, "
         "CI, the variables of Slurm, of torchrun and of fbmon",
         variables=HOSTILE,
         umask=0,
