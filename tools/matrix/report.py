@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from fbmon.folder import replace
+from fbmon.disk import replace
 from fbmon.text import clean, duration
 from tools.matrix.rows import ROWS
 
@@ -58,8 +58,8 @@ def keep(result: Result, docs: Path) -> None:
     path = docs / "matrix.jsonl"
     results = read(path) | {result.row: result}
     ordered = [results[row.name] for row in ROWS if row.name in results]
-    replace(path, b"".join(msgspec.json.encode(one) + b"\n" for one in ordered))
-    replace(docs / "matrix.md", page(results).encode())
+    replace(path, b"".join(msgspec.json.encode(one) + b"\n" for one in ordered), mode=0o644)
+    replace(docs / "matrix.md", page(results).encode(), mode=0o644)
 
 
 def page(results: Mapping[str, Result]) -> str:

@@ -162,8 +162,8 @@ def _cpu_seconds() -> float:
 def empty(folder: Path) -> None:
     """Remove all that is in a folder, also what the tests have made unreadable, and make it anew."""
     for here, names, _ in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                (Path(here) / name).chmod(0o700, follow_symlinks=False)
+        for path in (Path(here) / name for name in names):
+            if not path.is_symlink():
+                path.chmod(0o700)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
