@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check golden chaos bench format clean
+.PHONY: demo test check golden chaos matrix bench format clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/fbmon run recipes/quickstart.toml
@@ -26,6 +26,11 @@ golden: $(VENV)/dev-ready
 chaos: $(VENV)/dev-ready
 	$(BIN)/pytest -m slow
 	$(BIN)/python -m benchmarks.chaos --kills 100 --devices cpu --devices cpu:2
+
+# The suite in every environment that is at hand: other versions, processors, users, shells. It downloads up to 3 GB for
+# each version of torch, once, and writes docs/matrix.md; `python -m tools.matrix --rows lowest,nohup` runs some of them.
+matrix: $(VENV)/dev-ready
+	$(BIN)/python -m tools.matrix
 
 # What docs/performance.md and docs/speed.md have tables of, as far as it fits on a machine without a GPU: a quarter of an
 # hour on idle cores. With DATA, the folder that holds cifar-10-batches-py, also the ratio of processes to threads.

@@ -150,7 +150,7 @@ def _print_machine(device: torch.device) -> None:
             f"{known.name}, {known.total_memory / 2**30:.0f} GiB, compute capability {known.major}.{known.minor}, ",
             end="",
         )
-        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        cudnn = torch.backends.cudnn.version()
         print(f"CUDA {torch.version.cuda}, cuDNN {cudnn}, in ", end="")
     print(machine("torch"), flush=True)
 

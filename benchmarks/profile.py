@@ -41,7 +41,7 @@ def _busy(profiled: profile) -> float:
     """Seconds in which at least one kernel was running."""
     spans = sorted(
         (event.time_range.start, event.time_range.end)
-        for event in profiled.events() or []  # type: ignore[no-untyped-call]
+        for event in profiled.events() or []
         if event.device_type == _CUDA and not event.is_user_annotation
     )
     busy, until = 0.0, 0.0

@@ -11,7 +11,7 @@ from fbmon.recipe import Recipe
 from fbmon.train.data import DataSet
 from fbmon.train.mean import Accumulation
 from fbmon.train.models import make_model
-from fbmon.train.precision import Precision, set_precision_
+from fbmon.train.precision import Precision, lay_out_, set_precision_
 from fbmon.train.step import Stepper
 
 
@@ -56,7 +56,7 @@ def stepper_of(recipe: Recipe, precision: Precision, images: DataSet, *, is_cont
     model = make_model(recipe.model, images.train.pictures.shape[1], images.classes).to(images.train.labels.device)
     set_precision_(model, precision)
     if is_contiguous:
-        model.to(memory_format=torch.contiguous_format)
+        lay_out_(model, torch.contiguous_format)
     return Stepper(recipe, images, model, lambda _: None, lambda: None)
 
 

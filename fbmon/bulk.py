@@ -82,7 +82,7 @@ def _share(store: Store, steps: Floats, elapsed: Floats) -> None:
         return
     series = store.series.setdefault("clipped_share", Series())
     before = series.steps[-(SHARE_STEPS - 1) :]
-    counted: Floats = np.cumsum(np.isin([*before, *steps], store.clipped.steps))
+    counted: Floats = np.cumsum(np.isin([*before, *steps], store.clipped.steps), dtype=np.float64)
     last = np.arange(len(before), len(counted))
     first = last - SHARE_STEPS
     counts = counted[last] - np.where(first >= 0, counted[np.maximum(first, 0)], 0)

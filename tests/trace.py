@@ -6,7 +6,7 @@ Between them the curves are laid geometrically; which of the scattered updates w
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from fbmon.events import (
 from fbmon.journal import Journal
 from fbmon.recipe import Cosine
 from fbmon.schedule import learning_rate
+from fbmon.series import Floats
 
 STEPS, THRESHOLD, SECONDS = 3000, 0.25, 15.04  # 12 h 32 m 44 s in all
 SPIKE = 2286
@@ -54,11 +55,11 @@ def events() -> Iterator[Event]:
     yield RunStarted(run="trace-synthesized", recipe="fb_strong_reg", steps=STEPS, version="0", pid=1)
     yield TrainingStarted(STEPS, 1562, 49984, 10000, 11173962, "synthesized", "float32", THRESHOLD, 0.9568)
     yield PhaseEntered("training")
-    steps = np.arange(1, STEPS + 1)
+    steps = range(1, STEPS + 1)
     norms, losses = (_between(known, steps) for known in (NORMS, LOSSES))
     schedule = Cosine(name="cosine", warmup=400, horizon=4000)
     are_clipped = clipped()
-    for step, laid, loss in zip(steps.tolist(), norms.tolist(), losses.tolist(), strict=True):
+    for step, laid, loss in zip(steps, norms.tolist(), losses.tolist(), strict=True):
         is_clipped = step in are_clipped
         norm = max(laid, 1.01 * THRESHOLD) if is_clipped else min(laid, 0.99 * THRESHOLD)
         if is_clipped:
@@ -78,6 +79,6 @@ def write(path: Path) -> None:
     journal.close()
 
 
-def _between(known: dict[int, float], steps: np.ndarray) -> np.ndarray:
+def _between(known: dict[int, float], steps: Sequence[int]) -> Floats:
     places, values = zip(*sorted(known.items()), strict=True)
     return np.asarray(np.exp(np.interp(steps, places, [math.log(value) for value in values])))

@@ -9,7 +9,7 @@ from fbmon.chart.columns import Trace
 from fbmon.chart.layout import Layout
 from fbmon.chart.markers import marked
 from fbmon.chart.plot import Curve, Plot, Reference
-from fbmon.chart.raster import BRAILLE, Dots, band_dots, cells, dashed_dots, heights, trace_dots
+from fbmon.chart.raster import Dots, band_dots, cells, characters, dashed_dots, heights, trace_dots
 
 DIM = " dim"  # behind the role of a curve that stands back
 CURSOR = "cursor"
@@ -54,7 +54,7 @@ class Layers:
         """Add dots to those united so far; answers which cells they touch."""
         bits = cells(dots)
         self._united |= bits
-        self._canvas.stamp(self._area.top, self._area.left, self._united + BRAILLE, role, bits > 0)
+        self._canvas.stamp(self._area.top, self._area.left, characters(self._united), role, bits > 0)
         return bits > 0
 
     def _markers(self, curve: Curve, layout: Layout, number: int) -> None:

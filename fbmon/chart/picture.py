@@ -21,7 +21,7 @@ from fbmon.chart.layers import Layers
 from fbmon.chart.layout import LOG, Layout, lay_out
 from fbmon.chart.legend import GAP, legend, title
 from fbmon.chart.plot import Plot
-from fbmon.chart.raster import BRAILLE, cells
+from fbmon.chart.raster import cells, characters
 from fbmon.chart.spans import time_ticks
 from fbmon.chart.ticks import Tick, ticks
 from fbmon.series import Floats
@@ -107,7 +107,7 @@ def _marks(canvas: Canvas, plot: Plot, layout: Layout) -> None:
         dots = np.zeros((4, area.columns), np.bool_)
         dots[:MARK_DOTS] = _standing(plot.marks, layout)
         bits = cells(dots)
-        canvas.stamp(row, area.left, bits + BRAILLE, MARK, bits > 0)
+        canvas.stamp(row, area.left, characters(bits), MARK, bits > 0)
     for signs in plot.signs or ():
         where = np.asarray(_standing(signs.x, layout).reshape(1, area.width, 2).any(axis=2))
         canvas.stamp(row, area.left, np.full(where.shape, ord(signs.character), np.uint32), signs.role, where)

@@ -71,3 +71,8 @@ def cells(dots: Dots) -> Codes:
     rows, columns = dots.shape
     blocks = dots.reshape(rows // 4, 4, columns // 2, 2)
     return np.asarray(np.einsum("rics,is->rc", blocks, WEIGHTS), np.uint32)
+
+
+def characters(bits: Codes) -> Codes:
+    """Return the braille character of each cell."""
+    return np.asarray(bits + BRAILLE, np.uint32)

@@ -14,7 +14,7 @@ _LEAST_COLUMNS, _LEAST_LINES = 80, 24
 
 def examine_terminal(environment: Mapping[str, str]) -> Finding:
     """Size, colours and characters; the screen works with less of each, plain lines with none."""
-    if not sys.stdout.isatty():
+    if not _is_terminal():
         return Finding("terminal", "ok", "none here: a run is told in plain lines")
     term = environment.get("TERM", "dumb")
     if term == "dumb":
@@ -29,6 +29,13 @@ def examine_terminal(environment: Mapping[str, str]) -> Finding:
     characters = "ASCII" if is_ascii else "Unicode"
     found = f"{columns}x{lines}, {_colours(environment, term)}, {characters} ({clean(term)})"
     return Finding("terminal", "warning" if faults else "ok", found, "; ".join(faults))
+
+
+def _is_terminal() -> bool:
+    """Return whether standard output is a terminal; behind a status line of Rich 14 only its descriptor tells."""
+    with suppress(OSError):
+        return os.isatty(sys.stdout.fileno())
+    return False
 
 
 def _colours(environment: Mapping[str, str], term: str) -> str:

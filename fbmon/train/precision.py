@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +24,17 @@ def set_precision_(model: nn.Module, precision: Precision) -> None:
     """
     model.to(torch.float64 if precision == "float64" else torch.float32)
     if _is_channels_last(precision, next(model.parameters()).device):
-        model.to(memory_format=torch.channels_last)
+        lay_out_(model, torch.channels_last)
     rounding = "tf32" if precision == "tf32" else "ieee"
     # Convolutions are TF32 by default, matrix products are not.
     torch.backends.cudnn.conv.fp32_precision = rounding  # type: ignore[attr-defined]
     torch.backends.cuda.matmul.fp32_precision = rounding
+
+
+def lay_out_(model: nn.Module, layout: torch.memory_format) -> None:
+    """Move the weights into another memory layout."""
+    to: Any = model.to  # in torch 2.10 it is not typed with this argument
+    to(memory_format=layout)
 
 
 def factors(precision: Precision) -> torch.dtype:

@@ -23,7 +23,7 @@ class Stopwatch:
     def timing(self, part: Part) -> Iterator[None]:
         """What is done within counts as `part`."""
         if self._is_cuda:
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             start.record()
             yield
             end.record()

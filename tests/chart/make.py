@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fbmon.chart import Curve, Drawing
-from fbmon.series import Series
+from fbmon.chart.raster import Dots
+from fbmon.series import Floats, Series
 
 
 def series(values: Sequence[float | None], x: Sequence[float] | None = None) -> Series:
@@ -22,7 +23,7 @@ def curve(
     return Curve(label, role, made.steps, made)
 
 
-def long_curve(values: np.ndarray) -> Curve:
+def long_curve(values: Floats) -> Curve:
     """A curve of many points, filled a column at a time."""
     made = Series()
     for value in values.tolist():
@@ -30,7 +31,7 @@ def long_curve(values: np.ndarray) -> Curve:
     return Curve("a", "train", made.steps, made)
 
 
-def dots(drawing: Drawing) -> np.ndarray:
+def dots(drawing: Drawing) -> Dots:
     """Which dots are lit, (4 * rows, 2 * cells), in a drawing that is nothing but braille and blanks."""
     rows = []
     for text in str(drawing).split("\n"):

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from fbmon.chart import Band, Curve, Plot, Reference, Signs, draw
 from fbmon.chart.smooth import Smoothed
 from fbmon.metrics import Scale
-from fbmon.series import Series
+from fbmon.series import Floats, Series
 from tests.chart.make import curve, dots, long_curve, picture, series
 
 FULL = """
@@ -350,7 +350,7 @@ def test_an_axis_of_time_counts_in_minutes_hours_and_days(unit, x_range, labels)
     assert re.sub(r"(\d+) (\w{3})", r"\1\2", last).split() == labels
 
 
-def _level(value: float) -> tuple[np.ndarray, Series]:
+def _level(value: float) -> tuple[Floats, Series]:
     made = series([value] * 3)
     return made.steps, made
 

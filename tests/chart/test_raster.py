@@ -48,7 +48,7 @@ def test_the_extent_of_each_column_is_that_of_its_points(given_points, columns: 
         np.testing.assert_array_equal([low[column], high[column]], expected)
 
 
-def point_dots(x: list[float], values: list[float | None], border, vertical: Axis) -> np.ndarray:
+def point_dots(x: list[float], values: list[float | None], border, vertical: Axis) -> Dots:
     """Each known point alone: the row nearest to it in the column it stands in."""
     lit = np.zeros((ROWS, len(border) - 1), bool)
     heights = to_units(np.array([np.nan if value is None else value for value in values]), vertical.scale)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fbmon.train.augment import augment, random_bits
@@ -33,7 +34,7 @@ def slow_bits(seed: int, step: int, image: int, draw: int) -> int:
     return finalize(finalize(finalize(low ^ step) ^ image) ^ draw)
 
 
-def slow_augment(images: Tensor, of: list[int], how: str, seed: int, step: int) -> np.ndarray:
+def slow_augment(images: Tensor, of: list[int], how: str, seed: int, step: int) -> NDArray[np.uint8]:
     pad = {"shift": 1, "crop_flip": 4}[how]
     moved = []
     for picture, image in zip(images.numpy(), of, strict=True):

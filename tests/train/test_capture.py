@@ -51,11 +51,12 @@ REFUSED = {
 }  # fmt: skip
 
 
-class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Watch(TorchDispatchMode):
     """Notes the operations that are asked for, and those that touch the host."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        mode: Any = super()  # typed in some releases of torch only
+        mode.__init__()
         self.names: set[str] = set()
         self.on_host: list[str] = []
 

@@ -21,6 +21,6 @@ class InFlight:
     def add(self) -> None:
         """A block has been asked for, in the present stream."""
         if self._is_cuda:
-            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            event = torch.cuda.Event()
             event.record()
             self._events.append(event)

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from fbmon import metrics
 from fbmon.chart import Band, Curve, Plot, Reference, Signs
 from fbmon.chart.columns import value_at
 from fbmon.metrics import Chart
-from fbmon.series import Series
+from fbmon.series import Floats, Series
 from fbmon.ui.across import X_LABELS, X_UNITS
 from fbmon.ui.compare.lanes import Lane, Lanes, metric_of
 from fbmon.ui.readout import Count, counted
@@ -80,7 +78,7 @@ def _curves(lanes: Lanes, lane: Lane, chart: Chart, view: View, alone: bool) -> 
     yield Curve(lane.label, lane.role, x, smoothed, lane.marker, named=named, end=end, values=line)
 
 
-def _x(lanes: Lanes, lane: Lane, line: Series, view: View) -> np.ndarray:
+def _x(lanes: Lanes, lane: Lane, line: Series, view: View) -> Floats:
     return lanes.across(view, lane.stores[0]).x(line)
 
 
