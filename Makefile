@@ -50,11 +50,22 @@ clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/demo-ready: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(call set_up,.)
 	touch $@
 
 $(VENV)/dev-ready: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(call set_up,'.[dev]')
 	touch $@ $(VENV)/demo-ready
+
+# pip either says nothing for minutes or prints two hundred lines: this says how much there is every two seconds in one
+# line of a terminal, every ten in a log. Whoever watches ends with the shell, by whatever that is ended.
+define set_up
+	@echo 'setting up $(VENV): most of it is torch, whose download takes minutes'
+	@$(PYTHON) -m venv $(VENV) && mkdir -p $(VENV)/tmp
+	@if test -t 1; then every=2 line='\r%s MB'; else every=10 line='%s MB\n'; fi; \
+	while sleep $$every >/dev/null && kill -0 $$$$; do \
+		printf "$$line" "$$(du -sk $(VENV) | awk '{ print int($$1 / 1024) }')"; \
+	done 2>/dev/null & watch=$$!; \
+	TMPDIR="$(CURDIR)/$(VENV)/tmp" $(BIN)/python -m pip install --quiet --editable $(1); code=$$?; \
+	kill $$watch; rm -rf $(VENV)/tmp; test -t 1 && echo; exit $$code
+endef
