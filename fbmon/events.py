@@ -154,7 +154,7 @@ class StateRestored(Fact, frozen=True):
 
     step: int  # 0: from the beginning
     path: str = ""
-    damaged: list[int] = []  # the steps of newer checkpoints that could not be used
+    damaged: list[int] = []  # the steps of newer checkpoints that could not be used, and were set aside
 
 
 class NonFiniteFound(Fact, frozen=True):

@@ -71,6 +71,7 @@ class Store:
     paused_since: float | None = None  # elapsed; None where the training is not paused
     paused_before: float = 0.0  # seconds of the pauses that are over
     ended: RunEnded | None = None
+    set_aside: list[int] = field(default_factory=list)  # the steps of checkpoints that could not be used
     repeats: list[int] = field(default_factory=list)  # steps whose pass over the data was repeated
     clocks: list[tuple[float, float]] = field(default_factory=list)  # from when on, how far 1970 is behind `elapsed`
     _checkpoint_asked: bool = False  # by the user, and not yet saved
@@ -227,8 +228,9 @@ class Store:
         self._window.clear()
         self._window.extend(step in clipped for step in range(max(1, event.step - SHARE_STEPS + 1), event.step + 1))
         self._forget_best_after(event.step)
+        self.set_aside += event.damaged
         for step in event.damaged:
-            words = f"the checkpoint of step {step} is damaged and was set aside"
+            words = f"the checkpoint of step {step} is damaged or of another run and was set aside"
             self._note(event, event.step, "error", words, "checkpoint")
         self._note(event, event.step, "warning", f"resumed from step {event.step}", "resume")
 

@@ -22,7 +22,7 @@ from fbmon.crew.start import Start
 from fbmon.disk import log
 from fbmon.errors import Exit, FbmonError, RankLostError
 from fbmon.events import Event, PhaseEntered, RunEnded, RunResumed, RunStarted, State
-from fbmon.folder import Meta, RunFolder
+from fbmon.folder import RunFolder
 from fbmon.orders import Orders
 from fbmon.recipe import Recipe
 from fbmon.teller import Teller
@@ -50,16 +50,24 @@ def main() -> None:
     os.umask(0o077)
     _die_with_supervisor()
     folder = RunFolder(Path(sys.argv[1]))
-    meta = msgspec.json.decode(folder.meta.read_bytes(), type=Meta)
+    meta = folder.read_meta()
     is_first, beats = start.rank == 0, Beats(start.beats, start.ranks)
+    teller = Teller(folder, start.queue) if is_first else None
+    try:
+        recipe = recipes.load(folder.resolved)
+    except FbmonError as error:
+        log(error.message, error.hint)
+        if teller:
+            teller.emit(RunEnded("failed", error.exit_code, teller.step, error.message, error.hint))
+        leave(error.exit_code)
     part = Part(
-        recipes.load(folder.resolved),
+        recipe,
         Seat(start.rank, start.ranks, start.rank, folder.path / start.store),
         start.device,
-        folders.as_path(meta.data_dir) if meta.data_dir else None,
+        folders.as_path(meta.data_dir) if meta and meta.data_dir else None,
         folder.checkpoints,
         folder if is_first else None,
-        Teller(folder, start.queue) if is_first else None,
+        teller,
         lambda doing: beats.write(start.rank, doing),
     )
     leave(work(part))
@@ -119,6 +127,7 @@ def _train(part: Part, told: "Teller | Silence") -> RunEnded:
             orders.next,
             ranks=ranks,
             resume=told.has_begun,
+            run=part.folder.first_name() if part.folder else "",
         )
     if state == "finished":
         return RunEnded(state, Exit.FINISHED, told.step)

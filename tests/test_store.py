@@ -178,7 +178,7 @@ def test_going_back_forgets_what_lies_behind_and_names_the_checkpoints_that_were
     assert store.series["loss"].steps.tolist() == [1, 2, 3, 4]
     assert store.clipped.steps.tolist() == [2, 3]
     assert store.notes[-2:] == [
-        Note(4, 10.0, "error", "the checkpoint of step 6 is damaged and was set aside", "checkpoint"),
+        Note(4, 10.0, "error", "the checkpoint of step 6 is damaged or of another run and was set aside", "checkpoint"),
         Note(4, 10.0, "warning", "resumed from step 4", "resume"),
     ]
 

@@ -34,7 +34,7 @@ def _stepper(folder: RunFolder, since: int, device: str, found: list[Event]) -> 
     stepper = Stepper(recipe, data, model, found.append, lambda: None)
     kept = since or max(steps(folder.checkpoints), default=0)
     if kept:
-        state, content = checkpoint.read(path_of(folder.checkpoints, kept))
+        state, content = checkpoint.read(path_of(folder.checkpoints, kept), folder.first_name())
         torch.set_num_threads(state.threads)  # another number of them has other last bits
         if since:
             Learnt(model, stepper.average, stepper.descent).load_(content)

@@ -24,7 +24,8 @@ def gradient_after(
     """
     model, data = bare(folder, recipe, device)
     if step:
-        model.load_state_dict(read_weights(path_of(folder.checkpoints, step), model, averaged=False))
+        path = path_of(folder.checkpoints, step)
+        model.load_state_dict(read_weights(path, model, folder.first_name(), averaged=False))
     where, following = data.train.labels.device, step + 1
     dtype = next(model.parameters()).dtype
     numbers = blocks(len(data.train), recipe.data, recipe.gradient, recipe.seed, following, where)

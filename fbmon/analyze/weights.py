@@ -40,7 +40,7 @@ def load_trained(folder: RunFolder, step: int, device: str) -> Trained:
     """The network after a step of a run, on a device. Raises DataError where checkpoint or images are not to be had."""
     recipe = recipes.load(folder.resolved)
     model, data = bare(folder, recipe, device)
-    weights = read_weights(path_of(folder.checkpoints, step), model)
+    weights = read_weights(path_of(folder.checkpoints, step), model, folder.first_name())
     model.load_state_dict(weights)
     model.eval()
     return Trained(recipe, data, model, {name: value.clone() for name, value in model.state_dict().items()})
@@ -58,12 +58,12 @@ def bare(folder: RunFolder, recipe: Recipe, device: str) -> tuple[nn.Module, Dat
     return model, data
 
 
-def read_weights(path: Path, model: nn.Module, *, averaged: bool = True) -> Tensors:
+def read_weights(path: Path, model: nn.Module, run: str = "", *, averaged: bool = True) -> Tensors:
     """The tensors of a checkpoint's folder that belong into the network, averaged if they were and that is wanted.
 
-    Raises DataError if they do not fit it.
+    Raises DataError if they do not fit it, or are not of this `run`.
     """
-    _, content = checkpoint.read(path)
+    _, content = checkpoint.read(path, run)
     tensors = safetensors.torch.load(content)
     has_average = any(name.startswith("average.") for name in tensors)
     prefix = "average." if averaged and has_average else "model."

@@ -59,7 +59,12 @@ def json_line(event: Event) -> str:
 
 
 def last_line(store: Store, folder: RunFolder) -> str:
-    """How the run ended: state, steps, time, accuracy; where it failed, why and where the log is."""
+    """How the run ended: state, steps, time, accuracy, what was set aside; where it failed, why and the log."""
+    aside = ", ".join(map(str, dict.fromkeys(store.set_aside)))
+    return _end(store, folder) + (f"; set aside, damaged or of another run: checkpoint {aside}" if aside else "")
+
+
+def _end(store: Store, folder: RunFolder) -> str:
     ended = store.ended
     if ended is None:
         return f"the run is gone without a last word; its log: {folder.log}"

@@ -37,6 +37,7 @@ class PlainScreen:
         self._store = store
         self._folder = folder
         self._console = make_console()
+        self._noted = 0  # notes of the store, told or not
         self._line_due = 0.0
         self._untold: StepTaken | None = None
         self._download: Progress | None = None
@@ -62,10 +63,12 @@ class PlainScreen:
             case RunResumed():
                 self._print(f"run {self._folder.name} goes on")
             case NonFiniteFound() | DivergenceFound() | CheckpointFailed() | StateRestored() | RunRestarted():
-                self._print(self._store.notes[-1].text)
+                for note in self._store.notes[self._noted :]:
+                    self._print(note.text)
             case RunEnded():
                 self._tell_step()
                 self._print(last_line(self._store, self._folder))
+        self._noted = len(self._store.notes)
 
     def close(self) -> None:
         """Take the progress bar away, if there is one; say so if the run is gone without a word."""

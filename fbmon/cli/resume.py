@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fbmon.cli.intact import read_recipe, renew_meta
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Detach, NoUi, RunArgument, RunsDir, Ui, UiOption, choose_ui
 from fbmon.cli.output import warn_of_logout
 from fbmon.text import clean
@@ -38,8 +39,11 @@ def resume(
     from fbmon.crew.devices import here
 
     folder = meant(runs_dir, run)
-    if has_finished(folder):
-        return
+    if not folder.is_alive():
+        renew_meta(folder)
+        recipe = read_recipe(folder)
+        if has_finished(folder, recipe.steps):
+            return
     meta = folder.read_meta()
     before = meta.devices if meta else "auto"
     on = here(before if devices is None else devices, os.environ)
@@ -48,13 +52,13 @@ def resume(
     raise typer.Exit(show_started(handle, shown, detach=detach))
 
 
-def has_finished(folder: "RunFolder") -> bool:
-    """Whether the run has nothing left to do; says so."""
+def has_finished(folder: "RunFolder", steps: int) -> bool:
+    """Whether the run has nothing left to do of its steps, which may have become more; says so."""
     from fbmon.events import RunEnded
     from fbmon.journal import last_event
 
     last = last_event(folder.journal)
-    if not isinstance(last, RunEnded) or last.state != "finished" or folder.is_alive():
+    if not isinstance(last, RunEnded) or last.state != "finished" or last.step < steps or folder.is_alive():
         return False
     typer.echo(
         f"{clean(folder.name)} has already finished, after step {last.step}; see it with: fbmon watch {folder.typed}"

@@ -92,7 +92,7 @@ def run(
         from fbmon.cli.member import take_part
 
         raise typer.Exit(take_part(wanted, seat, on, data, find, shown, stall_limit))
-    if begun and has_finished(begun):
+    if begun and has_finished(begun, wanted.steps):
         return
     warn_of_logout()
     handle = start(find, shown, kept, detach=detach)

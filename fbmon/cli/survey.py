@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fbmon.cli.intact import read_recipe
 from fbmon.cli.progress import counted
 from fbmon.errors import Exit, UsageError
 
@@ -29,11 +30,14 @@ Devices = Annotated[str, typer.Option(help="As for `fbmon run`; every device tak
 
 
 def chosen_folders(runs_dir: Path, runs: list[str] | None) -> "list[RunFolder]":
-    """The folders of the runs that are `meant`, the oldest first."""
+    """The folders of the runs that are `meant`, the oldest first. Raises UsageError for one that is not intact."""
     from fbmon.cli.tables import meant
     from fbmon.folder import RunFolder
 
-    return [RunFolder(run.path) for run in reversed(meant(runs_dir, runs))]
+    folders = [RunFolder(run.path) for run in reversed(meant(runs_dir, runs))]
+    for folder in folders:
+        read_recipe(folder)
+    return folders
 
 
 def chosen_steps(folder: "RunFolder", steps: str) -> list[int]:

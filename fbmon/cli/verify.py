@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fbmon.cli.intact import read_recipe
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunArgument, RunsDir
 from fbmon.cli.output import aligned, print_json
 from fbmon.cli.progress import staged
@@ -39,7 +40,9 @@ def verify(
     """
     from fbmon import folder as folders
 
-    verdict = _ask(folders.find(runs_dir, run), step, steps, precision, devices)
+    folder = folders.find(runs_dir, run)
+    read_recipe(folder)
+    verdict = _ask(folder, step, steps, precision, devices)
     if json:
         import msgspec
 

@@ -2,7 +2,7 @@
 
 from fbmon.folder.inside import SIGNALS, Asked, RunFolder
 from fbmon.folder.meta import Meta, as_path, written
-from fbmon.folder.new import create, user_name
+from fbmon.folder.new import create, renew, user_name
 from fbmon.folder.place import usual
 from fbmon.folder.runs import every, find, is_run, of_job, running, unknown
 
@@ -17,6 +17,7 @@ __all__ = [
     "find",
     "is_run",
     "of_job",
+    "renew",
     "running",
     "unknown",
     "user_name",

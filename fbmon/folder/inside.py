@@ -111,6 +111,11 @@ class RunFolder:
         except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is a fault in UTF-8
             return None
 
+    def first_name(self) -> str:
+        """What the run was called when it began, whatever its folder is called now; empty where that is lost."""
+        meta = self.read_meta()
+        return meta.name if meta else ""
+
     def set_devices(self, devices: str) -> None:
         """From now on the run is to be trained on these; for whoever has seized it."""
         meta = self.read_meta()
@@ -122,6 +127,7 @@ class RunFolder:
 
     def put(self, command: Command, source: str) -> None:
         """Lay a command into the inbox; the trainer reads it at its next block, also over a shared file system."""
+        self.inbox.mkdir(mode=0o700, exist_ok=True)
         name = f"{time.time_ns()}-{os.getpid()}.json"
         replace(self.inbox / name, msgspec.json.encode(Asked(command, source)))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 import fbmon
-from fbmon.disk import sync_folder, write_new
+from fbmon.disk import replace, sync_folder, write_new
 from fbmon.errors import UsageError
 from fbmon.folder.inside import RunFolder
 from fbmon.folder.meta import Meta, written
@@ -66,6 +66,12 @@ def create(
             f"{clean(str(runs_dir))}: no run can be made here: {error.strerror}", "try --runs-dir"
         ) from None
     return folder
+
+
+def renew(folder: RunFolder, name: str, data_dir: Path) -> None:
+    """Write meta.json anew for a run that began under this name, to go on with all devices."""
+    meta = _meta(name, datetime.now(UTC), folder.recipe, "auto", data_dir)
+    replace(folder.meta, msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
 
 
 def _make_new(runs_dir: Path, name: str) -> Path:

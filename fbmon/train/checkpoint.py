@@ -6,13 +6,19 @@ import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
+from pydantic import ValidationError
 
 from fbmon.checkpoints import path_of
 from fbmon.disk import sync_folder, write_new
-from fbmon.errors import DataError
+from fbmon.errors import DataError, UsageError
+from fbmon.recipe import Recipe, flatten
+from fbmon.text import clean
 
+# The settings and sections that may be changed between two starts of a run.
+_FREE = ("name", "steps", "validation", "checkpoint", "divergence", "restart", "analysis", "target")
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
 _SEAL = re.compile(rb',"sha256":"([0-9a-f]{64})"}\n\Z')
@@ -30,6 +36,8 @@ class State(msgspec.Struct, frozen=True):
     best_accuracy: float | None = None
     start_loss: float | None = None  # of the first step
     above: int = 0  # steps in a row whose loss was far above it
+    run: str = ""  # what the run was called when it began
+    recipe: dict[str, Any] = {}  # all its settings; none in states from before these were noted
 
 
 def save(folder: Path, state: State, tensors: bytes) -> Path:
@@ -61,16 +69,63 @@ def save(folder: Path, state: State, tensors: bytes) -> Path:
     return goal
 
 
-def read(checkpoint: Path) -> tuple[State, bytes]:
-    """A checkpoint's state and the content of its tensor file. Raises DataError if either is not as it was written."""
+def read(checkpoint: Path, run: str = "") -> tuple[State, bytes]:
+    """A checkpoint's state and the content of its tensor file.
+
+    Raises DataError if either is not as it was written, or where it is not of this `run`.
+    """
+    state = read_state(checkpoint, run)
     try:
-        state = _unseal((checkpoint / _STATE).read_bytes())
         tensors = (checkpoint / _TENSORS).read_bytes()
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
         raise DataError(f"{checkpoint}: not a readable checkpoint: {error}") from None
     if digest(tensors) != state.tensors:
         raise DataError(f"{checkpoint}: {_TENSORS} is damaged: its checksum is not the one in {_STATE}")
     return state, tensors
+
+
+def read_state(checkpoint: Path, run: str = "") -> State:
+    """A checkpoint's state alone. Raises DataError likewise."""
+    try:
+        state = _unseal((checkpoint / _STATE).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{checkpoint}: not a readable checkpoint: {error}") from None
+    if run and state.run and state.run != run:
+        raise DataError(f"{checkpoint}: the checkpoint of another run, {clean(state.run)}")
+    return state
+
+
+def changes(state: State, recipe: Recipe) -> dict[str, tuple[Any, Any]]:
+    """Which settings are not those that the steps of a state were taken with: before and now, None for none.
+
+    Left out are those that say how long, how often and until when, on which no number hangs.
+    """
+    try:
+        before = _lasting(Recipe.model_validate(state.recipe))
+    except ValidationError:  # none, or those of another fbmon
+        return {}
+    now = _lasting(recipe)
+    return {key: (before.get(key), now.get(key)) for key in before | now if before.get(key) != now.get(key)}
+
+
+def refuse_changes(state: State, recipe: Recipe, file: str = "resolved.toml") -> None:
+    """Raise UsageError where a run cannot go on from a state, as its settings, read from `file`, were changed."""
+    changed = changes(state, recipe)
+    if changed:
+        words = [f"{key} was {_show(before)} and is {_show(now)}" for key, (before, now) in changed.items()]
+        settings = " ".join(f"--set {key}={_show(now)}" for key, (_, now) in changed.items() if now is not None)
+        raise UsageError(
+            f"{file}: changed since step {state.step} was saved: {', '.join(words)}",
+            f"put it back as it was, or start a new run: `fbmon run RECIPE {settings}`",
+        )
+
+
+def _lasting(recipe: Recipe) -> dict[str, Any]:
+    return {key: value for key, value in flatten(recipe).items() if key.partition(".")[0] not in _FREE}
+
+
+def _show(value: object) -> str:
+    return "not set" if value is None else clean(str(value), 60)
 
 
 def set_aside(folder: Path, step: int) -> None:

@@ -43,11 +43,13 @@ def train(
     *,
     ranks: Ranks = ALONE,
     resume: bool = False,
+    run: str = "",
 ) -> State:
     """Train as the recipe says and tell everything to `emit`; return how it ended.
 
-    With `resume`, go on from the newest checkpoint that is whole, or from the beginning if there is none.
-    Raises DataError, FbmonError (no such device, out of memory), StorageError, RankLostError, ReplicaError; and
+    With `resume`, go on from the newest checkpoint that is whole and of this `run`, or from the beginning if there is
+    none. Raises UsageError (the recipe was changed), DataError, FbmonError (no such device, out of memory),
+    StorageError, RankLostError, ReplicaError; and
     NonFiniteError and DivergenceError after the weights of the last good step have been saved.
     """
     device = choose_device(device_name)
@@ -65,7 +67,7 @@ def train(
     analyst = Analyst(recipe, wanted, data, model, emit, stepper.control.at_block, ranks) if wanted else None
     learnt = Learnt(model, stepper.average, stepper.descent)
     watch = DivergenceWatch(recipe.divergence, emit)
-    saving = Saving(checkpoints, recipe.checkpoint, learnt, watch, emit, ranks)
+    saving = Saving(checkpoints, recipe, learnt, watch, emit, ranks, run)
     if ranks.highest(int(resume)):  # only the first knows
         stepper.step = saving.restore_()
     emit(stepper.plan())

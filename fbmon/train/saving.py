@@ -12,7 +12,7 @@ from fbmon.checkpoints import path_of, steps
 from fbmon.disk import log, may_pass
 from fbmon.errors import DataError, StorageError
 from fbmon.events import CheckpointFailed, CheckpointSaved, StateRestored
-from fbmon.recipe import Checkpoint
+from fbmon.recipe import Recipe
 from fbmon.train import checkpoint
 from fbmon.train.checkpoint import State
 from fbmon.train.control import Emit, NextCommand
@@ -40,19 +40,22 @@ class Saving:
     def __init__(
         self,
         folder: Path,
-        wanted: Checkpoint,
+        recipe: Recipe,
         learnt: Learnt,
         watch: DivergenceWatch,
         emit: Emit,
         ranks: Ranks = ALONE,
+        run: str = "",
     ) -> None:
+        self._run = run
+        self._recipe = recipe
         self._ranks = ranks
         self._folder = folder
-        self._wanted = wanted
+        self._wanted = recipe.checkpoint
         self._learnt = learnt
         self._watch = watch
         self._emit = emit
-        self._due = time.monotonic() + wanted.seconds
+        self._due = time.monotonic() + recipe.checkpoint.seconds
         self._failure: _Failure | None = None  # of the last try
         self._validated = 0
         self._best: tuple[int, float | None] = (0, None)
@@ -61,7 +64,7 @@ class Saving:
     def restore_(self) -> int:
         """Put the newest good checkpoint into place, on all ranks; the step that it is of, 0 if there is none.
 
-        Raises DataError if it is not one of this recipe's run.
+        Raises UsageError where settings were changed that its numbers hang on, DataError if it is of another model.
         """
         found = self._newest() if self._ranks.is_first else None
         state, content = (self._ranks.share(part) for part in found or (b"", b""))
@@ -158,17 +161,18 @@ class Saving:
         return False
 
     def _newest(self) -> tuple[bytes, bytes] | None:
-        """The newest checkpoint that is as it was written: state and tensors; damaged ones are set aside and told."""
+        """The newest checkpoint of this run as it was written: state and tensors; others are set aside and told."""
         checkpoint.sweep(self._folder)
         damaged = []
         for step in reversed(steps(self._folder)):
             try:
-                state, content = checkpoint.read(path_of(self._folder, step))
+                state, content = checkpoint.read(path_of(self._folder, step), self._run)
             except DataError as error:
                 log(error.message)
                 checkpoint.set_aside(self._folder, step)
                 damaged.append(step)
                 continue
+            checkpoint.refuse_changes(state, self._recipe)
             self._emit(StateRestored(step, self._name(step), damaged))
             return msgspec.json.encode(state), content
         self._emit(StateRestored(0, "", damaged))
@@ -214,6 +218,8 @@ class Saving:
             best_accuracy=best_accuracy,
             start_loss=self._watch.past.start_loss,
             above=self._watch.past.above,
+            run=self._run,
+            recipe=self._recipe.model_dump(exclude_none=True),
         )
 
     def _name(self, step: int) -> str:

@@ -209,7 +209,7 @@ def test_where_nothing_can_be_printed_it_is_said_in_a_sentence(
             check=False,
         )
     watched_to_its_end = command == "watch"
-    assert said.stderr == b"fbmon: printing: No space left on device\n"
+    assert said.stderr == b"fbmon: standard output: No space left on device\n       make room on the disk\n"
     assert said.returncode == (0 if watched_to_its_end else 1)
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.failing import failing, needs_faults
 
 TRY = """\
-import fcntl, os, sys
+import fcntl, os, subprocess, sys
 from pathlib import Path
 
 here = Path(sys.argv[1])
@@ -21,6 +21,7 @@ tries = {
     "flock": lambda: fcntl.flock(file, fcntl.LOCK_EX),
     "mkdir": lambda: (here / "new").mkdir(exist_ok=True),
     "rename": lambda: (here / "file").rename(here / "other"),
+    "fork": lambda: subprocess.run(["true", here]),
     "write": lambda: (here / "text").write_text("x"),
 }
 for name, call in tries.items():
@@ -38,7 +39,7 @@ def attempt(folder: Path, **faults: str) -> str:
 
 
 @needs_faults
-@pytest.mark.parametrize("call", ["fsync_dir", "fsync_file", "flock", "mkdir", "rename", "write"])
+@pytest.mark.parametrize("call", ["fsync_dir", "fsync_file", "flock", "mkdir", "rename", "write", "fork"])
 def test_only_the_call_that_is_to_fail_does_and_only_there_and_then(tmp_path: Path, call: str) -> None:
     sick, well = tmp_path / "sick", tmp_path / "well"
     sick.mkdir()

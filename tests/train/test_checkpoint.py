@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from fbmon import disk, recipe
 from fbmon.checkpoints import path_of, steps
-from fbmon.errors import DataError, NonFiniteError, StorageError
+from fbmon.errors import DataError, NonFiniteError, StorageError, UsageError
 from fbmon.events import (
     CheckpointFailed,
     CheckpointSaved,
@@ -22,13 +23,13 @@ from fbmon.events import (
     Event,
     PassRepeated,
     ProgressMade,
-    State,
     StateRestored,
     StepTaken,
     Validated,
 )
 from fbmon.recipe import Recipe
 from fbmon.train import checkpoint, saving
+from fbmon.train.checkpoint import State
 from fbmon.train.data import load
 from fbmon.train.loop import train
 from fbmon.train.models import make_model
@@ -82,7 +83,7 @@ def but(wanted: Recipe, **changes: Any) -> Recipe:
 
 def run(
     wanted: Recipe, folder: Path, stop_at: Event | None = None, command: Command = "stop", *, resume: bool = False
-) -> tuple[State, list[Event]]:
+) -> tuple[str, list[Event]]:
     """How a run ends, which may be stopped at a moment, and what it tells."""
     events: list[Event] = []
 
@@ -268,9 +269,54 @@ def test_damaged_tensors_are_refused_wherever_the_damage_is(parts: Path) -> None
 
 def test_the_checkpoint_of_another_model_is_refused(wanted: Recipe, parts: Path) -> None:
     wider = but(wanted, model={"name": "resnet8", "width": 8})
+    with pytest.raises(UsageError) as changed:
+        run(wider, parts, resume=True)
+    assert changed.value.message == "resolved.toml: changed since step 5 was saved: model.width was 4 and is 8"
+
+    for step in (4, 5):  # as from before their recipes were noted
+        state, content = checkpoint.read(path_of(parts, step))
+        shutil.rmtree(path_of(parts, step))
+        checkpoint.save(parts, msgspec.structs.replace(state, recipe={}, run=""), content)
     with pytest.raises(DataError) as raised:
         run(wider, parts, resume=True)
     assert raised.value.message == "the checkpoint of another model"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ({}, {"seed": 1}, "seed was 0 and is 1"),
+        ({}, {"ema": {"momentum": 0.5}}, "ema.momentum was 0.9 and is 0.5"),
+        ({}, {"schedule": {"name": "constant", "warmup": 2}}, "schedule.name was cosine and is constant, "),
+        ({"penalty": None}, {"penalty": {"strength": 1}}, "penalty.method was not set and is forward, "),
+        ({"steps": 9}, {"steps": 12, "validation": {"every": 3}, "target": {"val_accuracy": 1, "source": "-"}}, ""),
+        ({}, {"name": "other", "checkpoint": {"keep": 9}, "divergence": {"stop": True}, "restart": {"at_most": 1}}, ""),
+    ],
+)
+def test_settings_that_no_number_before_hangs_on_may_change(
+    wanted: Recipe, before: dict[str, Any], after: dict[str, Any], words: str
+) -> None:
+    table = {name: part for name, part in (wanted.model_dump(exclude_none=True) | before).items() if part is not None}
+    state = msgspec.json.decode(msgspec.json.encode(State(5, "2", 1, recipe=table)), type=State)
+    if not words:
+        checkpoint.refuse_changes(state, Recipe.model_validate(table | after))
+        return
+    with pytest.raises(UsageError) as raised:
+        checkpoint.refuse_changes(state, Recipe.model_validate(table | after))
+    assert raised.value.message.startswith(f"resolved.toml: changed since step 5 was saved: {words}")
+
+
+def test_the_checkpoint_of_another_run_is_set_aside_and_one_before_it_taken(wanted: Recipe, parts: Path) -> None:
+    for step, name in ((4, "mine"), (5, "other")):
+        state, content = checkpoint.read(path_of(parts, step))
+        shutil.rmtree(path_of(parts, step))
+        checkpoint.save(parts, msgspec.structs.replace(state, run=name), content)
+    events: list[Event] = []
+    train(wanted, "cpu", None, parts, events.append, lambda: None, resume=True, run="mine")
+    assert [event for event in events if isinstance(event, StateRestored)] == [
+        StateRestored(4, "parts/step-00000004", damaged=[5])
+    ]
+    assert checkpoint.read(path_of(parts, 8), "mine")[0].run == "mine"
 
 
 @pytest.fixture

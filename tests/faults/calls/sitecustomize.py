@@ -61,11 +61,25 @@ def by_path(call: str, real: Callable[..., None], named: int) -> Callable[..., N
     return wrapped
 
 
+def forking(real: Callable[..., int]) -> Callable[..., int]:
+    """Wrap the start of a process, whose path is its command."""
+
+    def wrapped(command: Any, *others: Any) -> int:
+        refuse("FORK", b" ".join(map(os.fsencode, command)))
+        return real(command, *others)
+
+    return wrapped
+
+
 def install() -> None:
     """Put the failing calls into the place of the real ones."""
     os.fsync, fcntl.flock, os.write = fsync, flock, write
     os.mkdir = by_path("MKDIR", _mkdir, 0)
     os.rename, os.replace = by_path("RENAME", _rename, 1), by_path("RENAME", _replace, 1)
+    if os.environ.get("FAIL_FORK"):
+        import subprocess
+
+        subprocess._fork_exec = forking(subprocess._fork_exec)  # type: ignore[attr-defined]
     if os.environ.get("FAIL_WRITE"):
         # Files of the interpreter's own write in C; those that are written in Python do so by `os.write`.
         io.open = builtins.open = _pyio.open

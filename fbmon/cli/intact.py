@@ -1,0 +1,73 @@
+"""Whether a run's folder is as its run has left it: asked before anything starts, without torch."""
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from fbmon.errors import DataError, UsageError
+from fbmon.text import clean
+
+if TYPE_CHECKING:
+    from fbmon.folder import RunFolder
+    from fbmon.recipe import Recipe
+
+_BEGINNING = 1 << 12  # bytes of a journal, which opens with the name of its run
+
+
+def read_recipe(folder: "RunFolder") -> "Recipe":
+    """Return the recipe that a run goes on with or is looked at by.
+
+    Raises UsageError, of which RecipeError is one, where it is faulty or missing, where it is not that of the newest
+    state, and where the journal is that of another run.
+    """
+    from fbmon import recipe as recipes
+    from fbmon.checkpoints import path_of, steps
+    from fbmon.train import checkpoint
+
+    recipe, name = recipes.load(folder.resolved), folder.first_name()
+    _refuse_other_kinds(folder)
+    _refuse_other_journal(folder, name)
+    for step in reversed(steps(folder.checkpoints)):
+        with suppress(DataError):  # a state that cannot be used is told of by whoever reads it
+            state = checkpoint.read_state(path_of(folder.checkpoints, step), name)
+            checkpoint.refuse_changes(state, recipe, clean(str(folder.resolved), 4096))
+            break
+    return recipe
+
+
+def renew_meta(folder: "RunFolder") -> None:
+    """Write down anew what is known of a run where that is lost, and say so."""
+    from fbmon.cli.run import data_folder
+    from fbmon.folder import renew
+
+    if folder.read_meta() is None:
+        data = data_folder(None)
+        sys.stderr.write(f"{clean(folder.name)}: meta.json is missing or damaged and is written anew; data in {data}\n")
+        renew(folder, _name_in_journal(folder) or folder.name, data)
+
+
+def _refuse_other_kinds(folder: "RunFolder") -> None:
+    for path in (folder.checkpoints, folder.inbox):
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{clean(str(path), 4096)}: is a file, and has to be a folder", "move it away")
+    for path in (folder.journal, folder.telemetry, folder.log):
+        if path.is_dir():
+            raise UsageError(f"{clean(str(path), 4096)}: is a folder, and has to be a file", "move it away")
+
+
+def _refuse_other_journal(folder: "RunFolder", name: str) -> None:
+    told = _name_in_journal(folder)
+    if name and told and told not in (name, folder.name):
+        raise UsageError(
+            f"{clean(str(folder.journal), 4096)}: the journal of another run, {clean(told)}",
+            f"put that of {clean(name)} back, or move this one away: the run then goes on with a new one",
+        )
+
+
+def _name_in_journal(folder: "RunFolder") -> str:
+    """The name with which a journal opens; empty where that line is lost."""
+    from fbmon.events import RunStarted
+    from fbmon.journal import Tail
+
+    first = next(iter(Tail(folder.journal).read(_BEGINNING)), None)
+    return first.run if isinstance(first, RunStarted) else ""
