@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from fbmon.crew.devices import FOR_CUDA
+from fbmon.crew.scratch import with_temporary_folder
 from fbmon.errors import FbmonError
 from fbmon.recipe import Recipe
 from fbmon.text import clean, signal_name
@@ -118,7 +119,12 @@ def _measure_one(recipe: Recipe, devices: str, precision: str, seconds: float, *
     command = [sys.executable, "-m", "fbmon.train.cost", precision, "--devices", devices, "--seconds", str(seconds)]
     command += options
     result = subprocess.run(
-        command, input=recipe.model_dump_json(), env=FOR_CUDA | os.environ, capture_output=True, text=True, check=False
+        command,
+        input=recipe.model_dump_json(),
+        env=FOR_CUDA | with_temporary_folder(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if result.returncode:
         lines = result.stderr.strip().splitlines()

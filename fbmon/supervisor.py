@@ -45,7 +45,7 @@ def supervise(folder: RunFolder, queue: int | None) -> int:
     """Run the ranks of `folder` to their end and return the exit code; the caller already holds the lock."""
     meta = folder.read_meta()
     names = device_names.expand(meta.devices if meta else "auto", os.environ)
-    environment = device_names.prepare(_environment(), names)
+    environment = device_names.prepare(_environment(), names, folder.path)
     before = last_event(folder.journal)  # the last word of an earlier start is not that of this one
     crew, restarts = None, 0
     try:

@@ -5,7 +5,6 @@
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -16,6 +15,7 @@ from fbmon import recipe as recipes
 from fbmon.analyze.again import repeat
 from fbmon.analyze.bits import compare
 from fbmon.analyze.gradient import gradient_after
+from fbmon.crew.scratch import folder_of_a_moment
 from fbmon.crew.seat import Seat
 from fbmon.errors import FbmonError
 from fbmon.folder import RunFolder, as_path, written
@@ -80,7 +80,7 @@ def _in_precision(recipe: Recipe, precision: str) -> Recipe:
 
 
 def _by_ranks(ask: Ask, first: Tensor, *, is_promised: bool) -> Compared:
-    with tempfile.TemporaryDirectory() as meeting:
+    with folder_of_a_moment(as_path(ask.folder)) as meeting:
         ranks = [
             Rank(ask.folder, ask.step, ask.devices, rank, written(Path(meeting))) for rank in range(len(ask.devices))
         ]

@@ -1,7 +1,10 @@
 """The command line: one file per command, thin: parse, call, print."""
 
 import gc
+import os
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -69,11 +72,17 @@ def options(
     """Train a network without stochasticity, and watch it live in a terminal."""
 
 
+def _end(number: int, _frame: FrameType | None) -> None:
+    os._exit(128 + number)
+
+
 def main() -> None:
     """Run the command line; an FbmonError, or one of the system, becomes one sentence on stderr and its exit code."""
     # Imports make only objects that stay: looking for garbage among them takes a tenth of the time to the first paint.
     gc.disable()  # until a run is shown; no other command lives long
     open_streams()
+    if os.getpid() == 1:  # of a container: the kernel passes only signals on that have a handler
+        signal.signal(signal.SIGTERM, _end)
     try:
         try:
             app(prog_name="fbmon")

@@ -100,7 +100,7 @@ def reproduce(
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon import reproduce as tables
-    from fbmon.crew.devices import deal, expand, here
+    from fbmon.crew.devices import check_loopback, deal, expand, here
 
     asked = asked_settings(overrides, steps, None)
     tasks = tables.tasks(table, tables.parse_seeds(seeds), asked)
@@ -109,6 +109,8 @@ def reproduce(
         print_costs(tasks, runs_dir, device, json)
         return
     shares = deal(expand(device, os.environ), jobs) if jobs else expand(device, os.environ)
+    for share in shares:
+        check_loopback(expand(share, os.environ))
     if len(shares) > 1:
         from fbmon.cli.spread import Spread
 

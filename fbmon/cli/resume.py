@@ -36,7 +36,7 @@ def resume(
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon.cli.meant import meant
     from fbmon.cli.show import show_started, start
-    from fbmon.crew.devices import here
+    from fbmon.crew.devices import check_loopback, expand, here
 
     folder = meant(runs_dir, run)
     if not folder.is_alive():
@@ -47,6 +47,7 @@ def resume(
     meta = folder.read_meta()
     before = meta.devices if meta else "auto"
     on = here(before if devices is None else devices, os.environ)
+    check_loopback(expand(on, os.environ))
     warn_of_logout()
     handle = start(lambda: folder, shown, kept, devices=None if devices is None else on, detach=detach)
     raise typer.Exit(show_started(handle, shown, detach=detach))

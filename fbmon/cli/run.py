@@ -30,7 +30,10 @@ Overrides = Annotated[
 ]
 DataDir = Annotated[
     Path | None,
-    typer.Option(envvar="FBMON_DATA", help="The folder that holds cifar-10-batches-py; default: fbmon's cache folder."),
+    typer.Option(
+        envvar="FBMON_DATA",
+        help="The folder that holds cifar-10-batches-py; default: fbmon's cache folder, or data where there is none.",
+    ),
 ]
 StallLimit = Annotated[
     float | None,
@@ -74,13 +77,15 @@ def run(
     from fbmon import folder as folders
     from fbmon import recipe as recipes
     from fbmon.cli.show import show_started, start
-    from fbmon.crew.devices import here, parse
+    from fbmon.crew.devices import check_loopback, expand, here, parse
 
     file = recipes.find(recipe)
     wanted = recipes.load(file, asked_settings(overrides, steps, seed))
     named, resolved = wanted.name if name is None else name, recipes.dump(wanted)
     # In a job every rank sees the GPUs of its own machine.
     on, data = parse(devices) if seat else here(devices, os.environ), data_folder(data_dir)
+    if not seat:
+        check_loopback(expand(on, os.environ))
 
     is_first = seat is None or seat.rank == 0
     begun = folders.of_job(runs_dir, job.name, named, resolved) if job.is_restarted and is_first else None
@@ -111,6 +116,7 @@ def data_folder(given: Path | None) -> Path:
     """Where the data sets lie, or are downloaded to."""
     if given is not None:
         return given
-    import platformdirs
+    from fbmon.crew.own_folders import cache_folder, is_writable
 
-    return Path(os.path.abspath(platformdirs.user_cache_dir("fbmon")))  # noqa: PTH100 - may not exist yet
+    usual = cache_folder()
+    return usual if any(usual.glob("cifar-*")) or is_writable(usual) else Path("data").absolute()

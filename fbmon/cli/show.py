@@ -72,11 +72,10 @@ def show(handle: RunHandle, ui: Ui, *, stays: bool = True, place: str = "") -> i
 
 
 def _full(handle: RunHandle, *, stays: bool, place: str) -> int:
-    from platformdirs import user_config_path
-
+    from fbmon.crew.own_folders import config_folder
     from fbmon.ui.app import MonitorApp
 
-    app = MonitorApp(handle, user_config_path("fbmon") / "screen.json", stays=stays, place=place)
+    app = MonitorApp(handle, config_folder() / "screen.json", stays=stays, place=place)
     collect_garbage_again()
     app.run()
     if app.return_code:  # the screen itself has failed, and has said why

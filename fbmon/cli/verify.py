@@ -76,23 +76,24 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
     """The verdict of a process of its own, as torch is heavy."""
     import subprocess
     import sys
-    from tempfile import TemporaryFile
 
     import msgspec
 
-    from fbmon.crew.devices import expand, here, prepare
+    from fbmon.crew.devices import check_loopback, expand, here, prepare
     from fbmon.crew.gpus import count_gpus
+    from fbmon.crew.scratch import nameless_file
     from fbmon.folder import written
     from fbmon.minimum.record import checkpoint
     from fbmon.minimum.verdict import Ask, Verdict
 
     names = expand(here(devices, os.environ), os.environ)
     names = ["cpu", "cpu"] if names == ["cpu"] or (names == ["auto"] and not count_gpus(os.environ)) else names
+    check_loopback(names)
     since, count = _repeatable(folder, steps)
     ask = Ask(written(folder.path), checkpoint(folder, step), since, count, tuple(names), precision)
     command = [sys.executable, "-m", "fbmon.analyze.verify", "first", msgspec.json.encode(ask).decode()]
     verdict = b""
-    with TemporaryFile() as errors, staged("the gradient", 5 + (len(names) > 1)) as begin:
+    with nameless_file() as errors, staged("the gradient", 5 + (len(names) > 1)) as begin:
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=prepare(os.environ, names)
         ) as process:

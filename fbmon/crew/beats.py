@@ -3,8 +3,9 @@
 import mmap
 import os
 import struct
-import tempfile
 from enum import IntEnum
+
+from fbmon.crew.scratch import nameless_file
 
 _SLOT = struct.Struct("=qq")
 
@@ -43,6 +44,6 @@ class Beats:
 
 def make(ranks: int) -> Beats:
     """A new page for so many ranks, in memory only."""
-    with tempfile.TemporaryFile() as file:
+    with nameless_file() as file:
         file.truncate(ranks * _SLOT.size)
         return Beats(os.dup(file.fileno()), ranks)

@@ -1,11 +1,13 @@
 """What --devices means: on which devices a run trains, one rank a device."""
 
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from fbmon.crew import loopback
 from fbmon.crew.gpus import count_gpus
 from fbmon.crew.limits import cores
+from fbmon.crew.scratch import with_temporary_folder
 from fbmon.errors import UsageError
 from fbmon.text import clean, plural
 
@@ -74,16 +76,25 @@ def deal(devices: list[str], jobs: int) -> list[str]:
     return [f"cpu:{each}" if each > 1 and share[0] == "cpu" else ",".join(share) for share in shares]
 
 
-def prepare(environment: Mapping[str, str], devices: list[str]) -> dict[str, str]:
+def check_loopback(devices: Sequence[str]) -> None:
+    """Raises UsageError where several devices are to exchange over a loopback that is down."""
+    if len(devices) > 1 and not loopback.is_up():
+        raise UsageError(
+            f"{len(devices)} devices exchange over the loopback, and it is down",
+            "`ip link set lo up` as root, or train on one device",
+        )
+
+
+def prepare(environment: Mapping[str, str], devices: list[str], scratch: Path | None = None) -> dict[str, str]:
     """The environment of the ranks: they speak over the loopback only, and share the cores of the machine.
 
-    What the user has set of `FOR_CUDA` and the number of threads stays.
+    What the user has set of `FOR_CUDA` and the number of threads stays. `scratch` is where files of a moment may lie if
+    the system has no folder for them.
     """
-    prepared = FOR_CUDA | dict(environment)
+    prepared = FOR_CUDA | with_temporary_folder(environment, scratch)
     if len(devices) == 1:
         return prepared
-    loopback = "lo0" if os.uname().sysname == "Darwin" else "lo"
-    prepared |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
+    prepared |= {"GLOO_SOCKET_IFNAME": loopback.NAME, "NCCL_SOCKET_IFNAME": loopback.NAME}
     if devices[0] == "cpu":
         prepared.setdefault("OMP_NUM_THREADS", str(max(1, cores() // len(devices))))
     return prepared

@@ -8,9 +8,10 @@ import fbmon
 from fbmon.doctor.finding import Finding
 from fbmon.doctor.gpus import examine_gpus
 from fbmon.doctor.login import examine_login
+from fbmon.doctor.loopback import examine_loopback
 from fbmon.doctor.memory import examine_memory, examine_shared_memory
 from fbmon.doctor.processor import examine_processor
-from fbmon.doctor.storage import examine_storage
+from fbmon.doctor.storage import examine_storage, examine_temporary_folder
 from fbmon.doctor.terminal import examine_terminal
 from fbmon.doctor.torch import Asked
 
@@ -27,6 +28,8 @@ def examine(
     yield examine_processor(root, environment)
     yield examine_memory(root)
     yield examine_shared_memory(root)
+    yield examine_loopback()
+    yield examine_temporary_folder()
     yield from examine_storage(runs_dir)
     yield from asked.about_torch()
     yield from examine_gpus(asked.answer, environment)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from fbmon.crew.scratch import has_temporary_folder
 from fbmon.disk import sync, sync_folder
 from fbmon.doctor.finding import Finding, judge
 from fbmon.text import clean
@@ -21,6 +22,13 @@ _CHUNKS = 8
 _MOST_SECONDS = 2.0
 _SLOW = 20e6  # bytes a second; a checkpoint of a ResNet-18 then takes 5 s
 _FAR = ("nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs")
+
+
+def examine_temporary_folder() -> Finding:
+    """Torch makes files of a moment while it loads."""
+    is_there = has_temporary_folder()
+    found = tempfile.gettempdir() if is_there else "none that can be used; /dev/shm or a run's own folder serves"
+    return judge("temporary", clean(found, 400), "set TMPDIR to a folder that can be written", is_well=is_there)
 
 
 def examine_storage(runs_dir: Path) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from fbmon.crew.scratch import with_temporary_folder
 from fbmon.doctor.finding import Finding, judge
 from fbmon.text import clean, plural
 
@@ -41,7 +42,7 @@ class Asked:
     def __init__(self, data_dir: Path, environment: Mapping[str, str]) -> None:
         self._data_dir = data_dir
         # CUDA counts as the training will count.
-        environment = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **environment}
+        environment = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **with_temporary_folder(environment)}
         command = [sys.executable, "-m", "fbmon.train.machine", str(data_dir)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment

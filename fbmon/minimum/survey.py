@@ -4,7 +4,6 @@ import os
 import queue
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 import msgspec
 
 from fbmon.crew.devices import expand, here, prepare
+from fbmon.crew.scratch import nameless_file
 from fbmon.errors import FbmonError
 from fbmon.folder import written
 from fbmon.minimum.asked import Answer, Probe, Task
@@ -62,7 +62,7 @@ def _share(tasks: Sequence[tuple[Record, list[Probe]]], place: int, of: int) -> 
 def _processes(work: Sequence[tuple[str, list[Task]]], devices: list[str]) -> Iterator[Iterator[Said]]:
     """Start one process for each device; within, what they say as they say it. None of them outlives this."""
     environment = prepare(os.environ, devices)
-    with tempfile.TemporaryFile() as log:
+    with nameless_file() as log:
         running = [_start(device, tasks, environment, log.fileno()) for device, tasks in work]
         try:
             yield _listen(running, log.fileno())
@@ -73,7 +73,7 @@ def _processes(work: Sequence[tuple[str, list[Task]]], devices: list[str]) -> It
 
 
 def _start(device: str, tasks: list[Task], environment: dict[str, str], log: int) -> "subprocess.Popen[bytes]":
-    with tempfile.TemporaryFile() as asked:  # a pipe would hold this one up until torch is loaded there
+    with nameless_file() as asked:  # a pipe would hold this one up until torch is loaded there
         asked.write(msgspec.json.encode(tasks))
         asked.seek(0)
         return subprocess.Popen(

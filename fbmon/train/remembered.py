@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-import platformdirs
 import torch
 
 from fbmon.crew.limits import cores
+from fbmon.crew.own_folders import cache_folder
 from fbmon.disk import replace
 
 
@@ -39,7 +39,7 @@ def highest(name: str, number: float) -> float:
 
 
 def _place() -> Path:
-    return Path(platformdirs.user_cache_dir("fbmon")) / "machine.json"
+    return cache_folder() / "machine.json"
 
 
 def _key(name: str) -> str:

@@ -1,0 +1,11 @@
+"""Whether several devices of this machine could exchange."""
+
+from fbmon.crew import loopback
+from fbmon.doctor.finding import Finding, judge
+
+
+def examine_loopback() -> Finding:
+    """Look for a way over it."""
+    is_up = loopback.is_up()
+    advice = "`ip link set lo up` as root: several devices exchange over it; one needs none"
+    return judge("loopback", "up" if is_up else "down", advice, is_well=is_up)
