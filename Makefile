@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check golden chaos matrix bench format clean
+.PHONY: demo test quick check golden chaos matrix bench format clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/fbmon run recipes/quickstart.toml
@@ -11,6 +11,10 @@ demo: $(VENV)/demo-ready
 # As many tests at a time as there are cores; a worker that is done takes over from one that is not.
 test: check
 	$(BIN)/pytest -n logical --maxprocesses 8 --dist worksteal
+
+# What starts no fbmon and needs no torch: less than a minute.
+quick: $(VENV)/dev-ready
+	$(BIN)/pytest --quick -n logical --maxprocesses 8 --dist worksteal
 
 check: $(VENV)/dev-ready
 	$(BIN)/ruff format --check .

@@ -4,6 +4,7 @@ import fcntl
 import gc
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ every = 5
 
 
 SLOW = [hypothesis.HealthCheck.too_slow]
+NEEDS_TORCH = re.compile(r"^(?:import|from) (?:torch|fbmon\.(?:train|analyze)|benchmarks|tests\.forks)\b", re.MULTILINE)
+START_FBMON = {"fbmon", "terminal", "finished", "real_processes"}
 MODES = {"plain": ["--no-ui"], "json": ["--ui", "json"], "none": ["--ui", "none"]}
 
 
@@ -73,8 +76,30 @@ def pytest_configure(config: pytest.Config) -> None:
     be_a_typical_shell()
     if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers have that of their controller
         config.add_cleanup(forks.start())
-    hypothesis.settings.register_profile("any machine", deadline=None, derandomize=True, suppress_health_check=SLOW)
+    hypothesis.settings.register_profile(
+        "any machine", deadline=None, derandomize=True, suppress_health_check=SLOW, database=None
+    )
     hypothesis.settings.load_profile("any machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="only tests that start no fbmon and import no torch")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Quick tests are not held up by the import of torch: files that need it are not imported, nor are folders."""
+    read_first = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
+    if not config.getoption("quick") or read_first.suffix != ".py" or not read_first.exists():
+        return None
+    return True if NEEDS_TORCH.search(read_first.read_text(encoding="utf-8")) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is not quick shows by its fixtures: each test that starts fbmon has one of them."""
+    if config.getoption("quick"):
+        slow = [item for item in items if START_FBMON & set(getattr(item, "fixturenames", ()))]
+        items[:] = [item for item in items if item not in set(slow)]
+        config.hook.pytest_deselected(items=slow)
 
 
 def pytest_collection_finish() -> None:

@@ -53,8 +53,8 @@ def be_a_typical_shell() -> None:
     for name in set(os.environ) - OF_PYTEST:
         if not KEPT.fullmatch(name):
             del os.environ[name]
-    path = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    os.environ.update(TYPICAL, PYTHONPATH=os.pathsep.join(dict.fromkeys([str(ROOT), *path])))
+    path = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part and part != str(ROOT)]
+    os.environ.update(TYPICAL, PYTHONPATH=os.pathsep.join([str(ROOT), *path]))
     time.tzset()  # the time zone that the children have
     take_all_signals()
     os.umask(0o022)

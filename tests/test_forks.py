@@ -13,12 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
-from tests import forks
+from tests.forks import ARE_POSSIBLE, VARIABLE
 from tests.shell import DEADLINE, environment, until
 
-pytestmark = pytest.mark.skipif(not forks.ARE_POSSIBLE, reason="only Linux has descriptors of processes")
+pytestmark = pytest.mark.skipif(not ARE_POSSIBLE, reason="only Linux has descriptors of processes")
 
-REAL = {forks.VARIABLE: ""}
+REAL = {VARIABLE: ""}
 
 
 def start(folder: Path, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
@@ -35,7 +35,7 @@ def echo(folder: Path, *arguments: str, **options: Any) -> tuple[dict[str, Any],
     process = start(folder, *arguments, **options)
     stdout, stderr = process.communicate("a line\n", timeout=DEADLINE)
     had, _, has_torch = json.loads(stdout)
-    had["variables"] = [variable for variable in had["variables"] if variable[0] != forks.VARIABLE]
+    had["variables"] = [variable for variable in had["variables"] if variable[0] != VARIABLE]
     return had, has_torch, stderr.splitlines()[-1:], process.returncode
 
 
@@ -73,7 +73,7 @@ def lower_a_limit() -> None:
         {"variables": {"LD_LIBRARY_PATH": "/nowhere"}},
         {"preexec_fn": lower_a_limit},
         {"preexec_fn": lambda: os.nice(1)},
-        {"variables": {forks.VARIABLE: "nobody's address"}},
+        {"variables": {VARIABLE: "nobody's address"}},
     ],
     ids=["threads", "libraries", "limit", "nice", "address"],
 )

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from fbmon.chart.axes import Axis, to_units
 from fbmon.chart.columns import borders, edges, extent, last_known, trace
-from fbmon.chart.raster import Dots, cells, trace_dots
+from fbmon.chart.raster import DECIMALS, Dots, cells, heights, trace_dots
 from fbmon.series import Floats, Series
 from tests.chart.make import series
 
 ROWS = 40
+ROUNDED = 10.0**-DECIMALS
 VALUES = st.none() | st.floats(-3, 3) | st.sampled_from([0.0, 1.0, -1.0])
 STEPS = st.lists(st.integers(0, 200), max_size=120).map(sorted)
 
@@ -51,9 +52,8 @@ def test_the_extent_of_each_column_is_that_of_its_points(given_points, columns: 
 def point_dots(x: list[float], values: list[float | None], border, vertical: Axis) -> Dots:
     """Each known point alone: the row nearest to it in the column it stands in."""
     lit = np.zeros((ROWS, len(border) - 1), bool)
-    heights = to_units(np.array([np.nan if value is None else value for value in values]), vertical.scale)
-    heights = vertical.place(heights) * (ROWS - 1)
-    for step, height in zip(x, heights, strict=True):
+    units = to_units(np.array([np.nan if value is None else value for value in values]), vertical.scale)
+    for step, height in zip(x, heights(units, vertical, ROWS), strict=True):
         if border[0] <= step <= border[-1] and not np.isnan(height):
             lit[int(np.floor(height + 0.5)), int(np.searchsorted(border[1:-1], step, side="right"))] = True
     return lit[::-1]
@@ -76,15 +76,15 @@ def test_nothing_is_lit_beyond_the_points_and_lines_of_a_column(given_points, co
     vertical, border = Axis(-3, 3), edges(Axis(10, 150), columns)
     lit = curve_dots(np.array(x), series(values, x), border, vertical, ROWS)
     for column in range(columns):
-        heights = heights_in(x, values, border[column], border[column + 1], column == columns - 1)
-        if not heights:
+        there = heights_in(x, values, border[column], border[column + 1], column == columns - 1)
+        if not there:
             assert not lit[:, column].any()
             continue
         rows = ROWS - 1 - np.flatnonzero(lit[:, column])
-        bottom, top = vertical.place(np.array([min(heights), max(heights)])) * (ROWS - 1)
+        bottom, top = heights(np.array([min(there), max(there)]), vertical, ROWS)
         assert (np.diff(rows) == -1).all()  # one unbroken stretch
-        assert rows.min() >= bottom - 0.5 - 1e-9
-        assert rows.max() <= top + 0.5 + 1e-9
+        assert rows.min() >= bottom - 0.5 - ROUNDED
+        assert rows.max() <= top + 0.5 + ROUNDED
         assert len(rows) >= np.floor(top) - np.ceil(bottom) - 1
 
 

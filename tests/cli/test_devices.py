@@ -169,7 +169,7 @@ def test_when_no_restart_is_left_the_last_fault_ends_the_run_and_is_named(tiny: 
     )
     assert re.fullmatch(expected, ended.reason)
     assert processes(folder.path) == []
-    assert not list(folder.path.glob(".*"))
+    assert not list(folder.path.glob(".meeting-*"))
 
 
 @tells_what_signals_wait

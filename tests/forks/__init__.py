@@ -20,7 +20,7 @@ def start() -> Callable[[], None]:
         return lambda: None
     address = f"fbmon-tests-{token_hex(16)}"
     here = str(Path(__file__).parent)
-    os.environ["PYTHONPATH"] = os.pathsep.join([here, os.environ["PYTHONPATH"]])
+    os.environ["PYTHONPATH"] += os.pathsep + here
     server = subprocess.Popen(
         # One thread, as the tests' runs have it; the letters make room for the command lines of its forks.
         [sys.executable, "-m", "tests.forks.server", address, "x" * 8192],

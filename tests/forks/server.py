@@ -102,10 +102,13 @@ class Server:
     def _fork(self, connection: socket.socket, request: dict[str, Any], received: list[int]) -> Run | None:
         if request["inheritance"] != inheritance() or not _prepare():
             return None
-        server, pid = os.getpid(), os.fork()
+        server = os.getpid()
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())  # what is passed on early waits in the fork
+        pid = os.fork()
         if not pid:
             self._leave()
             return lambda: _become(request, received, server)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self._pids[connection] = pid
         self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, connection)
         self._answer(connection, pid)
