@@ -36,7 +36,7 @@ def test_a_landscape_is_drawn_kept_and_not_computed_again(fbmon: Fbmon, trained:
     assert "train accuracy" in first.stdout
     picture, points = (Path(line) for line in first.stdout.splitlines()[-2:])
     ElementTree.parse(picture)
-    rows = list(csv.DictReader(points.open()))
+    rows = list(csv.DictReader(points.read_text().splitlines()))
     assert [(row["directions"], row["at"]) for row in rows] == [
         (str(number), str(at)) for number in (0, 1) for at in (-1.0, -0.5, 0.0, 0.5, 1.0)
     ]

@@ -33,7 +33,7 @@ def run(folder: RunFolder) -> Run:
 
 def test_csv_has_units_and_every_number_reads_back_equal(run: Run, tmp_path: Path) -> None:
     (written,) = export([run], "csv", tmp_path, force=False)
-    rows = list(csv.DictReader(written.open()))
+    rows = list(csv.DictReader(written.read_text().splitlines()))
 
     assert written == tmp_path / "one.csv"
     assert list(rows[0]) == [

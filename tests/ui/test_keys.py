@@ -342,7 +342,7 @@ async def test_w_writes_the_chart_as_svg_and_its_points_as_csv_and_never_over_a_
     async with watching(tmp_path) as pilot:
         await pilot.press("w")
         assert said(pilot) == [f"Saved tiny-1-loss.svg and tiny-1-loss.csv in {tmp_path}"]
-        rows = list(csv.reader((tmp_path / "tiny-1-loss.csv").open()))
+        rows = list(csv.reader((tmp_path / "tiny-1-loss.csv").read_text().splitlines()))
         assert rows[0] == ["step", "seconds", "train", "train smoothed", "full", "full smoothed"]
         assert rows[1][:3] == ["1", "0.5", "2.0"]
         assert rows[200][:4] == ["200", "100.0", "", ""]

@@ -37,12 +37,19 @@ class Row:
     hangs_up: bool = False  # the tests have no terminal, no standard input, and SIGHUP is ignored, as under nohup
     user: int | None = None
     umask: int = 0o022
+    files: int | None = None  # that a process may have open
     temporary: str = "tmp"  # the name of the folder for temporary files
     plain_numpy: bool = False  # without any instruction that NumPy chooses at run time
 
 
 PLAIN_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
-NO_LANGUAGE = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+NO_LANGUAGE: dict[str, str | None] = {
+    "TERM": None,
+    "LANG": "C",
+    "LC_ALL": "C",
+    "PYTHONUTF8": "0",
+    "PYTHONCOERCECLOCALE": "0",
+}
 HOSTILE: dict[str, str | None] = {
     # A home that is not there, a proxy that does not answer, a day that has begun 14 hours ago.
     "HOME": "/nonexistent",
@@ -52,7 +59,7 @@ HOSTILE: dict[str, str | None] = {
     "TZ": "Pacific/Kiritimati",
     # Python strict with warnings, and without its compiled files.
     "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONWARNINGS": "error::ResourceWarning",
+    "PYTHONWARNINGS": "error",
     # A terminal that contradicts itself.
     "TERM": "dumb",
     "COLUMNS": "1",
@@ -93,7 +100,7 @@ ROWS = (
     Row("busy", "two cores, each with a busy loop beside the tests", cores=2, busy_loops=2),
     Row(
         "nohup",
-        "under nohup: no terminal, no standard input, SIGHUP ignored; LANG=C and no UTF-8 mode",
+        "under nohup: no terminal, no standard input, SIGHUP ignored; LANG=C, no UTF-8 mode, no TERM",
         variables=NO_LANGUAGE,
         hangs_up=True,
     ),
@@ -108,10 +115,11 @@ ROWS = (
     ),
     Row(
         "hostile",
-        "umask 000, no home, a dead proxy, another day, COLUMNS=1, a dumb terminal that insists on colours, "
-        "CI, the variables of Slurm, of torchrun and of fbmon",
+        "umask 000, 256 open files, no home, a dead proxy, another day, COLUMNS=1, a dumb terminal that insists on "
+        "colours, every warning an error, CI, the variables of Slurm, of torchrun and of fbmon",
         variables=HOSTILE,
         umask=0,
+        files=256,
     ),
 )
 

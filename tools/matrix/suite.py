@@ -108,6 +108,8 @@ def _surroundings(row: Row, cores: Sequence[int]) -> Callable[[], None]:
         if row.hangs_up:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             os.close(0)
+        if row.files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (row.files, row.files))
         os.umask(row.umask)
         if row.user is not None:
             os.setgroups([])
