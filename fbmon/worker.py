@@ -124,7 +124,7 @@ def _tell_awaited(part: Part, told: "Teller | Silence", awaited: str) -> None:
     if part.teller:
         told.emit(PhaseEntered("meeting the other ranks", awaited))
     else:
-        print(f"rank {part.seat.rank} is waiting: {awaited}", file=sys.stderr, flush=True)
+        print(f"rank {part.seat.rank}: {awaited}", file=sys.stderr, flush=True)
 
 
 def _train(part: Part, told: "Teller | Silence", orders: Orders, ranks: "Ranks", device: str) -> RunEnded:

@@ -4,13 +4,12 @@ import gc
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from types import FrameType
 
 from fbmon import launch
 from fbmon.cli.lines import json_line, last_line
 from fbmon.cli.options import Ui
-from fbmon.cli.output import leave_output, report
+from fbmon.cli.output import leave_output, mention, report
 from fbmon.errors import Exit, of_system
 from fbmon.events import DeviceSampled, Event, ProgressMade
 from fbmon.folder import RunFolder
@@ -138,8 +137,7 @@ def _forward_signals(handle: RunHandle) -> None:
         if interrupts.is_second():
             handle.send_signal(AT_ONCE)
         elif interrupts.count == 1:
-            with suppress(OSError):
-                sys.stderr.write("stopping at the next block, then saving; Ctrl-C once more stops at once, unsaved\n")
+            mention("stopping at the next block, then saving; Ctrl-C once more stops at once, unsaved")
 
     for number in SIGNALS:
         signal.signal(number, forward)

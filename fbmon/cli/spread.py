@@ -2,11 +2,9 @@
 
 import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -14,6 +12,7 @@ import typer
 
 from fbmon import launch
 from fbmon import reproduce as tables
+from fbmon.cli.output import mention
 from fbmon.compare import read
 from fbmon.crew.limits import cores
 from fbmon.errors import Exit
@@ -100,10 +99,7 @@ class Spread:
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
         if not self._signals:
-            with suppress(OSError):
-                sys.stderr.write(
-                    "stopping all runs at their next block, then saving; once more stops at once, unsaved\n"
-                )
+            mention("stopping all runs at their next block, then saving; once more stops at once, unsaved")
         is_second = number == signal.SIGINT and self._interrupts.is_second()
         self._stop(AT_ONCE if is_second else number)
 

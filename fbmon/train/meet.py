@@ -58,7 +58,7 @@ class Waiting:
             )
         if now >= self._due:
             self._due = now + self._interval
-            self._tell(f"{awaited} has not come for {now - self._began:.0f} s")
+            self._tell(f"waiting for {now - self._began:.0f} s for {awaited}")
         time.sleep(_LOOK_SECONDS)
 
 
