@@ -1,6 +1,19 @@
-"""`python -m fbmon` is `fbmon`."""
+"""`fbmon`, also as `python -m fbmon`: before all else, signals that come before a run has begun get their meaning."""
 
-from fbmon.cli import main
+import sys
+
+from fbmon.signals import leave_at_signals
+
+_TRAINING = ("run", "resume", "reproduce")  # the commands that batch systems start, and that signals therefore reach
+
+
+def main() -> None:
+    if sys.argv[1:2] and sys.argv[1] in _TRAINING:
+        leave_at_signals()
+    from fbmon.cli import main  # a fifth of a second of imports
+
+    main()
+
 
 if __name__ == "__main__":
     main()

@@ -20,7 +20,9 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True
     elapsed: float = 0.0  # seconds since the run began, by a clock that never jumps
 
 
-Phase = Literal["loading torch", "loading data", "downloading data", "building the model", "training"]
+Phase = Literal[
+    "loading torch", "meeting the other ranks", "loading data", "downloading data", "building the model", "training"
+]
 Task = Literal["training", "validating", "analysing", "downloading"]
 Command = Literal["stop", "stop_after_step", "preempt", "checkpoint", "pause", "resume"]
 State = Literal["finished", "stopped", "preempted", "diverged", "failed", "killed"]
@@ -56,6 +58,7 @@ class PhaseEntered(Fact, frozen=True):
     """What the trainer is doing now."""
 
     phase: Phase
+    detail: str = ""  # as who is waited for
 
 
 class TrainingStarted(Fact, frozen=True):

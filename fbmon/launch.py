@@ -17,11 +17,13 @@ import msgspec
 from fbmon.disk import naming
 from fbmon.errors import Exit
 from fbmon.events import Command, Event, ProgressMade
-from fbmon.folder import SIGNALS, RunFolder
+from fbmon.folder import RunFolder
 from fbmon.journal import Tail, unseal
+from fbmon.signals import AT_ONCE, SIGNALS
 
 _JOURNAL_SECONDS = 0.5  # how often the journal is read although the queue says nothing
 _EXIT_SECONDS = 5.0  # in which a supervisor is gone that has no lock any more
+_HELD = (*SIGNALS, AT_ONCE)
 _BATCH_BYTES = 1 << 16  # of a file at a time: some 100 to 200 steps, folded in 2 ms, so that no key waits longer
 
 
@@ -186,8 +188,8 @@ def _start(folder: RunFolder, lock: int, *, queue: bool) -> RunHandle:
 def signals_held() -> Iterator[None]:
     """Signals that come within arrive at the end of it, at the handlers that they have then."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    hold(SIGNALS)
+    handlers = {number: signal.getsignal(number) for number in _HELD}
+    hold(_HELD)
     try:
         yield
     finally:

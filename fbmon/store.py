@@ -148,8 +148,8 @@ class Store:
                 self._end_pause()
                 self.progress, self.phase = None, "starting the trainer"
                 self._note(event, step, "error", f"{reason}; restart {number} of at most {at_most}", "resume")
-            case PhaseEntered(phase=phase):
-                self.phase = phase
+            case PhaseEntered(phase=phase, detail=detail):
+                self.phase = f"{phase}: {detail}" if detail else phase
             case TrainingStarted():
                 self.plan = event
                 self._note(

@@ -17,7 +17,7 @@ from fbmon.crew.signals import Signals
 from fbmon.disk import log
 from fbmon.errors import Exit, FbmonError, of_system
 from fbmon.events import Event, RunEnded, RunRestarted, State
-from fbmon.folder import SIGNALS, RunFolder
+from fbmon.folder import RunFolder
 from fbmon.journal import Journal, last_event, last_step
 from fbmon.recorder import recorded
 from fbmon.text import plural
@@ -50,7 +50,7 @@ def supervise(folder: RunFolder, queue: int | None) -> int:
     crew, restarts = None, 0
     try:
         crew = Crew(folder.path, names, environment, meta.stall_seconds if meta else None)
-        signals = Signals(crew, SIGNALS)
+        signals = Signals(crew)
         with recorded(folder, names, environment):
             _run(crew, queue, signals)
             while not _told(folder, before) and not signals.taken and _may_restart(crew.account(), folder, restarts):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
@@ -23,9 +23,13 @@ from fbmon.disk import log
 from fbmon.errors import Exit, FbmonError, RankLostError
 from fbmon.events import Event, PhaseEntered, RunEnded, RunResumed, RunStarted, State
 from fbmon.folder import RunFolder
-from fbmon.orders import Orders
+from fbmon.orders import Orders, Signalled
 from fbmon.recipe import Recipe
+from fbmon.signals import exit_code
 from fbmon.teller import Teller
+
+if TYPE_CHECKING:
+    from fbmon.train.distribute import Ranks
 
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
@@ -43,6 +47,7 @@ class Part:
     teller: Teller | None = None  # likewise
     tell_doing: Callable[[Doing], None] = lambda _: None
     patience: float | None = None  # seconds to wait for the others; None: the supervisor looks after that
+    conclude: Callable[[], None] = lambda: None  # what is left to do when all is told, before the other ranks may leave
 
 
 def main() -> None:
@@ -85,54 +90,95 @@ def leave(code: int) -> NoReturn:
 
 
 def work(part: Part) -> int:
-    """Do the rank's part, tell everything if it is the first, and return the exit code."""
+    """Do the rank's part, tell everything if it is the first, and return the exit code: that of all ranks."""
     told = part.teller or Silence()
     try:
-        ended = _train(part, told)
+        orders = Orders(part.folder)
+        _begin(part, told)
+        orders.heed_signals()
+        from fbmon.train.group import join, leave_together  # torch takes seconds to import; by now a screen says so
+        from fbmon.train.meet import Waiting
+
+        waiting = Waiting(part.patience, lambda awaited: _tell_awaited(part, told, awaited), orders.heed_signals)
+        ranks, device = join(part.seat, part.device, part.tell_doing, waiting)
+    except Exception as error:
+        return _conclude(part, told, _explain(error, told))
+    code = _conclude(part, told, _train(part, told, orders, ranks, device))
+    try:
+        return leave_together(ranks, code)
     except RankLostError as error:
         log(error.message)
-        if not part.seat.engine:
-            return error.exit_code  # the supervisor knows better who is gone
-        ended = RunEnded("killed", error.exit_code, told.step, error.message, error.hint)
-    except FbmonError as error:
-        log(error.message, error.hint)
-        state: State = "diverged" if error.exit_code == Exit.DIVERGED else "failed"
-        ended = RunEnded(state, error.exit_code, told.step, error.message, error.hint)
-    except Exception as error:
-        log(traceback.format_exc())
-        reason = " ".join(f"{type(error).__name__}: {error}".split())  # one line; the log has the rest
-        ended = RunEnded("failed", Exit.FAILED, told.step, reason)
-    told.emit(ended)
-    return ended.exit_code
+        return error.exit_code
 
 
-def _train(part: Part, told: "Teller | Silence") -> RunEnded:
-    orders = Orders(part.folder)
+def _begin(part: Part, told: "Teller | Silence") -> None:
     if told.has_begun:
         told.emit(RunResumed(fbmon.__version__, os.getpid()))
     elif part.folder:
         name, recipe = part.folder.name, part.recipe
         told.emit(RunStarted(name, recipe.name, recipe.steps, fbmon.__version__, os.getpid()))
     told.emit(PhaseEntered("loading torch"))
-    from fbmon.train.group import joined  # torch takes seconds to import; by now a screen says so
+
+
+def _tell_awaited(part: Part, told: "Teller | Silence", awaited: str) -> None:
+    if part.teller:
+        told.emit(PhaseEntered("meeting the other ranks", awaited))
+    else:
+        print(f"rank {part.seat.rank}: {awaited}", file=sys.stderr, flush=True)
+
+
+def _train(part: Part, told: "Teller | Silence", orders: Orders, ranks: "Ranks", device: str) -> RunEnded:
+    from fbmon.train.group import naming_the_lost
     from fbmon.train.loop import train
 
-    with joined(part.seat, part.device, part.tell_doing, part.patience) as (ranks, device):
-        state = train(
-            part.recipe,
-            device,
-            part.data_dir,
-            part.checkpoints,
-            told.emit,
-            orders.next,
-            ranks=ranks,
-            resume=told.has_begun,
-            run=part.folder.first_name() if part.folder else "",
-        )
+    try:
+        with naming_the_lost(ranks.rank):
+            state = train(
+                part.recipe,
+                device,
+                part.data_dir,
+                part.checkpoints,
+                told.emit,
+                orders.next,
+                ranks=ranks,
+                resume=told.has_begun,
+                run=part.folder.first_name() if part.folder else "",
+            )
+    except Exception as error:
+        return _explain(error, told)
     if state == "finished":
         return RunEnded(state, Exit.FINISHED, told.step)
     code = Exit.PREEMPTED if state == "preempted" else Exit.STOPPED
     return RunEnded(state, code, told.step, f"by {told.source}; the state is saved")
+
+
+def _explain(error: Exception, told: "Teller | Silence") -> RunEnded:
+    """How a run ends that ends with an error, which is printed, into trainer.log or what a job keeps of its ranks."""
+    match error:
+        case Signalled(command=command):
+            told.emit(command)
+            code = exit_code(command.command)
+            state: State = "preempted" if code == Exit.PREEMPTED else "stopped"
+            return RunEnded(state, code, told.step, f"by {command.source}, before there was anything new to save")
+        case RankLostError():
+            log(error.message)
+            return RunEnded("killed", error.exit_code, told.step, error.message, error.hint)
+        case FbmonError():
+            log(error.message, error.hint)
+            state = "diverged" if error.exit_code == Exit.DIVERGED else "failed"
+            return RunEnded(state, error.exit_code, told.step, error.message, error.hint)
+        case _:
+            log("".join(traceback.format_exception(error)))
+            reason = " ".join(f"{type(error).__name__}: {error}".split())  # one line; the log has the rest
+            return RunEnded("failed", Exit.FAILED, told.step, reason)
+
+
+def _conclude(part: Part, told: "Teller | Silence", ended: RunEnded) -> int:
+    """Have the last word and the last deed; of lost ranks a supervisor knows better who is gone."""
+    if part.seat.engine or ended.exit_code not in (Exit.LOST, Exit.STALLED):
+        told.emit(ended)
+    part.conclude()
+    return ended.exit_code
 
 
 class Silence:

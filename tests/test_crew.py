@@ -78,7 +78,9 @@ def test_one_rank_a_device() -> None:
 
 def test_torchrun_tells_each_process_its_place() -> None:
     environment = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "29500"}
-    assert job_seat(environment) == Seat(3, 4, 1, None, "a:29500", "torchrun")
+    assert job_seat(environment) == Seat(3, 4, 1, None, "a:29500", "torchrun", "torchrun")
+    again = environment | {"TORCHELASTIC_RUN_ID": "x", "TORCHELASTIC_RESTART_COUNT": "2"}
+    assert job_seat(again) == Seat(3, 4, 1, None, "a:29500", "torchrun", "torchrun x", "2")
     with pytest.raises(UsageError):
         job_seat(environment | {"RANK": "4"})
     with pytest.raises(UsageError):
@@ -89,7 +91,7 @@ def test_srun_tells_it_too_and_a_batch_script_is_no_rank() -> None:
     script = {"SLURM_JOB_ID": "12345", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"}
     assert job_seat(script) is None
     step = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NODELIST": "gpu[07-08]", "SLURM_PROCID": "2", "SLURM_LOCALID": "0"}
-    assert job_seat(script | step) == Seat(2, 4, 0, None, f"gpu07:{61_000 + 12345 % 4_000}", "srun")
+    assert job_seat(script | step) == Seat(2, 4, 0, None, f"gpu07:{61_000 + 12345 % 4_000}", "srun", "slurm 12345.0")
     assert job_seat(script | step | {"SLURM_STEP_NUM_TASKS": "1"}) is None
 
 

@@ -17,11 +17,12 @@ from fbmon.analyze.bits import compare
 from fbmon.analyze.gradient import gradient_after
 from fbmon.crew.scratch import folder_of_a_moment
 from fbmon.crew.seat import Seat
-from fbmon.errors import FbmonError
+from fbmon.errors import Exit, FbmonError
 from fbmon.folder import RunFolder, as_path, written
 from fbmon.minimum.verdict import Ask, Compared, Rank, Verdict
 from fbmon.recipe import Recipe
-from fbmon.train.group import joined
+from fbmon.train.group import join, leave_together
+from fbmon.train.meet import Waiting
 from fbmon.train.process import set_up
 
 _GRADIENT = "gradient.safetensors"
@@ -98,8 +99,9 @@ def _by_ranks(ask: Ask, first: Tensor, *, is_promised: bool) -> Compared:
 def _help(rank: Rank) -> None:
     folder, meeting = RunFolder(as_path(rank.folder)), as_path(rank.meeting)
     seat = Seat(rank.rank, len(rank.devices), rank.rank, meeting / "store")
-    with joined(seat, rank.devices[rank.rank], lambda _: None, _PATIENCE) as (ranks, device):
-        gradient = gradient_after(folder, recipes.load(folder.resolved), rank.step, device, ranks)
+    ranks, device = join(seat, rank.devices[rank.rank], lambda _: None, Waiting(_PATIENCE))
+    gradient = gradient_after(folder, recipes.load(folder.resolved), rank.step, device, ranks)
+    leave_together(ranks, Exit.FINISHED)
     if rank.rank == 0:
         save_file({"gradient": gradient}, meeting / _GRADIENT)
 

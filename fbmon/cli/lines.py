@@ -67,7 +67,7 @@ def last_line(store: Store, folder: RunFolder) -> str:
 def _end(store: Store, folder: RunFolder) -> str:
     ended = store.ended
     if ended is None:
-        return f"the run is gone without a last word; its log: {folder.log}"
+        return f"the run is gone without a last word{_log(folder, '; its log')}"
     paused = store.paused_seconds(store.elapsed)
     taken = f"{ended.state} after step {store.step} of {store.steps} in {time_spent(store.elapsed, paused)}"
     final = store.latest.get("val_accuracy")
@@ -79,4 +79,9 @@ def _end(store: Store, folder: RunFolder) -> str:
     if ended.exit_code in (75, 130):
         return f"{taken}: {reason}; go on with: fbmon resume {folder.typed}"
     hint = f" ({clean(ended.hint, 400)})" if ended.hint else ""
-    return f"{taken}: {reason}{hint}; log: {folder.log}"
+    return f"{taken}: {reason}{hint}{_log(folder, '; log')}"
+
+
+def _log(folder: RunFolder, words: str) -> str:
+    """Where the log is, if there is one: what the ranks of another engine's job print is in that engine's hands."""
+    return f"{words}: {folder.log}" if folder.log.exists() else ""

@@ -3,9 +3,11 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from fbmon import summary
+from fbmon import launch, summary
 from fbmon.cli.lines import json_line
 from fbmon.cli.options import Ui
 from fbmon.cli.output import leave_output
@@ -15,9 +17,10 @@ from fbmon.crew.scratch import with_temporary_folder
 from fbmon.crew.seat import Seat
 from fbmon.events import Event
 from fbmon.folder import RunFolder
-from fbmon.journal import unseal
+from fbmon.journal import Tail, unseal
 from fbmon.recipe import Recipe
 from fbmon.recorder import recorded
+from fbmon.signals import SIGNALS
 from fbmon.store import Store
 from fbmon.teller import Teller
 from fbmon.worker import Part, leave, work
@@ -40,12 +43,15 @@ def take_part(
     patience = stall_limit or _PATIENCE
     if seat.rank:
         leave(work(Part(recipe, seat, device, data_dir, Path(), patience=patience)))
+    launch.hold(SIGNALS)  # until the run is there to hear them
     folder = make_folder()
     folder.seize()  # held until this process ends
     teller = _Shown(folder, _screen(folder, ui))
-    with recorded(folder, device_names.expand(device, os.environ), os.environ):
-        code = work(Part(recipe, seat, device, data_dir, folder.checkpoints, folder, teller, patience=patience))
-    summary.write(folder)
+    with ExitStack() as over:
+        over.callback(summary.write, folder)
+        over.enter_context(recorded(folder, device_names.expand(device, os.environ), os.environ))
+        part = Part(recipe, seat, device, data_dir, folder.checkpoints, folder, teller)
+        code = work(replace(part, patience=patience, conclude=over.close))
     leave(code)
 
 
@@ -68,6 +74,8 @@ class _Shown(Teller):
 
 def _screen(folder: RunFolder, ui: Ui) -> Callable[[Event], None]:
     store = Store()
+    for event in Tail(folder.journal).read():  # of earlier starts, as those of a job that was put back into its queue
+        store.apply(event)
     screen = PlainScreen(store, folder)
 
     def plain(event: Event) -> None:

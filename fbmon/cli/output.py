@@ -103,6 +103,15 @@ def report(error: FbmonError) -> int:
     return error.exit_code
 
 
+def mention(line: str) -> None:
+    """Write a line on stderr from a signal's handler; one that cannot be written is left out.
+
+    Past the stream: it may be in the middle of a write, and what it cannot write it would try again at the end.
+    """
+    with suppress(OSError):
+        os.write(sys.stderr.fileno(), f"{line}\n".encode())
+
+
 def warn_of_logout(root: Path = Path("/")) -> None:
     """One line on stderr where a training that is started here would end with the login."""
     from fbmon.doctor.login import examine_login

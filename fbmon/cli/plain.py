@@ -48,9 +48,9 @@ class PlainScreen:
         match event:
             case RunStarted(run=run, recipe=recipe):
                 self._print(f"run {run}: recipe {recipe}, folder {self._folder.path}")
-            case PhaseEntered(phase=phase):
+            case PhaseEntered():
                 self._end_download()
-                self._print(phase)
+                self._print(self._store.phase)
             case TrainingStarted():
                 self._print(plan_line(event))
             case ProgressMade(task="downloading", done=done, total=total):

@@ -9,12 +9,13 @@ from types import FrameType
 from fbmon import launch
 from fbmon.cli.lines import json_line, last_line
 from fbmon.cli.options import Ui
-from fbmon.cli.output import leave_output, report
+from fbmon.cli.output import leave_output, mention, report
 from fbmon.errors import Exit, of_system
 from fbmon.events import DeviceSampled, Event, ProgressMade
-from fbmon.folder import SIGNALS, RunFolder
+from fbmon.folder import RunFolder
 from fbmon.keeper import Kept
 from fbmon.launch import RunHandle
+from fbmon.signals import AT_ONCE, SIGNALS, Interrupts, restore_defaults
 from fbmon.store import Store
 from fbmon.text import clean
 
@@ -38,6 +39,8 @@ def start(
         handle = launch.start(folder, queue=ui is not Ui.NONE, devices=devices)
         if ui is not Ui.FULL and not detach:
             _forward_signals(handle)
+        else:
+            restore_defaults(number for number in SIGNALS if not (kept and number == signal.SIGINT))
     return handle
 
 
@@ -125,13 +128,16 @@ def _nothing(events: Iterator[Event], _store: Store, _folder: RunFolder) -> None
 
 
 def _forward_signals(handle: RunHandle) -> None:
-    told: list[int] = []
+    interrupts = Interrupts()
 
     def forward(number: int, _frame: FrameType | None) -> None:
         handle.send_signal(signal.Signals(number))
-        if number == signal.SIGINT and not told:
-            told.append(number)
-            sys.stderr.write("stopping at the next block, then saving; Ctrl-C once more stops at once, unsaved\n")
+        if number != signal.SIGINT:
+            return
+        if interrupts.is_second():
+            handle.send_signal(AT_ONCE)
+        elif interrupts.count == 1:
+            mention("stopping at the next block, then saving; Ctrl-C once more stops at once, unsaved")
 
     for number in SIGNALS:
         signal.signal(number, forward)

@@ -2,11 +2,9 @@
 
 import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -14,12 +12,14 @@ import typer
 
 from fbmon import launch
 from fbmon import reproduce as tables
+from fbmon.cli.output import mention
 from fbmon.compare import read
 from fbmon.crew.limits import cores
 from fbmon.errors import Exit
-from fbmon.folder import SIGNALS, RunFolder
+from fbmon.folder import RunFolder
 from fbmon.launch import RunHandle
 from fbmon.reproduce import Task
+from fbmon.signals import AT_ONCE, SIGNALS, Interrupts
 
 _LOOK_SECONDS = 0.2
 _TELL_SECONDS = 30.0  # between two lines on how far the runs are
@@ -35,6 +35,7 @@ class Spread:
         self._say = say
         self._going: list[tuple[RunHandle, str | None]] = []  # with the share that becomes free, if it is ours
         self._signals: list[int] = []
+        self._interrupts = Interrupts()
         self._tell_due = time.monotonic() + _TELL_SECONDS
 
     def carry_out(self, tasks: Sequence[Task]) -> list[int]:
@@ -98,11 +99,9 @@ class Spread:
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
         if not self._signals:
-            with suppress(OSError):
-                sys.stderr.write(
-                    "stopping all runs at their next block, then saving; once more stops at once, unsaved\n"
-                )
-        self._stop(number)
+            mention("stopping all runs at their next block, then saving; once more stops at once, unsaved")
+        is_second = number == signal.SIGINT and self._interrupts.is_second()
+        self._stop(AT_ONCE if is_second else number)
 
     def _stop(self, number: int) -> None:
         self._signals.append(number)

@@ -10,6 +10,7 @@ from secrets import token_hex
 import msgspec
 
 from fbmon.crew import beats
+from fbmon.crew.beats import Doing
 from fbmon.crew.loss import ORDINARY, Loss, explain, obstacle
 from fbmon.crew.stall import StallWatch
 from fbmon.crew.start import Start
@@ -59,11 +60,13 @@ class Crew:
         self._look_for_the_first_to_go(codes)
         if all(code is not None for code in codes):
             return False
-        stuck = self._stall.look(now, self._beats.read())
+        slots = self._beats.read()
+        stuck = self._stall.look(now, slots)
         if stuck and self._deadline is None:
             self._stalled = self._tell_stall(stuck, now)
             self._deadline = now
-        if self._deadline is None and (self._first_gone is not None or codes[0] is not None):
+        is_saving = codes[0] is None and slots[0][1] == Doing.AWAY  # which needs no other rank, and may take minutes
+        if self._deadline is None and (self._first_gone is not None or codes[0] is not None) and not is_saving:
             self._deadline = now + _GRACE_SECONDS
         if self._deadline is not None and now >= self._deadline:
             self.kill()

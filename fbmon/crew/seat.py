@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fbmon.errors import UsageError
 from fbmon.text import clean
+
+_STEP = 997  # ports between two steps of a job, so that they are not those of the next jobs
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Seat:
     store: Path | None = None
     address: str = ""
     engine: str = ""  # torchrun or srun; empty under a supervisor
+    job: str = ""  # what the ranks of this job call it, and those of no other
+    attempt: str = "0"  # at this job: torchrun keeps the store of the one before
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,15 @@ def job_seat(environment: Mapping[str, str]) -> Seat | None:
     """This process's place in a job of torchrun or srun; None outside of one. Raises UsageError for half of one."""
     if "RANK" in environment and "WORLD_SIZE" in environment:
         address = f"{environment.get('MASTER_ADDR', '127.0.0.1')}:{environment.get('MASTER_PORT', '29500')}"
-        return _seat(environment, "torchrun", ("RANK", "WORLD_SIZE", "LOCAL_RANK"), address)
+        job, attempt = (environment.get(f"TORCHELASTIC_{name}", "") for name in ("RUN_ID", "RESTART_COUNT"))
+        seat = _seat(environment, "torchrun", ("RANK", "WORLD_SIZE", "LOCAL_RANK"), address)
+        return replace(seat, job=f"torchrun {job}".strip(), attempt=attempt or "0")
     # A batch script has SLURM_NTASKS and SLURM_PROCID too; only srun's own tasks have the number of those of the step.
     if environment.get("SLURM_STEP_NUM_TASKS", "1") != "1" and "SLURM_PROCID" in environment:
         names = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
-        return _seat(environment, "srun", names, _slurm_address(environment))
+        step = f"{environment.get('SLURM_JOB_ID', '')}.{environment.get('SLURM_STEP_ID', '0')}"
+        seat = _seat(environment, "srun", names, _slurm_address(environment))
+        return replace(seat, job=f"slurm {step}", attempt=environment.get("SLURM_RESTART_COUNT") or "0")
     return None
 
 
@@ -62,9 +70,14 @@ def first_host(nodes: str) -> str:
 
 def _slurm_address(environment: Mapping[str, str]) -> str:
     host = environment.get("MASTER_ADDR") or first_host(environment.get("SLURM_STEP_NODELIST", "127.0.0.1"))
-    # One port a job, above those that systems hand out by themselves; two steps at a time need MASTER_PORT.
-    job = int(environment.get("SLURM_JOB_ID", "0")) if environment.get("SLURM_JOB_ID", "0").isdecimal() else 0
-    return f"{host}:{environment.get('MASTER_PORT') or 61_000 + job % 4_000}"
+    # One port a step, above those that systems hand out by themselves. Ranks notice where two have the same.
+    job, step = (_number(environment, name) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
+    return f"{host}:{environment.get('MASTER_PORT') or 61_000 + (job + _STEP * step) % 4_000}"
+
+
+def _number(environment: Mapping[str, str], name: str) -> int:
+    given = environment.get(name, "")
+    return int(given) if re.fullmatch("[0-9]{1,18}", given) else 0
 
 
 def _seat(environment: Mapping[str, str], engine: str, names: tuple[str, str, str], address: str) -> Seat:

@@ -1,36 +1,40 @@
 """Signals on their way to rank 0: held back while there is none, so that none is lost or deadly."""
 
 import signal
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from fbmon.crew.processes import Crew
+from fbmon.signals import AT_ONCE, SIGNALS
+
+_HEARD = (*SIGNALS, AT_ONCE)
 
 
 class Signals:
-    """Passes them on; a second SIGINT ends all ranks at once. They come in blocked, and are blocked outside `heard`."""
+    """Passes them on, however often each comes. They come in blocked, and are blocked outside `heard`."""
 
-    def __init__(self, crew: Crew, numbers: Collection[signal.Signals]) -> None:
+    def __init__(self, crew: Crew) -> None:
         self.taken: list[int] = []
         self.hurried = False
         self._crew = crew
-        self._numbers = numbers
-        for number in numbers:
-            signal.signal(number, self._take)
+        for number in SIGNALS:
+            signal.signal(number, self._pass_on)
+        signal.signal(AT_ONCE, self._hurry)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     @contextmanager
     def heard(self) -> Iterator[None]:
         """Within it the crew is there to hear them, those too that came in between."""
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
         yield
-        signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
 
-    def _take(self, number: int, _frame: FrameType | None) -> None:
+    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
         self.taken.append(number)
-        if self.taken.count(signal.SIGINT) > 1:
-            self.hurried = True
-            self._crew.kill()
-        else:
-            self._crew.first.send_signal(number)
+        self._crew.first.send_signal(number)
+
+    def _hurry(self, number: int, _frame: FrameType | None) -> None:
+        self.taken.append(number)
+        self.hurried = True
+        self._crew.kill()

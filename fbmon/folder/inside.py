@@ -4,7 +4,6 @@ import fcntl
 import os
 import re
 import shlex
-import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,15 +17,6 @@ from fbmon.folder.meta import Meta
 from fbmon.folder.place import usual
 from fbmon.journal import Tail
 from fbmon.text import clean
-
-# What a signal to a run means; several of Slurm's may come in turn. While a process starts they are blocked, so that
-# none is lost or deadly before its handler stands.
-SIGNALS: dict[signal.Signals, Command] = {
-    signal.SIGINT: "stop",
-    signal.SIGTERM: "preempt",
-    signal.SIGUSR1: "preempt",
-    signal.SIGUSR2: "preempt",
-}
 
 _BEGINNING = 1 << 18  # bytes of a journal within which a run that has got anywhere tells its first step
 

@@ -1,51 +1,88 @@
 """The process group of the ranks: entered by a file on one machine, by an address on many, left when all is done."""
 
-import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+from torch._C._distributed_c10d import FileStore, Store
 
+from fbmon.crew.beats import Doing
+from fbmon.crew.loss import ORDINARY
 from fbmon.crew.seat import Seat
 from fbmon.errors import RankLostError
 from fbmon.train.distribute import Ranks, Tell
+from fbmon.train.meet import Waiting, meet, store_of_job
 
 _FOR_EVER = timedelta(days=365)  # where a supervisor looks after ranks that are stuck
+_LAST_SAVE = timedelta(hours=24)  # a disk may be slow or full; when rank 0 dies the others notice
+_GOODBYE_SECONDS = 5.0  # for the others to hear rank 0's last word: with it the store may go
+_CODE, _GONE = "fbmon/exit code", "fbmon/gone"  # keys of the store
 
 
-@contextmanager
-def joined(seat: Seat, device: str, tell: Tell, patience: float | None) -> Iterator[tuple[Ranks, str]]:
-    """This process among the other ranks, and the device that is its own.
+def join(seat: Seat, device: str, tell: Tell, waiting: Waiting) -> tuple[Ranks, str]:
+    """Find the other ranks, and the device that is this one's own.
 
-    `patience` is how many seconds to wait for the others at most. Raises RankLostError if they are not to be had.
+    Raises RankLostError if they are not to be had, FbmonError if it is others that are met.
     """
     own = _own_device(seat, device)
     if seat.size == 1:
-        yield Ranks(0, 1, tell), own
-        return
+        return Ranks(0, 1, tell), own
     if own.startswith("cuda"):
         torch.cuda.set_device(own)
-    timeout = timedelta(seconds=patience) if patience else _FOR_EVER
+    with naming_the_lost(seat.rank):
+        _enter(seat, "cpu:gloo,cuda:nccl" if own.startswith("cuda") else "gloo", waiting)
+    return Ranks(seat.rank, seat.size, tell), own
+
+
+def leave_together(ranks: Ranks, code: int) -> int:
+    """Wait for rank 0 to have done all that it has to do, the saving above all; return the exit code that it has.
+
+    To be called by each rank when it has nothing more to do. A launcher may kill all ranks as soon as one of them has
+    left: none may be gone before the state is saved and the last word is written. A rank whose own `code` is that of
+    an accident does not wait: the others do not come to this line. Raises RankLostError if rank 0 is gone without that.
+    """
+    if ranks.size == 1:
+        return code
+    store = dist.distributed_c10d._get_default_store()
+    if ranks.is_first:
+        with suppress(RuntimeError):  # the store of an agent that is gone
+            store.set(_CODE, str(int(code)))
+            _hear_goodbyes(store, ranks.size - 1 if code in ORDINARY else 0)
+    elif code in ORDINARY:
+        ranks.tell(Doing.WAITING)
+        with naming_the_lost(ranks.rank):
+            store.wait([_CODE], _LAST_SAVE)
+            code = int(store.get(_CODE))
+            store.add(_GONE, 1)
+    if code in ORDINARY:
+        dist.destroy_process_group()
+    return code
+
+
+@contextmanager
+def naming_the_lost(rank: int) -> Iterator[None]:
+    """Within it errors of torch's own connections are RankLostErrors."""
     try:
-        _enter(seat, "cpu:gloo,cuda:nccl" if own.startswith("cuda") else "gloo", timeout)
-        yield Ranks(seat.rank, seat.size, tell), own
+        yield
     except dist.DistError as error:
         reason = " ".join(str(error).split())[:300]
-        raise RankLostError(f"rank {seat.rank} has lost the others: {reason}") from None
-    dist.destroy_process_group()
+        raise RankLostError(f"rank {rank} has lost the others: {reason}") from None
 
 
-def _enter(seat: Seat, backend: str, timeout: timedelta) -> None:
-    if seat.store:
-        store = torch._C._distributed_c10d.FileStore(str(seat.store), seat.size)
-        dist.init_process_group(backend, store=store, rank=seat.rank, world_size=seat.size, timeout=timeout)
-        return
-    if seat.engine == "srun":  # torchrun sets these itself
-        host, _, port = seat.address.rpartition(":")
-        os.environ.update(MASTER_ADDR=host, MASTER_PORT=port)
-    dist.init_process_group(backend, rank=seat.rank, world_size=seat.size, timeout=timeout)
+def _hear_goodbyes(store: Store, expected: int) -> None:
+    deadline = time.monotonic() + _GOODBYE_SECONDS
+    while store.add(_GONE, 0) < expected and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _enter(seat: Seat, backend: str, waiting: Waiting) -> None:
+    timeout = timedelta(seconds=waiting.patience) if waiting.patience else _FOR_EVER
+    store = store_of_job(seat, waiting) if seat.engine else FileStore(str(seat.store), seat.size)
+    meet(seat, store, waiting)
+    dist.init_process_group(backend, store=store, rank=seat.rank, world_size=seat.size, timeout=timeout)
 
 
 def _own_device(seat: Seat, device: str) -> str:

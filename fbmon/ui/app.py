@@ -247,5 +247,7 @@ class MonitorApp(TerminalApp):
         )
         hint = f"\n{ended.hint}" if ended and ended.hint else ""
         banner = self.query_one("#ended", Static)
-        banner.update(Text(clean_lines(f"{reason}{hint}\nLog: {self._source.folder.log}")))
+        log = self._source.folder.log
+        where = f"\nLog: {log}" if log.exists() else ""  # in a job of torchrun or srun there is none
+        banner.update(Text(clean_lines(f"{reason}{hint}{where}")))
         banner.display = True

@@ -373,9 +373,16 @@ async def test_the_question_goes_away_when_the_run_ends_and_q_then_leaves(tmp_pa
         await until(pilot, lambda: not pilot.app.is_running)
 
 
+def logged(script: Script) -> Script:
+    """A run of this machine's own, whose processes have a log."""
+    script.folder.path.mkdir(exist_ok=True)
+    script.folder.log.touch()
+    return script
+
+
 async def test_a_failed_run_shows_its_reason_the_hint_and_the_log(tmp_path: Path) -> None:
     ended = RunEnded("failed", 1, 30, "CUDA out of memory", "a smaller block needs less")
-    script = Script(tmp_path / "tiny-1", [*training(), ended], over=True)
+    script = logged(Script(tmp_path / "tiny-1", [*training(), ended], over=True))
     async with MonitorApp(script).run_test(size=(160, 48)) as pilot:
         await until(pilot, lambda: "Log: " in picture(monitor(pilot)))
         text = picture(monitor(pilot))
@@ -386,7 +393,7 @@ async def test_a_failed_run_shows_its_reason_the_hint_and_the_log(tmp_path: Path
 
 
 async def test_a_run_without_a_last_word_is_named_as_such(tmp_path: Path) -> None:
-    script = Script(tmp_path / "tiny-1", training(), over=True)
+    script = logged(Script(tmp_path / "tiny-1", training(), over=True))
     async with MonitorApp(script).run_test(size=(160, 48)) as pilot:
         await until(pilot, lambda: "Log: " in picture(monitor(pilot)))
         text = picture(monitor(pilot))
@@ -403,7 +410,7 @@ async def test_text_that_steers_terminals_or_looks_like_markup_is_shown_as_text(
         *training()[2:],
         DeviceSampled(ATTACK, 50.0, 1.0, 2.0),
     ]
-    script = Script(tmp_path / ATTACK.replace("/", "|"), events)
+    script = logged(Script(tmp_path / ATTACK.replace("/", "|"), events))
     async with MonitorApp(script).run_test(size=(250, 48)) as pilot:
         await shown(pilot)
         await pilot.press("q")
