@@ -54,7 +54,14 @@ def main() -> None:
     is_first, beats = start.rank == 0, Beats(start.beats, start.ranks)
     part = Part(
         recipes.load(folder.resolved),
-        Seat(start.rank, start.ranks, start.rank, folder.path / start.store),
+        Seat(
+            start.rank,
+            start.ranks,
+            start.rank,
+            folder.path / start.store if start.store else None,
+            start.address,
+            listener=start.listener,
+        ),
         start.device,
         folders.as_path(meta.data_dir) if meta.data_dir else None,
         folder.checkpoints,

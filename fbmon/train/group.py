@@ -38,14 +38,26 @@ def joined(seat: Seat, device: str, tell: Tell, patience: float | None) -> Itera
 
 
 def _enter(seat: Seat, backend: str, timeout: timedelta) -> None:
-    if seat.store:
-        store = torch._C._distributed_c10d.FileStore(str(seat.store), seat.size)
+    if not seat.engine:
+        store = _own_store(seat, timeout)
         dist.init_process_group(backend, store=store, rank=seat.rank, world_size=seat.size, timeout=timeout)
         return
     if seat.engine == "srun":  # torchrun sets these itself
         host, _, port = seat.address.rpartition(":")
         os.environ.update(MASTER_ADDR=host, MASTER_PORT=port)
     dist.init_process_group(backend, rank=seat.rank, world_size=seat.size, timeout=timeout)
+
+
+def _own_store(seat: Seat, timeout: timedelta) -> torch._C._distributed_c10d.Store:
+    """Where the ranks of one machine find each other: a file, or a port at which the first rank listens already."""
+    if seat.store:
+        return torch._C._distributed_c10d.FileStore(str(seat.store), seat.size)
+    host, _, port = seat.address.rpartition(":")
+    is_first = seat.listener is not None
+    # Given no socket it would listen on every interface.
+    return torch._C._distributed_c10d.TCPStore(
+        host, int(port), seat.size, is_first, timeout, master_listen_fd=seat.listener
+    )
 
 
 def _own_device(seat: Seat, device: str) -> str:
