@@ -5,7 +5,7 @@ import statistics
 
 from fbmon import metrics
 from fbmon.events import Event, StepTaken, TrainingStarted
-from fbmon.folder import RunFolder
+from fbmon.folder import Life, RunFolder
 from fbmon.journal import seal
 from fbmon.store import Store
 from fbmon.text import clean, duration, time_spent
@@ -62,7 +62,10 @@ def last_line(store: Store, folder: RunFolder) -> str:
     """How the run ended: state, steps, time, accuracy; where it failed, why and where the log is."""
     ended = store.ended
     if ended is None:
-        return f"the run is gone without a last word; its log: {folder.log}"
+        seen = folder.look()
+        if seen.life is Life.ENDED:
+            return f"the run is gone without a last word; its log: {folder.log}"
+        return f"nothing is heard of the run: {seen.trace}; its log: {folder.log}"
     paused = store.paused_seconds(store.elapsed)
     taken = f"{ended.state} after step {store.step} of {store.steps} in {time_spent(store.elapsed, paused)}"
     final = store.latest.get("val_accuracy")

@@ -8,15 +8,15 @@ from pathlib import Path
 from fbmon import summary
 from fbmon.cli.lines import json_line
 from fbmon.cli.options import Ui
-from fbmon.cli.output import leave_output
+from fbmon.cli.output import leave_output, warn_of_locks
 from fbmon.cli.plain import PlainScreen
 from fbmon.crew import devices as device_names
 from fbmon.crew.seat import Seat
 from fbmon.events import Event
-from fbmon.folder import RunFolder
+from fbmon.folder import RunFolder, unmade_on_failure
 from fbmon.journal import unseal
 from fbmon.recipe import Recipe
-from fbmon.recorder import recorded
+from fbmon.recorder import guarded, recorded
 from fbmon.store import Store
 from fbmon.teller import Teller
 from fbmon.worker import Part, leave, work
@@ -40,11 +40,14 @@ def take_part(
     if seat.rank:
         leave(work(Part(recipe, seat, device, data_dir, Path(), patience=patience)))
     folder = make_folder()
-    folder.seize()  # held until this process ends
-    teller = _Shown(folder, _screen(folder, ui))
-    with recorded(folder, device_names.expand(device, os.environ), os.environ):
-        code = work(Part(recipe, seat, device, data_dir, folder.checkpoints, folder, teller, patience=patience))
-    summary.write(folder)
+    with unmade_on_failure(folder):
+        folder.seize()  # held until this process ends
+    warn_of_locks(folder)
+    with guarded(folder):
+        teller = _Shown(folder, _screen(folder, ui))
+        with recorded(folder, device_names.expand(device, os.environ), os.environ):
+            code = work(Part(recipe, seat, device, data_dir, folder.checkpoints, folder, teller, patience=patience))
+        summary.write(folder)
     leave(code)
 
 
