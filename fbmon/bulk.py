@@ -30,14 +30,18 @@ def read_store(journal: Path) -> Read:
 def begin_to_read(journals: Sequence[Path]) -> dict[Path, Callable[[], Read]]:
     """Have other processes read them from now on; each is there as soon as it is called for.
 
-    Nothing of a few short ones, or where there is one core. To be called before any thread runs.
+    Nothing of a few short ones, or where there is one core or none to be had. To be called before any thread runs.
     """
     workers = min(cores(), len(journals))
     if workers < 2 or sum(path.stat().st_size for path in journals if path.is_file()) < _LONG_BYTES:
         return {}
     import multiprocessing
 
-    with_all = multiprocessing.get_context("fork").Pool(workers)
+    try:
+        with_all = multiprocessing.get_context("fork").Pool(workers)
+    # No process or thread may be had, or no semaphore, as where /dev/shm is missing or read-only.
+    except (OSError, RuntimeError):
+        return {}
     begun = {path: with_all.apply_async(read_store, (path,)) for path in journals}
     with_all.close()  # they end with the last journal
     return {path: lambda result=result: result.get(_PATIENCE) for path, result in begun.items()}  # type: ignore[misc]

@@ -177,11 +177,15 @@ def _fate(tie: socket.socket) -> str:
     """What has become of the run, for the one line that is left of the screen."""
     with suppress(OSError):
         if told := tie.recv(_PATH_BYTES, socket.MSG_DONTWAIT):
-            from fbmon.folder import RunFolder  # not before: the keeper is small
+            from fbmon.folder import Life, RunFolder  # not before: the keeper is small
 
             folder = RunFolder(Path(os.fsdecode(told)))
-            goes_on = "the training goes on" if folder.is_alive() else "the training has ended"
-            return f"; {goes_on}: fbmon watch {folder.typed}"
+            fate = {
+                Life.RUNNING: "the training goes on",
+                Life.ENDED: "the training has ended",
+                Life.UNKNOWN: "whether the training goes on is unknown",
+            }[folder.look().life]
+            return f"; {fate}: fbmon watch {folder.typed}"
     return ""
 
 

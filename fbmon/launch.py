@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
 import msgspec
@@ -17,12 +17,13 @@ import msgspec
 from fbmon.disk import naming
 from fbmon.errors import Exit
 from fbmon.events import Command, Event, ProgressMade
-from fbmon.folder import RunFolder
+from fbmon.folder import SILENCE_SECONDS, Life, Look, RunFolder, unmade_on_failure
 from fbmon.journal import Tail, unseal
 from fbmon.signals import AT_ONCE, SIGNALS
 
 _JOURNAL_SECONDS = 0.5  # how often the journal is read although the queue says nothing
 _EXIT_SECONDS = 5.0  # in which a supervisor is gone that has no lock any more
+_SIGN_SECONDS = 1.0  # how often a process of another host gives a sign of life
 _HELD = (*SIGNALS, AT_ONCE)
 _BATCH_BYTES = 1 << 16  # of a file at a time: some 100 to 200 steps, folded in 2 ms, so that no key waits longer
 
@@ -42,16 +43,26 @@ class RunHandle:
         self._journal_due = 0.0
         self._progress_stamp = 0
         self._begun = False
+        self._seen = Look(Life.RUNNING)
+        self._look_due = 0.0
         self._seq = 0  # of the last event taken
         self._events: deque[Event] = deque()  # read, and not yet handed out
         self._samples: deque[Event] = deque()
 
+    def look(self) -> Look:
+        """Whether the run still has its supervisor, and how that is known."""
+        # Asking for its exit status collects it, so that no zombie stays.
+        if self._supervisor is not None and self._supervisor.poll() is None:
+            return Look(Life.RUNNING)
+        now = time.monotonic()
+        if self._seen.is_sure or now >= self._look_due:  # to look for signs of life takes several files
+            self._seen, self._look_due = self.folder.look(), now + _SIGN_SECONDS
+        return self._seen
+
     @property
     def alive(self) -> bool:
-        """Whether the run still has its supervisor."""
-        if self._supervisor is not None:
-            self._supervisor.poll()  # collects the exit status, so that no zombie stays
-        return self.folder.is_alive()
+        """Whether the run still has its supervisor; not where nobody can tell."""
+        return self.look().life is Life.RUNNING
 
     def exit_code(self) -> int:
         """How a run has ended that could not write down its last word; LOST where that is not known either."""
@@ -81,9 +92,14 @@ class RunHandle:
 
         What lies on the disk already comes at once, in batches of bounded size.
         """
+        heard = time.monotonic()
         while True:
-            alive = self.alive  # asked before reading, so that what it wrote last is still read
+            seen = self.look()  # asked before reading, so that what it wrote last is still read
+            alive = seen.life is Life.RUNNING
+            if seen.life is Life.UNKNOWN and seen.silent is None:  # a folder that is read-only: only news tell
+                alive = time.monotonic() - heard < SILENCE_SECONDS
             events = self.poll(interval if alive else 0.0)
+            heard = time.monotonic() if events else heard
             yield events
             if not (alive or events or self._is_behind()):
                 return
@@ -149,25 +165,33 @@ class RunHandle:
         return []
 
 
-def start(folder: RunFolder, *, queue: bool = True, devices: str | None = None) -> RunHandle:
+def start(folder: RunFolder, *, queue: bool = True, devices: str | None = None, force: bool = False) -> RunHandle:
     """Start the supervisor of a run in a session of its own, so that it outlives this process and its terminal.
 
     A run that has ended, or was killed, goes on from its newest checkpoint, on other `devices` where they are given.
-    Raises UsageError if it is running.
+    Raises UsageError if it is running, and without `force` also where that cannot be told. A new folder whose run
+    cannot be started is taken away.
     """
-    lock = folder.seize()  # the supervisor inherits the lock, so that it is never free
-    if devices is not None:
-        folder.set_devices(devices)
-    with naming("starting the trainer"):
-        return _start(folder, lock, queue=queue)
+    with unmade_on_failure(folder), ExitStack() as opened:
+        lock = folder.seize(force=force)
+        opened.callback(os.close, lock)
+        if devices is not None:
+            folder.set_devices(devices)
+        with naming("starting the trainer"):
+            return _start(folder, lock, opened, queue=queue)
 
 
-def _start(folder: RunFolder, lock: int, *, queue: bool) -> RunHandle:
-    receiving, sending = os.pipe() if queue else (None, None)
-    command = [sys.executable, "-m", "fbmon.supervisor", str(folder.path)]
-    if sending is not None:
+def _start(folder: RunFolder, lock: int, opened: ExitStack, *, queue: bool) -> RunHandle:
+    """Start it; what is `opened` here is closed at the end, also when it fails."""
+    command, receiving = [sys.executable, "-m", "fbmon.supervisor", str(folder.path)], None
+    inherited = [lock]  # it has the lock from the first moment, so that this is never free
+    if queue:
+        receiving, sending = os.pipe()
+        opened.callback(os.close, sending)
         command += ["--queue", str(sending)]
+        inherited.append(sending)
     log = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    opened.callback(os.close, log)
     with signals_held():  # inherited; the supervisor lifts it
         supervisor = subprocess.Popen(
             command,
@@ -175,12 +199,10 @@ def _start(folder: RunFolder, lock: int, *, queue: bool) -> RunHandle:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            pass_fds=[lock] if sending is None else [lock, sending],
+            pass_fds=inherited,
         )
-    os.close(log)
-    os.close(lock)
-    if sending is not None:
-        os.close(sending)
+    with suppress(OSError):  # it leaves the same note itself, but later than this command may end
+        folder.note(supervisor.pid)
     return RunHandle(folder, supervisor, receiving)
 
 

@@ -1,13 +1,15 @@
-"""What is written down beside a training: telemetry once a second, the summary once a minute."""
+"""What is written down beside a training: a sign of life and telemetry once a second, the summary once a minute."""
 
 import itertools
+import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from fbmon import summary
 from fbmon.disk import log
-from fbmon.folder import RunFolder
+from fbmon.errors import Exit
+from fbmon.folder import Guard, RunFolder
 from fbmon.journal import Journal
 from fbmon.telemetry import Sampler
 from fbmon.text import clean
@@ -18,16 +20,41 @@ _PATIENCE = 5.0  # seconds, for what is being written when the training ends
 
 
 @contextmanager
+def guarded(folder: RunFolder) -> Iterator[None]:
+    """Within it this process is the one that trains here: it shows that it lives, and nobody else comes in."""
+    guard = Guard(folder)
+    with _beside(lambda over: _guard(guard, over)):
+        yield
+    guard.end()
+
+
+@contextmanager
 def recorded(folder: RunFolder, devices: Sequence[str], environment: Mapping[str, str]) -> Iterator[None]:
-    """Within it the devices of a run are sampled; in a thread, so that a disk that does not answer holds up nobody."""
+    """Within it the devices of a run are sampled."""
+    with _beside(lambda over: _record(folder, devices, environment, over)):
+        yield
+
+
+@contextmanager
+def _beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Within it a thread works until it is over: a disk that does not answer holds up nobody."""
     over = threading.Event()
-    thread = threading.Thread(target=_record, args=(folder, devices, environment, over), daemon=True)
+    thread = threading.Thread(target=work, args=(over,), daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join(_PATIENCE)
+
+
+def _guard(guard: Guard, over: threading.Event) -> None:
+    """Give signs of life; leave where the run has been given to somebody else, as to one who used `--force`."""
+    while not over.wait(_SAMPLE_SECONDS):
+        usurper = guard.sign()
+        if usurper:
+            log(f"this run is trained by another process now: {usurper}; this one leaves")
+            os._exit(Exit.LOST)  # and the other processes of the training with it
 
 
 def _record(folder: RunFolder, devices: Sequence[str], environment: Mapping[str, str], over: threading.Event) -> None:

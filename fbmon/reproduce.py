@@ -19,7 +19,7 @@ MAIN = "main"
 _ROWS = ("sgd", "fb_baseline", "fb_longer", "fb_clipped", "fb_regularized", "fb_strong_reg", "fb_practice")
 _NOT_IN_A_TABLE = ("quickstart", "digits/edge")
 _SETTLED = ("finished", "diverged")  # the same recipe would diverge again, at the same step
-_INTERRUPTED = ("stopped", "preempted", "killed")
+_INTERRUPTED = ("stopped", "preempted", "killed", "unknown")  # to go on with the last is refused, in few words
 _MANY_SEEDS = 1000
 
 
@@ -71,7 +71,7 @@ def done(task: Task, runs_dir: Path) -> Run | None:
 
 
 def to_resume(task: Task, runs_dir: Path) -> RunFolder | None:
-    """The newest run of exactly these settings that was stopped, preempted or killed: it goes on where it was saved."""
+    """The newest run of exactly these settings that was interrupted, or may have been: it goes on where it was."""
     return next((RunFolder(run.path) for run in _alike(task, runs_dir) if run.state in _INTERRUPTED), None)
 
 

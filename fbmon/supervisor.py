@@ -19,7 +19,7 @@ from fbmon.errors import Exit, FbmonError, of_system
 from fbmon.events import Event, RunEnded, RunRestarted, State
 from fbmon.folder import RunFolder
 from fbmon.journal import Journal, last_event, last_step
-from fbmon.recorder import recorded
+from fbmon.recorder import guarded, recorded
 from fbmon.text import plural
 
 _LOOK_SECONDS = 0.1
@@ -38,7 +38,10 @@ def main() -> None:
     parser.add_argument("--queue", type=int, default=None, help="descriptor of the pipe to the screen")
     arguments = parser.parse_args()
     os.umask(0o077)
-    sys.exit(supervise(RunFolder(arguments.folder), arguments.queue))
+    folder = RunFolder(arguments.folder)
+    with guarded(folder):
+        code = supervise(folder, arguments.queue)
+    sys.exit(code)
 
 
 def supervise(folder: RunFolder, queue: int | None) -> int:

@@ -67,7 +67,14 @@ def main() -> None:
         leave(error.exit_code)
     part = Part(
         recipe,
-        Seat(start.rank, start.ranks, start.rank, folder.path / start.store),
+        Seat(
+            start.rank,
+            start.ranks,
+            start.rank,
+            folder.path / start.store if start.store else None,
+            start.address,
+            listener=start.listener,
+        ),
         start.device,
         folders.as_path(meta.data_dir) if meta and meta.data_dir else None,
         folder.checkpoints,

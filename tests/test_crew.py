@@ -105,12 +105,10 @@ def test_the_first_host_of_slurms_list(nodes: str, first: str) -> None:
 
 def test_a_job_keeps_its_name_when_it_is_started_again() -> None:
     assert job_of({}) == Job()
-    assert job_of({"SLURM_JOB_ID": "7"}) == Job("slurm 7", is_restarted=False)
-    assert job_of({"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "0"}) == Job("slurm 7", is_restarted=False)
-    assert job_of({"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "2"}) == Job("slurm 7", is_restarted=True)
-    assert job_of({"TORCHELASTIC_RUN_ID": "x", "TORCHELASTIC_RESTART_COUNT": "1"}) == Job(
-        "torchrun x", is_restarted=True
-    )
+    assert job_of({"SLURM_JOB_ID": "7"}) == Job("slurm 7")
+    assert job_of({"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "0"}) == Job("slurm 7")
+    assert job_of({"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "2"}) == Job("slurm 7", restarts=2)
+    assert job_of({"TORCHELASTIC_RUN_ID": "x", "TORCHELASTIC_RESTART_COUNT": "1"}) == Job("torchrun x", restarts=1)
 
 
 def test_what_a_rank_writes_of_itself_the_supervisor_reads() -> None:

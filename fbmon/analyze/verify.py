@@ -15,6 +15,7 @@ from fbmon import recipe as recipes
 from fbmon.analyze.again import repeat
 from fbmon.analyze.bits import compare
 from fbmon.analyze.gradient import gradient_after
+from fbmon.crew.meeting import Meeting
 from fbmon.crew.scratch import folder_of_a_moment
 from fbmon.crew.seat import Seat
 from fbmon.errors import Exit, FbmonError
@@ -81,24 +82,31 @@ def _in_precision(recipe: Recipe, precision: str) -> Recipe:
 
 
 def _by_ranks(ask: Ask, first: Tensor, *, is_promised: bool) -> Compared:
-    with folder_of_a_moment(as_path(ask.folder)) as meeting:
-        ranks = [
-            Rank(ask.folder, ask.step, ask.devices, rank, written(Path(meeting))) for rank in range(len(ask.devices))
-        ]
-        running = [
-            subprocess.Popen([sys.executable, "-m", "fbmon.analyze.verify", "rank", msgspec.json.encode(one)])
-            for one in ranks
-        ]
+    count = len(ask.devices)
+    with folder_of_a_moment(as_path(ask.folder)) as temporary:
+        meeting = Meeting(Path(temporary), count)
+        running = [_start(ask, rank, temporary, meeting) for rank in range(count)]
+        meeting.begun()
         codes = [process.wait() for process in running]
         if any(codes):
             raise FbmonError("one of the ranks has failed")
-        found = load_file(Path(meeting) / _GRADIENT)["gradient"]
-    return compare(f"by {len(ranks)} ranks", first, found, is_promised=is_promised)
+        found = load_file(Path(temporary) / _GRADIENT)["gradient"]
+    return compare(f"by {count} ranks", first, found, is_promised=is_promised)
+
+
+def _start(ask: Ask, rank: int, temporary: str, meeting: Meeting) -> "subprocess.Popen[bytes]":
+    listener, file = meeting.listener(rank), meeting.file.name if meeting.file else ""
+    part = Rank(ask.folder, ask.step, ask.devices, rank, written(Path(temporary)), file, meeting.address, listener)
+    return subprocess.Popen(
+        [sys.executable, "-m", "fbmon.analyze.verify", "rank", msgspec.json.encode(part)],
+        pass_fds=[] if listener is None else [listener],
+    )
 
 
 def _help(rank: Rank) -> None:
     folder, meeting = RunFolder(as_path(rank.folder)), as_path(rank.meeting)
-    seat = Seat(rank.rank, len(rank.devices), rank.rank, meeting / "store")
+    store = meeting / rank.store if rank.store else None
+    seat = Seat(rank.rank, len(rank.devices), rank.rank, store, rank.address, listener=rank.listener)
     ranks, device = join(seat, rank.devices[rank.rank], lambda _: None, Waiting(_PATIENCE))
     gradient = gradient_after(folder, recipes.load(folder.resolved), rank.step, device, ranks)
     leave_together(ranks, Exit.FINISHED)

@@ -5,7 +5,7 @@ import statistics
 
 from fbmon import metrics
 from fbmon.events import Event, StepTaken, TrainingStarted
-from fbmon.folder import RunFolder
+from fbmon.folder import Life, RunFolder
 from fbmon.journal import seal
 from fbmon.store import Store
 from fbmon.text import clean, duration, time_spent
@@ -67,7 +67,13 @@ def last_line(store: Store, folder: RunFolder) -> str:
 def _end(store: Store, folder: RunFolder) -> str:
     ended = store.ended
     if ended is None:
-        return f"the run is gone without a last word{_log(folder, '; its log')}"
+        seen = folder.look()
+        what = (
+            "the run is gone without a last word"
+            if seen.life is Life.ENDED
+            else f"nothing is heard of the run: {seen.trace}"
+        )
+        return what + _log(folder, "; its log")
     paused = store.paused_seconds(store.elapsed)
     taken = f"{ended.state} after step {store.step} of {store.steps} in {time_spent(store.elapsed, paused)}"
     final = store.latest.get("val_accuracy")

@@ -10,16 +10,16 @@ from pathlib import Path
 from fbmon import launch, summary
 from fbmon.cli.lines import json_line
 from fbmon.cli.options import Ui
-from fbmon.cli.output import leave_output
+from fbmon.cli.output import leave_output, warn_of_locks
 from fbmon.cli.plain import PlainScreen
 from fbmon.crew import devices as device_names
 from fbmon.crew.scratch import with_temporary_folder
 from fbmon.crew.seat import Seat
 from fbmon.events import Event
-from fbmon.folder import RunFolder
+from fbmon.folder import RunFolder, unmade_on_failure
 from fbmon.journal import Tail, unseal
 from fbmon.recipe import Recipe
-from fbmon.recorder import recorded
+from fbmon.recorder import guarded, recorded
 from fbmon.signals import SIGNALS
 from fbmon.store import Store
 from fbmon.teller import Teller
@@ -45,9 +45,12 @@ def take_part(
         leave(work(Part(recipe, seat, device, data_dir, Path(), patience=patience)))
     launch.hold(SIGNALS)  # until the run is there to hear them
     folder = make_folder()
-    folder.seize()  # held until this process ends
-    teller = _Shown(folder, _screen(folder, ui))
+    with unmade_on_failure(folder):
+        folder.seize()  # held until this process ends
+    warn_of_locks(folder)
     with ExitStack() as over:
+        over.enter_context(guarded(folder))
+        teller = _Shown(folder, _screen(folder, ui))
         over.callback(summary.write, folder)
         over.enter_context(recorded(folder, device_names.expand(device, os.environ), os.environ))
         part = Part(recipe, seat, device, data_dir, folder.checkpoints, folder, teller)

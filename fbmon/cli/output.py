@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from fbmon.folder import RunFolder
+
 
 def make_console() -> "Console":
     """Standard output: colours only in a terminal, nothing read as markup, long lines left whole.
@@ -119,3 +121,14 @@ def warn_of_logout(root: Path = Path("/")) -> None:
     finding = examine_login(root)
     if finding.verdict != "ok":
         sys.stderr.write(f"warning: {finding.found}; to prevent it: {finding.advice}\n")
+
+
+def warn_of_locks(folder: "RunFolder") -> None:
+    """One line on stderr where locks keep nobody out of the folder of a run that starts."""
+    from fbmon.locks import refusal
+
+    if reason := refusal(folder.lock):
+        sys.stderr.write(
+            f"warning: {clean(str(folder.path.parent), 400)}: no lock can be held here ({reason}); the run is guarded "
+            "by a note of its host and process, touched once a second\n"
+        )

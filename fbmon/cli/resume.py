@@ -23,6 +23,14 @@ def resume(
     ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     detach: Detach = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            metavar="",
+            help="Go on although the run may still be trained on another host: nothing was heard of it for a minute.",
+        ),
+    ] = False,
 ) -> None:
     """Go on with a run that was stopped, preempted or killed, in its own folder, from its newest good checkpoint.
 
@@ -49,7 +57,7 @@ def resume(
     on = here(before if devices is None else devices, os.environ)
     check_loopback(expand(on, os.environ))
     warn_of_logout()
-    handle = start(lambda: folder, shown, kept, devices=None if devices is None else on, detach=detach)
+    handle = start(lambda: folder, shown, kept, devices=None if devices is None else on, detach=detach, force=force)
     raise typer.Exit(show_started(handle, shown, detach=detach))
 
 

@@ -24,7 +24,8 @@ def runs(
 ) -> None:
     """List runs, newest first: state, steps, latest and best validation accuracy, time, last sign of life.
 
-        Running means alive; stalled: alive but silent; killed: gone without a word; damaged: nothing of it can be read.
+        Running means alive; stalled: alive but silent; killed: gone without a word;
+    unknown: on another host, and silent; damaged: nothing of it can be read.
     fbmon deletes nothing: to be rid of a run, rm -r its folder.
 
         \b

@@ -9,7 +9,7 @@ from types import FrameType
 from fbmon import launch
 from fbmon.cli.lines import json_line, last_line
 from fbmon.cli.options import Ui
-from fbmon.cli.output import leave_output, mention, report
+from fbmon.cli.output import leave_output, mention, report, warn_of_locks
 from fbmon.errors import Exit, of_system
 from fbmon.events import DeviceSampled, Event, ProgressMade
 from fbmon.folder import RunFolder
@@ -21,7 +21,13 @@ from fbmon.text import clean
 
 
 def start(
-    find: Callable[[], RunFolder], ui: Ui, kept: Kept | None, *, devices: str | None = None, detach: bool = False
+    find: Callable[[], RunFolder],
+    ui: Ui,
+    kept: Kept | None,
+    *,
+    devices: str | None = None,
+    detach: bool = False,
+    force: bool = False,
 ) -> RunHandle:
     """Start a run as `launch.start` does, in the folder that is found or made: no signal leaves one without its run.
 
@@ -36,11 +42,12 @@ def start(
         folder = find()
         if kept:
             kept.shows(folder.path)
-        handle = launch.start(folder, queue=ui is not Ui.NONE, devices=devices)
+        handle = launch.start(folder, queue=ui is not Ui.NONE, devices=devices, force=force)
         if ui is not Ui.FULL and not detach:
             _forward_signals(handle)
         else:
             restore_defaults(number for number in SIGNALS if not (kept and number == signal.SIGINT))
+    warn_of_locks(folder)
     return handle
 
 

@@ -1,11 +1,17 @@
 """`fbmon stop`: end a running run; it saves first."""
 
 import time
+from typing import TYPE_CHECKING
 
 import typer
 
 from fbmon.cli.options import DEFAULT_RUNS_DIR, RunArgument, RunsDir
-from fbmon.errors import UsageError
+from fbmon.errors import RankLostError, UsageError
+
+if TYPE_CHECKING:
+    from fbmon.folder import RunFolder
+
+_LOOK_SECONDS = 0.1
 
 
 def stop(run: RunArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
@@ -15,6 +21,7 @@ def stop(run: RunArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
     """
     from fbmon import compare
     from fbmon import folder as folders
+    from fbmon.folder import Life
     from fbmon.text import clean
 
     if run is None:
@@ -24,11 +31,28 @@ def stop(run: RunArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
         found = newest
     else:
         found = folders.find(runs_dir, run)
-    if not found.is_alive():
+    seen = found.look()
+    if seen.life is Life.ENDED:
         typer.echo(f"{clean(found.name)} has already ended: {compare.read(found).state}")
         return
     found.put("stop", "fbmon stop")
+    if seen.life is Life.UNKNOWN:
+        typer.echo(f"whether {clean(found.name)} still runs cannot be told from here: {seen.trace}")
     typer.echo(f"asked {clean(found.name)} to stop at its next block; waiting until its state is saved")
-    while found.is_alive():
-        time.sleep(0.1)
+    _wait(found)
     typer.echo(compare.read(found).state)
+
+
+def _wait(folder: "RunFolder") -> None:
+    """Wait for the end of a run. Raises RankLostError where nothing is heard of it for long."""
+    from fbmon.folder import SILENCE_SECONDS, Life
+    from fbmon.text import clean
+
+    heard = time.monotonic()
+    while (seen := folder.look()).life is not Life.ENDED:
+        if seen.life is Life.RUNNING:
+            heard = time.monotonic()
+        elif time.monotonic() - heard > SILENCE_SECONDS:
+            hint = "the command stays in its inbox: if it still runs, it stops at its next block"
+            raise RankLostError(f"nothing is heard of {clean(folder.name)}: {seen.trace}", hint)
+        time.sleep(_LOOK_SECONDS)

@@ -109,7 +109,8 @@ def _text(name: str, value: Callable[[Run], Value], about: str) -> Field:
 
 
 STATES = (
-    "running", "paused", "stalled", "finished", "stopped", "preempted", "diverged", "failed", "killed", "damaged",
+    "running", "paused", "stalled", "finished", "stopped", "preempted", "diverged", "failed", "killed", "unknown",
+    "damaged",
 )  # fmt: skip
 
 _FACTS = (

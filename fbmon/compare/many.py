@@ -1,7 +1,10 @@
 """Many runs at once: those whose summary is kept in a moment, the others on all cores."""
 
+import os
 import threading
 from collections.abc import Callable, Sequence
+
+import msgspec
 
 from fbmon import summary
 from fbmon.compare.run import Run, read
@@ -30,12 +33,44 @@ def read_all(folders: Sequence[RunFolder], notice: Notice = lambda _journals: No
 def _fold_all(folders: Sequence[RunFolder], *, is_long: bool) -> list[Summary]:
     workers = min(cores(), len(folders))
     # A screen has threads: to fork beside them may hang.
-    if is_long and workers > 1 and threading.active_count() == 1:
-        from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-        from contextlib import suppress
-        from multiprocessing import get_context
+    if not is_long or workers < 2 or threading.active_count() > 1:
+        return [summary.read(folder) for folder in folders]
+    shares = [folders[worker::workers] for worker in range(workers)]
+    begun = [_begin(share) for share in shares]
+    read = [_finish(process, share) for process, share in zip(begun, shares, strict=True)]
+    return [read[place % workers][place // workers] for place in range(len(folders))]
 
-        # A fork: the children have all they need in memory already, and touch nothing but files.
-        with suppress(BrokenExecutor), ProcessPoolExecutor(workers, get_context("fork")) as pool:
-            return list(pool.map(summary.read, folders))
+
+def _begin(folders: Sequence[RunFolder]) -> tuple[int, int] | None:
+    """Have another process read them: its number, and the pipe in which it says what it found; None if there is none.
+
+    A fork has all it needs in memory already. The pools of the standard library would need semaphores, which there are
+    none of where /dev/shm is missing or read-only, and hang where only some of their processes may be had.
+    """
+    receiving, sending = os.pipe()
+    try:
+        process = os.fork()
+    except OSError:
+        os.close(receiving)
+        os.close(sending)
+        return None
+    if process == 0:
+        try:
+            with os.fdopen(sending, "wb") as pipe:
+                pipe.write(msgspec.json.encode([summary.read(folder) for folder in folders]))
+            os._exit(0)
+        finally:  # whatever happens, this one does not go on
+            os._exit(1)
+    os.close(sending)
+    return process, receiving
+
+
+def _finish(begun: tuple[int, int] | None, folders: Sequence[RunFolder]) -> list[Summary]:
+    """What the process has found; read here if it came to nothing, as where it was killed."""
+    if begun:
+        process, receiving = begun
+        with os.fdopen(receiving, "rb") as pipe:
+            text = pipe.read()
+        if os.waitpid(process, 0)[1] == 0:
+            return msgspec.json.decode(text, type=list[Summary])
     return [summary.read(folder) for folder in folders]

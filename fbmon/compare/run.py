@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fbmon.compare.settings import read_settings
-from fbmon.folder import RunFolder
+from fbmon.folder import Life, RunFolder
 from fbmon.minimum.flatness import Flatness, of_run
 from fbmon.summary import Summary
 from fbmon.summary import read as read_summary
@@ -42,6 +42,11 @@ class Run:
         return self.state in ("running", "paused", "stalled")
 
     @property
+    def may_go_on(self) -> bool:
+        """Whether it is being trained, or nobody can tell."""
+        return self.is_alive or self.state == "unknown"
+
+    @property
     def recipe(self) -> str:
         return self.summary.began.recipe if self.summary.began else str(self.settings.get("name", ""))
 
@@ -54,22 +59,24 @@ class Run:
 def read(folder: RunFolder, summary: Summary | None = None) -> Run:
     """The run in a folder; a damaged or half-written one as what it is. `summary` is its own, if it was read before."""
     summary = summary or read_summary(folder)
-    is_alive = summary.ended is None and folder.is_alive()
-    if not (summary.ended or is_alive):
+    life = Life.ENDED if summary.ended else folder.look().life
+    if life is not Life.RUNNING and not summary.ended:
         summary = read_summary(folder)  # it may have had its last word since
     sign = _last_sign(folder, summary)
-    return Run(folder.name, folder.path, summary, _state(summary, sign, is_alive=is_alive), sign)
+    return Run(folder.name, folder.path, summary, _state(summary, sign, life), sign)
 
 
-def _state(summary: Summary, last_sign: float, *, is_alive: bool) -> str:
-    """Its last word if it had one; else what its supervisor's lock and its last sign of life say.
+def _state(summary: Summary, last_sign: float, life: Life) -> str:
+    """Its last word if it had one; else what is known of its life, and its last sign of life.
 
-    running, paused, stalled (alive and silent), killed (gone without a word), damaged (nothing of it can be read), or
-    one of `events.State`.
+    running, paused, stalled (alive and silent), killed (gone without a word), unknown (on another host, and silent),
+    damaged (nothing of it can be read), or one of `events.State`.
     """
     if summary.ended:
         return summary.ended.state
-    if not is_alive:
+    if life is Life.UNKNOWN:
+        return "unknown"
+    if life is Life.ENDED:
         return "killed" if summary.last_time else "damaged"
     if summary.paused_since is not None:
         return "paused"

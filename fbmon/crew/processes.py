@@ -5,19 +5,18 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from secrets import token_hex
 
 import msgspec
 
 from fbmon.crew import beats
 from fbmon.crew.beats import Doing
 from fbmon.crew.loss import ORDINARY, Loss, explain, obstacle
+from fbmon.crew.meeting import Meeting
 from fbmon.crew.stall import StallWatch
 from fbmon.crew.start import Start
 from fbmon.errors import Exit
 
 _GRACE_SECONDS = 2.0  # for the others to notice by themselves, and for rank 0 to say why
-_MEETING = ".meeting-"
 
 
 class Crew:
@@ -40,12 +39,11 @@ class Crew:
         self._deadline: float | None = None
         self._stall = StallWatch(self._stall_seconds)
         self._beats.clear()
-        for leftover in self._folder.glob(f"{_MEETING}*"):
-            leftover.unlink()
-        self._meeting = self._folder / f"{_MEETING}{token_hex(8)}"
+        self._meeting = Meeting(self._folder, len(self._devices))
         self._ranks.clear()
         for rank in range(len(self._devices)):
             self._ranks.append(self._start(rank, queue if rank == 0 else None))
+        self._meeting.begun()
         if queue is not None:
             os.close(queue)  # the screen's end of the file is the trainer's death
 
@@ -86,24 +84,28 @@ class Crew:
 
     def close(self) -> None:
         """Take away where they met."""
-        self._meeting.unlink(missing_ok=True)
+        self._meeting.close()
 
     def _start(self, rank: int, queue: int | None) -> "subprocess.Popen[bytes]":
         # A trainer's standard input is its lifeline: when the supervisor dies, however it dies, the kernel closes the
         # pipe, and the trainer sees the end of the file and leaves.
+        meeting, listener = self._meeting, self._meeting.listener(rank)
         start = Start(
             self._devices[rank],
             rank,
             len(self._devices),
             self._beats.descriptor,
-            self._meeting.name,
+            meeting.file.name if meeting.file else "",
             queue,
+            meeting.address,
+            listener,
         )
+        inherited = (self._beats.descriptor, queue, listener)
         return subprocess.Popen(
             [sys.executable, "-m", "fbmon.worker", str(self._folder), msgspec.json.encode(start).decode()],
             stdin=subprocess.PIPE,
             env=dict(self._environment),
-            pass_fds=[self._beats.descriptor] + ([queue] if queue is not None else []),
+            pass_fds=[descriptor for descriptor in inherited if descriptor is not None],
         )
 
     def _look_for_the_first_to_go(self, codes: list[int | None]) -> None:

@@ -23,14 +23,19 @@ class Seat:
     engine: str = ""  # torchrun or srun; empty under a supervisor
     job: str = ""  # what the ranks of this job call it, and those of no other
     attempt: str = "0"  # at this job: torchrun keeps the store of the one before
+    listener: int | None = None  # descriptor at which the first rank of a supervisor listens at `address`
 
 
 @dataclass(frozen=True)
 class Job:
-    """The batch job that a run belongs to, and whether this is not its first start; the name is empty outside one."""
+    """The batch job that a run belongs to, and how many times it was started again; the name is empty outside one."""
 
     name: str = ""
-    is_restarted: bool = False
+    restarts: int = 0
+
+    @property
+    def is_restarted(self) -> bool:
+        return self.restarts > 0
 
 
 def job_seat(environment: Mapping[str, str]) -> Seat | None:
@@ -52,12 +57,11 @@ def job_seat(environment: Mapping[str, str]) -> Seat | None:
 def job_of(environment: Mapping[str, str]) -> Job:
     """The job of Slurm or torchrun; a requeued job and a restarted group keep their name."""
     slurm, elastic = environment.get("SLURM_JOB_ID", ""), environment.get("TORCHELASTIC_RUN_ID", "")
-    again = any(
-        environment.get(count, "0").lstrip("0") for count in ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")
-    )
+    counts = [environment.get(name, "") for name in ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")]
+    restarts = sum(int(count) for count in counts if re.fullmatch(r"[0-9]{1,9}", count))
     if slurm:
-        return Job(f"slurm {slurm}", again)
-    return Job(f"torchrun {elastic}", again) if elastic else Job()
+        return Job(f"slurm {slurm}", restarts)
+    return Job(f"torchrun {elastic}", restarts) if elastic else Job()
 
 
 def first_host(nodes: str) -> str:

@@ -1,6 +1,5 @@
 """The folder of runs: may be written, has space, keeps locks, and how fast a checkpoint gets there."""
 
-import fcntl
 import os
 import shutil
 import stat
@@ -12,8 +11,9 @@ from pathlib import Path
 import psutil
 
 from fbmon.crew.scratch import has_temporary_folder
-from fbmon.disk import sync, sync_folder
+from fbmon.disk import replace, sync, sync_folder
 from fbmon.doctor.finding import Finding, judge
+from fbmon.locks import refusal
 from fbmon.text import clean
 
 _LEAST_FREE = 2 * 2**30  # bytes; the kept checkpoints of a ResNet-18 take 0.4 GB, those of a ResNet-152 2 GB
@@ -99,18 +99,21 @@ def _saving(place: Path) -> Finding:
 
 
 def _lock(place: Path) -> Finding:
-    """Two descriptors of one file must not both have its lock."""
-    with tempfile.NamedTemporaryFile(dir=place, prefix=".doctor-") as file, open(file.name, "rb") as other:  # noqa: PTH123
-        advice = "take a file system with flock by --runs-dir: without it nobody knows whether a run is alive"
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            return Finding("locks", "failure", f"flock: {error.strerror}", advice)
-        try:
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    """Two descriptors of one file must not both have its lock; without, a file must take a new content and a touch."""
+    with tempfile.NamedTemporaryFile(dir=place, prefix=".doctor-") as file:
+        if not (reason := refusal(Path(file.name))):
             return Finding("locks", "ok", "a locked file stays locked")
-        return Finding("locks", "failure", "a locked file can be locked a second time", advice)
+        try:
+            replace(Path(file.name), b"a note")
+            os.utime(file.name)
+        except OSError as error:
+            advice = "take another file system by --runs-dir: two trainings might get into one run"
+            return Finding("locks", "failure", f"{reason}; nor can a file be replaced: {error.strerror}", advice)
+    advice = (
+        "runs are guarded by a note in their folder, touched once a second; of one that was killed on another host "
+        "`fbmon resume` cannot tell that it has ended, and needs --force. A file system with flock is better"
+    )
+    return Finding("locks", "warning", reason, advice)
 
 
 def _kind(place: Path) -> str:

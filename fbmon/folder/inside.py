@@ -1,6 +1,5 @@
 """The files of one run: what lies where, whether the run is alive, and how it is spoken to."""
 
-import fcntl
 import os
 import re
 import shlex
@@ -13,9 +12,11 @@ import msgspec
 from fbmon.disk import replace
 from fbmon.errors import UsageError
 from fbmon.events import Command, StepTaken
+from fbmon.folder.life import Holder, Life, Look, look
 from fbmon.folder.meta import Meta
 from fbmon.folder.place import usual
 from fbmon.journal import Tail
+from fbmon.locks import Lock, try_lock
 from fbmon.text import clean
 
 _BEGINNING = 1 << 18  # bytes of a journal within which a run that has got anywhere tells its first step
@@ -43,6 +44,7 @@ class RunFolder:
     summary = _Inside("summary.json")
     log = _Inside("trainer.log")
     lock = _Inside("lock")
+    holder = _Inside("holder.json")
     inbox = _Inside("inbox")
     checkpoints = _Inside("checkpoints")
 
@@ -64,35 +66,71 @@ class RunFolder:
         is_usual = self.path.parent.absolute() == usual().absolute()
         return shlex.quote(clean(self.name if is_usual else str(self.path.absolute()), 4096))
 
+    def look(self) -> Look:
+        """Whether it is being trained, by whom, and how that is known."""
+        return look(self)
+
     def is_alive(self) -> bool:
-        """Whether a supervisor holds the lock; the kernel frees it whatever way the supervisor dies."""
-        try:
-            with self.lock.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        """Whether it is being trained; not where nobody can tell."""
+        return self.look().life is Life.RUNNING
 
     def has_begun(self) -> bool:
         """Whether it is running or has taken a step; else there is nothing to show or to go on with."""
         return self.is_alive() or any(isinstance(event, StepTaken) for event in Tail(self.journal).read(_BEGINNING))
 
-    def seize(self) -> int:
+    def was_started(self) -> bool:
+        """Whether anybody has ever trained here, or begun to."""
+        return self.lock.exists() or self.journal.exists()
+
+    def seize(self, *, force: bool = False) -> int:
         """A descriptor that holds the lock, for whoever trains here; commands to an earlier trainer are thrown away.
 
-        Raises UsageError if the run is running.
+        Raises UsageError if the run is running, and without `force` also where that cannot be told. On a file system
+        without locks the note of the holder has to do.
         """
+        is_new = not self.was_started()
         lock = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            state = try_lock(lock)
+            self._refuse(look(self, Lock.MISSING if is_new else state), force=force)
+            if state is Lock.REFUSED:
+                self._note_instead()
+        except BaseException:
             os.close(lock)
-            raise UsageError(f"{clean(self.name)} is running", f"see it with `fbmon watch {self.typed}`") from None
+            raise
         while self.take():
             pass
         return lock
+
+    def _note_instead(self) -> None:
+        """Raises UsageError where there is nothing at all by which others could be kept out."""
+        try:
+            self.note(os.getpid())
+        except OSError as error:
+            reason = f"neither a lock can be held nor a note left in it: {error.strerror}"
+            raise UsageError(f"{clean(self.name)}: {reason}", "take another file system by --runs-dir") from None
+
+    def _refuse(self, seen: Look, *, force: bool) -> None:
+        """Raises UsageError where somebody trains here, or may."""
+        name = clean(self.name)
+        if seen.life is Life.ENDED:
+            return
+        if seen.is_sure:
+            raise UsageError(f"{name} is running", f"see it with `fbmon watch {self.typed}`")
+        if seen.holder and Holder.of(os.getpid(), self.path).follows(seen.holder):
+            return
+        if seen.life is Life.RUNNING:
+            hint = "if it was killed there, try again in a minute"
+            raise UsageError(f"{name} seems to be running: {seen.trace}", hint)
+        if not force:
+            hint = f"make sure that it is gone there; then: fbmon resume {self.typed} --force"
+            raise UsageError(f"{name} may still be running, which cannot be told from here: {seen.trace}", hint)
+
+    def note(self, pid: int) -> Holder:
+        """Leave the note that process `pid` of this machine trains here."""
+        holder = Holder.of(pid, self.path)
+        replace(self.holder, msgspec.json.encode(holder))
+        return holder
 
     def read_meta(self) -> Meta | None:
         """What was noted at the start; None where it is missing or damaged."""

@@ -8,7 +8,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -45,23 +46,21 @@ def create(
     refuse_file(runs_dir)
     given = recipe_file.read_bytes()
     now = datetime.now(UTC)
-    folder = None
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         folder = RunFolder(_make_new(runs_dir, f"{name}-{now:%Y%m%d-%H%M%S}"))
-        folder.inbox.mkdir(mode=0o700)
-        meta = _meta(folder.name, now, recipe_file, devices, data_dir)
-        meta = msgspec.structs.replace(meta, job=job, stall_seconds=stall_seconds)
-        # On the disk from now on: without them no checkpoint could be gone on from.
-        write_new(folder.recipe, given)
-        write_new(folder.resolved, resolved.encode())
-        write_new(folder.meta, msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+        with unmade_on_failure(folder):
+            folder.inbox.mkdir(mode=0o700)
+            meta = _meta(folder.name, now, recipe_file, devices, data_dir)
+            meta = msgspec.structs.replace(meta, job=job, stall_seconds=stall_seconds)
+            # On the disk from now on: without them no checkpoint could be gone on from.
+            write_new(folder.recipe, given)
+            write_new(folder.resolved, resolved.encode())
+            write_new(folder.meta, msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
         with suppress(OSError):  # all is there, whatever this says
             sync_folder(folder.path)
             sync_folder(runs_dir)
     except OSError as error:
-        if folder:
-            shutil.rmtree(folder.path, ignore_errors=True)
         raise UsageError(
             f"{clean(str(runs_dir))}: no run can be made here: {error.strerror}", "try --runs-dir"
         ) from None
@@ -72,6 +71,18 @@ def renew(folder: RunFolder, name: str, data_dir: Path) -> None:
     """Write meta.json anew for a run that began under this name, to go on with all devices."""
     meta = _meta(name, datetime.now(UTC), folder.recipe, "auto", data_dir)
     replace(folder.meta, msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+
+
+@contextmanager
+def unmade_on_failure(folder: RunFolder) -> Iterator[None]:
+    """Take the folder of a run away that fails to start for the first time: there is nothing in it to go on with."""
+    is_new = not folder.was_started()
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            shutil.rmtree(folder.path, ignore_errors=True)
+        raise
 
 
 def _make_new(runs_dir: Path, name: str) -> Path:

@@ -67,4 +67,7 @@ class Rank(msgspec.Struct, frozen=True):
     step: int
     devices: tuple[str, ...]
     rank: int
-    meeting: str  # the folder where the ranks find each other, and where the first one leaves the gradient
+    meeting: str  # the folder in which the first rank leaves the gradient
+    store: str  # the file in it at which the ranks find each other; or they do
+    address: str  # here,
+    listener: int | None  # where the first one listens at this descriptor

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from torch._C._distributed_c10d import FileStore, Store
+from torch._C._distributed_c10d import FileStore, Store, TCPStore
 
 from fbmon.crew.beats import Doing
 from fbmon.crew.loss import ORDINARY
@@ -80,9 +80,21 @@ def _hear_goodbyes(store: Store, expected: int) -> None:
 
 def _enter(seat: Seat, backend: str, waiting: Waiting) -> None:
     timeout = timedelta(seconds=waiting.patience) if waiting.patience else _FOR_EVER
-    store = store_of_job(seat, waiting) if seat.engine else FileStore(str(seat.store), seat.size)
+    store = store_of_job(seat, waiting) if seat.engine else _own_store(seat, timeout)
     meet(seat, store, waiting)
     dist.init_process_group(backend, store=store, rank=seat.rank, world_size=seat.size, timeout=timeout)
+
+
+def _own_store(seat: Seat, timeout: timedelta) -> Store:
+    """Open the store of the ranks of one machine: a file, or a port at which the first rank listens already."""
+    if seat.store:
+        return FileStore(str(seat.store), seat.size)
+    host, _, port = seat.address.rpartition(":")
+    is_first = seat.listener is not None
+    # Given no socket it would listen on every interface.
+    return TCPStore(
+        host, int(port), seat.size, is_first, timeout, wait_for_workers=False, master_listen_fd=seat.listener
+    )
 
 
 def _own_device(seat: Seat, device: str) -> str:

@@ -11,7 +11,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from fbmon.events import Command, DeviceSampled, ProgressMade
-from fbmon.folder import RunFolder, every
+from fbmon.folder import Life, RunFolder, every
 from fbmon.store import Store
 from fbmon.text import clean, clean_lines
 from fbmon.ui import settings
@@ -52,6 +52,7 @@ class MonitorApp(TerminalApp):
         self._feed = Feed(source, self)
         self._others: Others | None = None
         self._alive = True
+        self._trace = ""  # of a run of which nothing is heard any more, and which may go on
         self._place = place  # of the run among those of a table, before its name
         self._leaving = not stays  # as soon as the run is gone
         self._changed = True
@@ -101,6 +102,9 @@ class MonitorApp(TerminalApp):
     def on_source_closed(self, _message: SourceClosed) -> None:
         self._alive = False
         self._clock.stop()
+        if self.store.ended is None:
+            seen = self._source.folder.look()
+            self._trace = seen.trace if seen.life is Life.UNKNOWN else ""
         self.refresh_bindings()
         self._draw_soon()
         if self._leaving:
@@ -230,7 +234,15 @@ class MonitorApp(TerminalApp):
         silent = time.monotonic() - self._last_sign
         name = ": ".join(filter(None, (self._place, self._source.folder.name)))
         elapsed = time.monotonic() - self._began if self._alive else self.store.elapsed
-        state = state_line(self.store, name, alive=self._alive, silent=silent, unread=self._unread, width=width)
+        state = state_line(
+            self.store,
+            name,
+            alive=self._alive,
+            silent=silent,
+            unread=self._unread,
+            width=width,
+            is_unknown=bool(self._trace),
+        )
         detail = detail_line(self.store, elapsed, alive=self._alive and not self._unread, width=width)
         # One line each for ever: without a new layout, which would render every chart again.
         for place, line in (("#state", state), ("#detail", detail)):
@@ -242,9 +254,12 @@ class MonitorApp(TerminalApp):
         ended = self.store.ended
         if self._alive or (ended is not None and ended.state == "finished"):
             return
-        reason = (
-            ended.reason if ended else "The training is gone and left no last word: killed, or the machine went down."
-        )
+        if ended:
+            reason = ended.reason
+        elif self._trace:
+            reason = f"Whether the training goes on cannot be told from here: {self._trace}."
+        else:
+            reason = "The training is gone and left no last word: killed, or the machine went down."
         hint = f"\n{ended.hint}" if ended and ended.hint else ""
         banner = self.query_one("#ended", Static)
         log = self._source.folder.log

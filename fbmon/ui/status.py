@@ -13,15 +13,18 @@ from fbmon.ui.view import AxisName, View
 _SILENCE_SECONDS = 60.0  # without any sign of life
 
 
-def state_line(store: Store, name: str, *, alive: bool, silent: float, unread: float, width: int) -> Text:
+def state_line(
+    store: Store, name: str, *, alive: bool, silent: float, unread: float, width: int, is_unknown: bool = False
+) -> Text:
     """Name, state and progress in `width` cells.
 
-    `silent` is the number of seconds since the last sign of life, `unread` the share of the journal yet to come.
+    `is_unknown`: it is not `alive` as far as can be seen, and may be. `silent` is the number of seconds since the last
+    sign of life, `unread` the share of the journal yet to come.
     """
     if unread:
         state, style = f"reading {1 - unread:.0%}", "bold yellow"
     else:
-        state, style = _state(store, alive=alive, silent=silent)
+        state, style = _state(store, alive=alive, silent=silent, is_unknown=is_unknown)
     right = Text()
     if store.steps:
         right.append(f"step {store.step}/{store.steps} ")
@@ -44,10 +47,12 @@ def detail_line(store: Store, elapsed: float, *, alive: bool, width: int) -> Tex
     return Text(line, no_wrap=True, overflow="crop")
 
 
-def _state(store: Store, *, alive: bool, silent: float) -> tuple[str, str]:
+def _state(store: Store, *, alive: bool, silent: float, is_unknown: bool) -> tuple[str, str]:
     if store.ended:
         good = store.ended.state == "finished"
         return store.ended.state, "bold green" if good else "bold red" if store.ended.exit_code < 75 else "bold yellow"
+    if is_unknown:
+        return "unknown, nothing is heard of it", "bold yellow"
     if not alive:
         return "gone without a last word", "bold red"
     if store.paused_since is not None:

@@ -173,7 +173,7 @@ def test_a_path_outside_the_runs_folder_is_compared_too_and_only_what_changes_is
             ["-state=never"],
             "fbmon: -state=never: there is no such state\n"
             "       there are running, paused, stalled, finished, stopped, preempted, diverged, failed, killed, "
-            "damaged\n",
+            "unknown, damaged\n",
         ),
         (["nothing"], "fbmon: nothing: no such run in {runs}\n       `fbmon runs` lists them\n"),
         (

@@ -254,7 +254,7 @@ class CompareBoard(Board, inherit_bindings=False):
         """The row at the cursor first: its curve leads, and its events are shown."""
         rows = [row for row in drawn if row is at] + [row for row in drawn if row is not at]
         curves = tuple(run.path for row in rows for run in row.counted)
-        alive = tuple(run.path for run in self.sheet.runs if run.is_alive)
+        alive = tuple(run.path for run in self.sheet.runs if run.may_go_on)
         leading = at.counted[0].path if at and at.key in self._lanes else None
         self.stores = {path: store for path, store in self.stores.items() if path in curves}
         wanted = Wanted(curves, leading or (at.runs[0].path if at else None), alive)
