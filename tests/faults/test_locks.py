@@ -307,7 +307,7 @@ def test_a_watched_run_of_which_nothing_is_heard_is_unknown_and_not_killed(kille
     said = fbmon("watch", killed.path, "--no-ui")
     assert said.returncode == Exit.LOST
     trace = r"process 4711 on host far, last sign of life 3:2\d ago"
-    assert re.match(f"nothing is heard of the run: {trace}; its log: ", said.stdout.splitlines()[-1])
+    assert re.fullmatch(f"nothing is heard of the run: {trace}", said.stdout.splitlines()[-1])
     line = state_line(Store(), "a-1", alive=False, silent=200, unread=0, width=80, is_unknown=True)
     assert line.plain.startswith("● unknown, nothing is heard of it")
 
