@@ -5,7 +5,8 @@ import re
 import resource
 import sys
 
-_SERVED = re.compile(r"fbmon\.(worker|analyze\..+|train\..+)|benchmarks\.gpu|tests\.forks\.echo")
+_MODULES = re.compile(r"fbmon\.(worker|analyze\..+|train\..+)|benchmarks\.gpu|tests\.forks\.echo")
+_SCRIPT = "rank.py"
 # Read while an interpreter starts, or while torch and numpy are imported.
 _READ_ONCE = re.compile(
     "PYTHON(?!UNBUFFERED$|IOENCODING$).*|LANG|LC_.*|(LD|MALLOC|GLIBC|OMP|KMP|MKL|OPENBLAS|NPY|ATEN|ONEDNN|DNNL|TORCH|PYTORCH)_.*"
@@ -14,8 +15,11 @@ _LIMITS = ("AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK", "NOFILE", "NPROC", "
 _RIGHTS = re.compile(r"^(?:Uid|Gid|Groups|NoNewPrivs|Seccomp|CapEff|CapBnd):.*$", re.MULTILINE)
 
 
-def is_served(module: str) -> bool:
-    return bool(_SERVED.fullmatch(module))
+def is_served(command: list[str]) -> bool:
+    """Whether a command with a bare interpreter runs a module of these, or a script of this name."""
+    if command[1:2] == ["-m"]:
+        return bool(_MODULES.fullmatch(command[2]))
+    return os.path.basename(command[1]) == _SCRIPT if len(command) > 1 else False
 
 
 def inheritance() -> list[object]:

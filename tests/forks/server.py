@@ -160,15 +160,24 @@ def _become(request: dict[str, Any], received: list[int], server: int) -> None:
     os.umask(request["umask"])
     for number in request["ignored"]:
         signal.signal(number, signal.SIG_IGN)
-    _, _, module, *arguments = sys.orig_argv = request["arguments"]
-    sys.argv = [module, *arguments]
-    sys.path[0] = os.getcwd()
+    sys.orig_argv = request["arguments"]
     sys.stdin, sys.stdout, sys.stderr = (_stream(number) for number in range(3))
     random.seed()
     sys.modules["numpy"].random.seed()
     write_command_line(sys.orig_argv)
     signal.pthread_sigmask(signal.SIG_SETMASK, request["blocked"])
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    _run(sys.orig_argv[1:])
+
+
+def _run(command: list[str]) -> None:
+    """Run `-m MODULE` or a script with its arguments as the interpreter would."""
+    if command[0] == "-m":
+        _, module, *arguments = command
+        sys.argv, sys.path[0] = [module, *arguments], os.getcwd()
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    else:
+        sys.argv, sys.path[0] = command, os.path.dirname(os.path.abspath(command[0]))
+        runpy.run_path(command[0], run_name="__main__")
 
 
 def _take_descriptors(numbers: list[int], received: list[int]) -> None:

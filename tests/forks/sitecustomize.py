@@ -6,10 +6,10 @@ The interpreter finds this by its name on PYTHONPATH, before it looks for the mo
 import os
 import sys
 
-if sys.orig_argv[1:2] == ["-m"] and "FBMON_TEST_FORKS" in os.environ:
+if "FBMON_TEST_FORKS" in os.environ:
     from tests.forks.names import is_served
 
-    if is_served(sys.orig_argv[2]):
+    if is_served(sys.orig_argv):
         from tests.forks.stand_in import stand_in
 
         stand_in(os.environ["FBMON_TEST_FORKS"])

@@ -20,7 +20,7 @@ from fbmon.train.hessian import Hessian
 from fbmon.train.lanczos import largest, start_vector
 from fbmon.train.loop import train
 from fbmon.train.models import make_model
-from tests.shell import DEADLINE
+from tests.shell import DEADLINE, environment
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -230,7 +230,8 @@ def test_two_processes_tell_the_same_bits_as_one(tiny: Path, tmp_path: Path) -> 
     text = tiny.read_text().replace("limit = 64", "limit = 70", 1).replace("block = 32", "block = 16")
     (tmp_path / "shared.toml").write_text(text.replace("steps = 40", "steps = 3") + ANALYSIS)
     (tmp_path / "rank.py").write_text(SCRIPT)
-    running = [subprocess.Popen([sys.executable, "rank.py", rank], cwd=tmp_path) for rank in ("0", "1")]
+    variables = environment(tmp_path)
+    running = [subprocess.Popen([sys.executable, "rank.py", rank], cwd=tmp_path, env=variables) for rank in ("0", "1")]
     events: list[Event] = []
     train(recipe.load(tmp_path / "shared.toml"), "cpu", None, tmp_path / "of-1", events.append, lambda: None)
     assert [process.wait(timeout=DEADLINE) for process in running] == [0, 0]

@@ -8,7 +8,7 @@ import torch
 
 from fbmon.crew.beats import Doing
 from fbmon.train.distribute import Ranks
-from tests.shell import DEADLINE
+from tests.shell import DEADLINE, environment
 
 RANKS = 4
 SCRIPT = """
@@ -120,7 +120,12 @@ def test_two_three_and_four_processes_have_the_bits_of_one_and_so_have_the_block
     script = tmp_path / "rank.py"
     script.write_text(SCRIPT)
     running = [
-        subprocess.Popen([sys.executable, str(script), str(rank), str(tmp_path)], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, str(script), str(rank), str(tmp_path)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(tmp_path),
+        )
         for rank in range(RANKS)
     ]
     for process in running:
