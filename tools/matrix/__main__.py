@@ -7,6 +7,7 @@ import argparse
 import datetime
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,12 +38,20 @@ class Places:
     def log(self, row: Row) -> Path:
         return self.home / f"{row.name}.log"
 
+    def outcomes(self, row: Row) -> Path:
+        return self.home / f"{row.name}.jsonl"
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", help=f"of {','.join(row.name for row in ROWS)}; default: all")
     parser.add_argument("--missing", action="store_true", help="only rows that have not passed at this commit")
-    parser.add_argument("--home", type=Path, default=Path("~/.cache/fbmon-matrix"), help="for environments and logs")
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=Path("~/.cache/fbmon-matrix"),
+        help="for environments, logs and the outcome of each test",
+    )
     parser.add_argument("--minutes", type=float, default=60.0, help="that the tests of a row may take")
     parser.add_argument("--no-table", action="store_true", help="leave docs/matrix.md as it is")
     parser.add_argument("tests", nargs="*", help="default: the whole suite")
@@ -116,7 +125,11 @@ def _run(row: Row, base: Result, places: Places, arguments: argparse.Namespace) 
         "no:cacheprovider",
     ]
     command += ["-n", str(workers), "--dist", "worksteal", *arguments.tests]
-    ran = suite.run(command, row, checkout, variables, arguments.minutes * 60, places.log(row))
+    try:
+        ran = suite.run(command, row, checkout, variables, arguments.minutes * 60, places.log(row))
+    finally:
+        if outcomes.exists():  # kept also where the matrix is interrupted
+            shutil.copyfile(outcomes, places.outcomes(row))
     tests, mypy = suite.outcomes(outcomes), ""
     if row.is_typed:
         types = suite.run([python, "-m", "mypy"], row, checkout, variables, arguments.minutes * 60, places.log(row))

@@ -111,7 +111,7 @@ ROWS = (
         variables={"HOME": None, "USER": None, "LOGNAME": None},
         user=STRANGER,
         umask=0o077,
-        temporary="a folder with spaces and Ümläuten " + "that is long " * 6,
+        temporary="a folder with spaces and Ümläuten" + " that is long" * 6,
     ),
     Row(
         "hostile",
