@@ -23,9 +23,11 @@ _PATIENCE = 5.0  # seconds, for what is being written when the training ends
 def guarded(folder: RunFolder) -> Iterator[None]:
     """Within it this process is the one that trains here: it shows that it lives, and nobody else comes in."""
     guard = Guard(folder)
-    with _beside(lambda over: _guard(guard, over)):
-        yield
-    guard.end()
+    try:
+        with _beside(lambda over: _guard(guard, over)):
+            yield
+    finally:
+        guard.end()
 
 
 @contextmanager

@@ -31,12 +31,14 @@ from tests.runs import story, write_run
 from tests.shell import (
     DEADLINE,
     ENDLESS,
+    PROMPTLY,
     Fbmon,
     environment,
     last_tensors,
     processes,
     supervisor,
     told,
+    until,
     wait_for_steps,
 )
 
@@ -172,6 +174,19 @@ def test_whoever_comes_second_drives_the_first_one_out(killed: RunFolder) -> Non
     assert guard.sign() == "process 4711 on host far"
     guard.end()
     assert killed.holder.exists(), "it is the other one's"
+
+
+def test_a_training_whose_run_was_given_to_another_host_leaves_it(tiny: Path, fbmon: Fbmon) -> None:
+    fbmon("run", tiny, "--steps", ENDLESS, "--detach")
+    folder = fbmon.run_folder()
+    until(lambda: processes(folder.path, "fbmon.worker"))  # by now the supervisor has left its own note
+    leave_note(folder, elsewhere(folder))
+    until(lambda: not processes(folder.path), PROMPTLY)
+
+    assert folder.log.read_text().splitlines()[-1] == (
+        "this run is trained by another process now: process 4711 on host far; this one leaves"
+    )
+    assert folder.holder.read_bytes() == msgspec.json.encode(elsewhere(folder))
 
 
 @pytest.mark.parametrize(
