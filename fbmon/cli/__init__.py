@@ -31,7 +31,7 @@ from fbmon.errors import Exit, FbmonError, of_system
 app = typer.Typer(
     cls=Commands,
     help="Train a network without stochasticity, and watch it live in a terminal.",
-    epilog="To begin: fbmon run quickstart trains for half a minute to a minute and shows it; ? there names every key.\n\n"
+    epilog="To begin: fbmon run quickstart trains for a minute at most and shows it; ? there names every key.\n\n"
     "Exit codes: 0 finished, 1 failed, 2 wrong usage or recipe, 3 not finite or diverged, 4 trainer lost, "
     "5 trainer stuck, 6 not saved, 75 preempted and saved, 130 stopped and saved.",
     context_settings={"help_option_names": ["-h", "--help"]},
