@@ -102,6 +102,17 @@ def test_a_signal_reaches_it(tmp_path: Path) -> None:
     assert process.returncode == 7
 
 
+def test_it_stands_still_and_goes_on_with_it(tmp_path: Path) -> None:
+    process, fork = waiting(tmp_path)
+    fork.send_signal(signal.SIGSTOP)
+    until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+    fork.send_signal(signal.SIGCONT)
+    until(lambda: psutil.Process(process.pid).status() != psutil.STATUS_STOPPED)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=DEADLINE)
+    assert process.returncode == 7
+
+
 @pytest.mark.parametrize(
     "kill", [lambda process, _: process.kill(), lambda _, fork: fork.kill()], ids=["it", "the fork"]
 )

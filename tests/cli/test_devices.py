@@ -120,7 +120,6 @@ def test_two_processes_listen_on_the_loopback_only_die_with_their_supervisor_and
     )
 
 
-@pytest.mark.usefixtures("real_processes")
 def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the_bits_of_an_undisturbed_one(
     tiny: Path, fbmon: Fbmon, undisturbed: RunFolder
 ) -> None:
@@ -149,7 +148,6 @@ def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the
     assert_same(folder, undisturbed)
 
 
-@pytest.mark.usefixtures("real_processes")
 def test_when_no_restart_is_left_the_last_fault_ends_the_run_and_is_named(tiny: Path, fbmon: Fbmon) -> None:
     settings = ["--set", "restart.at_most=1", "--stall-limit", SILENCE]
     screen = fbmon.start("run", tiny, "--no-ui", "--steps", ENDLESS, *settings)

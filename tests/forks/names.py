@@ -7,6 +7,7 @@ import sys
 
 _MODULES = re.compile(r"fbmon\.(worker|analyze\..+|train\..+)|benchmarks\.gpu|tests\.forks\.echo")
 _SCRIPT = "rank.py"
+_OF_A_JOB = {"RANK", "SLURM_PROCID"}
 # Read while an interpreter starts, or while torch and numpy are imported.
 _READ_ONCE = re.compile(
     "PYTHON(?!UNBUFFERED$|IOENCODING$).*|LANG|LC_.*|(LD|MALLOC|GLIBC|OMP|KMP|MKL|OPENBLAS|NPY|ATEN|ONEDNN|DNNL|TORCH|PYTORCH)_.*"
@@ -16,7 +17,9 @@ _RIGHTS = re.compile(r"^(?:Uid|Gid|Groups|NoNewPrivs|Seccomp|CapEff|CapBnd):.*$"
 
 
 def is_served(command: list[str]) -> bool:
-    """Whether a command with a bare interpreter runs a module of these, or a script of this name."""
+    """Whether a command with a bare interpreter runs a module of these, a rank of a job, or a script of this name."""
+    if command[1:4] == ["-m", "fbmon", "run"]:
+        return not _OF_A_JOB.isdisjoint(os.environ)
     if command[1:2] == ["-m"]:
         return bool(_MODULES.fullmatch(command[2]))
     return os.path.basename(command[1]) == _SCRIPT if len(command) > 1 else False

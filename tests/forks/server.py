@@ -46,6 +46,11 @@ class Server:
         self._listener.bind(f"\0{address}")
         self._listener.listen(100)
         self._pids: dict[socket.socket, int] = {}  # of the forks by those who wait for them
+        self._news, self._woken = socket.socketpair()  # gets a byte when a fork stops or goes on
+        self._woken.setblocking(False)
+        signal.set_wakeup_fd(self._woken.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._selector.register(self._news, selectors.EVENT_READ)
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(0, selectors.EVENT_READ)
 
@@ -62,11 +67,23 @@ class Server:
             os._exit(0)
         if key.fileobj is self._listener:
             self._selector.register(self._listener.accept()[0], selectors.EVENT_READ)
+        elif key.fileobj is self._news:
+            self._news.recv(1000)
+            self._mirror()
         elif isinstance(key.fileobj, int):
             self._reap(key.fd, key.data)
         elif isinstance(key.fileobj, socket.socket):
             return self._hear(key.fileobj)
         return None
+
+    def _mirror(self) -> None:
+        """Stop those who wait for forks that stand still, so that they are seen to, and let them go on with these."""
+        for connection, pid in self._pids.items():
+            changed = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
+            if changed:
+                stops = changed.si_code == os.CLD_STOPPED
+                with suppress(ProcessLookupError):
+                    os.kill(_credentials(connection)[0], signal.SIGSTOP if stops else signal.SIGCONT)
 
     def _reap(self, descriptor: int, connection: socket.socket) -> None:
         """Tell how a fork has ended."""
@@ -90,7 +107,7 @@ class Server:
         for _, _, part in extra:
             received.frombytes(part[: len(part) - len(part) % received.itemsize])
         run = None
-        if data and not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) and _is_mine(connection):
+        if data and not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) and _credentials(connection)[1] == os.getuid():
             run = self._fork(connection, marshal.loads(data), received.tolist())
         if run is None:
             for descriptor in received:
@@ -121,6 +138,9 @@ class Server:
             if isinstance(key.fileobj, socket.socket):
                 key.fileobj.close()
         self._selector.close()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._woken.close()
 
     def _answer(self, connection: socket.socket, number: int) -> None:
         with suppress(OSError):  # it has been killed
@@ -133,10 +153,10 @@ class Server:
         connection.close()
 
 
-def _is_mine(connection: socket.socket) -> bool:
-    """Whether the process at the other end is of the same user."""
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return bool(struct.unpack("3i", credentials)[1] == os.getuid())
+def _credentials(connection: socket.socket) -> tuple[int, int]:
+    """The process at the other end, and its user."""
+    pid, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, user
 
 
 def _prepare() -> bool:
