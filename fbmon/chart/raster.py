@@ -32,7 +32,7 @@ def heights(units: Floats, vertical: Axis, rows: int) -> Floats:
 
 def nearest(height: Floats) -> Floats:
     """The row of dots nearest to a height in dots from the bottom."""
-    return np.floor(height + 0.5)
+    return np.asarray(np.floor(height + 0.5))
 
 
 def band_dots(lower: Trace, upper: Trace, vertical: Axis, rows: int) -> Dots:
