@@ -155,7 +155,7 @@ def test_what_would_stop_a_capture_is_found_this_way(asking: Any) -> None:
     assert watch.on_host
 
 
-def test_the_mean_of_a_gpu_never_waits_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_mean_of_a_gpu_never_waits_for_it(capfd: pytest.CaptureFixture[str]) -> None:
     """Its own way through `rounded`; without a GPU no gradient of one can be computed, but added up it can be."""
     fused._kernel.cache_clear()
     with FakeTensorMode():
@@ -168,4 +168,4 @@ def test_the_mean_of_a_gpu_never_waits_for_it(capsys: pytest.CaptureFixture[str]
     fused._kernel.cache_clear()
     assert watch.on_host == []
     assert "_foreach_norm" in watch.names, "a GPU's way"
-    assert capsys.readouterr().err.startswith("the mean is added up without Triton, which failed: ")
+    assert capfd.readouterr().err.startswith("the mean is added up without Triton, which failed: ")
