@@ -61,6 +61,17 @@ class PhaseEntered(Fact, frozen=True):
     detail: str = ""  # as who is waited for
 
 
+class Machine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the last bits of a training's numbers depend on, of its first rank; empty: not known."""
+
+    host: str = ""
+    processor: str = ""
+    instructions: str = ""  # those that torch uses of it
+    threads: int = 0
+    torch: str = ""
+    gpus: list[str] = []
+
+
 class TrainingStarted(Fact, frozen=True):
     """What is about to be trained, once the data are loaded and the model is built."""
 
@@ -78,6 +89,8 @@ class TrainingStarted(Fact, frozen=True):
     flop_per_step: float | None = None  # multiplications and additions of convolutions and products, penalty included
     attainable_flops: float | None = None  # a second, of all devices together, as matrix products were measured
     ranks: int = 1
+    machine: Machine | None = None  # None: not told
+    emulation: str = ""  # what is to be said of a device without instructions for the precision
 
 
 class ProgressMade(Fact, frozen=True):

@@ -31,7 +31,7 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.notes import ClippingWatch, EdgeWatch, Kind, Level, Note, RateWatch, SpikeWatch, StallWatch
+from fbmon.notes import ClippingWatch, EdgeWatch, Kind, Level, Note, RateWatch, SpikeWatch, StallWatch, cautions
 from fbmon.pace import Pace
 from fbmon.replay import Replay
 from fbmon.series import Floats, Series
@@ -56,6 +56,7 @@ class Store:
     began: RunStarted | None = None
     phase: str = "starting the trainer"
     plan: TrainingStarted | None = None
+    cautions: list[str] = field(default_factory=list)  # of the newest start
     progress: ProgressMade | None = None
     step: int = 0
     elapsed: float = 0.0  # of the newest event
@@ -74,6 +75,7 @@ class Store:
     set_aside: list[int] = field(default_factory=list)  # the steps of checkpoints that could not be used
     repeats: list[int] = field(default_factory=list)  # steps whose pass over the data was repeated
     clocks: list[tuple[float, float]] = field(default_factory=list)  # from when on, how far 1970 is behind `elapsed`
+    _trained: TrainingStarted | None = None  # the start of the trainer that took the newest step
     _checkpoint_asked: bool = False  # by the user, and not yet saved
     _clipped_step: int = 0  # the last one, with its norm
     _clipped_norm: float = 0.0
@@ -151,10 +153,12 @@ class Store:
             case PhaseEntered(phase=phase, detail=detail):
                 self.phase = f"{phase}: {detail}" if detail else phase
             case TrainingStarted():
-                self.plan = event
+                self.cautions, self.plan = cautions(self._trained, event), event
                 self._note(
                     event, self.step, "info", f"training {event.parameters:,} parameters on {event.device}", "start"
                 )
+                for caution in self.cautions:
+                    self._note(event, self.step, "warning", caution, "start")
             case GradientClipped(step=step, norm=norm):
                 self._clipped_step, self._clipped_norm = step, norm
                 self.clipped.append(step, event.elapsed, norm)
@@ -235,7 +239,7 @@ class Store:
         self._note(event, event.step, "warning", f"resumed from step {event.step}", "resume")
 
     def _step_taken(self, event: StepTaken) -> None:
-        self.step = event.step
+        self.step, self._trained = event.step, self.plan
         self.rank_seconds = event.rank_seconds
         self._pace.step(event)
         self._record(event)

@@ -16,6 +16,7 @@ import msgspec
 import fbmon
 from fbmon import folder as folders
 from fbmon import recipe as recipes
+from fbmon.checkpoints import steps
 from fbmon.crew.beats import Beats, Doing
 from fbmon.crew.seat import Seat
 from fbmon.crew.start import Start
@@ -156,7 +157,8 @@ def _train(part: Part, told: "Teller | Silence", orders: Orders, ranks: "Ranks",
     if state == "finished":
         return RunEnded(state, Exit.FINISHED, told.step)
     code = Exit.PREEMPTED if state == "preempted" else Exit.STOPPED
-    return RunEnded(state, code, told.step, f"by {told.source}; the state is saved")
+    saved = "; the state is saved" if steps(part.checkpoints) else ", before there was anything new to save"
+    return RunEnded(state, code, told.step, f"by {told.source}{saved}")
 
 
 def _explain(error: Exception, told: "Teller | Silence") -> RunEnded:

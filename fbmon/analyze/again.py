@@ -7,7 +7,7 @@ import torch
 from fbmon import recipe as recipes
 from fbmon.analyze.weights import bare
 from fbmon.checkpoints import path_of, steps
-from fbmon.events import Event, StepTaken
+from fbmon.events import Event, Machine, StepTaken, TrainingStarted
 from fbmon.folder import RunFolder
 from fbmon.journal import Tail
 from fbmon.minimum.verdict import Repeated
@@ -26,6 +26,17 @@ def repeat(folder: RunFolder, since: int, count: int, device: str) -> tuple[Repe
     for step in range(since + 1, since + count + 1):
         stepper.take_step(step)
     return tuple(_compare(told, found))
+
+
+def trained_on(folder: RunFolder, since: int) -> Machine | None:
+    """The machine that took the step after `since`, the last time that it was taken; None where it is not told."""
+    machine = trained = None
+    for event in Tail(folder.journal).read():
+        if isinstance(event, TrainingStarted):
+            machine = event.machine
+        elif isinstance(event, StepTaken) and event.step == since + 1:
+            trained = machine
+    return trained
 
 
 def _stepper(folder: RunFolder, since: int, device: str, found: list[Event]) -> Stepper:

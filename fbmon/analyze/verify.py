@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fbmon import recipe as recipes
-from fbmon.analyze.again import repeat
+from fbmon.analyze.again import repeat, trained_on
 from fbmon.analyze.bits import compare
 from fbmon.analyze.gradient import gradient_after
 from fbmon.crew.meeting import Meeting
@@ -21,10 +21,13 @@ from fbmon.crew.seat import Seat
 from fbmon.errors import Exit, FbmonError
 from fbmon.folder import RunFolder, as_path, written
 from fbmon.minimum.verdict import Ask, Compared, Rank, Verdict
+from fbmon.notes import differences
 from fbmon.recipe import Recipe
+from fbmon.train.device import choose_device
 from fbmon.train.group import join, leave_together
 from fbmon.train.meet import Waiting
 from fbmon.train.process import set_up
+from fbmon.train.this_machine import this_machine
 
 _GRADIENT = "gradient.safetensors"
 _PATIENCE = 600.0  # seconds for the ranks to find each other
@@ -69,7 +72,9 @@ def verify(ask: Ask) -> Verdict:
     compared.append(compare(f"in {ask.precision}", first, precise, is_promised=ask.precision == recipe.precision))
     _begin("steps taken again")
     repeated = repeat(folder, ask.since, ask.steps, device)
-    return Verdict(ask.step, device, tuple(compared), ask.since, repeated, tuple(skipped))
+    before = trained_on(folder, ask.since)
+    differing = differences(before, this_machine(choose_device(device))) if before else []
+    return Verdict(ask.step, device, tuple(compared), ask.since, repeated, tuple(skipped), tuple(differing))
 
 
 def _begin(stage: str) -> None:

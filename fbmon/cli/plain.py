@@ -52,7 +52,8 @@ class PlainScreen:
                 self._end_download()
                 self._print(self._store.phase)
             case TrainingStarted():
-                self._print(plan_line(event))
+                for line in (plan_line(event), *self._store.cautions):
+                    self._print(line)
             case ProgressMade(task="downloading", done=done, total=total):
                 self._show_download(done, total)
             case StepTaken(step=step):

@@ -57,8 +57,25 @@ def resume(
     on = here(before if devices is None else devices, os.environ)
     check_loopback(expand(on, os.environ))
     warn_of_logout()
+    warn_of_other_machine(folder)
     handle = start(lambda: folder, shown, kept, devices=None if devices is None else on, detach=detach, force=force)
     raise typer.Exit(show_started(handle, shown, detach=detach))
+
+
+def warn_of_other_machine(folder: "RunFolder") -> None:
+    """One line on stderr where a run goes on elsewhere, as far as that is known before torch is loaded."""
+    import sys
+
+    from fbmon.compare import read
+    from fbmon.crew.processor import machine_without_torch
+    from fbmon.notes import moved
+
+    plan = read(folder).summary.plan
+    if not plan or not plan.machine:
+        return
+    said = moved(plan.machine, machine_without_torch(plan.machine.torch))
+    if said:
+        sys.stderr.write(f"warning: {clean(said, 1000)}\n")
 
 
 def has_finished(folder: "RunFolder", steps: int) -> bool:

@@ -68,6 +68,8 @@ def lines(verdict: "Verdict") -> list[str]:
     if verdict.repeated:
         end = "as the journal has them, to the last bit" if not wrong else "NOT AS IN THE JOURNAL"
         told += ["", f"{plural(count, 'step')} after step {verdict.since} taken again: {end}"]
+    if wrong and verdict.differences:
+        told.append(f"  they were trained otherwise: here {', '.join(map(clean, verdict.differences))}")
     told += [f"  {one.name} of step {one.step} was {one.told!r} and is now {one.found!r}" for one in wrong]
     return told
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fbmon.compare.run import Run
+from fbmon.events import Machine
 from fbmon.folder import written
 from fbmon.text import as_utf8, clean, duration
 
@@ -73,6 +74,10 @@ def _clipped(run: Run) -> Value:
     return summary.clipped / max(summary.step, summary.clipped_step)
 
 
+def _machine(run: Run) -> Machine:
+    return (run.summary.plan and run.summary.plan.machine) or Machine()
+
+
 def _flop(run: Run) -> Value:
     plan = run.summary.plan
     return plan.flop_per_step * run.summary.step if plan and plan.flop_per_step is not None else None
@@ -119,6 +124,8 @@ _FACTS = (
     _text("recipe", lambda run: run.recipe, "its recipe's name"),
     _text("state", lambda run: run.state, f"{', '.join(STATES[:-1])} or {STATES[-1]}"),
     _text("reason", _reason, "why it ended"),
+    _text("host", lambda run: _machine(run).host or None, "the machine that trained it last"),
+    _text("processor", lambda run: _machine(run).processor or None, "what processor that has"),
     Field("step", "step", lambda run: run.summary.step, _show_count, "descending", about="steps taken"),
     Field("steps", "steps", lambda run: run.steps or None, _show_count, about="steps it is to take"),
     Field(

@@ -33,6 +33,7 @@ class Answer(msgspec.Struct, frozen=True):
     gpus: list[Gpu] = []
     has_nccl: bool = False
     data: dict[str, bool] = {}  # which data sets are there, every file with its checksum
+    emulation: str = ""  # what is to be said of a device without instructions for bfloat16
     fault: str = ""  # why torch could not be asked
 
 
@@ -69,6 +70,13 @@ class Asked:
             return
         built = f"CUDA {answer.cuda}" if answer.cuda else "the CPU only"
         yield Finding("torch", "ok", f"{answer.version}, built for {built}, {plural(answer.threads, 'thread')}")
+        advice = "train in float32, which is many times as fast here"
+        yield judge(
+            "bfloat16",
+            answer.emulation.removeprefix("bfloat16 is ") or "has instructions here",
+            advice,
+            is_well=not answer.emulation,
+        )
 
     def about_data(self) -> Iterator[Finding]:
         """Which data sets are there."""

@@ -42,6 +42,7 @@ class Verdict(msgspec.Struct, frozen=True):
     since: int = 0  # the step from which steps were taken again
     repeated: tuple[Repeated, ...] = ()
     skipped: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()  # of this machine, from the one that those steps were trained on
 
     @property
     def agrees(self) -> bool:

@@ -2,9 +2,22 @@
 
 from fbmon.notes.clipping import ClippingWatch
 from fbmon.notes.edge import EdgeWatch
+from fbmon.notes.machine import cautions, differences, moved
 from fbmon.notes.note import Kind, Level, Note
 from fbmon.notes.rate import RateWatch
 from fbmon.notes.spike import SpikeWatch
 from fbmon.notes.stall import StallWatch
 
-__all__ = ["ClippingWatch", "EdgeWatch", "Kind", "Level", "Note", "RateWatch", "SpikeWatch", "StallWatch"]
+__all__ = [
+    "ClippingWatch",
+    "EdgeWatch",
+    "Kind",
+    "Level",
+    "Note",
+    "RateWatch",
+    "SpikeWatch",
+    "StallWatch",
+    "cautions",
+    "differences",
+    "moved",
+]

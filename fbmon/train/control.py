@@ -1,6 +1,7 @@
 """What the user wants of the running trainer: asked at every block, done at once or when the step is over."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import assert_never
 
@@ -21,6 +22,29 @@ class Interrupted(Exception):  # noqa: N818 - a wish, not an error
     def __init__(self, state: State) -> None:
         super().__init__(state)
         self.state = state
+
+
+class Beforehand:
+    """Takes commands before the training has blocks: those to stop at once, others are kept for the first block."""
+
+    def __init__(self, emit: Emit, next_command: NextCommand) -> None:
+        self._emit = emit
+        self._next_command = next_command
+        self._kept: deque[CommandTaken] = deque()
+
+    def heed(self) -> None:
+        """Look for a command. Raises Interrupted."""
+        taken = self._next_command()
+        if taken is None:
+            return
+        if taken.command in ("stop", "stop_after_step", "preempt"):
+            self._emit(taken)
+            raise Interrupted("preempted" if taken.command == "preempt" else "stopped")
+        self._kept.append(taken)
+
+    def next_command(self) -> CommandTaken | None:
+        """What has been kept, then what comes."""
+        return self._kept.popleft() if self._kept else self._next_command()
 
 
 class Control:

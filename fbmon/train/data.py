@@ -1,14 +1,10 @@
 """A data set as one uint8 tensor on the device."""
 
-import shutil
-import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, assert_never
+from typing import Literal, assert_never, cast
 
 import numpy as np
 import torch
@@ -16,14 +12,13 @@ from torch import Tensor
 
 from fbmon import recipe
 from fbmon.crew.beats import Doing
-from fbmon.errors import DataError
-from fbmon.events import Event, PhaseEntered, ProgressMade
+from fbmon.events import Event, PhaseEntered, State
+from fbmon.train.control import Interrupted
 from fbmon.train.distribute import Ranks
-
-if TYPE_CHECKING:  # a second to import, and only CIFAR needs it
-    from torchvision.datasets import CIFAR10
+from fbmon.train.download import Archive, fetch
 
 _DIGITS_TRAIN = 1437
+_LOADED = "loaded"  # what the first rank says where it has not been interrupted
 # The authors' constants.
 CIFAR10_MEAN = (0.4914672374725342, 0.4822617471218109, 0.4467701315879822)
 CIFAR10_STD = (0.24703224003314972, 0.24348513782024384, 0.26158785820007324)
@@ -71,15 +66,28 @@ def _by_channel(values: tuple[float, ...], dtype: torch.dtype, device: torch.dev
     return torch.tensor(values, dtype=dtype, device=device).view(-1, 1, 1)
 
 
-def load(wanted: recipe.Data, data_dir: Path | None, device: torch.device, emit: Callable[[Event], None]) -> DataSet:
-    """The data set of a recipe, on `device`. Raises DataError if it is neither there nor to be had."""
+def _nothing() -> None:
+    pass
+
+
+def load(
+    wanted: recipe.Data,
+    data_dir: Path | None,
+    device: torch.device,
+    emit: Callable[[Event], None],
+    heed: Callable[[], None] = _nothing,
+) -> DataSet:
+    """The data set of a recipe, on `device`. Raises DataError if it is neither there nor to be had.
+
+    `heed` is called again and again during a download, and may raise to end it.
+    """
     match wanted.dataset:
         case "digits":
             data = _digits()
         case "cifar10":
-            data = _cifar("cifar10", data_dir or Path.cwd(), emit)
+            data = _cifar("cifar10", data_dir or Path.cwd(), emit, heed)
         case "cifar100":
-            data = _cifar("cifar100", data_dir or Path.cwd(), emit)
+            data = _cifar("cifar100", data_dir or Path.cwd(), emit, heed)
         case _:
             assert_never(wanted.dataset)
     train = data.train.first(wanted.limit).to(device)
@@ -88,18 +96,34 @@ def load(wanted: recipe.Data, data_dir: Path | None, device: torch.device, emit:
 
 
 def load_in_turn(
-    wanted: recipe.Data, data_dir: Path | None, device: torch.device, emit: Callable[[Event], None], ranks: Ranks
+    wanted: recipe.Data,
+    data_dir: Path | None,
+    device: torch.device,
+    emit: Callable[[Event], None],
+    ranks: Ranks,
+    heed: Callable[[], None] = _nothing,
 ) -> DataSet:
-    """The same on several ranks: the first downloads what is missing before the others look for it."""
+    """The same on several ranks: the first downloads what is missing before the others look for it.
+
+    Where `heed` ends that by Interrupted, it is raised on all of them.
+    """
 
     def tell(event: Event) -> None:
         emit(event)
         ranks.tell(Doing.PREPARING)  # for whom the others wait: a download that goes on is no stall
 
-    if ranks.is_first:
-        data = load(wanted, data_dir, device, tell)
-    ranks.follow_first("data")
-    return data if ranks.is_first else load(wanted, data_dir, device, emit)
+    if not ranks.is_first:
+        end = ranks.follow_first("data")
+        if end != _LOADED:
+            raise Interrupted(cast(State, end))
+        return load(wanted, data_dir, device, emit)
+    try:
+        data = load(wanted, data_dir, device, tell, heed)
+    except Interrupted as interrupted:
+        ranks.lead("data", interrupted.state)
+        raise
+    ranks.lead("data", _LOADED)
+    return data
 
 
 def _digits() -> DataSet:
@@ -115,30 +139,29 @@ def _digits() -> DataSet:
 class _Cifar:
     """One of the two data sets of Krizhevsky 2009, 50,000 training and 10,000 validation images of 32x32."""
 
-    title: str
-    kind: "type[CIFAR10]"
+    archive: Archive
     classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    archive_bytes: int
 
 
 def _known(dataset: Literal["cifar10", "cifar100"]) -> _Cifar:
-    from torchvision.datasets import CIFAR10, CIFAR100
+    from torchvision.datasets import CIFAR10, CIFAR100  # a second to import, and only CIFAR needs it
 
     if dataset == "cifar10":
-        return _Cifar("CIFAR-10", CIFAR10, 10, CIFAR10_MEAN, CIFAR10_STD, 170_498_071)
-    return _Cifar("CIFAR-100", CIFAR100, 100, _CIFAR100_MEAN, _CIFAR100_STD, 169_001_437)
+        return _Cifar(Archive("CIFAR-10", CIFAR10, 170_498_071), 10, CIFAR10_MEAN, CIFAR10_STD)
+    return _Cifar(Archive("CIFAR-100", CIFAR100, 169_001_437), 100, _CIFAR100_MEAN, _CIFAR100_STD)
 
 
-def _cifar(dataset: Literal["cifar10", "cifar100"], root: Path, emit: Callable[[Event], None]) -> DataSet:
-    """CIFAR-10 or -100 through torchvision, which checks the MD5 of every file before it reads it."""
+def _cifar(
+    dataset: Literal["cifar10", "cifar100"], root: Path, emit: Callable[[Event], None], heed: Callable[[], None]
+) -> DataSet:
+    """CIFAR-10 or -100 through torchvision."""
     cifar = _known(dataset)
-    if not _is_in(root, cifar):
-        emit(PhaseEntered("downloading data"))
-        _download(cifar, root, emit)
+    if not cifar.archive.is_in(root):
+        fetch(cifar.archive, root, emit, heed)
         emit(PhaseEntered("loading data"))
-    parts = [cifar.kind(str(root), train=train) for train in (True, False)]
+    parts = [cifar.archive.kind(str(root), train=train) for train in (True, False)]
     train, val = (
         Images(torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets))
         for part in parts
@@ -148,57 +171,4 @@ def _cifar(dataset: Literal["cifar10", "cifar100"], root: Path, emit: Callable[[
 
 def is_there(dataset: Literal["cifar10", "cifar100"], root: Path) -> bool:
     """Whether a data set lies in a folder, every file with its checksum; nothing is downloaded."""
-    return _is_in(root, _known(dataset))
-
-
-def _is_in(root: Path, cifar: _Cifar) -> bool:
-    try:
-        cifar.kind(str(root), train=False)
-    except RuntimeError:
-        return False
-    return True
-
-
-def _download(cifar: _Cifar, root: Path, emit: Callable[[Event], None]) -> None:
-    """Download into a temporary folder beside the goal and rename: an interrupted download leaves nothing half done."""
-    kind = cifar.kind
-    archive = root / kind.filename
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as temporary:
-            if archive.exists():  # laid there by hand: checked and unpacked without a network
-                (Path(temporary) / archive.name).symlink_to(archive.resolve())
-            with _telling_growth(Path(temporary) / archive.name, cifar.archive_bytes, emit):
-                kind(temporary, download=True)
-            goal = root / kind.base_folder
-            if goal.exists():  # incomplete or damaged, or another run was faster
-                shutil.rmtree(goal)
-            (Path(temporary) / kind.base_folder).rename(goal)
-    except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"{cifar.title} is not in {root} and could not be downloaded: {reason}",
-            f"put {kind.filename} (MD5 {kind.tgz_md5}) or the unpacked folder {kind.base_folder} into {root}",
-        ) from None
-
-
-@contextmanager
-def _telling_growth(file: Path, total: int, emit: Callable[[Event], None]) -> Iterator[None]:
-    """Tell how far the download of `file` is whenever it has grown: torchvision says it only to people."""
-    done = threading.Event()
-
-    def watch() -> None:
-        told = 0
-        while not done.wait(0.2):
-            size = file.stat().st_size if file.exists() else 0
-            if size > told:
-                emit(ProgressMade("downloading", 0, size, total))
-                told = size
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return _known(dataset).archive.is_in(root)

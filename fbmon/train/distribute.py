@@ -88,16 +88,17 @@ class Ranks:
                 dist.broadcast(shared, 0)
         return shared.numpy().tobytes()
 
-    def follow_first(self, what: str) -> None:
-        """The other ranks wait, for hours if need be, until rank 0 has come here too."""
-        if self.size == 1:
-            return
+    def lead(self, what: str, word: str) -> None:
+        """Let the other ranks go on that wait in `follow_first`, with a word of rank 0's, which calls this."""
+        if self.size > 1:
+            dist.distributed_c10d._get_default_store().set(what, word)
+
+    def follow_first(self, what: str) -> str:
+        """Wait, for hours if need be, until rank 0 has come to its `lead`; its word."""
         store = dist.distributed_c10d._get_default_store()
-        if self.is_first:
-            store.set(what, "done")
-        else:
-            with self._exchange():
-                store.wait([what], _FIRST_ALONE)
+        with self._exchange():
+            store.wait([what], _FIRST_ALONE)
+            return store.get(what).decode()
 
     @contextmanager
     def away(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ from fbmon.events import PhaseEntered, State
 from fbmon.recipe import Recipe
 from fbmon.train import replicas
 from fbmon.train.analysis import Analyst
-from fbmon.train.control import Emit, Interrupted, NextCommand
+from fbmon.train.control import Beforehand, Emit, Interrupted, NextCommand
 from fbmon.train.data import load_in_turn
 from fbmon.train.device import choose_device
 from fbmon.train.distribute import ALONE, Ranks
@@ -55,7 +55,12 @@ def train(
     device = choose_device(device_name)
     set_up()
     emit(PhaseEntered("loading data"))
-    data = load_in_turn(recipe.data, data_dir, device, emit, ranks)
+    beforehand = Beforehand(emit, next_command)
+    next_command = beforehand.next_command
+    try:
+        data = load_in_turn(recipe.data, data_dir, device, emit, ranks, beforehand.heed)
+    except Interrupted as interrupted:
+        return interrupted.state  # what the run had on disk, if anything, is as it was
     emit(PhaseEntered("building the model"))
     torch.manual_seed(recipe.seed)
     _, channels, side, _ = data.train.pictures.shape

@@ -11,6 +11,8 @@ import torch
 
 from fbmon.doctor.torch import Answer, Gpu
 from fbmon.train.data import is_there
+from fbmon.train.device import choose_device
+from fbmon.train.precision import emulation
 from fbmon.train.process import set_up
 
 
@@ -29,6 +31,7 @@ def look(data_dir: Path) -> Answer:
         threads=torch.get_num_threads(),
         gpus=[_gpu(number) for number in range(count)],
         has_nccl=torch.distributed.is_nccl_available(),
+        emulation=emulation("bfloat16", choose_device("auto")),
         data={name: is_there(name, data_dir) for name in ("cifar10", "cifar100")},
     )
 

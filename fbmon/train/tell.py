@@ -14,7 +14,9 @@ from fbmon.train.data import DataSet
 from fbmon.train.distribute import Ranks
 from fbmon.train.flop import count_step
 from fbmon.train.measure import Measures, added_loss, decay_loss, full_loss
+from fbmon.train.precision import emulation
 from fbmon.train.stopwatch import Part
+from fbmon.train.this_machine import this_machine
 
 _HOST_BYTES = 64  # the longest name of a host on Linux
 
@@ -40,6 +42,8 @@ def plan(
         # Only the first tells it; the others wait for it with their next exchange.
         attainable_flops=attainable_flops(device, recipe.precision) * ranks.size if ranks.is_first else None,
         ranks=ranks.size,
+        machine=this_machine(device),
+        emulation=emulation(recipe.precision, device),
     )
 
 

@@ -1,0 +1,169 @@
+"""A data set that is not there yet: downloaded by one run for all that share the folder, and given up when asked to.
+
+It comes into a temporary folder beside its goal, which is renamed when it is whole. What is whole is never taken away,
+and what is damaged is set aside.
+"""
+
+import itertools
+import queue
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fbmon.crew.turn import turn
+from fbmon.errors import DataError
+from fbmon.events import Event, PhaseEntered, ProgressMade
+
+if TYPE_CHECKING:  # a second to import, and only CIFAR needs it
+    from torchvision.datasets import CIFAR10
+
+_PREFIX = ".download-"
+_LOOK_SECONDS = 0.2
+_OLD_SECONDS = 86_400.0  # without a change, where a folder's name does not say what was downloaded into it
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A data set as torchvision knows it, which checks the MD5 of every file before it reads it."""
+
+    title: str
+    kind: "type[CIFAR10]"
+    size: int  # bytes, of the file that is downloaded
+
+    def is_in(self, root: Path) -> bool:
+        """Whether all of it lies in a folder."""
+        try:
+            self.kind(str(root), train=False)
+        except RuntimeError:
+            return False
+        return True
+
+
+def fetch(archive: Archive, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]) -> None:
+    """Have the data set in `root`, by a download of its own or another run's.
+
+    `heed` is called several times a second, and may raise to end it. Raises DataError where it is not to be had.
+    """
+    waiting = _Waiting(archive, root, emit, heed)
+    emit(PhaseEntered("downloading data"))
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with turn(root / f".{archive.kind.base_folder}.lock", waiting.look):
+            if not archive.is_in(root):
+                _sweep(archive, root)
+                _download(archive, root, emit, heed)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        kind = archive.kind
+        raise DataError(
+            f"{archive.title} is not in {root} and could not be downloaded: {reason}",
+            f"put {kind.filename} (MD5 {kind.tgz_md5}) or the unpacked folder {kind.base_folder} into {root}",
+        ) from None
+
+
+class _Growth:
+    """Tells how far a download is whenever it has grown: torchvision says it only to people."""
+
+    def __init__(self, archive: Archive, emit: Callable[[Event], None]) -> None:
+        self._total = archive.size
+        self._emit = emit
+        self._told = 0
+
+    def look(self, files: list[Path]) -> None:
+        sizes = [0]
+        for file in files:
+            with suppress(OSError):
+                sizes.append(file.stat().st_size)
+        if max(sizes) > self._told:
+            self._told = max(sizes)
+            self._emit(ProgressMade("downloading", 0, self._told, self._total))
+
+
+class _Waiting:
+    """What is done while another run downloads."""
+
+    def __init__(self, archive: Archive, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]) -> None:
+        self._pattern = f"{_PREFIX}{archive.kind.base_folder}-*/{archive.kind.filename}"
+        self._root = root
+        self._growth = _Growth(archive, emit)
+        self._heed = heed
+
+    def look(self) -> None:
+        """Show how far the other one is."""
+        self._heed()
+        self._growth.look(list(self._root.glob(self._pattern)))
+
+
+def _download(archive: Archive, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]) -> None:
+    kind = archive.kind
+    temporary = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind.base_folder}-", dir=root))
+    try:
+        laid = root / kind.filename
+        if laid.exists():  # by hand: checked and unpacked without a network
+            (temporary / laid.name).symlink_to(laid.resolve())
+        growth = _Growth(archive, emit)
+
+        def look() -> None:
+            growth.look([temporary / laid.name])
+            heed()
+
+        _call_beside(lambda: kind(str(temporary), download=True), look)
+        _put(archive, temporary / kind.base_folder, root)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _call_beside(work: Callable[[], object], look: Callable[[], None]) -> None:
+    """Call `work`, and `look` again and again meanwhile; where that raises, `work` is left to end with the process."""
+    outcomes: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+    def call() -> None:
+        try:
+            work()
+        except Exception as error:
+            outcomes.put(error)
+        else:
+            outcomes.put(None)
+
+    threading.Thread(target=call, daemon=True).start()
+    while True:
+        with suppress(queue.Empty):
+            error = outcomes.get(timeout=_LOOK_SECONDS)
+            break
+        look()
+    if error:
+        raise error
+
+
+def _put(archive: Archive, new: Path, root: Path) -> None:
+    """Rename a folder to its goal, and what lies there and is not whole to another name."""
+    goal = root / new.name
+    try:
+        if goal.exists() and not archive.is_in(root):
+            goal.rename(_free_name(goal))
+        if not goal.exists():
+            new.rename(goal)
+    except OSError:
+        if not archive.is_in(root):  # else a run on another host was faster
+            raise
+
+
+def _free_name(goal: Path) -> Path:
+    names = (goal.with_name(f"{goal.name}.damaged-{number}") for number in itertools.count(1))
+    return next(name for name in names if not name.exists())
+
+
+def _sweep(archive: Archive, root: Path) -> None:
+    """Take away what killed downloads have left: those of this data set, whose turn it is, and very old ones."""
+    for leftover in root.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            is_of_this = leftover.name.startswith(f"{_PREFIX}{archive.kind.base_folder}-")
+            newest = max(path.stat().st_mtime for path in (leftover, *leftover.iterdir()))
+            if is_of_this or time.time() - newest > _OLD_SECONDS:
+                shutil.rmtree(leftover, ignore_errors=True)
