@@ -79,10 +79,10 @@ class Server:
     def _mirror(self) -> None:
         """Stop those who wait for forks that stand still, so that they are seen to, and let them go on with these."""
         for connection, pid in self._pids.items():
-            changed = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
-            if changed:
-                stops = changed.si_code == os.CLD_STOPPED
-                with suppress(ProcessLookupError):
+            with suppress(ChildProcessError, ProcessLookupError):  # that one or the other has just ended
+                changed = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
+                if changed:
+                    stops = changed.si_code == os.CLD_STOPPED
                     os.kill(_credentials(connection)[0], signal.SIGSTOP if stops else signal.SIGCONT)
 
     def _reap(self, descriptor: int, connection: socket.socket) -> None:
