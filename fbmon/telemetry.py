@@ -72,12 +72,13 @@ class Host:
         return sum(own) / len(own) if own else None
 
     def _of_quota(self, group: Path) -> float | None:
-        """The group's own share of its quota; unknown where the kernel counts its time in another hierarchy."""
+        """The group's own share of its quota; unknown where nobody counts its time."""
         now, seconds = time.monotonic(), cpu_seconds(group)
         before, self._before = self._before, None if seconds is None else (now, seconds)
         if seconds is None or before is None or now <= before[0]:
             return None
-        return min(100.0, 100 * (seconds - before[1]) / (now - before[0]) / self._cores)
+        share = (seconds - before[1]) / (now - before[0]) / self._cores
+        return 100 * min(max(share, 0.0), 1.0)  # what a process that has ended has had may be missing
 
 
 def _open_gpus(nvml: Nvml, asked: Sequence[int], environment: Mapping[str, str]) -> list[Sample]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import psutil
 
+from fbmon.crew.limits import memory
 from fbmon.errors import Exit
-from fbmon.text import signal_name
+from fbmon.text import gib, signal_name
 
 # How a rank leaves that has done all it was to do; with any other the others wait for it in vain.
 ORDINARY = (Exit.FINISHED, Exit.DIVERGED, Exit.STORAGE, Exit.PREEMPTED, Exit.STOPPED)
@@ -27,13 +28,19 @@ class Loss:
 def explain(name: str, code: int) -> Loss:
     """Of a rank that left with this code, negative for a signal."""
     if code < 0:
-        hint = "often this is the system running out of memory" if -code == signal.SIGKILL else ""
+        hint = f"often this is the system running out of memory{_allowed()}" if -code == signal.SIGKILL else ""
         return Loss(f"{name} was killed by {signal_name(-code)}", Exit.LOST, hint)
     reason = f"{name} left with exit code {code}; the log may say why"
     is_accident = code not in (*ORDINARY, Exit.USAGE)
     if not is_accident:  # it knew what it did, and has had no room for its last word
         reason = f"{name} left with exit code {code}, and its last word could not be written"
     return Loss(reason, Exit.LOST if is_accident else Exit(code), was_killed=False, is_accident=is_accident)
+
+
+def _allowed() -> str:
+    """How much memory there is where a container or a batch job may use less than the machine has."""
+    there = memory()
+    return f": {gib(there.total / 2**20)} GiB may be used here" if there.is_limited else ""
 
 
 def obstacle(process: int) -> str:

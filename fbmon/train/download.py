@@ -23,6 +23,7 @@ from fbmon.events import Event, PhaseEntered, ProgressMade
 if TYPE_CHECKING:  # a second to import, and only CIFAR needs it
     from torchvision.datasets import CIFAR10
 
+_DOWNLOADING = PhaseEntered("downloading data")
 _PREFIX = ".download-"
 _LOOK_SECONDS = 0.2
 _OLD_SECONDS = 86_400.0  # without a change, where a folder's name does not say what was downloaded into it
@@ -51,11 +52,13 @@ def fetch(archive: Archive, root: Path, emit: Callable[[Event], None], heed: Cal
     `heed` is called several times a second, and may raise to end it. Raises DataError where it is not to be had.
     """
     waiting = _Waiting(archive, root, emit, heed)
-    emit(PhaseEntered("downloading data"))
+    emit(_DOWNLOADING)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with turn(root / f".{archive.kind.base_folder}.lock", waiting.look):
             if not archive.is_in(root):
+                if waiting.is_told:  # the other one has given up
+                    emit(_DOWNLOADING)
                 _sweep(archive, root)
                 _download(archive, root, emit, heed)
     except (OSError, RuntimeError) as error:
@@ -92,11 +95,16 @@ class _Waiting:
         self._pattern = f"{_PREFIX}{archive.kind.base_folder}-*/{archive.kind.filename}"
         self._root = root
         self._growth = _Growth(archive, emit)
+        self._emit = emit
         self._heed = heed
+        self.is_told = False  # that another run is waited for
 
     def look(self) -> None:
-        """Show how far the other one is."""
+        """Say that another one does it, and how far it is."""
         self._heed()
+        if not self.is_told:
+            self._emit(PhaseEntered("downloading data", "another run does it"))
+            self.is_told = True
         self._growth.look(list(self._root.glob(self._pattern)))
 
 

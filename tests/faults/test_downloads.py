@@ -25,7 +25,7 @@ from torchvision.datasets import CIFAR10
 
 from fbmon.crew.turn import turn
 from fbmon.errors import DataError
-from fbmon.events import CommandTaken, Event
+from fbmon.events import CommandTaken, Event, PhaseEntered
 from fbmon.recipe import Data
 from fbmon.train.control import Beforehand, Interrupted
 from fbmon.train.data import load
@@ -121,10 +121,13 @@ def test_of_many_that_want_it_at_once_one_downloads_and_all_read_it(
     leftover.mkdir()
     (leftover / ARCHIVE).write_bytes(b"half")
     counts: list[int] = []
-    threads = [threading.Thread(target=lambda: counts.append(images(tmp_path))) for _ in range(4)]
+    told: list[Event] = []
+    threads = [threading.Thread(target=lambda: counts.append(images(tmp_path, told))) for _ in range(4)]
     for thread in threads:
         thread.start()
     until(lambda: server.downloads)
+    waits = PhaseEntered("downloading data", "another run does it")
+    until(lambda: told.count(waits) == 3)
     server.gate.set()
     for thread in threads:
         thread.join(DEADLINE)
