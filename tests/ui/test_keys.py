@@ -2,6 +2,7 @@
 
 import csv
 import re
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -373,7 +374,13 @@ async def test_capital_w_writes_the_whole_screen_which_fetches_nothing_from_the_
 async def test_what_the_screen_says_covers_neither_charts_nor_events(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # a long name takes another line
+        monkeypatch.chdir(short)
+        await assert_that_one_line_is_covered(tmp_path)
+        monkeypatch.undo()
+
+
+async def assert_that_one_line_is_covered(tmp_path: Path) -> None:
     async with watching(tmp_path, (200, 24)) as pilot:
         before = picture(monitor(pilot)).split("\n")
         await pilot.press("w")
