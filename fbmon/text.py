@@ -2,9 +2,12 @@
 
 import re
 import signal
+from pathlib import Path
 
 # What a recipe and a run may be called: it becomes the name of a folder.
 NAME_PATTERN = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"
+
+_LONGEST_PATH = 4096  # bytes, on Linux
 
 # C0 and C1 controls, soft hyphen, zero-width and bidirectional marks, line separators, byte-order mark, interlinear
 # and variation marks, surrogates, tag characters: whatever steers a terminal or hides text instead of being text.
@@ -21,6 +24,11 @@ def clean(text: str, limit: int = 200) -> str:
     """
     harmless = _STEERING.sub("\ufffd", text)
     return harmless if len(harmless) <= limit else harmless[: limit - 1] + "…"
+
+
+def clean_path(path: Path) -> str:
+    """`path` as harmless text, whole: cut short it would name nothing."""
+    return clean(str(path), _LONGEST_PATH)
 
 
 def clean_lines(text: str, limit: int = 4000) -> str:

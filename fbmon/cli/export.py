@@ -8,7 +8,7 @@ import typer
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from fbmon.cli.output import print_json
 from fbmon.cli.tables import Runs, meant
-from fbmon.text import clean
+from fbmon.text import clean_path
 
 
 def export(
@@ -42,4 +42,4 @@ def export(
         print_json([str(path) for path in written])
         return
     for path in written:
-        typer.echo(clean(str(path), 4096))
+        typer.echo(clean_path(path))

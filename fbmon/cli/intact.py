@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fbmon.errors import DataError, UsageError
-from fbmon.text import clean
+from fbmon.text import clean, clean_path
 
 if TYPE_CHECKING:
     from fbmon.folder import RunFolder
@@ -30,7 +30,7 @@ def read_recipe(folder: "RunFolder") -> "Recipe":
     for step in reversed(steps(folder.checkpoints)):
         with suppress(DataError):  # a state that cannot be used is told of by whoever reads it
             state = checkpoint.read_state(path_of(folder.checkpoints, step), name)
-            checkpoint.refuse_changes(state, recipe, clean(str(folder.resolved), 4096))
+            checkpoint.refuse_changes(state, recipe, clean_path(folder.resolved))
             break
     return recipe
 
@@ -49,17 +49,17 @@ def renew_meta(folder: "RunFolder") -> None:
 def _refuse_other_kinds(folder: "RunFolder") -> None:
     for path in (folder.checkpoints, folder.inbox):
         if path.exists() and not path.is_dir():
-            raise UsageError(f"{clean(str(path), 4096)}: is a file, and has to be a folder", "move it away")
+            raise UsageError(f"{clean_path(path)}: is a file, and has to be a folder", "move it away")
     for path in (folder.journal, folder.telemetry, folder.log):
         if path.is_dir():
-            raise UsageError(f"{clean(str(path), 4096)}: is a folder, and has to be a file", "move it away")
+            raise UsageError(f"{clean_path(path)}: is a folder, and has to be a file", "move it away")
 
 
 def _refuse_other_journal(folder: "RunFolder", name: str) -> None:
     told = _name_in_journal(folder)
     if name and told and told not in (name, folder.name):
         raise UsageError(
-            f"{clean(str(folder.journal), 4096)}: the journal of another run, {clean(told)}",
+            f"{clean_path(folder.journal)}: the journal of another run, {clean(told)}",
             f"put that of {clean(name)} back, or move this one away: the run then goes on with a new one",
         )
 

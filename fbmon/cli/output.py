@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fbmon.disk import naming
 from fbmon.errors import FbmonError
-from fbmon.text import clean, clean_lines
+from fbmon.text import clean, clean_lines, clean_path
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -129,6 +129,6 @@ def warn_of_locks(folder: "RunFolder") -> None:
 
     if reason := refusal(folder.lock):
         sys.stderr.write(
-            f"warning: {clean(str(folder.path.parent), 400)}: no lock can be held here ({reason}); the run is guarded "
+            f"warning: {clean_path(folder.path.parent)}: no lock can be held here ({reason}); the run is guarded "
             "by a note of its host and process, touched once a second\n"
         )

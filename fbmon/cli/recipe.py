@@ -63,7 +63,7 @@ def check_recipe(file: Annotated[Path, typer.Argument(help="The recipe file.")])
     Example: fbmon recipe check mine.toml
     """
     from fbmon import recipe as recipes
-    from fbmon.text import clean
+    from fbmon.text import clean_path
 
     recipe = recipes.load(recipes.find(str(file)))
-    typer.echo(f"{clean(str(file))}: good: {recipe.steps} steps of {recipe.model.name} on {recipe.data.dataset}")
+    typer.echo(f"{clean_path(file)}: good: {recipe.steps} steps of {recipe.model.name} on {recipe.data.dataset}")

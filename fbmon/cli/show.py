@@ -17,7 +17,7 @@ from fbmon.keeper import Kept
 from fbmon.launch import RunHandle
 from fbmon.signals import AT_ONCE, SIGNALS, Interrupts, restore_defaults
 from fbmon.store import Store
-from fbmon.text import clean
+from fbmon.text import clean, clean_path
 
 
 def start(
@@ -55,7 +55,7 @@ def show_started(handle: RunHandle, ui: Ui, *, detach: bool) -> int:
     """Show a run that this command has started, or with `detach` only say where it is."""
     if not detach:
         return show(handle, ui)
-    sys.stdout.write(f"{clean(str(handle.folder.path), 4096)}\nwatch it with: fbmon watch {handle.folder.typed}\n")
+    sys.stdout.write(f"{clean_path(handle.folder.path)}\nwatch it with: fbmon watch {handle.folder.typed}\n")
     return Exit.FINISHED
 
 

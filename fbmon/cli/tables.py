@@ -54,9 +54,9 @@ def meant(runs_dir: Path, runs: list[str] | None) -> "list[Run]":
 
 def no_run_message(runs_dir: Path, arguments: list[str]) -> str:
     """Why a table would be empty."""
-    from fbmon.text import clean
+    from fbmon.text import clean, clean_path
 
-    return f"no run in {clean(str(runs_dir))}" + (f" matches {clean(' '.join(arguments))}" if arguments else "")
+    return f"no run in {clean_path(runs_dir)}" + (f" matches {clean(' '.join(arguments))}" if arguments else "")
 
 
 def chosen_runs(runs_dir: Path, arguments: list[str], sort: str | None) -> "list[Run]":

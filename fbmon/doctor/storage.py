@@ -14,7 +14,7 @@ from fbmon.crew.scratch import has_temporary_folder
 from fbmon.disk import replace, sync, sync_folder
 from fbmon.doctor.finding import Finding, judge
 from fbmon.locks import refusal
-from fbmon.text import clean
+from fbmon.text import clean, clean_path
 
 _LEAST_FREE = 2 * 2**30  # bytes; the kept checkpoints of a ResNet-18 take 0.4 GB, those of a ResNet-152 2 GB
 _CHUNK = 4 * 2**20
@@ -34,7 +34,7 @@ def examine_temporary_folder() -> Finding:
 def examine_storage(runs_dir: Path) -> Iterator[Finding]:
     """Everything is tried in a temporary file beside the runs, which is taken away; no folder is made."""
     place = next(path for path in (runs_dir.absolute(), *runs_dir.absolute().parents) if path.exists())
-    name, shown = "runs folder", clean(str(runs_dir.absolute()), 400)
+    name, shown = "runs folder", clean_path(runs_dir.absolute())
     try:
         with tempfile.TemporaryFile(dir=place, prefix=".doctor-") as file:
             yield _permissions(name, shown, place)

@@ -10,7 +10,7 @@ import msgspec
 
 from fbmon.crew.scratch import with_temporary_folder
 from fbmon.doctor.finding import Finding, judge
-from fbmon.text import clean, plural
+from fbmon.text import clean, clean_path, plural
 
 _SECONDS = 300.0  # to load from a slow disk
 
@@ -80,7 +80,7 @@ class Asked:
 
     def about_data(self) -> Iterator[Finding]:
         """Which data sets are there."""
-        answer, place = self.answer, clean(str(self._data_dir), 400)
+        answer, place = self.answer, clean_path(self._data_dir)
         if answer.fault:
             return
         there = ", ".join(["digits", *(name for name, is_there in answer.data.items() if is_there)])

@@ -11,7 +11,7 @@ from fbmon.export.heat import heat
 from fbmon.metrics import Scale
 from fbmon.minimum.landscape import table
 from fbmon.minimum.picture import Seen, plots
-from fbmon.text import clean
+from fbmon.text import clean, clean_path
 
 
 def lines_svg(seen: Sequence[Seen], title: str, scale: Scale, x_label: str) -> str:
@@ -45,5 +45,5 @@ def save(stem: Path, picture: str, table: str) -> list[str]:
         for path, content in zip(paths, (picture, table), strict=True):
             path.write_text(content, "utf-8", newline="")
     except OSError as error:
-        raise FbmonError(f"{clean(str(stem))}: cannot be written: {error.strerror}") from None
-    return [clean(str(path), 4096) for path in paths]
+        raise FbmonError(f"{clean_path(stem)}: cannot be written: {error.strerror}") from None
+    return [clean_path(path) for path in paths]

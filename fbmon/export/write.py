@@ -11,7 +11,7 @@ from fbmon.disk import replace
 from fbmon.errors import FbmonError, UsageError
 from fbmon.export import columns
 from fbmon.folder import RunFolder
-from fbmon.text import clean
+from fbmon.text import clean_path
 
 _NAMED = 10  # of what is in the way
 
@@ -33,12 +33,12 @@ def export(runs: Sequence[Run], kind: Kind, out: Path, *, force: bool) -> list[P
         out.mkdir(parents=True, exist_ok=True)
         _write(runs, kind, goals)
     except OSError as error:
-        raise FbmonError(f"{clean(str(out))}: cannot be written in: {error.strerror}") from None
+        raise FbmonError(f"{clean_path(out)}: cannot be written in: {error.strerror}") from None
     return goals
 
 
 def _in_the_way(there: Sequence[Path], goals: int) -> UsageError:
-    named = ", ".join(clean(str(path)) for path in there[:_NAMED])
+    named = ", ".join(clean_path(path) for path in there[:_NAMED])
     more = f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
     verb, them = ("exists", "it") if len(there) == 1 else ("exist", "them")
     nothing = f"; none of the {goals} is written" if goals > 1 else ""

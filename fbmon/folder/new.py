@@ -22,7 +22,7 @@ from fbmon.errors import UsageError
 from fbmon.folder.inside import RunFolder
 from fbmon.folder.meta import Meta, written
 from fbmon.folder.place import refuse_file
-from fbmon.text import NAME_PATTERN, as_utf8, clean
+from fbmon.text import NAME_PATTERN, as_utf8, clean, clean_path
 
 
 def create(
@@ -62,7 +62,7 @@ def create(
             sync_folder(runs_dir)
     except OSError as error:
         raise UsageError(
-            f"{clean(str(runs_dir))}: no run can be made here: {error.strerror}", "try --runs-dir"
+            f"{clean_path(runs_dir)}: no run can be made here: {error.strerror}", "try --runs-dir"
         ) from None
     return folder
 

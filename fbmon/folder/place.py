@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from fbmon.errors import UsageError
-from fbmon.text import clean
+from fbmon.text import clean_path
 
 
 def usual() -> Path:
@@ -15,4 +15,4 @@ def usual() -> Path:
 def refuse_file(runs_dir: Path) -> None:
     """Raises UsageError where something lies that is no folder."""
     if runs_dir.exists() and not runs_dir.is_dir():
-        raise UsageError(f"{clean(str(runs_dir))}: is not a folder", "name one with --runs-dir or FBMON_RUNS")
+        raise UsageError(f"{clean_path(runs_dir)}: is not a folder", "name one with --runs-dir or FBMON_RUNS")

@@ -8,7 +8,7 @@ from pathlib import Path
 from fbmon.errors import UsageError
 from fbmon.folder.inside import RunFolder
 from fbmon.folder.place import refuse_file
-from fbmon.text import clean
+from fbmon.text import clean, clean_path
 
 
 def every(runs_dir: Path) -> list[RunFolder]:
@@ -37,7 +37,7 @@ def find(runs_dir: Path, given: str | None) -> RunFolder:
         return next((folder for folder in runs if folder.has_begun()), runs[0])
     if given is None:
         raise UsageError(
-            f"no run in {clean(str(runs_dir))}",
+            f"no run in {clean_path(runs_dir)}",
             "start one with `fbmon run quickstart`, or name the folder with --runs-dir",
         )
     # A whole name comes first: the second run of a second is called as the first one is, with -2 behind it.
@@ -52,7 +52,7 @@ def unknown(given: str, runs: Iterable[RunFolder], runs_dir: Path) -> UsageError
     called = dict.fromkeys(name for run in runs for name in (run.given_name, run.name))
     near = difflib.get_close_matches(given, called, n=1)
     hint = f"did you mean {clean(near[0])}?" if near else "`fbmon runs` lists them"
-    return UsageError(f"{clean(given)}: no such run in {clean(str(runs_dir))}", hint)
+    return UsageError(f"{clean(given)}: no such run in {clean_path(runs_dir)}", hint)
 
 
 def of_job(runs_dir: Path, job: str, name: str, resolved: str) -> RunFolder | None:

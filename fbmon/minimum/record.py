@@ -14,7 +14,7 @@ from fbmon.errors import FbmonError, UsageError
 from fbmon.folder import RunFolder
 from fbmon.journal import is_sealed, seal_json
 from fbmon.minimum.asked import Answer, Probe, Setting
-from fbmon.text import clean
+from fbmon.text import clean, clean_path
 
 FOLDER = "analysis"
 
@@ -50,7 +50,7 @@ class Record:
             finally:
                 os.close(file)
         except OSError as error:
-            raise FbmonError(f"{clean(str(self.path))}: cannot be written: {error.strerror}") from None
+            raise FbmonError(f"{clean_path(self.path)}: cannot be written: {error.strerror}") from None
 
     def _beginning(self, file: int) -> bytes:
         """The setting where the file is new; a line's end where a kill has torn the last one."""

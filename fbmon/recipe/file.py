@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from fbmon.errors import RecipeError, UsageError
 from fbmon.recipe.faults import explain, line_of, lines
 from fbmon.recipe.schema import Recipe
-from fbmon.text import clean
+from fbmon.text import clean, clean_path
 
 # A recipe fits on a screen; these bounds keep a hostile one from costing more than a moment.
 _MAX_BYTES = 64 * 1024
@@ -140,7 +140,7 @@ def _read(path: Path) -> str:
             raw = file.read(_MAX_BYTES + 1)
         text = raw.decode()
     except OSError as error:
-        raise UsageError(f"{clean(str(path))}: cannot be read: {error.strerror}") from None
+        raise UsageError(f"{clean_path(path)}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise RecipeError(f"{path}: not TOML: not a text in UTF-8") from None
     if len(raw) > _MAX_BYTES:

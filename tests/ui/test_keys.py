@@ -2,6 +2,8 @@
 
 import csv
 import re
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -373,13 +375,15 @@ async def test_capital_w_writes_the_whole_screen_which_fetches_nothing_from_the_
 async def test_what_the_screen_says_covers_neither_charts_nor_events(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    short = tempfile.mkdtemp(dir="/tmp")  # its name is told too, and a long one takes another line
+    monkeypatch.chdir(short)
     async with watching(tmp_path, (200, 24)) as pilot:
         before = picture(monitor(pilot)).split("\n")
         await pilot.press("w")
         await until(pilot, lambda: "Saved tiny-1-loss.svg" in picture(monitor(pilot)))
         after = picture(monitor(pilot)).split("\n")
         assert [row for row, (one, other) in enumerate(zip(before, after, strict=True)) if one != other] == [1]
+    shutil.rmtree(short)
 
 
 async def test_w_says_so_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
