@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
 import torch
 
 from benchmarks.folders import copy, of_every_kind
@@ -22,6 +23,7 @@ from tests.shell import DEADLINE, environment
 EMULATED = "bfloat16 is emulated by this processor: not measured"
 
 
+@pytest.mark.slow
 def test_the_benchmark_for_gpus_checks_times_and_profiles_every_engine(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--quick", "--recipe", "fb_regularized"]
     said = subprocess.run(
@@ -45,6 +47,7 @@ def test_a_variant_that_fails_is_a_row_and_the_table_goes_on() -> None:
     assert float(row_of(Variant("plain", "eager", "float32"), recipe, images, 0.1, 1.0)[1]) > 0
 
 
+@pytest.mark.slow
 def test_a_recipe_is_trained_in_slices_that_stop_in_time(tmp_path: Path, tiny: Path) -> None:
     """Each slice has twice the time of the one before, and goes on from there; half a minute is kept for the save."""
     packed, ends, events = tmp_path / "out" / "journal.jsonl.gz", [], []

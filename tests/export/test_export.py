@@ -146,7 +146,7 @@ def test_a_report_holds_all_and_fetches_nothing(run: Run, runs_dir: Path, tmp_pa
     assert "&lt;script&gt;" in text
     for forbidden in ("<script", "\x1b", "http://", "https://", "url(", "@import", "src="):
         assert forbidden not in text.replace("http://www.w3.org/2000/svg", ""), forbidden
-    assert '<td>optimizer.lr</td><td class="right">0.4</td><td class="right">0.1</td>' in text
+    assert '<td>optimizer.lr</td><td class="right">0.6</td><td class="right">0.1</td>' in text
 
 
 @pytest.mark.parametrize("to", ["csv", "jsonl", "svg", "html"])
