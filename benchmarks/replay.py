@@ -132,8 +132,8 @@ def fill_(model: nn.Module) -> None:
         parameter.data.copy_(torch.from_numpy(values.astype(np.float32)))
 
 
-def replay(golden: Golden, folder: Path | None) -> dict[str, float]:
-    """The largest deviation of each series."""
+def replay(golden: Golden, folder: Path | None, steps: int | None = None) -> dict[str, float]:
+    """The largest deviation of each series, and of the final state; of `steps` only the series up to there."""
     wanted, data = recipe_of(golden), data_of(golden, folder)
     model = make_model(wanted.model, channels=3, classes=data.classes)
     fill_(model)
@@ -141,15 +141,17 @@ def replay(golden: Golden, folder: Path | None) -> dict[str, float]:
     told: list[Event] = []
     stepper = Stepper(wanted, data, model, told.append, lambda: None)
     block_norms = []
-    for step in range(1, wanted.steps + 1):
+    for step in range(1, (steps or wanted.steps) + 1):
         block_norms.append(stepper.take_step(step).block_norms)
         stepper.validate(step)
     found = series_of(told, wanted)
-    deviations = {name: largest(found[name], values) for name, values in golden["stats"].items()}
-    norms = [value for block in golden["chunk_grad_norms"].values() for value in block]
+    deviations = {name: largest(found[name], values[:steps]) for name, values in golden["stats"].items()}
+    norms = [value for block in golden["chunk_grad_norms"].values() for value in block[:steps]]
     deviations["chunk_grad_norms"] = largest(
         [value for block in zip(*block_norms, strict=True) for value in block], norms
     )
+    if steps:
+        return deviations
     parameters = list(model.parameters())
     deviations["param_l2"] = largest([part.norm().item() for part in parameters], golden["param_l2"].values())
     probes = [value for part in parameters for value in part.detach().reshape(-1)[:3].tolist()]
