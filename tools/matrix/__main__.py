@@ -189,6 +189,7 @@ def _now() -> datetime.datetime:
 
 
 def _leave(number: int, frame: object) -> None:
+    print(f"ended by {signal.Signals(number).name}; --missing goes on", flush=True)
     raise SystemExit(128 + number)
 
 
