@@ -22,7 +22,7 @@ def sync(file: int) -> bool:
 
 
 def sync_folder(folder: Path) -> bool:
-    """The same for the names in a folder."""
+    """Wait until the names in a folder would outlast a power cut, where its file system knows how. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         return _is_synced(descriptor, _HAS_NONE_OF_FOLDERS)
@@ -63,7 +63,7 @@ def replace(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
 
 def may_pass(error: OSError) -> bool:
-    """Whether what could not be written may be a minute later, as somebody makes room; a limit of the process stays."""
+    """Say whether a later try may succeed, as when somebody makes room; a limit of the process stays."""
     return error.errno != errno.EFBIG
 
 

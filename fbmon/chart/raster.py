@@ -26,7 +26,7 @@ def trace_dots(traced: Trace, vertical: Axis, rows: int) -> Dots:
 
 
 def heights(units: Floats, vertical: Axis, rows: int) -> Floats:
-    """Where axis units stand, in dots from the bottom, rounded: what is done with them may round to whole dots."""
+    """Return where axis units stand, in dots from the bottom, rounded: what uses them may round to whole dots."""
     return np.round(vertical.place(units) * (rows - 1), DECIMALS)
 
 

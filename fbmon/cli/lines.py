@@ -89,5 +89,5 @@ def _end(store: Store, folder: RunFolder) -> str:
 
 
 def _log(folder: RunFolder, words: str) -> str:
-    """Where the log is, if there is one: what the ranks of another engine's job print is in that engine's hands."""
+    """Name the log, if there is one: what the ranks of another engine's job print is in that engine's hands."""
     return f"{words}: {folder.log}" if folder.log.exists() else ""

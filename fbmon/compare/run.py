@@ -43,7 +43,7 @@ class Run:
 
     @property
     def may_go_on(self) -> bool:
-        """Whether it is being trained, or nobody can tell."""
+        """Say whether it is being trained, or nobody can tell."""
         return self.is_alive or self.state == "unknown"
 
     @property
@@ -67,7 +67,7 @@ def read(folder: RunFolder, summary: Summary | None = None) -> Run:
 
 
 def _state(summary: Summary, last_sign: float, life: Life) -> str:
-    """Its last word if it had one; else what is known of its life, and its last sign of life.
+    """Return the last word of a run if it had one; else what is known of its life, and its last sign of life.
 
     running, paused, stalled (alive and silent), killed (gone without a word), unknown (on another host, and silent),
     damaged (nothing of it can be read), or one of `events.State`.

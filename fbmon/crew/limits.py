@@ -18,7 +18,7 @@ _UNLIMITED = 1 << 60  # bytes: what version 1 has where nothing is limited is la
 
 @dataclass(frozen=True)
 class Limit:
-    """How much a control group may use, and the folder of that group."""
+    """The amount that a control group may use, and the folder of that group."""
 
     amount: float  # cores, or bytes
     group: Path
@@ -151,7 +151,7 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class _Mount:
-    """Where a hierarchy of groups can be seen, from the group `top` on."""
+    """A folder in which a hierarchy of groups can be seen, from the group `top` on."""
 
     point: str
     top: str

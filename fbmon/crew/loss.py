@@ -38,7 +38,7 @@ def explain(name: str, code: int) -> Loss:
 
 
 def _allowed() -> str:
-    """How much memory there is where a container or a batch job may use less than the machine has."""
+    """Say how much memory there is where a container or a batch job may use less than the machine has."""
     there = memory()
     return f": {gib(there.total / 2**20)} GiB may be used here" if there.is_limited else ""
 

@@ -50,7 +50,7 @@ class _Sign:
         self._since = time.monotonic()
 
     def is_lost(self, stamp: int) -> bool:
-        """Whether it has stood still for too long, as this process has seen it."""
+        """Say whether it has stood still for too long, as this process has seen it."""
         now = time.monotonic()
         if stamp != self._stamp:
             self._stamp, self._since = stamp, now
@@ -92,7 +92,7 @@ def _is_free(descriptor: int, host: bytes, sign: _Sign, *, is_new: bool) -> bool
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
-    """Whether it is the file that others open too, and has not been taken away by the one that had it before."""
+    """Say whether it is the file that others open too, and has not been taken away by the one that had it before."""
     with suppress(OSError):
         return os.path.samestat(os.stat(path), os.fstat(descriptor))  # noqa: PTH116 - as of a descriptor
     return False

@@ -11,7 +11,7 @@ _LEAST = 256 * 2**20  # bytes; a container has 64 MiB unless told otherwise, and
 
 
 def examine_memory(root: Path) -> Finding:
-    """How much may be used, and how much of that is free."""
+    """Say how much may be used, and how much of that is free."""
     there = memory(root)
     limit = " that may be used here" if there.is_limited else ""
     found = f"{there.total / 2**30:,.1f} GiB{limit}, {there.free / 2**30:,.1f} of them free"

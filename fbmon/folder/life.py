@@ -68,7 +68,7 @@ class Holder(msgspec.Struct, frozen=True):
         )
 
     def is_of_the_kernel_of(self, other: "Holder") -> bool:
-        """Whether one kernel runs both, in one container or in two."""
+        """Say whether one kernel runs both, in one container or in two."""
         return self.boot == other.boot and bool(self.boot or self.host == other.host)
 
     def is_same(self, other: "Holder") -> bool:
@@ -201,14 +201,14 @@ def _signs(run: "RunFolder") -> Iterator[float]:
 
 @functools.lru_cache(maxsize=256)
 def _clock(folder: Path, _minute: int) -> float | None:
-    """How far the file system's clock is before this process's, asked once a minute; None where it is read-only."""
+    """Return how far the file system's clock is before this process's, asked once a minute; None if it is read-only."""
     with suppress(OSError), tempfile.TemporaryFile(dir=folder, prefix=".clock-") as file:
         return os.fstat(file.fileno()).st_mtime - time.monotonic()
     return None
 
 
 def _is_there(holder: Holder) -> bool:
-    """Whether the process is, in the namespace in which this is asked; a dead one that is yet to be buried is not."""
+    """Say whether the process lives, in the namespace in which this is asked; a zombie does not."""
     started = _started(holder.pid)
     if started and holder.started:
         return started == holder.started and _state(holder.pid) not in ("Z", "X")
