@@ -119,8 +119,7 @@ def _run(row: Row, base: Result, places: Places, arguments: argparse.Namespace) 
         "pytest",
         "-p",
         "tools.matrix.outcomes",
-        "--outcomes",
-        outcomes,
+        f"--outcomes={outcomes}",  # a path of its own would count among those whose pyproject.toml is looked for
         "-p",
         "no:cacheprovider",
     ]
