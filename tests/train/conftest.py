@@ -6,7 +6,7 @@ import pytest
 import torch
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """For tiny networks: threads that wait for each other on a busy machine take seconds."""
     before = torch.get_num_threads()

@@ -22,8 +22,6 @@ from fbmon.train.loop import train
 from fbmon.train.models import make_model
 from tests.shell import DEADLINE, environment
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 ANALYSIS = "\n[analysis]\nsharpness_every = 2\neigenvalues = 5\nproducts = 12\n"
 
 

@@ -38,8 +38,6 @@ from fbmon.train.step import Stepper
 from fbmon.train.tensors import Learnt
 from tests.conftest import write_tiny
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 ALL_OF_IT = {
     "steps": 8, "data.limit": 40, "data.val_limit": 30, "data.augment": "shift", "gradient.block": 16,
     "optimizer.nesterov": "true", "clip.norm": 0.25, "penalty.strength": 0.5, "penalty.acc_strength": 0.1,

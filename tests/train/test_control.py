@@ -12,8 +12,6 @@ from fbmon.recipe import Recipe
 from fbmon.train.loop import train
 from tests.shell import DEADLINE
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 MIDDLE = ProgressMade("training", step=2, done=1, total=2)
 PAUSE = 0.3  # seconds
 

@@ -13,8 +13,6 @@ from fbmon.train.models import convolution, make_model
 from fbmon.train.models.convolution import Convolution, side_by_side
 from fbmon.train.precision import logits_of
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.mark.parametrize(
     ("count", "height", "width", "stride"),

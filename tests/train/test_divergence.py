@@ -13,8 +13,6 @@ from fbmon.train.divergence import DivergenceWatch
 from fbmon.train.loop import train
 from tests import trace
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 

@@ -12,8 +12,6 @@ from fbmon.events import Event, StepTaken, TrainingStarted
 from fbmon.train.engine.lane import Lane, Program
 from fbmon.train.loop import train
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 # Five blocks of 16 and a short one: lanes that have one block more, or another program, than the others.
 SMALL = ("steps=4", "data.limit=90", "data.val_limit=30", "data.augment=shift", "gradient.block=16")
 RECIPES = {

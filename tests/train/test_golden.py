@@ -7,8 +7,6 @@ import pytest
 
 from benchmarks.replay import replay
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 MINI = Path(__file__).parents[1] / "golden" / "mini.json"
 
 

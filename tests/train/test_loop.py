@@ -38,9 +38,6 @@ MEASURED_BY_THE_CLOCK = {
 }
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 @pytest.fixture
 def small(tiny: Path) -> Recipe:
     """Three steps over three blocks, the last one short, with all that the method has."""

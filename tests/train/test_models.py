@@ -12,8 +12,6 @@ from fbmon.train.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, load
 from fbmon.train.models import make_model
 from fbmon.train.step import Stepper
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 # Parameters for 10 classes, from the paper's code by arithmetic.
 SIZES = {
     "resnet18": 11_173_962,

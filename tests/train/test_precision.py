@@ -10,8 +10,6 @@ from fbmon.events import Event, StepTaken, TrainingStarted, Validated
 from fbmon.train.loop import train
 from fbmon.train.precision import Precision
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def run(tiny: Path, precision: Precision, checkpoints: Path) -> tuple[str, list[float]]:
     """The precision that a run of three penalized steps tells, and its losses in training and validation."""

@@ -19,8 +19,6 @@ from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
 from fbmon.train.step import Stepper
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 CASES: dict[str, dict[str, Any]] = {
     "plain": {},
     "forward": {"penalty.strength": 0.5},

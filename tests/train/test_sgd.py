@@ -18,9 +18,6 @@ from fbmon.train.step import is_by_block
 CLOCKS = {metric.name for metric in metrics.STEP if metric.name.endswith(("_seconds", "_second", "flop_share"))}
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def load(tiny: Path, **settings: object) -> Recipe:
     few = {"steps": 3, "data.limit": 64, "data.val_limit": 32, "gradient.block": 16, "schedule.warmup": 0}
     asked = few | {key.replace("__", "."): value for key, value in settings.items()}
