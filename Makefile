@@ -12,7 +12,7 @@ demo: $(VENV)/demo-ready
 test: check
 	$(BIN)/pytest -n logical --maxprocesses 8 --dist worksteal
 
-# What starts no fbmon and needs no torch: less than a minute.
+# What starts no fbmon and needs no torch: two minutes on two cores, most of it screens.
 quick: $(VENV)/dev-ready
 	$(BIN)/pytest --quick -n logical --maxprocesses 8 --dist worksteal
 

@@ -209,7 +209,7 @@ class DeviceSampled(Fact, frozen=True):
 
     @property
     def is_host(self) -> bool:
-        """Whether it is the processor with its memory."""
+        """Say whether it is the processor with its memory."""
         return self.device.startswith("cpu")
 
 

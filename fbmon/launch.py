@@ -50,7 +50,7 @@ class RunHandle:
         self._samples: deque[Event] = deque()
 
     def look(self) -> Look:
-        """Whether the run still has its supervisor, and how that is known."""
+        """Say whether the run still has its supervisor, and how that is known."""
         # Asking for its exit status collects it, so that no zombie stays.
         if self._supervisor is not None and self._supervisor.poll() is None:
             return Look(Life.RUNNING)

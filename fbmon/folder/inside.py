@@ -67,7 +67,7 @@ class RunFolder:
         return shlex.quote(clean(self.name if is_usual else str(self.path.absolute()), 4096))
 
     def look(self) -> Look:
-        """Whether it is being trained, by whom, and how that is known."""
+        """Say whether it is being trained, by whom, and how that is known."""
         return look(self)
 
     def is_alive(self) -> bool:
@@ -79,7 +79,7 @@ class RunFolder:
         return self.is_alive() or any(isinstance(event, StepTaken) for event in Tail(self.journal).read(_BEGINNING))
 
     def was_started(self) -> bool:
-        """Whether anybody has ever trained here, or begun to."""
+        """Say whether anybody has ever trained here, or begun to."""
         return self.lock.exists() or self.journal.exists()
 
     def seize(self, *, force: bool = False) -> int:

@@ -33,7 +33,7 @@ SILENCE_SECONDS = 60.0  # NFS may show a file as it was a minute ago; a holder t
 
 
 class Life(Enum):
-    """Whether a run is being trained."""
+    """The answers to whether a run is being trained."""
 
     RUNNING = "running"
     ENDED = "ended"

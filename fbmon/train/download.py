@@ -38,7 +38,7 @@ class Archive:
     size: int  # bytes, of the file that is downloaded
 
     def is_in(self, root: Path) -> bool:
-        """Whether all of it lies in a folder."""
+        """Say whether all of it lies in a folder."""
         try:
             self.kind(str(root), train=False)
         except RuntimeError:
