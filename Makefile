@@ -8,13 +8,13 @@ BIN := $(VENV)/bin
 demo: $(VENV)/demo-ready
 	$(BIN)/fbmon run recipes/quickstart.toml
 
-# As many tests at a time as there are cores; a worker that is done takes over from one that is not.
+# A test more at a time than there are cores; a worker that is done takes over from one that is not.
 test: check
-	$(BIN)/pytest -n logical --maxprocesses 8 --dist worksteal
+	$(BIN)/pytest -n auto --dist worksteal
 
-# What starts no fbmon and needs no torch: two minutes on two cores, most of it screens.
+# What starts no fbmon, drives no screen and needs no torch: less than a minute on two cores.
 quick: $(VENV)/dev-ready
-	$(BIN)/pytest --quick -n logical --maxprocesses 8 --dist worksteal
+	$(BIN)/pytest --quick -n auto --dist worksteal
 
 check: $(VENV)/dev-ready
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 import fcntl
 import gc
+import inspect
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import hypothesis
 import pytest
 
 from fbmon import folder as folders
+from fbmon.crew.limits import cores
 from fbmon.folder import RunFolder
 from tests import forks
 from tests.gate import Gate
@@ -57,7 +59,7 @@ every = 5
 
 SLOW = [hypothesis.HealthCheck.too_slow]
 NEEDS_TORCH = re.compile(r"^(?:import|from) (?:torch|fbmon\.(?:train|analyze)|benchmarks|tests\.forks)\b", re.MULTILINE)
-START_FBMON = {"fbmon", "terminal", "finished", "real_processes"}
+START_FBMON = {"fbmon", "terminal", "finished", "tiny", "real_processes"}
 MODES = {"plain": ["--no-ui"], "json": ["--ui", "json"], "none": ["--ui", "none"]}
 
 
@@ -82,8 +84,16 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("any machine")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores, at most eight: some test always waits for a screen or a process."""
+    return min(cores(), 7) + 1
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="only tests that start no fbmon and import no torch")
+    parser.addoption(
+        "--quick", action="store_true", help="only tests that start no fbmon, drive no screen and import no torch"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -95,11 +105,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is not quick shows by its fixtures: each test that starts fbmon has one of them."""
+    """Leave out what is not quick: tests that start fbmon have a fixture for it, those that drive a screen await it."""
     if config.getoption("quick"):
-        slow = [item for item in items if START_FBMON & set(getattr(item, "fixturenames", ()))]
-        items[:] = [item for item in items if item not in set(slow)]
-        config.hook.pytest_deselected(items=slow)
+        slow = {item for item in items if starts_fbmon(item) or drives_a_screen(item)}
+        items[:] = [item for item in items if item not in slow]
+        config.hook.pytest_deselected(items=list(slow))
+
+
+def starts_fbmon(item: pytest.Item) -> bool:
+    return not START_FBMON.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def drives_a_screen(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function)
 
 
 def pytest_collection_finish() -> None:

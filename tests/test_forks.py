@@ -1,4 +1,4 @@
-"""A process of the tests that is forked from one with torch is what it would have been by itself."""
+"""A process of the tests that is forked from another is what it would have been by itself."""
 
 import json
 import os

@@ -29,7 +29,7 @@ from fbmon.events import (
 )
 from fbmon.folder import RunFolder, as_path
 from fbmon.journal import Journal, Tail
-from tests.conftest import TINY, Ended, write_tiny
+from tests.conftest import TINY, Ended
 from tests.shell import Fbmon
 from tests.terminal import Terminal
 
@@ -227,10 +227,10 @@ def test_the_screen_of_a_failed_run_shows_reason_hint_and_log_as_text(
     assert_nothing_steers(screen)
 
 
-def test_a_folder_whose_name_is_not_utf8_holds_runs_like_any_other(tmp_path: Path) -> None:
+def test_a_folder_whose_name_is_not_utf8_holds_runs_like_any_other(tmp_path: Path, tiny: Path) -> None:
     home = Path(os.fsdecode(os.fsencode(tmp_path) + b"/work\xff\x1b[31m"))
     home.mkdir()
-    recipe = write_tiny(home)
+    recipe = Path(shutil.copy(tiny, home))
     fbmon = Fbmon(home / "runs")
     fbmon.runs_dir.mkdir()
 

@@ -1,28 +1,48 @@
-"""Which modules the server runs in a fork of itself, and what a process must have in common with it."""
+"""Which modules the servers run in forks of themselves, and what a process must have in common with its server."""
 
 import os
 import re
 import resource
 import sys
 
-_MODULES = re.compile(r"fbmon\.(worker|analyze\..+|train\..+)|benchmarks\.gpu|tests\.forks\.echo")
+# What a server has imported, all at the first request, in the state in which an import leaves it. The modules that are
+# run are not among them: they are run as `__main__`.
+IMPORTED = {
+    "torch": (
+        "torch", "torch._dynamo", "torch.distributed", "torchvision", "safetensors.torch", "fbmon.train.loop",
+        "fbmon.train.group", "fbmon.analyze.look", "fbmon.analyze.again", "fbmon.teller", "fbmon.orders",
+        "fbmon.recipe",
+    ),
+    "fbmon": (
+        "fbmon.cli", "fbmon.cli.plain", "fbmon.cli.survey", "fbmon.crew.processes", "fbmon.launch", "fbmon.recorder",
+        "fbmon.summary", "rich.progress", "rich.table",
+    ),
+}  # fmt: skip
+_WITH_TORCH = re.compile(r"fbmon\.(worker|analyze\..+|train\..+)|benchmarks\.gpu|tests\.forks\.echo")
+_WITHOUT = re.compile(r"fbmon(\.supervisor)?")
 _SCRIPT = "rank.py"
 _OF_A_JOB = {"RANK", "SLURM_PROCID"}
 # Read while an interpreter starts, or while torch and numpy are imported.
 _READ_ONCE = re.compile(
-    "PYTHON(?!UNBUFFERED$|IOENCODING$).*|LANG|LC_.*|(LD|MALLOC|GLIBC|OMP|KMP|MKL|OPENBLAS|NPY|ATEN|ONEDNN|DNNL|TORCH|PYTORCH)_.*"
+    "PYTHON(?!UNBUFFERED$|IOENCODING$).*|LANG|LC_.*|(FORCE|NO)_COLOR|_?TYPER_.*|.*TERMINAL.*|(LD|MALLOC|GLIBC|OMP|KMP|MKL|OPENBLAS|NPY|ATEN|ONEDNN|DNNL|TORCH|PYTORCH)_.*"
 )
 _LIMITS = ("AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK", "NOFILE", "NPROC", "STACK")
 _RIGHTS = re.compile(r"^(?:Uid|Gid|Groups|NoNewPrivs|Seccomp|CapEff|CapBnd):.*$", re.MULTILINE)
 
 
-def is_served(command: list[str]) -> bool:
-    """Whether a command with a bare interpreter runs a module of these, a rank of a job, or a script of this name."""
-    if command[1:4] == ["-m", "fbmon", "run"]:
-        return not _OF_A_JOB.isdisjoint(os.environ)
-    if command[1:2] == ["-m"]:
-        return bool(_MODULES.fullmatch(command[2]))
-    return os.path.basename(command[1]) == _SCRIPT if len(command) > 1 else False
+def server_of(command: list[str]) -> str | None:
+    """Return which server has a fork for a command with a bare interpreter: of `IMPORTED`, or none.
+
+    A fork has no controlling terminal, so that a command in a terminal does its work itself.
+    """
+    if command[1:4] == ["-m", "fbmon", "run"] and not _OF_A_JOB.isdisjoint(os.environ):
+        return "torch"  # a rank of a job trains in its own process
+    if command[1:2] != ["-m"]:
+        return "torch" if len(command) > 1 and os.path.basename(command[1]) == _SCRIPT else None
+    if _WITH_TORCH.fullmatch(command[2]):
+        return "torch"
+    has_terminal = any(os.isatty(number) for number in range(3))
+    return "fbmon" if _WITHOUT.fullmatch(command[2]) and not has_terminal else None
 
 
 def inheritance() -> list[object]:

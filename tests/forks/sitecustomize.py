@@ -1,4 +1,4 @@
-"""Imported by every interpreter that the tests start: lets a fork of the server do the work of one that needs torch.
+"""Imported by every interpreter that the tests start: lets a fork of a server do its work, where one has it.
 
 The interpreter finds this by its name on PYTHONPATH, before it looks for the module that it is to run.
 """
@@ -7,9 +7,9 @@ import os
 import sys
 
 if "FBMON_TEST_FORKS" in os.environ:
-    from tests.forks.names import is_served
+    from tests.forks.names import server_of
 
-    if is_served(sys.orig_argv):
+    if name := server_of(sys.orig_argv):
         from tests.forks.stand_in import stand_in
 
-        stand_in(os.environ["FBMON_TEST_FORKS"])
+        stand_in(f"{os.environ['FBMON_TEST_FORKS']}-{name}")

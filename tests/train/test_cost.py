@@ -112,9 +112,9 @@ def test_a_plan_is_measured_in_a_process_of_its_own_and_gives_up_a_precision_tha
     for name, value in {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}.items():
         monkeypatch.setenv(name, value)  # as on a processor that has no more
     recipe = recipes.load(recipes.find("digits/fb_baseline"), ["optimizer.lr=0.1"])
-    plan = measure(recipe, precisions=["float64", "bfloat16"], seconds=0.5)
+    plan = measure(recipe, precisions=["bfloat16"], seconds=0.1)
 
-    assert [timing.precision for timing in plan.timings][:2] == ["float32", "float64"]
+    assert plan.timings[0].precision == "float32"
     if platform.machine() == "x86_64":
         assert plan.skipped == ("bfloat16 is emulated by this processor: not measured",)
     assert plan.memory_total_mib == memory().total / 2**20

@@ -25,7 +25,6 @@ from tools.matrix.report import Result
 from tools.matrix.rows import ROWS, Row, named, usable_cores
 
 ROOT = Path(__file__).parents[2]
-MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,6 @@ def _run(row: Row, base: Result, places: Places, arguments: argparse.Namespace) 
     variables = suite.variables_of(row, python, temporary)
     if row.plain_numpy:
         variables["NPY_DISABLE_CPU_FEATURES"] = packages.numpy_features(python)
-    workers = min(row.cores or len(usable_cores()), MOST_WORKERS)
     command: list[str | Path] = [
         python,
         "-m",
@@ -123,7 +121,7 @@ def _run(row: Row, base: Result, places: Places, arguments: argparse.Namespace) 
         "-p",
         "no:cacheprovider",
     ]
-    command += ["-n", str(workers), "--dist", "worksteal", *arguments.tests]
+    command += ["-n", "auto", "--dist", "worksteal", *arguments.tests]
     try:
         ran = suite.run(command, row, checkout, variables, arguments.minutes * 60, places.log(row))
     finally:
