@@ -108,7 +108,7 @@ def test_a_finished_run_says_so(undisturbed: RunFolder, fbmon: Fbmon) -> None:
 
     assert (said.returncode, said.stderr) == (0, "")
     assert said.stdout == (
-        f"{undisturbed.name} has already finished, after step 40; see it with: fbmon watch {undisturbed.path}\n"
+        f"{undisturbed.name} has already finished, after step 40; see it with: fbmon watch {undisturbed.typed}\n"
     )
 
 

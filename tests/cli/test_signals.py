@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -115,7 +116,7 @@ def test_an_interrupt_while_the_folder_is_made_leaves_none_without_its_run(
     tiny: Path, fbmon: Fbmon, tmp_path: Path
 ) -> None:
     git = tmp_path / "git"  # which is asked for the commit as soon as there is a folder
-    git.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\nsleep 1\n")
+    git.write_text(f"#!/bin/sh\ntouch {shlex.quote(str(tmp_path))}/asked\nsleep 1\n")
     git.chmod(0o755)
     screen = fbmon.start("run", tiny, "--steps", ENDLESS, PATH=f"{tmp_path}:{os.environ['PATH']}")
     until((tmp_path / "asked").exists)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -88,6 +89,20 @@ def test_a_screen_stopped_from_outside_leaves_the_terminal_whole_and_comes_back_
     screen.press("l")
     assert screen.wait() == 0
     assert screen.modes_left() == set()
+
+
+@pytest.mark.slow
+def test_stopped_at_any_moment_while_keys_arrive_a_screen_comes_back(screen: Terminal) -> None:
+    """The keys that it was about to read are the shell's by then."""
+    screen.until("drawn 30 of 30")
+    for round_ in range(40):
+        stops, starts = screen.output.count(b"[stopped]"), screen.output.count(b"\x1b[?1049h")
+        screen.press("\t" * 8)
+        time.sleep(round_ / 300)
+        screen.screen.send_signal(signal.SIGSTOP)
+        until(lambda: screen.output.count(b"[stopped]") > stops)  # noqa: B023 - called at once
+        screen.press("fg\r")
+        until(lambda: screen.output.count(b"\x1b[?1049h") > starts)  # noqa: B023 - called at once
 
 
 def test_a_job_stopped_whole_without_a_word_comes_back_whole_at_the_first_try(screen: Terminal) -> None:

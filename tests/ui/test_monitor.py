@@ -374,15 +374,18 @@ async def test_the_question_goes_away_when_the_run_ends_and_q_then_leaves(tmp_pa
 
 
 def logged(script: Script) -> Script:
-    """A run of this machine's own, whose processes have a log."""
+    """A run of this machine's own, whose processes have a log; its path is short, whatever that of the tests is."""
     script.folder.path.mkdir(exist_ok=True)
     script.folder.log.touch()
     return script
 
 
-async def test_a_failed_run_shows_its_reason_the_hint_and_the_log(tmp_path: Path) -> None:
+async def test_a_failed_run_shows_its_reason_the_hint_and_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     ended = RunEnded("failed", 1, 30, "CUDA out of memory", "a smaller block needs less")
-    script = logged(Script(tmp_path / "tiny-1", [*training(), ended], over=True))
+    script = logged(Script(Path("tiny-1"), [*training(), ended], over=True))
     async with MonitorApp(script).run_test(size=(160, 48)) as pilot:
         await until(pilot, lambda: "Log: " in picture(monitor(pilot)))
         text = picture(monitor(pilot))
@@ -392,8 +395,9 @@ async def test_a_failed_run_shows_its_reason_the_hint_and_the_log(tmp_path: Path
             assert f" {line} " in inside(pilot.app.query_one("#ended").region, text)
 
 
-async def test_a_run_without_a_last_word_is_named_as_such(tmp_path: Path) -> None:
-    script = logged(Script(tmp_path / "tiny-1", training(), over=True))
+async def test_a_run_without_a_last_word_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = logged(Script(Path("tiny-1"), training(), over=True))
     async with MonitorApp(script).run_test(size=(160, 48)) as pilot:
         await until(pilot, lambda: "Log: " in picture(monitor(pilot)))
         text = picture(monitor(pilot))
