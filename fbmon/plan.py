@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from fbmon.crew.devices import FOR_CUDA
-from fbmon.crew.scratch import with_temporary_folder
+from fbmon.crew.scratch import with_what_torch_needs
 from fbmon.errors import FbmonError
 from fbmon.recipe import Recipe
 from fbmon.text import clean, signal_name
@@ -121,7 +121,7 @@ def _measure_one(recipe: Recipe, devices: str, precision: str, seconds: float, *
     result = subprocess.run(
         command,
         input=recipe.model_dump_json(),
-        env=FOR_CUDA | with_temporary_folder(os.environ),
+        env=FOR_CUDA | with_what_torch_needs(os.environ),
         capture_output=True,
         text=True,
         check=False,

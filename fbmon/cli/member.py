@@ -13,7 +13,7 @@ from fbmon.cli.options import Ui
 from fbmon.cli.output import leave_output, warn_of_locks
 from fbmon.cli.plain import PlainScreen
 from fbmon.crew import devices as device_names
-from fbmon.crew.scratch import with_temporary_folder
+from fbmon.crew.scratch import with_what_torch_needs
 from fbmon.crew.seat import Seat
 from fbmon.events import Event
 from fbmon.folder import RunFolder, unmade_on_failure
@@ -39,7 +39,7 @@ def take_part(
 ) -> int:
     """Train as rank `seat` and return the exit code; the first rank makes or finds the folder, tells and shows."""
     os.umask(0o077)
-    os.environ.update(device_names.FOR_CUDA | with_temporary_folder(os.environ))
+    os.environ.update(device_names.FOR_CUDA | with_what_torch_needs(os.environ))
     patience = stall_limit or _PATIENCE
     if seat.rank:
         leave(work(Part(recipe, seat, device, data_dir, Path(), patience=patience)))

@@ -16,6 +16,9 @@ _WORDS = (  # the library's, of several versions, and ours
     (r"valid (?:number|float)", "must be a number"),
     (r"greater than or equal to (\S+)", r"must be at least \1"),
     (r"less than or equal to (\S+)", r"must be at most \1"),
+    (r"in the range (\S+)<=x<=(\S+)\.", r"must be from \1 to \2"),
+    (r"in the range x>=(\S+)\.", r"must be at least \1"),
+    (r"in the range x<=(\S+)\.", r"must be at most \1"),
 )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from fbmon.crew import loopback
 from fbmon.crew.gpus import count_gpus
 from fbmon.crew.limits import cores
-from fbmon.crew.scratch import with_temporary_folder
+from fbmon.crew.scratch import with_what_torch_needs
 from fbmon.errors import UsageError
 from fbmon.text import clean, plural
 
@@ -91,7 +91,7 @@ def prepare(environment: Mapping[str, str], devices: list[str], scratch: Path | 
     What the user has set of `FOR_CUDA` and the number of threads stays. `scratch` is where files of a moment may lie if
     the system has no folder for them.
     """
-    prepared = FOR_CUDA | with_temporary_folder(environment, scratch)
+    prepared = FOR_CUDA | with_what_torch_needs(environment, scratch)
     if len(devices) == 1:
         return prepared
     prepared |= {"GLOO_SOCKET_IFNAME": loopback.NAME, "NCCL_SOCKET_IFNAME": loopback.NAME}

@@ -1,5 +1,6 @@
-"""Files of a moment, also where no temporary folder can be used."""
+"""Files of a moment, also where no temporary folder can be used; and what else torch needs of a system."""
 
+import getpass
 import os
 import tempfile
 from collections.abc import Mapping
@@ -35,10 +36,25 @@ def has_temporary_folder() -> bool:
     return True
 
 
-def with_temporary_folder(environment: Mapping[str, str], otherwise: Path | None = None) -> dict[str, str]:
-    """Return the environment of a process that loads torch, with TMPDIR where the system has no folder for it."""
+def with_what_torch_needs(environment: Mapping[str, str], otherwise: Path | None = None) -> dict[str, str]:
+    """Return the environment of a process that loads torch.
+
+    With TMPDIR where the system has no temporary folder, and USER where it has no name for the user: torch 2.10 asks
+    for both as it is imported, and fails without.
+    """
+    prepared = dict(environment)
     folders = [folder for folder in (_IN_MEMORY, otherwise, cache_folder()) if folder and is_writable(folder)]
-    if has_temporary_folder() or not folders:
-        return dict(environment)
-    folders[0].mkdir(parents=True, exist_ok=True)
-    return {**environment, "TMPDIR": str(folders[0])}
+    if not has_temporary_folder() and folders:
+        folders[0].mkdir(parents=True, exist_ok=True)
+        prepared["TMPDIR"] = str(folders[0])
+    if not _has_name():
+        prepared["USER"] = str(os.getuid())
+    return prepared
+
+
+def _has_name() -> bool:
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # before Python 3.13, and since
+        return False
+    return True

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from fbmon.crew.scratch import with_temporary_folder
+from fbmon.crew.scratch import with_what_torch_needs
 from fbmon.doctor.finding import Finding, judge
 from fbmon.text import clean, clean_path, plural
 
@@ -43,7 +43,7 @@ class Asked:
     def __init__(self, data_dir: Path, environment: Mapping[str, str]) -> None:
         self._data_dir = data_dir
         # CUDA counts as the training will count.
-        environment = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **with_temporary_folder(environment)}
+        environment = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **with_what_torch_needs(environment)}
         command = [sys.executable, "-m", "fbmon.train.machine", str(data_dir)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment

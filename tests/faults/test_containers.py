@@ -160,7 +160,8 @@ def test_of_a_user_without_a_home_nothing_is_kept_and_nothing_is_lost(
 def test_where_the_system_has_no_temporary_folder_one_serves_that_can_be_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert scratch.with_temporary_folder({"A": "B"}, tmp_path) == {"A": "B"}
+    monkeypatch.setenv("USER", "somebody")
+    assert scratch.with_what_torch_needs({"A": "B"}, tmp_path) == {"A": "B"}
 
     def none_usable(*_: object, **__: object) -> str:
         raise FileNotFoundError("No usable temporary directory found")
@@ -168,8 +169,16 @@ def test_where_the_system_has_no_temporary_folder_one_serves_that_can_be_written
     monkeypatch.setattr("tempfile.gettempdir", none_usable)
     monkeypatch.setattr("fbmon.crew.scratch._IN_MEMORY", tmp_path / "nowhere" / "shm")
     monkeypatch.setattr("fbmon.crew.own_folders.os.access", lambda path, _: path == tmp_path)
-    assert scratch.with_temporary_folder({"A": "B"}, tmp_path / "run")["TMPDIR"].startswith(str(tmp_path))
+    assert scratch.with_what_torch_needs({"A": "B"}, tmp_path / "run")["TMPDIR"].startswith(str(tmp_path))
     with scratch.nameless_file() as file:
         file.write(b"kept")
         file.seek(0)
         assert file.read() == b"kept"
+
+
+def test_a_user_without_a_name_has_a_number_for_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert scratch.with_what_torch_needs({"A": "B"})["USER"] == str(os.getuid())
