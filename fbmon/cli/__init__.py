@@ -81,13 +81,14 @@ def main() -> None:
     # Imports make only objects that stay: looking for garbage among them takes a tenth of the time to the first paint.
     gc.disable()  # until a run is shown; no other command lives long
     open_streams()
+    output = sys.stdout  # Typer puts another in its place, which says nothing of a closed pipe
     if os.getpid() == 1:  # of a container: the kernel passes only signals on that have a handler
         signal.signal(signal.SIGTERM, _end)
     try:
         try:
             app(prog_name="fbmon")
         finally:
-            sys.stdout.flush()  # here, where a full disk can still be told
+            output.flush()  # here, where a full disk can still be told
     except BrokenPipeError:  # `| head`
         leave_output()
         sys.exit(Exit.FAILED)
