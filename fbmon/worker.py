@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +19,7 @@ from fbmon.checkpoints import steps
 from fbmon.crew.beats import Beats, Doing
 from fbmon.crew.seat import Seat
 from fbmon.crew.start import Start
+from fbmon.crew.threads import start_thread
 from fbmon.disk import log
 from fbmon.errors import Exit, FbmonError, RankLostError
 from fbmon.events import Event, PhaseEntered, RunEnded, RunResumed, RunStarted, State
@@ -54,12 +54,12 @@ class Part:
 def main() -> None:
     start = msgspec.json.decode(sys.argv[2], type=Start)
     os.umask(0o077)
-    _die_with_supervisor()
     folder = RunFolder(Path(sys.argv[1]))
     meta = folder.read_meta()
     is_first, beats = start.rank == 0, Beats(start.beats, start.ranks)
     teller = Teller(folder, start.queue) if is_first else None
     try:
+        _die_with_supervisor()
         recipe = recipes.load(folder.resolved)
     except FbmonError as error:
         log(error.message, error.hint)
@@ -210,7 +210,7 @@ def _die_with_supervisor() -> None:
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_leave_at_end_of_pipe, daemon=True).start()
+    start_thread(_leave_at_end_of_pipe)
 
 
 def _leave_at_end_of_pipe() -> None:
