@@ -10,7 +10,7 @@ from pathlib import Path
 from fbmon import launch, summary
 from fbmon.cli.lines import json_line
 from fbmon.cli.options import Ui
-from fbmon.cli.output import leave_output, warn_of_locks
+from fbmon.cli.output import discard_output, warn_of_locks
 from fbmon.cli.plain import PlainScreen
 from fbmon.crew import devices as device_names
 from fbmon.crew.scratch import with_what_torch_needs
@@ -71,7 +71,7 @@ class _Shown(Teller):
             if event is not None:
                 self._show(event)
         except OSError:  # the reader has seen enough, or the disk is full: the training goes on
-            leave_output()
+            discard_output()
             self._show = lambda _: None
 
 
