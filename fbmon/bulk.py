@@ -4,18 +4,19 @@ What is left out is what tells one step after the other: the notes on clipping, 
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from fbmon.crew.limits import cores
+from fbmon.forked import share
 from fbmon.journal import Tail
 from fbmon.series import Floats, Series
 from fbmon.store import SHARE_STEPS, Store, best_of
 from fbmon.stretch import Clips, Columns, Stretch, read
 
 _LONG_BYTES = 4 * 1024 * 1024  # of journals, 20 ms: fewer are read sooner than handed over by other processes
-_PATIENCE = 20.0  # seconds for a journal; then it is read here
 
 Read = tuple[Store, int]
 
@@ -30,21 +31,12 @@ def read_store(journal: Path) -> Read:
 def begin_to_read(journals: Sequence[Path]) -> dict[Path, Callable[[], Read]]:
     """Have other processes read them from now on; each is there as soon as it is called for.
 
-    Nothing of a few short ones, or where there is one core or none to be had. To be called before any thread runs.
+    Nothing of a few short ones, or where there is one core. To be called before any thread runs.
     """
     workers = min(cores(), len(journals))
     if workers < 2 or sum(path.stat().st_size for path in journals if path.is_file()) < _LONG_BYTES:
         return {}
-    import multiprocessing
-
-    try:
-        with_all = multiprocessing.get_context("fork").Pool(workers)
-    # No process or thread may be had, or no semaphore, as where /dev/shm is missing or read-only.
-    except (OSError, RuntimeError):
-        return {}
-    begun = {path: with_all.apply_async(read_store, (path,)) for path in journals}
-    with_all.close()  # they end with the last journal
-    return {path: lambda result=result: result.get(_PATIENCE) for path, result in begun.items()}  # type: ignore[misc]
+    return dict(zip(journals, share([partial(read_store, journal) for journal in journals], workers), strict=True))
 
 
 def take_(store: Store, stretch: Stretch) -> None:

@@ -73,7 +73,7 @@ def naming(what: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None:
+        if not error.filename:  # empty, of an executable that has no name
             error.filename = str(what)
         raise
 

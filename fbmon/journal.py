@@ -33,7 +33,7 @@ def seal(event: Event) -> bytes:
 
 
 def seal_json(encoded: bytes) -> bytes:
-    """The same for any JSON object with at least one key."""
+    """Seal a JSON object with at least one key as `seal` does an event."""
     body = encoded[:-1]
     return body + _SEAL % zlib.crc32(body) + b"\n"
 
@@ -89,9 +89,9 @@ class Journal:
         return line
 
     def append_last(self, event: Event, seconds: float) -> bytes:
-        """The same for the last word of a run: on a full disk in the room that was reserved, or when there is some.
+        """Append the last word of a run; on a full disk into the room that was reserved, or as soon as there is some.
 
-        That is awaited for so many seconds; then the line is lost as any other.
+        Room is awaited for so many seconds; then the line is lost as any other.
         """
         line = self._stamp(event)
         deadline = time.monotonic() + seconds

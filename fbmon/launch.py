@@ -65,7 +65,7 @@ class RunHandle:
         return self.look().life is Life.RUNNING
 
     def exit_code(self) -> int:
-        """How a run has ended that could not write down its last word; LOST where that is not known either."""
+        """Return the exit code of a run that could not write down its last word; LOST where it is not known either."""
         code = None
         if self._supervisor is not None:
             with suppress(subprocess.TimeoutExpired):

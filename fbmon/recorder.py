@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from fbmon import summary
+from fbmon.crew.threads import start_thread
 from fbmon.disk import log
 from fbmon.errors import Exit
 from fbmon.folder import Guard, RunFolder
@@ -41,8 +42,7 @@ def recorded(folder: RunFolder, devices: Sequence[str], environment: Mapping[str
 def _beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
     """Within it a thread works until it is over: a disk that does not answer holds up nobody."""
     over = threading.Event()
-    thread = threading.Thread(target=work, args=(over,), daemon=True)
-    thread.start()
+    thread = start_thread(lambda: work(over))
     try:
         yield
     finally:

@@ -122,6 +122,10 @@ class Series:
     def values(self) -> Floats:
         return self._levels[0][0].view()
 
+    def optional_values(self) -> list[float | None]:
+        """Return the values as they were told: None where one is unknown."""
+        return [None if value != value else value for value in self.values.tolist()]
+
     def last(self) -> float | None:
         """The newest value; None if there is none or it is unknown."""
         return None if not len(self) or np.isnan(self.values[-1]) else float(self.values[-1])

@@ -39,8 +39,11 @@ def main() -> None:
     arguments = parser.parse_args()
     os.umask(0o077)
     folder = RunFolder(arguments.folder)
-    with guarded(folder):
-        code = supervise(folder, arguments.queue)
+    try:
+        with guarded(folder):
+            code = supervise(folder, arguments.queue)
+    except Exception as error:  # as no thread is to be had
+        code = _fail(folder, error).exit_code
     sys.exit(code)
 
 
@@ -61,15 +64,27 @@ def supervise(folder: RunFolder, queue: int | None) -> int:
                 _run(crew, None, signals)
         crew.close()
         ended = _told(folder, before) or _last_word(crew, folder, restarts, hurried=signals.hurried)
-    except OSError as error:  # no process to be had, or none of its pipes
+    except Exception as error:  # as no process is to be had, or none of its pipes
         if crew:
             crew.kill()
-        log(traceback.format_exc())
-        failure = of_system(error, "starting the trainer")
-        ended = RunEnded("failed", failure.exit_code, last_step(folder.journal), failure.message, failure.hint)
-        _tell(folder, ended)
+        ended = _fail(folder, error)
     summary.write(folder)  # so that no table ever has to read the whole journal
     return ended.exit_code
+
+
+def _fail(folder: RunFolder, error: Exception) -> RunEnded:
+    """Tell that the training cannot be started, or not watched over."""
+    log("".join(traceback.format_exception(error)))
+    match error:
+        case FbmonError():
+            failure = error
+        case OSError():
+            failure = of_system(error, "starting the trainer")
+        case _:
+            failure = FbmonError(" ".join(f"{type(error).__name__}: {error}".split()))  # one line; the log has the rest
+    ended = RunEnded("failed", failure.exit_code, last_step(folder.journal), failure.message, failure.hint)
+    _tell(folder, ended)
+    return ended
 
 
 def _run(crew: Crew, queue: int | None, signals: Signals) -> None:

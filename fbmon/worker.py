@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +19,7 @@ from fbmon.checkpoints import steps
 from fbmon.crew.beats import Beats, Doing
 from fbmon.crew.seat import Seat
 from fbmon.crew.start import Start
+from fbmon.crew.threads import start_thread
 from fbmon.disk import log
 from fbmon.errors import Exit, FbmonError, RankLostError
 from fbmon.events import Event, PhaseEntered, RunEnded, RunResumed, RunStarted, State
@@ -54,12 +54,12 @@ class Part:
 def main() -> None:
     start = msgspec.json.decode(sys.argv[2], type=Start)
     os.umask(0o077)
-    _die_with_supervisor()
     folder = RunFolder(Path(sys.argv[1]))
     meta = folder.read_meta()
     is_first, beats = start.rank == 0, Beats(start.beats, start.ranks)
     teller = Teller(folder, start.queue) if is_first else None
     try:
+        _die_with_supervisor()
         recipe = recipes.load(folder.resolved)
     except FbmonError as error:
         log(error.message, error.hint)
@@ -99,19 +99,19 @@ def leave(code: int) -> NoReturn:
 
 def work(part: Part) -> int:
     """Do the rank's part, tell everything if it is the first, and return the exit code: that of all ranks."""
-    told = part.teller or Silence()
+    teller = part.teller or Silence()
     try:
         orders = Orders(part.folder)
-        _begin(part, told)
+        _begin(part, teller)
         orders.heed_signals()
         from fbmon.train.group import join, leave_together  # torch takes seconds to import; by now a screen says so
         from fbmon.train.meet import Waiting
 
-        waiting = Waiting(part.patience, lambda awaited: _tell_awaited(part, told, awaited), orders.heed_signals)
+        waiting = Waiting(part.patience, lambda awaited: _tell_awaited(part, teller, awaited), orders.heed_signals)
         ranks, device = join(part.seat, part.device, part.tell_doing, waiting)
     except Exception as error:
-        return _conclude(part, told, _explain(error, told))
-    code = _conclude(part, told, _train(part, told, orders, ranks, device))
+        return _conclude(part, teller, _explain(error, teller))
+    code = _conclude(part, teller, _train(part, teller, orders, ranks, device))
     try:
         return leave_together(ranks, code)
     except RankLostError as error:
@@ -119,23 +119,23 @@ def work(part: Part) -> int:
         return error.exit_code
 
 
-def _begin(part: Part, told: "Teller | Silence") -> None:
-    if told.has_begun:
-        told.emit(RunResumed(fbmon.__version__, os.getpid()))
+def _begin(part: Part, teller: "Teller | Silence") -> None:
+    if teller.has_begun:
+        teller.emit(RunResumed(fbmon.__version__, os.getpid()))
     elif part.folder:
         name, recipe = part.folder.name, part.recipe
-        told.emit(RunStarted(name, recipe.name, recipe.steps, fbmon.__version__, os.getpid()))
-    told.emit(PhaseEntered("loading torch"))
+        teller.emit(RunStarted(name, recipe.name, recipe.steps, fbmon.__version__, os.getpid()))
+    teller.emit(PhaseEntered("loading torch"))
 
 
-def _tell_awaited(part: Part, told: "Teller | Silence", awaited: str) -> None:
+def _tell_awaited(part: Part, teller: "Teller | Silence", awaited: str) -> None:
     if part.teller:
-        told.emit(PhaseEntered("meeting the other ranks", awaited))
+        teller.emit(PhaseEntered("meeting the other ranks", awaited))
     else:
         print(f"rank {part.seat.rank}: {awaited}", file=sys.stderr, flush=True)
 
 
-def _train(part: Part, told: "Teller | Silence", orders: Orders, ranks: "Ranks", device: str) -> RunEnded:
+def _train(part: Part, teller: "Teller | Silence", orders: Orders, ranks: "Ranks", device: str) -> RunEnded:
     from fbmon.train.group import naming_the_lost
     from fbmon.train.loop import train
 
@@ -146,52 +146,52 @@ def _train(part: Part, told: "Teller | Silence", orders: Orders, ranks: "Ranks",
                 device,
                 part.data_dir,
                 part.checkpoints,
-                told.emit,
+                teller.emit,
                 orders.next,
                 ranks=ranks,
-                resume=told.has_begun,
+                resume=teller.has_begun,
                 run=part.folder.first_name() if part.folder else "",
             )
     except Exception as error:
-        return _explain(error, told)
+        return _explain(error, teller)
     if state == "finished":
-        return RunEnded(state, Exit.FINISHED, told.step)
+        return RunEnded(state, Exit.FINISHED, teller.step)
     code = Exit.PREEMPTED if state == "preempted" else Exit.STOPPED
     saved = "; the state is saved" if steps(part.checkpoints) else ", before there was anything new to save"
-    return RunEnded(state, code, told.step, f"by {told.source}{saved}")
+    return RunEnded(state, code, teller.step, f"by {teller.source}{saved}")
 
 
-def _explain(error: Exception, told: "Teller | Silence") -> RunEnded:
-    """How a run ends that ends with an error, which is printed, into trainer.log or what a job keeps of its ranks."""
+def _explain(error: Exception, teller: "Teller | Silence") -> RunEnded:
+    """Log the error with which a run ends, in trainer.log or what a job keeps of its ranks; return its last word."""
     match error:
         case Signalled(command=command):
-            told.emit(command)
+            teller.emit(command)
             code = exit_code(command.command)
             state: State = "preempted" if code == Exit.PREEMPTED else "stopped"
-            return RunEnded(state, code, told.step, f"by {command.source}, before there was anything new to save")
+            return RunEnded(state, code, teller.step, f"by {command.source}, before there was anything new to save")
         case RankLostError():
             log(error.message)
-            return RunEnded("killed", error.exit_code, told.step, error.message, error.hint)
+            return RunEnded("killed", error.exit_code, teller.step, error.message, error.hint)
         case FbmonError():
             log(error.message, error.hint)
             state = "diverged" if error.exit_code == Exit.DIVERGED else "failed"
-            return RunEnded(state, error.exit_code, told.step, error.message, error.hint)
+            return RunEnded(state, error.exit_code, teller.step, error.message, error.hint)
         case _:
             log("".join(traceback.format_exception(error)))
             reason = " ".join(f"{type(error).__name__}: {error}".split())  # one line; the log has the rest
-            return RunEnded("failed", Exit.FAILED, told.step, reason)
+            return RunEnded("failed", Exit.FAILED, teller.step, reason)
 
 
-def _conclude(part: Part, told: "Teller | Silence", ended: RunEnded) -> int:
+def _conclude(part: Part, teller: "Teller | Silence", ended: RunEnded) -> int:
     """Have the last word and the last deed; of lost ranks a supervisor knows better who is gone."""
     if part.seat.engine or ended.exit_code not in (Exit.LOST, Exit.STALLED):
-        told.emit(ended)
+        teller.emit(ended)
     part.conclude()
     return ended.exit_code
 
 
 class Silence:
-    """What the ranks have in place of a teller that are not the first: they tell nothing."""
+    """Stand in for `Teller` on ranks other than the first: tell nothing."""
 
     step = 0
     source = ""
@@ -210,7 +210,7 @@ def _die_with_supervisor() -> None:
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_leave_at_end_of_pipe, daemon=True).start()
+    start_thread(_leave_at_end_of_pipe)
 
 
 def _leave_at_end_of_pipe() -> None:

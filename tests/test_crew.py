@@ -111,6 +111,22 @@ def test_a_job_keeps_its_name_when_it_is_started_again() -> None:
     assert job_of({"TORCHELASTIC_RUN_ID": "x", "TORCHELASTIC_RESTART_COUNT": "1"}) == Job("torchrun x", restarts=1)
 
 
+def test_of_two_jobs_of_torchrun_without_an_id_none_is_taken_for_the_other() -> None:
+    ours = {"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_RESTART_COUNT": "1"}
+    first, again, other = (
+        job_of(ours | {"TORCHELASTIC_ERROR_FILE": f"/tmp/torchelastic_a/{log}/0/error.json"})
+        for log in ("none_x7k2/attempt_0", "none_x7k2/attempt_1", "none_b1c3/attempt_0")
+    )
+    assert first == again == Job("torchrun none_x7k2", restarts=1)
+    assert other.name == "torchrun none_b1c3"
+    for nowhere in ("", "/dev/null"):
+        assert not job_of(ours | {"TORCHELASTIC_ERROR_FILE": nowhere}).is_restarted
+    rank = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
+    seat = job_seat(ours | rank)
+    assert seat is not None
+    assert seat.job == "torchrun"
+
+
 def test_what_a_rank_writes_of_itself_the_supervisor_reads() -> None:
     page = beats.make(2)
     assert page.read() == [(0, Doing.PREPARING), (0, Doing.PREPARING)]

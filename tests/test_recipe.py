@@ -205,6 +205,11 @@ def test_a_fault_is_told_with_its_line_its_value_and_what_is_right(
             "bad.toml:6: data.copy_per_step needs data.copies",
         ),
         ('"resnet8"', '"vgg16"', "bad.toml:8: model.name vgg16 needs images of at least 32x32 pixels; digits are 8x8"),
+        (
+            '"resnet8"',
+            '"densenet121"\nwidth = 1',
+            "bad.toml:9: model.width 1 leaves a densenet121 no channel to grow by; it needs 2 at least",
+        ),
         ("lr = 0.4", "lr = 0.4\nnesterov = true", "bad.toml:15: optimizer.nesterov needs optimizer.momentum"),
         ("norm = 0.25\n", "", "bad.toml:20: clip.norm is missing"),
         (
@@ -216,6 +221,28 @@ def test_a_fault_is_told_with_its_line_its_value_and_what_is_right(
 )
 def test_settings_that_do_not_go_together_are_refused(here: Path, old: str, new: str, message: str) -> None:
     assert fault(changed(old, new)) == message
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_buildable"),
+    [
+        (["model.name=resnet18", "gradient.block=1"], False),
+        (["model.name=densenet121", "gradient.block=359"], False),
+        (["model.name=resnet50", "data.limit=9", "gradient.block=4"], False),
+        (["model.name=resnet50", "data.limit=9", "gradient.block=4", "gradient.drop_last=true"], True),
+        (["model.name=resnet50", "data.limit=9", "gradient.block=8", "data.augment=shift", "data.copies=2"], True),
+        (["model.name=resnet34", "gradient.block=1", "data.dataset=cifar10"], True),
+        (["gradient.block=1"], True),
+    ],
+)
+def test_no_batch_norm_has_to_take_the_variance_of_one_pixel(
+    here: Path, settings: list[str], is_buildable: bool
+) -> None:
+    if is_buildable:
+        (here / "good.toml").write_text(GOOD)
+        recipe.load(here / "good.toml", settings)
+    else:
+        assert "leaves a block of one image" in fault(GOOD, *settings)
 
 
 def test_a_recipe_takes_over_what_it_extends_but_neither_name_nor_target(here: Path) -> None:

@@ -14,7 +14,16 @@ from msgspec.structs import replace
 from fbmon import summary
 from fbmon.compare import fields, select
 from fbmon.compare.many import read_all
-from fbmon.events import CommandTaken, Event, NonFiniteFound, PhaseEntered, RunResumed, StepTaken
+from fbmon.events import (
+    CommandTaken,
+    Event,
+    NonFiniteFound,
+    PhaseEntered,
+    RunResumed,
+    StateRestored,
+    StepTaken,
+    Validated,
+)
 from fbmon.folder import RunFolder
 from fbmon.journal import unseal
 from fbmon.store import Store
@@ -256,3 +265,29 @@ def test_a_resumed_run_that_is_not_yet_as_far_as_it_was_has_not_clipped_more_ste
     write_run(tmp_path, "a", [*events, RunResumed("1", 8), *again])
 
     assert [fields.find("clipped").value(run) for run in select(tmp_path, [])] == [1.0]
+
+
+def test_the_best_is_of_the_steps_that_a_resume_kept_in_whatever_stretches_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fbmon.summary.file._WORTH_BYTES", 1)
+    events: list[Event] = story(accuracies=(0.5, 0.6, 0.9), clipped=(2, 3), state=None)
+    events += [RunResumed("1", 8), StateRestored(2)]
+    again: list[Event] = [
+        Validated(2, {"val_accuracy": 0.55, "val_loss": 1.0}),
+        StepTaken(3, {"loss": 0.25}, elapsed=40.0),
+    ]
+    folder = write_run(tmp_path, "run", events)
+
+    back = summary.read(folder)
+
+    assert (back.step, back.clipped) == (2, 1)
+    assert back.metrics["val_accuracy"] == Digest(0.6, 0.5, 1, 0.6, 2, ((1, 0.5), (2, 0.6)))
+    assert back.metrics["loss"].lowest == 0.5
+
+    folder.journal.write_bytes(lines([*events, *again]))
+    grown = summary.read(folder)
+
+    assert grown == fresh(folder)
+    assert (grown.step, grown.metrics["loss"].lowest) == (3, 0.25)
+    assert grown.metrics["val_accuracy"] == Digest(0.55, 0.5, 1, 0.55, 2, ((1, 0.5), (2, 0.55)))

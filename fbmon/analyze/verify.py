@@ -20,12 +20,13 @@ from fbmon.crew.scratch import folder_of_a_moment
 from fbmon.crew.seat import Seat
 from fbmon.errors import Exit, FbmonError
 from fbmon.folder import RunFolder, as_path, written
-from fbmon.minimum.verdict import Ask, Compared, Rank, Verdict
+from fbmon.minimum.verdict import WARNING, Ask, Compared, Rank, Verdict
 from fbmon.notes import differences
 from fbmon.recipe import Recipe
 from fbmon.train.device import choose_device
 from fbmon.train.group import join, leave_together
 from fbmon.train.meet import Waiting
+from fbmon.train.precision import emulation
 from fbmon.train.process import set_up
 from fbmon.train.this_machine import this_machine
 
@@ -50,13 +51,14 @@ def verify(ask: Ask) -> Verdict:
     """The report that was asked for."""
     folder, device = RunFolder(as_path(ask.folder)), ask.devices[0]
     recipe = recipes.load(folder.resolved)
+    slow = emulation(recipe.precision, choose_device(device))
+    if slow:
+        print(f"{WARNING}{slow}: all takes many times as long as in float32", flush=True)
     first = gradient_after(folder, recipe, ask.step, device)
     _begin("the same once more")
     again = gradient_after(folder, recipe, ask.step, device)
     _begin("its blocks in reverse")
     reverse = gradient_after(folder, recipe, ask.step, device, backwards=True)
-    _begin(f"in {ask.precision}")
-    precise = gradient_after(folder, _in_precision(recipe, ask.precision), ask.step, device)
     is_exact = recipe.gradient.accumulation == "exact"
     # An average with weights by place is another one in another order.
     compared = [
@@ -69,7 +71,14 @@ def verify(ask: Ask) -> Verdict:
         compared.append(_by_ranks(ask, first, is_promised=is_exact))
     else:
         skipped.append("several ranks: one device only; --devices names more")
-    compared.append(compare(f"in {ask.precision}", first, precise, is_promised=ask.precision == recipe.precision))
+    _begin(f"in {ask.precision}")
+    other, is_own = _in_precision(recipe, ask.precision), ask.precision == recipe.precision
+    given_up = "" if is_own else emulation(other.precision, choose_device(device))
+    if given_up:
+        skipped.append(f"in {ask.precision}: {given_up}")
+    else:
+        gradient = gradient_after(folder, other, ask.step, device)
+        compared.append(compare(f"in {ask.precision}", first, gradient, is_promised=is_own))
     _begin("steps taken again")
     repeated = repeat(folder, ask.since, ask.steps, device)
     before = trained_on(folder, ask.since)

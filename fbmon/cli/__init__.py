@@ -14,7 +14,7 @@ from fbmon.cli.doctor import doctor
 from fbmon.cli.export import export
 from fbmon.cli.flatness import flatness
 from fbmon.cli.landscape import landscape
-from fbmon.cli.output import leave_output, open_streams, report
+from fbmon.cli.output import discard_output, open_streams, report
 from fbmon.cli.plan import plan
 from fbmon.cli.recipe import recipe_commands
 from fbmon.cli.reproduce import reproduce
@@ -90,10 +90,10 @@ def main() -> None:
         finally:
             output.flush()  # here, where a full disk can still be told
     except BrokenPipeError:  # `| head`
-        leave_output()
+        discard_output()
         sys.exit(Exit.FAILED)
     except OSError as error:
-        leave_output()
+        discard_output()
         sys.exit(report(of_system(error)))
     except FbmonError as error:
         sys.exit(report(error))

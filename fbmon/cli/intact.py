@@ -56,16 +56,16 @@ def _refuse_other_kinds(folder: "RunFolder") -> None:
 
 
 def _refuse_other_journal(folder: "RunFolder", name: str) -> None:
-    told = _name_in_journal(folder)
-    if name and told and told not in (name, folder.name):
+    journal_name = _name_in_journal(folder)
+    if name and journal_name and journal_name not in (name, folder.name):
         raise UsageError(
-            f"{clean_path(folder.journal)}: the journal of another run, {clean(told)}",
+            f"{clean_path(folder.journal)}: the journal of another run, {clean(journal_name)}",
             f"put that of {clean(name)} back, or move this one away: the run then goes on with a new one",
         )
 
 
 def _name_in_journal(folder: "RunFolder") -> str:
-    """The name with which a journal opens; empty where that line is lost."""
+    """Return the name with which a journal opens; empty where that line is lost."""
     from fbmon.events import RunStarted
     from fbmon.journal import Tail
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from fbmon import launch, summary
 from fbmon.cli.lines import json_line
 from fbmon.cli.options import Ui
-from fbmon.cli.output import leave_output, warn_of_locks
+from fbmon.cli.output import discard_output, warn_of_locks
 from fbmon.cli.plain import PlainScreen
 from fbmon.crew import devices as device_names
 from fbmon.crew.scratch import with_what_torch_needs
@@ -45,14 +45,14 @@ def take_part(
         leave(work(Part(recipe, seat, device, data_dir, Path(), patience=patience)))
     launch.hold(SIGNALS)  # until the run is there to hear them
     folder = make_folder()
-    with unmade_on_failure(folder):
-        folder.seize()  # held until this process ends
-    warn_of_locks(folder)
     with ExitStack() as over:
-        over.enter_context(guarded(folder))
+        with unmade_on_failure(folder):
+            folder.seize()  # held until this process ends
+            over.enter_context(guarded(folder))
+            over.callback(summary.write, folder)
+            over.enter_context(recorded(folder, device_names.expand(device, os.environ), os.environ))
+        warn_of_locks(folder)
         teller = _Shown(folder, _screen(folder, ui))
-        over.callback(summary.write, folder)
-        over.enter_context(recorded(folder, device_names.expand(device, os.environ), os.environ))
         part = Part(recipe, seat, device, data_dir, folder.checkpoints, folder, teller)
         code = work(replace(part, patience=patience, conclude=over.close))
     leave(code)
@@ -71,7 +71,7 @@ class _Shown(Teller):
             if event is not None:
                 self._show(event)
         except OSError:  # the reader has seen enough, or the disk is full: the training goes on
-            leave_output()
+            discard_output()
             self._show = lambda _: None
 
 

@@ -91,8 +91,8 @@ class _Output(io.BufferedWriter):
             super().flush()
 
 
-def leave_output() -> None:
-    """Nothing more reaches standard output: what it cannot take would be tried once more as Python leaves."""
+def discard_output() -> None:
+    """Discard all that standard output holds and is given: what it cannot take Python would try again at its exit."""
     with suppress(OSError):  # as no file more may be opened
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

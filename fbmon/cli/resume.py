@@ -63,7 +63,7 @@ def resume(
 
 
 def warn_of_other_machine(folder: "RunFolder") -> None:
-    """One line on stderr where a run goes on elsewhere, as far as that is known before torch is loaded."""
+    """Write a line on stderr where a run goes on elsewhere, as far as that is known before torch is loaded."""
     import sys
 
     from fbmon.compare import read
@@ -73,13 +73,13 @@ def warn_of_other_machine(folder: "RunFolder") -> None:
     plan = read(folder).summary.plan
     if not plan or not plan.machine:
         return
-    said = moved(plan.machine, machine_without_torch(plan.machine.torch))
-    if said:
-        sys.stderr.write(f"warning: {clean(said, 1000)}\n")
+    differences = moved(plan.machine, machine_without_torch(plan.machine.torch))
+    if differences:
+        sys.stderr.write(f"warning: {clean(differences, 1000)}\n")
 
 
 def has_finished(folder: "RunFolder", steps: int) -> bool:
-    """Whether the run has nothing left to do of its steps, which may have become more; says so."""
+    """Say whether a run has no step left to take, of which there may be more than before, and tell the user if so."""
     from fbmon.events import RunEnded
     from fbmon.journal import last_event
 

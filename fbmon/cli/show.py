@@ -9,7 +9,7 @@ from types import FrameType
 from fbmon import launch
 from fbmon.cli.lines import json_line, last_line
 from fbmon.cli.options import Ui
-from fbmon.cli.output import leave_output, mention, report, warn_of_locks
+from fbmon.cli.output import discard_output, mention, report, warn_of_locks
 from fbmon.errors import Exit, of_system
 from fbmon.events import DeviceSampled, Event, ProgressMade
 from fbmon.folder import RunFolder
@@ -72,10 +72,10 @@ def show(handle: RunHandle, ui: Ui, *, stays: bool = True, place: str = "") -> i
     try:
         {Ui.PLAIN: _plain, Ui.JSON: _json}.get(ui, _nothing)(events, store, handle.folder)
     except BrokenPipeError:  # `| head`: the reader has seen enough, the training goes on
-        leave_output()
+        discard_output()
         return Exit.FINISHED
     except OSError as error:  # as the disk is full: who waits for the exit code still gets it
-        leave_output()
+        discard_output()
         report(of_system(error))
         _nothing(events, store, handle.folder)
     return store.ended.exit_code if store.ended else handle.exit_code()

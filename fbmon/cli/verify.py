@@ -86,7 +86,7 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
     from fbmon.crew.scratch import nameless_file
     from fbmon.folder import written
     from fbmon.minimum.record import checkpoint
-    from fbmon.minimum.verdict import Ask, Verdict
+    from fbmon.minimum.verdict import WARNING, Ask, Verdict
 
     names = expand(here(devices, os.environ), os.environ)
     names = ["cpu", "cpu"] if names == ["cpu"] or (names == ["auto"] and not count_gpus(os.environ)) else names
@@ -102,6 +102,8 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
             for line in process.stdout or ():
                 if line.startswith(b"{"):
                     verdict = line
+                elif line.startswith(WARNING.encode()):
+                    sys.stderr.write(clean(line.decode()) + "\n")
                 else:
                     begin(clean(line.decode()))
         errors.seek(0)

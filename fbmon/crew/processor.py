@@ -13,11 +13,11 @@ from fbmon.text import clean
 
 
 def processor_name(root: Path = ROOT) -> str:
-    """Return the model as its maker calls it; the architecture where the system does not say."""
+    """Return the name of the processor's model, or its architecture where the system does not say."""
     with suppress(OSError):
-        found = re.search(r"^model name\s*:\s*(.+)$", (root / "proc/cpuinfo").read_text(errors="replace"), re.MULTILINE)
-        if found:
-            return clean(" ".join(found[1].split()))
+        model = re.search(r"^model name\s*:\s*(.+)$", (root / "proc/cpuinfo").read_text(errors="replace"), re.MULTILINE)
+        if model:
+            return clean(" ".join(model[1].split()))
     return platform.processor() or platform.machine()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from fbmon.errors import UsageError
 from fbmon.text import clean
 
+_NO_ID = "none"  # what torchrun calls every job that was given no --rdzv-id
 _STEP = 997  # ports between two steps of a job, so that they are not those of the next jobs
 
 
@@ -35,7 +36,7 @@ class Job:
 
     @property
     def is_restarted(self) -> bool:
-        return self.restarts > 0
+        return bool(self.name) and self.restarts > 0
 
 
 def job_seat(environment: Mapping[str, str]) -> Seat | None:
@@ -43,6 +44,7 @@ def job_seat(environment: Mapping[str, str]) -> Seat | None:
     if "RANK" in environment and "WORLD_SIZE" in environment:
         address = f"{environment.get('MASTER_ADDR', '127.0.0.1')}:{environment.get('MASTER_PORT', '29500')}"
         job, attempt = (environment.get(f"TORCHELASTIC_{name}", "") for name in ("RUN_ID", "RESTART_COUNT"))
+        job = "" if job == _NO_ID else job
         seat = _seat(environment, "torchrun", ("RANK", "WORLD_SIZE", "LOCAL_RANK"), address)
         return replace(seat, job=f"torchrun {job}".strip(), attempt=attempt or "0")
     # A batch script has SLURM_NTASKS and SLURM_PROCID too; only srun's own tasks have the number of those of the step.
@@ -56,12 +58,21 @@ def job_seat(environment: Mapping[str, str]) -> Seat | None:
 
 def job_of(environment: Mapping[str, str]) -> Job:
     """The job of Slurm or torchrun; a requeued job and a restarted group keep their name."""
-    slurm, elastic = environment.get("SLURM_JOB_ID", ""), environment.get("TORCHELASTIC_RUN_ID", "")
+    slurm, elastic = environment.get("SLURM_JOB_ID", ""), _elastic_id(environment)
     counts = [environment.get(name, "") for name in ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")]
     restarts = sum(int(count) for count in counts if re.fullmatch(r"[0-9]{1,9}", count))
     if slurm:
         return Job(f"slurm {slurm}", restarts)
     return Job(f"torchrun {elastic}", restarts) if elastic else Job()
+
+
+def _elastic_id(environment: Mapping[str, str]) -> str:
+    """Return the id of a job of torchrun; of one without the folder that its agent, as long as it lives, logs into."""
+    given = environment.get("TORCHELASTIC_RUN_ID", "")
+    if given != _NO_ID:
+        return given
+    parts = Path(environment.get("TORCHELASTIC_ERROR_FILE", "")).parts  # .../none_x7k2/attempt_0/0/error.json
+    return parts[-4] if len(parts) > 4 else ""
 
 
 def first_host(nodes: str) -> str:

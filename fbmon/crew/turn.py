@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fbmon.crew.threads import start_thread
+
 _LOOK_SECONDS = 0.2
 _TOUCH_SECONDS = 1.0
 _LOST_SECONDS = 30.0  # without a touch: a host that is busy, and a file system that shows dates late, take less
@@ -30,8 +32,7 @@ def turn(path: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
         while_waiting()
         time.sleep(_LOOK_SECONDS)
     over = threading.Event()
-    thread = threading.Thread(target=_touch, args=(descriptor, over), daemon=True)
-    thread.start()
+    thread = start_thread(lambda: _touch(descriptor, over))
     try:
         yield
     finally:

@@ -25,44 +25,44 @@ _FAR = ("nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "fuse
 
 
 def examine_temporary_folder() -> Finding:
-    """Torch makes files of a moment while it loads."""
+    """Judge whether there is a folder for temporary files, of which torch makes some while it loads."""
     is_there = has_temporary_folder()
-    found = tempfile.gettempdir() if is_there else "none that can be used; /dev/shm or a run's own folder serves"
-    return judge("temporary", clean(found, 400), "set TMPDIR to a folder that can be written", is_well=is_there)
+    folder = tempfile.gettempdir() if is_there else "none that can be used; /dev/shm or a run's own folder serves"
+    return judge("temporary", clean(folder, 400), "set TMPDIR to a folder that can be written", is_well=is_there)
 
 
 def examine_storage(runs_dir: Path) -> Iterator[Finding]:
-    """Everything is tried in a temporary file beside the runs, which is taken away; no folder is made."""
-    place = next(path for path in (runs_dir.absolute(), *runs_dir.absolute().parents) if path.exists())
+    """Judge the folder of runs by temporary files beside them, which are taken away; the folder itself is not made."""
+    folder = next(path for path in (runs_dir.absolute(), *runs_dir.absolute().parents) if path.exists())
     name, shown = "runs folder", clean_path(runs_dir.absolute())
     try:
-        with tempfile.TemporaryFile(dir=place, prefix=".doctor-") as file:
-            yield _permissions(name, shown, place)
-            yield _space(place)
-            yield _speed(file.fileno(), place)
-            yield _saving(place)
-            yield _lock(place)
+        with tempfile.TemporaryFile(dir=folder, prefix=".doctor-") as file:
+            yield _permissions(name, shown, folder)
+            yield _space(folder)
+            yield _speed(file.fileno(), folder)
+            yield _saving(folder)
+            yield _lock(folder)
     except OSError as error:
         reason = error.strerror or str(error)
         yield Finding(name, "failure", f"nothing can be written to {shown}: {reason}", "choose another by --runs-dir")
 
 
-def _permissions(name: str, shown: str, place: Path) -> Finding:
-    mode = place.stat().st_mode
+def _permissions(name: str, shown: str, folder: Path) -> Finding:
+    mode = folder.stat().st_mode
     is_private = not mode & (stat.S_IWGRP | stat.S_IWOTH) or bool(mode & stat.S_ISVTX)
-    found = shown if is_private else f"{shown}: other users may write to it"
+    description = shown if is_private else f"{shown}: other users may write to it"
     return judge(
-        name, found, "`chmod go-w` it, or they can put runs of their own in place of yours", is_well=is_private
+        name, description, "`chmod go-w` it, or they can put runs of their own in place of yours", is_well=is_private
     )
 
 
-def _space(place: Path) -> Finding:
-    free = shutil.disk_usage(place).free
+def _space(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
     advice = "make room: a run goes on without space, but saves nothing"
     return judge("disk space", f"{free / 1e9:,.1f} GB free", advice, is_well=free >= _LEAST_FREE)
 
 
-def _speed(file: int, place: Path) -> Finding:
+def _speed(file: int, folder: Path) -> Finding:
     noise = os.urandom(_CHUNK)  # some file systems pack zeros
     began, written, syncs = time.perf_counter(), 0, []
     for _ in range(_CHUNKS):
@@ -73,15 +73,15 @@ def _speed(file: int, place: Path) -> Finding:
         if time.perf_counter() - began > _MOST_SECONDS:
             break
     speed, typical = written / (time.perf_counter() - began), sorted(syncs)[len(syncs) // 2]
-    found = f"{speed / 1e6:,.0f} MB/s written and synced, {1000 * typical:.1f} ms a sync of 4 MiB, {_kind(place)}"
+    figures = f"{speed / 1e6:,.0f} MB/s written and synced, {1000 * typical:.1f} ms a sync of 4 MiB, {_kind(folder)}"
     advice = "a fast disk by --runs-dir; on this one checkpoints are saved less often, at most a hundredth of the time"
-    return judge("disk speed", found, advice, is_well=speed >= _SLOW)
+    return judge("disk speed", figures, advice, is_well=speed >= _SLOW)
 
 
-def _saving(place: Path) -> Finding:
-    """Do what a checkpoint takes: a folder aside with a file in it, both synced, and the folder renamed."""
+def _saving(folder: Path) -> Finding:
+    """Judge saving by what a checkpoint takes: a folder aside with a file in it, both synced, the folder renamed."""
     advice, deed = "choose another file system by --runs-dir", "a folder with a file"
-    with tempfile.TemporaryDirectory(dir=place, prefix=".doctor-") as home:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".doctor-") as home:
         aside = Path(home) / "aside"
         try:
             aside.mkdir()
@@ -94,13 +94,13 @@ def _saving(place: Path) -> Finding:
     refused = " and of ".join(what for what, is_done in is_synced.items() if not is_done)
     if not refused:
         return Finding("saving", "ok", "a state is saved whole, and outlasts a power cut")
-    found = f"fsync of {refused} is refused: what is saved outlasts a kill, but perhaps not a power cut"
-    return Finding("saving", "warning", found, advice)
+    limits = f"fsync of {refused} is refused: what is saved outlasts a kill, but perhaps not a power cut"
+    return Finding("saving", "warning", limits, advice)
 
 
-def _lock(place: Path) -> Finding:
-    """Two descriptors of one file must not both have its lock; without, a file must take a new content and a touch."""
-    with tempfile.NamedTemporaryFile(dir=place, prefix=".doctor-") as file:
+def _lock(folder: Path) -> Finding:
+    """Judge locks: two descriptors of a file must not both have one; without, a note must be replaced and touched."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
         if not (reason := refusal(Path(file.name))):
             return Finding("locks", "ok", "a locked file stays locked")
         try:
@@ -116,8 +116,8 @@ def _lock(place: Path) -> Finding:
     return Finding("locks", "warning", reason, advice)
 
 
-def _kind(place: Path) -> str:
-    """The file system; on one that is shared screens on other machines see a run's news late."""
+def _kind(folder: Path) -> str:
+    """Return the kind of file system; on one that is shared, screens on other machines see a run's news late."""
     mounts = {Path(mount.mountpoint): mount.fstype for mount in psutil.disk_partitions(all=True)}
-    kind = next((mounts[path] for path in (place.resolve(), *place.resolve().parents) if path in mounts), "unknown")
+    kind = next((mounts[path] for path in (folder.resolve(), *folder.resolve().parents) if path in mounts), "unknown")
     return f"{kind}, shared" if kind in _FAR else kind

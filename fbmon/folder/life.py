@@ -72,7 +72,7 @@ class Holder(msgspec.Struct, frozen=True):
         return self.boot == other.boot and bool(self.boot or self.host == other.host)
 
     def is_same(self, other: "Holder") -> bool:
-        """Whether they are one process; what its host is called may have changed."""
+        """Say whether both are one process, whose host may have another name by now."""
         return (self.boot, self.namespace, self.pid, self.started) == (
             other.boot,
             other.namespace,
@@ -82,11 +82,11 @@ class Holder(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The process and its host in words."""
         return f"process {self.pid} on host {clean(self.host, 64)}"
 
     def follows(self, other: "Holder") -> bool:
-        """Whether Slurm has put this one into the place of the other, which is gone then."""
+        """Say whether this is a later start of the other's batch job by Slurm, which ends the earlier one first."""
         return self.job == other.job and self.job.startswith("slurm ") and self.restarts > other.restarts
 
 

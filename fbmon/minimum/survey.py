@@ -4,14 +4,15 @@ import os
 import queue
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import msgspec
 
 from fbmon.crew.devices import expand, here, prepare
 from fbmon.crew.scratch import nameless_file
+from fbmon.crew.threads import start_thread
 from fbmon.errors import FbmonError
 from fbmon.folder import written
 from fbmon.minimum.asked import Answer, Probe, Task
@@ -95,7 +96,7 @@ def _listen(running: Sequence["subprocess.Popen[bytes]"], log: int) -> Iterator[
         lines.put(None)
 
     for process in running:
-        threading.Thread(target=read, args=(process,), daemon=True).start()
+        start_thread(partial(read, process))
     left = len(running)
     while left:
         line = lines.get()

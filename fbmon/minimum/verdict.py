@@ -2,6 +2,8 @@
 
 import msgspec
 
+WARNING = "warning: "  # begins a line that the command passes on, and is no stage of the work
+
 
 class Compared(msgspec.Struct, frozen=True):
     """A gradient computed again in another way, beside the first one."""

@@ -2,6 +2,7 @@
 
 from fbmon.recipe.file import dump, find, flatten, load, shipped, whole
 from fbmon.recipe.schema import (
+    DIGITS,
     AdamW,
     Analysis,
     AnyOptimizer,
@@ -23,6 +24,7 @@ from fbmon.recipe.schema import (
 )
 
 __all__ = [
+    "DIGITS",
     "AdamW",
     "Analysis",
     "AnyOptimizer",

@@ -10,9 +10,14 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 # TOML promises 64 bits; torch and JSON take no more.
 PositiveInt = Annotated[int, Field(gt=0, lt=2**63)]
+# What sizes are multiplied with: far beyond any memory, and products of it within what torch can count.
+ModestInt = Annotated[int, Field(gt=0, le=65_536)]
 NonNegativeInt = Annotated[int, Field(ge=0, lt=2**63)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
+
+
+DIGITS = 1437  # training images
 
 
 class Section(BaseModel):
@@ -30,7 +35,7 @@ class Data(Section):
 
     dataset: Literal["digits", "cifar10", "cifar100"]
     augment: Literal["none", "shift", "crop_flip"] = "none"
-    copies: PositiveInt | None = None
+    copies: ModestInt | None = None
     copy_per_step: bool = False
     limit: PositiveInt | None = None
     val_limit: PositiveInt | None = None
@@ -54,7 +59,7 @@ class Model(Section):
     name: Literal[
         "resnet8", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "vgg16", "mlp"
     ]  # fmt: skip
-    width: PositiveInt = 64
+    width: ModestInt = 64
     running_statistics: Literal["momentum", "mean"] = "momentum"
 
 
@@ -281,9 +286,29 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.model.name == "vgg16" and self.data.dataset == "digits":
+        name, is_small = self.model.name, self.data.dataset == "digits"
+        if name == "vgg16" and is_small:
             raise ValueError("model.name vgg16 needs images of at least 32x32 pixels; digits are 8x8")
+        if name == "densenet121" and self.model.width < 2:
+            raise ValueError("model.width 1 leaves a densenet121 no channel to grow by; it needs 2 at least")
+        has_single_pixels = is_small and name not in ("resnet8", "mlp")  # the last maps of three halvings
+        if has_single_pixels and smallest_block(DIGITS, self.data, self.gradient) == 1:
+            raise ValueError(
+                f"gradient.block {self.gradient.block} leaves a block of one image, whose last maps in a {name} are "
+                "single pixels on digits: batch norm has nothing to take a variance of; take another size, or a "
+                "drop_last that leaves it out"
+            )
         return self
+
+
+def smallest_block(images: int, data: Data, gradient: Gradient) -> int:
+    """Return how many images of a data set of so many the smallest block of a step holds."""
+    count = min(images, data.limit or images)
+    if data.copies and not data.copy_per_step:
+        count *= data.copies
+    last = count % gradient.block
+    is_left_out = gradient.drop_last and count > gradient.block
+    return min(count, gradient.block) if last == 0 or is_left_out else last
 
 
 def known_keys() -> list[str]:

@@ -6,6 +6,7 @@ second look; of one that has only grown, only the new lines are read; otherwise 
 
 import os
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -15,9 +16,9 @@ import msgspec
 from fbmon.disk import replace
 from fbmon.folder import RunFolder
 from fbmon.journal import is_sealed, seal_json
-from fbmon.summary.fold import Summary, fold
+from fbmon.summary.fold import Summary, fold, without_abandoned
 
-_FORMAT = 5  # of the file and of what a fold remembers: another one is folded anew
+_FORMAT = 6  # of the file and of what a fold remembers: another one is folded anew
 _CHUNK_BYTES = 16 * 1024 * 1024
 _WORTH_BYTES = 16 * 1024  # of new lines: fewer are folded sooner, in a tenth of a millisecond, than kept
 _LAST_LINE_BYTES = 256
@@ -116,14 +117,22 @@ def _last(journal: BinaryIO, offset: int) -> int:
 def _fold_on(journal: BinaryIO, start: _Kept, status: os.stat_result) -> _Kept:
     """Fold all whole lines after the start, up to the size that the journal had when `status` was asked for."""
     summary, offset = start.summary, start.offset
-    journal.seek(offset)
-    rest = b""
-    while text := journal.read(min(_CHUNK_BYTES, status.st_size - offset - len(rest))):
-        text = rest + text
-        end = text.rfind(b"\n") + 1
-        summary, rest = fold(summary, text[:end]), text[end:]
-        offset += end
+    for text in _whole_lines(journal, offset, status.st_size):
+        summary, offset = fold(summary, text), offset + len(text)
+    if summary.has_abandoned:
+        summary = without_abandoned(summary, _whole_lines(journal, 0, offset))
     return _Kept(_FORMAT, status.st_size, status.st_mtime_ns, offset, _last(journal, offset), summary)
+
+
+def _whole_lines(journal: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    """Read what lies between two offsets in pieces; a line that is unfinished at the end is left out."""
+    journal.seek(start)
+    rest = b""
+    while text := journal.read(min(_CHUNK_BYTES, end - start - len(rest))):
+        text = rest + text
+        length = text.rfind(b"\n") + 1
+        yield text[:length]
+        start, rest = start + length, text[length:]
 
 
 def _keep(folder: RunFolder, kept: _Kept) -> None:

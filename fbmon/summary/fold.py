@@ -1,6 +1,6 @@
 """A journal folded into a Summary, stretch by stretch: what tables show of a run, without keeping its events."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -11,6 +11,7 @@ from fbmon.events import (
     RunRestarted,
     RunResumed,
     RunStarted,
+    StateRestored,
     TrainingStarted,
 )
 from fbmon.stretch import Clips, Columns, Part, Stretch, read
@@ -30,6 +31,7 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     clipped: int = 0  # steps
     clipped_step: int = 0  # the last of them
     damaged: int = 0  # lines
+    has_abandoned: bool = False  # whether its numbers include some that a later resume has taken back
     paused_since: float | None = None  # elapsed; None where it is not paused
     paused: float = 0.0  # seconds of the pauses that are over
     devices_since: float = 0.0  # elapsed; from when on it has the devices of its plan
@@ -56,12 +58,39 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def fold(summary: Summary, text: bytes) -> Summary:
-    """The summary after some more whole lines of the journal."""
+    """The summary after some more whole lines of the journal.
+
+    Where it then `has_abandoned` numbers, `without_abandoned` makes it right.
+    """
     stretch = read(text)
     folding = _Folding(summary)
     for part in stretch.parts:
         folding.add(part)
     return folding.result(stretch)
+
+
+def without_abandoned(summary: Summary, texts: Iterable[bytes]) -> Summary:
+    """Return the summary of a whole journal with the numbers that the store makes of it, which knows every step."""
+    # numpy takes a while to import, and few runs have gone back
+    from fbmon.bulk import take_
+    from fbmon.store import Store
+
+    store = Store()
+    for text in texts:
+        take_(store, read(text))
+    clipped_steps = store.clipped.steps
+    return msgspec.structs.replace(
+        summary,
+        has_abandoned=False,
+        step=store.step,
+        clipped=len(clipped_steps),
+        clipped_step=int(clipped_steps[-1]) if len(clipped_steps) else 0,
+        metrics={
+            name: digest(series.steps.astype(int).tolist(), series.optional_values())
+            for name, series in store.series.items()
+            if name in summary.metrics
+        },
+    )
 
 
 class _Folding:
@@ -86,6 +115,9 @@ class _Folding:
                 now |= {"ended": None, "step_elapsed": 0.0}  # to start a trainer is no slow step
             case TrainingStarted():
                 self._planned(part)
+            case StateRestored(step=step):
+                latest = max(now["step"], now["clipped_step"], self._last_step(self._digests))
+                now["has_abandoned"] |= step < latest
             case RunRestarted():
                 self._end_pause(part.elapsed)
                 now["step_elapsed"] = 0.0
@@ -125,12 +157,23 @@ class _Folding:
             now["step_elapsed"] = elapsed  # the step that was interrupted has not been slow
 
     def _told(self, columns: Columns) -> None:
+        if columns.teller == "validation":
+            self._now["has_abandoned"] |= self._is_validated_again(columns)
         for name, column in columns.values.items():
             new = digest(columns.steps, column)
             self._digests[name] = join(self._digests[name], new) if name in self._digests else new
         if columns.teller == "step":
             self._now["step"] = columns.steps[-1]
             self._pace(columns.elapsed)
+
+    def _is_validated_again(self, columns: Columns) -> bool:
+        """Say whether a run that was cut off between a validation and the next checkpoint tells it once more."""
+        return any(step == last for last, step in pairwise([self._last_step(columns.values), *columns.steps]))
+
+    def _last_step(self, names: Iterable[str]) -> int:
+        """Return the last step at which one of these metrics had a value; 0 if none had."""
+        digests = [self._digests[name] for name in names if name in self._digests]
+        return max((digest.recent[-1][0] for digest in digests if digest.recent), default=0)
 
     def _clipped(self, steps: Sequence[int]) -> None:
         """Count each step once: after a resume some are told again."""

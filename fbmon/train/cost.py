@@ -76,8 +76,8 @@ def make_plan(recipe: Recipe, device: torch.device, precision: Precision, second
     cut = blocks(train, recipe.data, recipe.gradient, recipe.seed, 1, torch.device("cpu"))
     taken = range(1, recipe.steps + 1)
     flop, val_flop, product_flop, parameters = _count(recipe, shape, len(cut))
-    wanted = recipe.analysis
-    every = wanted.sharpness_every if wanted else None
+    analysis = recipe.analysis
+    every = analysis.sharpness_every if analysis else None
     timing = _time(recipe, precision, device, max(map(len, cut)), len(cut), seconds)
     threads = torch.get_num_threads()  # as they were chosen for the blocks that were timed
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} CPU thread{'s'[: threads > 1]}"
@@ -95,8 +95,8 @@ def make_plan(recipe: Recipe, device: torch.device, precision: Precision, second
         data_mib=(train + val) * shape.channels * shape.side**2 / 2**20,
         device=name,
         timings=(timing,),
-        products=len(taken[::every]) * wanted.products if wanted and every else 0,
-        product_images=sum(map(len, cut[: wanted.blocks])) if wanted else 0,
+        products=len(taken[::every]) * analysis.products if analysis and every else 0,
+        product_images=sum(map(len, cut[: analysis.blocks])) if analysis else 0,
         product_flop_per_image=product_flop,
         memory_total_mib=_memory_mib(device),
         emulation=emulation(precision, device),

@@ -17,7 +17,6 @@ from fbmon.train.control import Interrupted
 from fbmon.train.distribute import Ranks
 from fbmon.train.download import Archive, fetch
 
-_DIGITS_TRAIN = 1437
 _LOADED = "loaded"  # what the first rank says where it has not been interrupted
 # The authors' constants.
 CIFAR10_MEAN = (0.4914672374725342, 0.4822617471218109, 0.4467701315879822)
@@ -130,8 +129,8 @@ def _digits() -> DataSet:
     """UCI handwritten digits (see digits/LICENSE.md): 1,437 training and 360 validation images."""
     with np.load(Path(__file__).parent / "digits" / "digits.npz", allow_pickle=False) as file:
         pictures, labels = torch.from_numpy(file["images"]), torch.from_numpy(file["labels"]).long()
-    train = Images(pictures[:_DIGITS_TRAIN], labels[:_DIGITS_TRAIN])
-    val = Images(pictures[_DIGITS_TRAIN:], labels[_DIGITS_TRAIN:])
+    train = Images(pictures[: recipe.DIGITS], labels[: recipe.DIGITS])
+    val = Images(pictures[recipe.DIGITS :], labels[recipe.DIGITS :])
     return DataSet(train, val, classes=10, scale=16.0, mean=(0.3055,), std=(0.376,))
 
 

@@ -104,8 +104,10 @@ class Ranks:
     def away(self) -> Iterator[None]:
         """Within it this process computes nothing, for as long as it takes."""
         self.tell(Doing.AWAY)
-        yield
-        self.tell(self._doing)
+        try:
+            yield
+        finally:  # else it would be away for ever, and nobody would find it stuck
+            self.tell(self._doing)
 
     @contextmanager
     def _exchange(self) -> Iterator[None]:

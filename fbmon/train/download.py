@@ -8,7 +8,6 @@ import itertools
 import queue
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fbmon.crew.threads import start_thread
 from fbmon.crew.turn import turn
 from fbmon.errors import DataError
 from fbmon.events import Event, PhaseEntered, ProgressMade
@@ -139,7 +139,7 @@ def _call_beside(work: Callable[[], object], look: Callable[[], None]) -> None:
         else:
             outcomes.put(None)
 
-    threading.Thread(target=call, daemon=True).start()
+    start_thread(call)
     while True:
         with suppress(queue.Empty):
             error = outcomes.get(timeout=_LOOK_SECONDS)

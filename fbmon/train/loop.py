@@ -23,7 +23,7 @@ from fbmon.train.device import choose_device
 from fbmon.train.distribute import ALONE, Ranks
 from fbmon.train.divergence import DivergenceWatch
 from fbmon.train.evaluate import is_validated
-from fbmon.train.memory import naming_the_block
+from fbmon.train.memory import naming_memory, naming_the_block
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
 from fbmon.train.process import set_up
@@ -64,10 +64,13 @@ def train(
     emit(PhaseEntered("building the model"))
     torch.manual_seed(recipe.seed)
     _, channels, side, _ = data.train.pictures.shape
-    model = make_model(recipe.model, channels, data.classes, side).to(device)
-    set_precision_(model, recipe.precision)
-    choose_threads_(recipe, model, data, ranks)
-    stepper = Stepper(recipe, data, model, emit, next_command, ranks)
+    with naming_memory(
+        "as the model was built", "a smaller model.width or gradient.block, or fewer data.copies, need less"
+    ):
+        model = make_model(recipe.model, channels, data.classes, side).to(device)
+        set_precision_(model, recipe.precision)
+        choose_threads_(recipe, model, data, ranks)
+        stepper = Stepper(recipe, data, model, emit, next_command, ranks)
     wanted = recipe.analysis
     analyst = Analyst(recipe, wanted, data, model, emit, stepper.control.at_block, ranks) if wanted else None
     learnt = Learnt(model, stepper.average, stepper.descent)

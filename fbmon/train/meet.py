@@ -7,7 +7,6 @@ ended by a signal, and bounded; and before anything else a rank asks the store w
 
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,6 +15,7 @@ from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 from torch.distributed import DistNetworkError
 
 from fbmon.crew.seat import Seat
+from fbmon.crew.threads import start_thread
 from fbmon.errors import FbmonError, RankLostError
 from fbmon.text import plural
 
@@ -147,7 +147,7 @@ def _patiently(open_store: Callable[[], TCPStore], awaited: str, waiting: Waitin
         except Exception as error:  # told by the main thread
             outcome.append(error)
 
-    threading.Thread(target=attempt, daemon=True).start()
+    start_thread(attempt)
     while not outcome:
         waiting.look(awaited)
     store = outcome[0]

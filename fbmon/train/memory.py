@@ -1,7 +1,7 @@
 """Out of memory: said in one sentence that names what it depends on."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -16,8 +16,17 @@ def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in _WORDS)
 
 
+def naming_the_block(images: int) -> AbstractContextManager[None]:
+    """Within it a device that runs out of memory raises FbmonError, as it does with blocks of so many images."""
+    return naming_memory(
+        f"with blocks of {images} images",
+        "a smaller gradient.block needs less, and narrows what batch norm and the penalty see at once; "
+        "`fbmon plan` says how much each size takes",
+    )
+
+
 @contextmanager
-def naming_the_block(images: int) -> Iterator[None]:
+def naming_memory(when: str, hint: str) -> Iterator[None]:
     """Within it a device that runs out of memory raises FbmonError."""
     try:
         yield
@@ -25,8 +34,4 @@ def naming_the_block(images: int) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         reason = " ".join(str(error).split("\n")[0].split())[:200]
-        raise FbmonError(
-            f"out of memory with blocks of {images} images: {reason}",
-            "a smaller gradient.block needs less, and narrows what batch norm and the penalty see at once; "
-            "`fbmon plan` says how much each size takes",
-        ) from None
+        raise FbmonError(f"out of memory {when}: {reason}", hint) from None

@@ -52,7 +52,7 @@ def factors(precision: Precision) -> torch.dtype:
 
 @cache
 def is_emulated(precision: Precision, device: torch.device) -> bool:
-    """Whether a device has no instructions for this precision, so that it is many times slower than float32.
+    """Say whether a device has no instructions for this precision, so that it is many times slower than float32.
 
     A processor is asked by the clock of one thread, in a tenth of a second: that sees what torch and its libraries
     really use, and no other program.

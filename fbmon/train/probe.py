@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from fbmon.events import Event, StepTaken
-from fbmon.recipe import Data, Recipe
+from fbmon.recipe import DIGITS, Data, Recipe
 from fbmon.train.data import DataSet, Images
 from fbmon.train.distribute import ALONE
 from fbmon.train.evaluate import evaluate
@@ -30,7 +30,7 @@ class Shape:
 
 
 SHAPES: dict[str, Shape] = {
-    "digits": Shape(1437, 360, 1, 8, 10),
+    "digits": Shape(DIGITS, 360, 1, 8, 10),
     "cifar10": Shape(50_000, 10_000, 3, 32, 10),
     "cifar100": Shape(50_000, 10_000, 3, 32, 100),
 }

@@ -48,12 +48,12 @@ def forward_passes(penalty: Penalty | None) -> int:
 
 
 def is_differentiated_twice(penalty: Penalty | None) -> bool:
-    """Whether the penalty needs a gradient that can itself be differentiated."""
+    """Say whether the penalty needs a gradient that can itself be differentiated."""
     return penalty is not None and penalty.method == "autograd"
 
 
 def needs_full_gradient(penalty: Penalty | None, blocks: int) -> bool:
-    """Whether an update by so many blocks takes one more pass over them, first and without penalty, for the gradient G.
+    """Say whether an update by so many blocks begins with a pass without penalty over them, for the full gradient G.
 
     Of a single block its own gradient is the full one.
     """

@@ -51,7 +51,7 @@ class Saving:
         self._recipe = recipe
         self._ranks = ranks
         self._folder = folder
-        self._wanted = recipe.checkpoint
+        self._settings = recipe.checkpoint
         self._learnt = learnt
         self._watch = watch
         self._emit = emit
@@ -62,21 +62,21 @@ class Saving:
         self._waiting: tuple[State, bytes] | None = None  # the state of the best validation, until the next save
 
     def restore_(self) -> int:
-        """Put the newest good checkpoint into place, on all ranks; the step that it is of, 0 if there is none.
+        """Put the newest good checkpoint into place, on all ranks, and return its step, 0 if there is none.
 
         Raises UsageError where settings were changed that its numbers hang on, DataError if it is of another model.
         """
-        found = self._newest() if self._ranks.is_first else None
-        state, content = (self._ranks.share(part) for part in found or (b"", b""))
+        newest = self._newest() if self._ranks.is_first else None
+        state, content = (self._ranks.share(part) for part in newest or (b"", b""))
         if not state:
             return 0
-        known = msgspec.json.decode(state, type=State)
+        restored = msgspec.json.decode(state, type=State)
         self._learnt.load_(content)
-        self._validated = known.validated
-        self._best = known.best_step, known.best_accuracy
-        self._watch.past = Past(known.start_loss, known.above)
-        torch.set_num_threads(known.threads)
-        return known.step
+        self._validated = restored.validated
+        self._best = restored.best_step, restored.best_accuracy
+        self._watch.past = Past(restored.start_loss, restored.above)
+        torch.set_num_threads(restored.threads)
+        return restored.step
 
     def has_validated(self, step: int) -> bool:
         """Whether the validation after this step has been told."""
@@ -94,7 +94,7 @@ class Saving:
 
     def after_step(self, step: int) -> None:
         """Save if it is due."""
-        every = self._wanted.every
+        every = self._settings.every
         if time.monotonic() >= self._due or (every and step % every == 0):
             self.save(step)
 
@@ -185,8 +185,8 @@ class Saving:
             content = self._learnt.dump()
             self._failure = _Failure("it is not finite", False) if content is None else self._write(step, content)
         now = time.monotonic()
-        wanted = max(self._wanted.seconds, _PATIENCE * (now - began))
-        self._due = now + (_RETRY_SECONDS if self._failure else wanted)
+        pause = max(self._settings.seconds, _PATIENCE * (now - began))
+        self._due = now + (_RETRY_SECONDS if self._failure else pause)
         return self._failure
 
     def _write(self, step: int, content: bytes) -> "_Failure | None":
@@ -203,7 +203,7 @@ class Saving:
         return None
 
     def _delete_others(self) -> None:
-        for step in steps(self._folder)[: -self._wanted.keep]:
+        for step in steps(self._folder)[: -self._settings.keep]:
             if step != self._best[0]:
                 checkpoint.delete(self._folder, step)
 

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from fbmon.errors import DataError
+from fbmon.text import clean
 from fbmon.train.average import Average
 from fbmon.train.descent import Descent
 
@@ -35,10 +36,7 @@ class Learnt:
         try:
             tensors = safetensors.torch.load(content)
             self._load_optimizer_(tensors)
-            if {name: value.shape for name, value in self._named()} != {
-                name: value.shape for name, value in tensors.items()
-            }:
-                raise DataError("the checkpoint of another model")
+            _refuse_others(dict(self._named()), tensors)
             with torch.no_grad():
                 for name, value in self._named():
                     value.copy_(tensors[name])
@@ -61,13 +59,25 @@ class Learnt:
     def _load_optimizer_(self, tensors: dict[str, Tensor]) -> None:
         """Room for the optimizer's memory, which a new one does not have yet; it lies as the weights do, for speed."""
         parameters = dict(self.model.named_parameters())
-        for name, value in tensors.items():
+        for name in tensors:
             kind, _, rest = name.partition(".")
             key, _, owner = rest.partition(".")
             if kind == "optimizer" and owner in parameters:
                 parameter = parameters[owner]
-                room = torch.empty_like(value if key in _ON_HOST else parameter)
+                room = torch.empty(()) if key in _ON_HOST else torch.empty_like(parameter)
                 self.descent.optimizer.state[parameter][key] = room
+
+
+def _refuse_others(own: dict[str, Tensor], others: dict[str, Tensor]) -> None:
+    """Raise DataError where a tensor is missing, too many, or of another shape or dtype: copying would convert it."""
+    for name in own | others:
+        here, there = (_kind(tensors.get(name)) for tensors in (own, others))
+        if here != there:
+            raise DataError(f"the checkpoint of another model: {clean(name)} is {there} in it and {here} here")
+
+
+def _kind(tensor: Tensor | None) -> str:
+    return "missing" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 
 def _are_finite(tensors: list[Tensor]) -> bool:

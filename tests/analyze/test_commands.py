@@ -2,6 +2,7 @@
 
 import csv
 import json
+import platform
 import shutil
 import signal
 from pathlib import Path
@@ -152,6 +153,15 @@ def test_a_run_is_verified(fbmon: Fbmon, trained: RunFolder) -> None:
     assert ways["in float64"]["equal"] < ways["in float64"]["numbers"]
     assert ways["in float64"]["cosine"] > 0.99999
     assert len(report["repeated"]) == 2 * 5
+
+
+def test_a_precision_that_the_processor_emulates_is_not_tried(fbmon: Fbmon, trained: RunFolder) -> None:
+    others = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}  # as on a processor that has no more
+    said = fbmon("verify", "plain", "--steps", "1", "--devices", "cpu", "--precision", "bfloat16", "--json", **others)
+    report = json.loads(said.stdout)
+    if platform.machine() == "x86_64":
+        assert "in bfloat16: bfloat16 is emulated by this processor" in report["skipped"]
+        assert "in bfloat16" not in [compared["way"] for compared in report["compared"]]
 
 
 def test_a_number_that_the_journal_has_otherwise_is_named_and_the_exit_code_is_one() -> None:

@@ -14,14 +14,14 @@ _CALLS = Path(__file__).parent / "calls"
 def failing(path: str = "", recovered: Path | None = None, **calls: str) -> dict[str, str]:
     """Return the variables with which every Python process of a command meets these faults.
 
-    `calls` names an errno for each of fsync_dir, fsync_file, flock, mkdir, rename, write and fork, as
+    `calls` names an errno for each of fsync_dir, fsync_file, flock, mkdir, rename, write, fork and thread, as
     `fsync_dir="EINVAL"`; `flock="OK"` grants every lock, as one that holds within one host only does. With `path`,
-    substrings with | between, only calls on paths that hold one of them fail, of a fork its command; with `recovered`,
-    only as long as there is no such file.
+    substrings with | between, only calls on paths that hold one of them fail, of a fork or a thread its command; with
+    `recovered`, only as long as there is no such file.
 
         fbmon("run", tiny, **failing(fsync_dir="EINVAL", path="checkpoints"))
     """
-    unknown = set(calls) - {"fsync_dir", "fsync_file", "flock", "mkdir", "rename", "write", "fork"}
+    unknown = set(calls) - {"fsync_dir", "fsync_file", "flock", "mkdir", "rename", "write", "fork", "thread"}
     assert not unknown, f"no such fault: {unknown}"
     variables = {f"FAIL_{name.upper()}": number for name, number in calls.items()}
     variables |= {"FAIL_PATH": path} if path else {}

@@ -110,17 +110,22 @@ def test_a_run_on_such_a_file_system_saves_and_keeps_as_many_states_as_elsewhere
     assert len(steps(folder.checkpoints)) <= 3  # the last two and the best
 
 
+@contextmanager
+def on_a_full_disk(fbmon: Fbmon, recipe: Path, room: Path) -> "Iterator[tuple[subprocess.Popen[str], Iterator[str]]]":
+    """A run, and its lines, of which neither states nor journal nor log can be written until there is a file `room`."""
+    full = failing("checkpoints|journal.jsonl|trainer.log", room, write="ENOSPC")
+    process = fbmon.start("run", recipe, "--no-ui", **full)
+    with ending(process):
+        yield process, iter(process.stdout or ())
+
+
 @needs_faults
 def test_a_full_disk_is_waited_for_at_the_end_and_the_last_word_is_not_lost(
     tiny: Path, fbmon: Fbmon, tmp_path: Path
 ) -> None:
-    """Neither states nor the journal nor the log can be written until the run has nothing left to do but to save."""
     room = tmp_path / "room"
-    full = failing("checkpoints|journal.jsonl|trainer.log", room, write="ENOSPC")
-    process = fbmon.start("run", tiny, "--no-ui", **full)
-    lines = iter(process.stdout or ())
     waiting = f"step 40 could not be saved: {NO_SPACE}; it is tried again for up to 5:00, or until the run is stopped\n"
-    with ending(process):
+    with on_a_full_disk(fbmon, tiny, room) as (process, lines):
         assert waiting in lines
         room.touch()
         *_, last = lines
@@ -137,10 +142,7 @@ def test_a_stop_ends_the_waiting_for_a_full_disk_and_the_exit_code_is_6_without_
     tiny: Path, fbmon: Fbmon, tmp_path: Path
 ) -> None:
     room = tmp_path / "room"
-    full = failing("checkpoints|journal.jsonl|trainer.log", room, write="ENOSPC")
-    process = fbmon.start("run", tiny, "--no-ui", **full)
-    lines = iter(process.stdout or ())
-    with ending(process):
+    with on_a_full_disk(fbmon, tiny, room) as (process, lines):
         assert any("or until the run is stopped" in line for line in lines)
         process.send_signal(signal.SIGINT)
         assert any(line.startswith("failed after step 40 of 40 in ") for line in lines)

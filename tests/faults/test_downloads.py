@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +29,11 @@ from fbmon.events import CommandTaken, Event, PhaseEntered
 from fbmon.recipe import Data
 from fbmon.train.control import Beforehand, Interrupted
 from fbmon.train.data import load
+from tests.serve import ARCHIVE, serving
 from tests.shell import DEADLINE, PROMPTLY, Fbmon, last_word, until
 
 CPU = torch.device("cpu")
-UNPACKED, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
+UNPACKED = "cifar-10-batches-py"
 PIECE = 4096
 
 
@@ -84,28 +85,17 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     archive, files = small_cifar()
     served = Server("", archive, hashlib.md5(archive).hexdigest(), files)
 
-    class Slow(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            if "Method" in self.headers:  # torchvision asks first where the file really is
-                return
-            served.downloads += 1
-            self.wfile.write(archive[:PIECE])
-            self.wfile.flush()
-            served.gate.wait(DEADLINE)
-            with suppress(BrokenPipeError, ConnectionResetError):
-                self.wfile.write(archive[PIECE:])
+    def send(file: BufferedIOBase) -> None:
+        served.downloads += 1
+        file.write(archive[:PIECE])
+        file.flush()
+        served.gate.wait(DEADLINE)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            file.write(archive[PIECE:])
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as listening:
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
-        served.url = f"http://127.0.0.1:{listening.server_port}/{ARCHIVE}"
+    with serving(send) as served.url:
         yield served
         served.gate.set()
-        listening.shutdown()
 
 
 def images(root: Path, told: list[Event] | None = None) -> int:

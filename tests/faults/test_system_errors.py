@@ -62,3 +62,23 @@ def test_a_trainer_that_cannot_be_started_is_told_by_its_supervisor(tiny: Path, 
     assert ended.hint == "the system has no more memory to give"
     assert f"{ended.reason} ({ended.hint})" in said.stdout
     assert not processes(fbmon.runs_dir)
+
+
+@needs_faults
+@pytest.mark.parametrize("process", ["supervisor", "worker"])
+def test_a_process_that_may_have_no_thread_says_so_in_the_journal(tiny: Path, fbmon: Fbmon, process: str) -> None:
+    said = fbmon("run", tiny, "--no-ui", **failing(f"fbmon.{process}", thread="EAGAIN"))
+    ended = last_word(fbmon.run_folder())
+    assert ended is not None
+    assert (said.returncode, ended.state, ended.exit_code) == (1, "failed", 1)
+    assert ended.reason == "starting a thread: Resource temporarily unavailable"
+    assert f"{ended.reason} (`ulimit -u` says how many processes a user may have)" in said.stdout
+
+
+@needs_faults
+def test_a_rank_of_a_job_that_may_have_no_thread_leaves_no_folder(tiny: Path, fbmon: Fbmon) -> None:
+    job = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+    said = fbmon("run", tiny, **job, **failing("fbmon", thread="EAGAIN"))
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr.startswith("fbmon: starting a thread: Resource temporarily unavailable\n")
+    assert list(fbmon.runs_dir.iterdir()) == []

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import safetensors.torch
 import torch
 from safetensors.torch import load_file
 
@@ -277,7 +278,21 @@ def test_the_checkpoint_of_another_model_is_refused(wanted: Recipe, parts: Path)
         checkpoint.save(parts, msgspec.structs.replace(state, recipe={}, run=""), content)
     with pytest.raises(DataError) as raised:
         run(wider, parts, resume=True)
-    assert raised.value.message == "the checkpoint of another model"
+    reason = "model.stem.0.weight is float32 (4, 1, 3, 3) in it and float32 (8, 1, 3, 3) here"
+    assert raised.value.message == f"the checkpoint of another model: {reason}"
+
+
+def test_a_tensor_of_another_dtype_is_refused_and_not_converted(wanted: Recipe, parts: Path) -> None:
+    for step in (4, 5):
+        state, content = checkpoint.read(path_of(parts, step))
+        tensors = safetensors.torch.load(content)
+        tensors["model.fc.bias"] = tensors["model.fc.bias"].double()
+        shutil.rmtree(path_of(parts, step))
+        checkpoint.save(parts, state, safetensors.torch.save(tensors))
+    with pytest.raises(DataError) as raised:
+        run(wanted, parts, resume=True)
+    reason = "model.fc.bias is float64 (10,) in it and float32 (10,) here"
+    assert raised.value.message == f"the checkpoint of another model: {reason}"
 
 
 @pytest.mark.parametrize(

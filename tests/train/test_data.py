@@ -6,7 +6,7 @@ import pickle
 import threading
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Literal
 
@@ -19,10 +19,11 @@ from fbmon.events import Event, PhaseEntered, ProgressMade
 from fbmon.recipe import Data
 from fbmon.train.data import DataSet, load, load_in_turn
 from fbmon.train.distribute import Ranks
+from tests.serve import ARCHIVE, serving
 from tests.shell import DEADLINE
 
 CPU = torch.device("cpu")
-ARCHIVE, UNPACKED = "cifar-10-python.tar.gz", "cifar-10-batches-py"
+UNPACKED = "cifar-10-batches-py"
 
 
 def digits(limit: int | None = None, val_limit: int | None = None) -> DataSet:
@@ -157,26 +158,16 @@ def slow_server() -> Iterator[tuple[str, threading.Event]]:
     """Three pieces, each sent half a second after the one before it was seen to have come; and what sees that."""
     seen = threading.Event()
 
-    class Slow(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            if "Method" in self.headers:  # torchvision asks first where the file really is
-                return
-            for _ in range(3):
-                seen.clear()
-                self.wfile.write(PIECE)
-                self.wfile.flush()
-                seen.wait(DEADLINE)
-                threading.Event().wait(0.5)
+    def send(file: BufferedIOBase) -> None:
+        for _ in range(3):
+            seen.clear()
+            file.write(PIECE)
+            file.flush()
+            seen.wait(DEADLINE)
+            threading.Event().wait(0.5)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/{ARCHIVE}", seen
-        server.shutdown()
+    with serving(send) as url:
+        yield url, seen
 
 
 def test_the_rank_that_downloads_gives_a_sign_whenever_more_has_come_and_none_while_nothing_comes(

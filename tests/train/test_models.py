@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fbmon import recipe
+from fbmon.errors import RecipeError
 from fbmon.events import Event, StepTaken, Validated
 from fbmon.recipe import Model
 from fbmon.train.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, load
@@ -42,6 +43,22 @@ def test_one_full_batch_step_on_two_images_moves_every_parameter(name: str) -> N
     for parameter, old in zip(model.parameters(), before, strict=True):
         assert parameter.isfinite().all()
         assert not torch.equal(parameter, old)
+
+
+@pytest.mark.parametrize("name", [*SIZES, "resnet8", "mlp"])
+@pytest.mark.parametrize(("dataset", "channels", "side"), [("digits", 1, 8), ("cifar100", 3, 32)])
+def test_the_narrowest_network_that_a_recipe_may_ask_for_can_be_built(
+    name: str, dataset: str, channels: int, side: int
+) -> None:
+    source, settings = recipe.find("quickstart"), [f"model.name={name}", f"data.dataset={dataset}"]
+    try:
+        wanted = recipe.load(source, [*settings, "model.width=1"])
+    except RecipeError:
+        if (name, dataset) == ("vgg16", "digits"):
+            return
+        wanted = recipe.load(source, [*settings, "model.width=2"])
+    model = make_model(wanted.model, channels, classes=10, side=side)
+    assert model(torch.zeros(2, channels, side, side)).shape == (2, 10)
 
 
 @pytest.mark.parametrize("name", recipe.shipped())

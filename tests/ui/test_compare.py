@@ -68,7 +68,7 @@ async def comparing(runs: Path, size: tuple[int, int] = (140, 44), lanes: int = 
     app = CompareApp(sheet_of(runs), lambda: select(runs, []))
     async with app.run_test(size=size) as pilot:
         await drawn(pilot, lanes)
-        await until(pilot, lambda: bool(board(pilot)._notes()))
+        await until(pilot, lambda: bool(board(pilot).runs.notes()))
         yield pilot
 
 
@@ -111,7 +111,13 @@ def curves(pilot: Pilot[int], name: str = "val_accuracy") -> list[str]:
 
 async def press(pilot: Pilot[int], *keys: str) -> None:
     await pilot.press(*keys)
-    await until(pilot, lambda: board(pilot)._resting is None)  # the cursor of the table rests
+    await until(pilot, lambda: shows_the_run_at_the_cursor(pilot))
+
+
+def shows_the_run_at_the_cursor(pilot: Pilot[int]) -> bool:
+    """Whether curves and events are of the row at the table's cursor, as they are soon after this has come to rest."""
+    row = board(pilot).row()
+    return board(pilot).wanted.events in ([run.path for run in row.runs] if row else [None])
 
 
 async def test_it_opens_with_table_curves_differences_and_events(runs: Path) -> None:

@@ -71,6 +71,19 @@ def forking(real: Callable[..., int]) -> Callable[..., int]:
     return wrapped
 
 
+def starting_thread(real: Callable[..., int]) -> Callable[..., int]:
+    """Wrap the start of a thread, whose path is the command of its process; Python says nothing of the reason."""
+
+    def wrapped(*arguments: Any) -> int:
+        try:
+            refuse("THREAD", " ".join(sys.orig_argv))
+        except OSError:
+            raise RuntimeError("can't start new thread") from None
+        return real(*arguments)
+
+    return wrapped
+
+
 def install() -> None:
     """Put the failing calls into the place of the real ones."""
     os.fsync, fcntl.flock, os.write = fsync, flock, write
@@ -80,6 +93,10 @@ def install() -> None:
         import subprocess
 
         subprocess._fork_exec = forking(subprocess._fork_exec)  # type: ignore[attr-defined]
+    if os.environ.get("FAIL_THREAD"):
+        import threading
+
+        threading._start_new_thread = starting_thread(threading._start_new_thread)  # type: ignore[attr-defined]
     if os.environ.get("FAIL_WRITE"):
         # Files of the interpreter's own write in C; those that are written in Python do so by `os.write`.
         io.open = builtins.open = _pyio.open
