@@ -155,6 +155,7 @@ def test_what_would_stop_a_capture_is_found_this_way(asking: Any) -> None:
     assert watch.on_host
 
 
+@pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="a torch built for CPUs alone has no such tensors")
 def test_the_mean_of_a_gpu_never_waits_for_it(capfd: pytest.CaptureFixture[str]) -> None:
     """Its own way through `rounded`; without a GPU no gradient of one can be computed, but added up it can be."""
     fused._kernel.cache_clear()

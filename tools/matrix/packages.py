@@ -45,9 +45,17 @@ def prepare(packages: Packages, home: Path, checkout: Path, log: Path) -> Path:
         if made.returncode:
             raise NotToBeHadError(f"Python {packages.python} makes no environment: {_last_line(made.stderr)}")
         _pip(python, log, *wanted)
+        _refuse_strangers(python)
         stamp.write_text("\n".join(wanted), encoding="utf-8")
     _pip(python, log, "--no-deps", "--force-reinstall", str(checkout))
     return python
+
+
+def _refuse_strangers(python: Path) -> None:
+    """Raise NotToBeHadError where torch is built for other devices than torchvision, which pip does not see."""
+    if subprocess.run([python, "-c", "import torchvision"], check=False, capture_output=True).returncode:
+        built = " and ".join(f"{name} {release}" for name, release in versions(python).items() if "torch" in name)
+        raise NotToBeHadError(f"{built} as pip finds them are not built for each other")
 
 
 def requirements(project: Mapping[str, Any], packages: Packages) -> list[str]:
