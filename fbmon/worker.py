@@ -132,7 +132,7 @@ def _tell_awaited(part: Part, teller: "Teller | Silence", awaited: str) -> None:
     if part.teller:
         teller.emit(PhaseEntered("meeting the other ranks", awaited))
     else:
-        print(f"rank {part.seat.rank}: {awaited}", file=sys.stderr, flush=True)
+        log(f"rank {part.seat.rank}: {awaited}")
 
 
 def _train(part: Part, teller: "Teller | Silence", orders: Orders, ranks: "Ranks", device: str) -> RunEnded:

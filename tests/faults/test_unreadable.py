@@ -19,7 +19,7 @@ from fbmon.journal import Journal, last_event, last_step
 from fbmon.train import checkpoint
 from fbmon.train.checkpoint import State
 from tests.conftest import Ended
-from tests.shell import Fbmon, environment, last_tensors, told
+from tests.shell import Fbmon, environment, last_tensors, last_word, told
 
 
 @pytest.fixture
@@ -194,3 +194,23 @@ def test_cpu_time_that_runs_out_preempts() -> None:
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (said.returncode, said.stdout, said.stderr) == (0, "preempt SIGXCPU\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is made by Linux")
+def test_a_command_whose_output_goes_to_a_full_disk_waits_for_the_exit_code_of_its_run(
+    tiny: Path, fbmon: Fbmon
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "fbmon", "run", str(tiny), "--steps", "2", "--no-ui"],
+            env=environment(fbmon.runs_dir),
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=full,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode == 0
+    word = last_word(fbmon.run_folder())
+    assert word is not None
+    assert word.state == "finished"
