@@ -92,7 +92,8 @@ def unmade_on_failure(folder: RunFolder) -> Iterator[None]:
 def _is_somebody_elses(folder: RunFolder) -> bool:
     seen = folder.look()
     own = Holder.of(os.getpid(), folder.path)
-    return seen.life is not Life.ENDED and not (seen.holder and seen.holder.is_same(own))
+    is_there = seen.life is Life.RUNNING and seen.is_sure
+    return is_there and not (seen.holder and seen.holder.is_same(own))
 
 
 def _make_new(runs_dir: Path, name: str) -> Path:
