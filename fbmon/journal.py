@@ -20,7 +20,7 @@ _SEAL = b',"crc":"%08x"}'
 _SEAL_BYTES = len(_SEAL % 0)
 _PAUSE_SECONDS = 0.5  # between two tries to write a last word
 _RESERVE_BYTES = 64 * 1024  # for it: a block of the usual file systems
-_END = 64 * 1024  # bytes of a file in which its newest events are looked for; one is a few hundred
+_END = 64 * 1024  # bytes from the end of a file in which its newest events are looked for first; one is a few hundred
 
 
 def seal(event: Event) -> bytes:
@@ -181,16 +181,21 @@ def last_step(path: Path) -> int:
 
 
 def _newest_first(path: Path) -> Iterator[Event]:
-    """The undamaged events at the end of the file."""
+    """The undamaged events from the end of the file on; a power cut may leave a hole there that is larger than any."""
+    reach, torn = _END, b""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _END))
-            lines = file.read().split(b"\n")
+            end = file.seek(0, os.SEEK_END)
+            while end > 0:
+                start = max(0, end - reach)
+                file.seek(start)
+                first, *lines = (file.read(end - start) + torn).split(b"\n")
+                for line in reversed(lines if start else [first, *lines]):
+                    if (event := unseal(line)) is not None:
+                        yield event
+                end, reach, torn = start, 2 * reach, first
     except OSError:
         return
-    for line in reversed(lines):
-        if (event := unseal(line)) is not None:
-            yield event
 
 
 def _is_torn(path: Path) -> bool:

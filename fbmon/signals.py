@@ -28,6 +28,7 @@ SIGNALS: "dict[signal.Signals, Command]" = {
     signal.SIGTERM: "preempt",
     signal.SIGUSR1: "preempt",
     signal.SIGUSR2: "preempt",
+    signal.SIGXCPU: "preempt",  # the soft limit of CPU time, `ulimit -t`; a batch system's for the whole job too
 }
 AT_ONCE = signal.SIGABRT  # from a client to its supervisor: kill the ranks; nobody sends it to all processes of a job
 _BURST_SECONDS = 1.0

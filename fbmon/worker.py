@@ -132,13 +132,15 @@ def _tell_awaited(part: Part, teller: "Teller | Silence", awaited: str) -> None:
     if part.teller:
         teller.emit(PhaseEntered("meeting the other ranks", awaited))
     else:
-        print(f"rank {part.seat.rank}: {awaited}", file=sys.stderr, flush=True)
+        log(f"rank {part.seat.rank}: {awaited}")
 
 
 def _train(part: Part, teller: "Teller | Silence", orders: Orders, ranks: "Ranks", device: str) -> RunEnded:
     from fbmon.train.group import naming_the_lost
     from fbmon.train.loop import train
 
+    # Also where the journal is lost: no run begins again beside its own states.
+    is_begun = teller.has_begun or (part.folder is not None and os.path.lexists(part.checkpoints))
     try:
         with naming_the_lost(ranks.rank):
             state = train(
@@ -149,7 +151,7 @@ def _train(part: Part, teller: "Teller | Silence", orders: Orders, ranks: "Ranks
                 teller.emit,
                 orders.next,
                 ranks=ranks,
-                resume=teller.has_begun,
+                resume=is_begun,
                 run=part.folder.first_name() if part.folder else "",
             )
     except Exception as error:

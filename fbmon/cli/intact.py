@@ -18,20 +18,21 @@ def read_recipe(folder: "RunFolder") -> "Recipe":
     """Return the recipe that a run goes on with or is looked at by.
 
     Raises UsageError, of which RecipeError is one, where it is faulty or missing, where it is not that of the newest
-    state, and where the journal is that of another run.
+    state, and where the journal is that of another run; FbmonError where states are there that cannot be read.
     """
     from fbmon import recipe as recipes
-    from fbmon.checkpoints import path_of, steps
+    from fbmon.checkpoints import path_of, refusing_unreadable, steps_to_go_on_from
     from fbmon.train import checkpoint
 
     recipe, name = recipes.load(folder.resolved), folder.first_name()
     _refuse_other_kinds(folder)
     _refuse_other_journal(folder, name)
-    for step in reversed(steps(folder.checkpoints)):
-        with suppress(DataError):  # a state that cannot be used is told of by whoever reads it
-            state = checkpoint.read_state(path_of(folder.checkpoints, step), name)
-            checkpoint.refuse_changes(state, recipe, clean_path(folder.resolved))
-            break
+    with refusing_unreadable():
+        for step in reversed(steps_to_go_on_from(folder.checkpoints)):
+            with suppress(DataError):  # a state that cannot be used is told of by whoever reads it
+                state = checkpoint.read_state(path_of(folder.checkpoints, step), name)
+                checkpoint.refuse_changes(state, recipe, clean_path(folder.resolved))
+                break
     return recipe
 
 

@@ -67,16 +67,35 @@ def print_json(value: object) -> None:
 
 
 def open_streams() -> None:
-    """One that was closed takes all and keeps nothing; signs that the locale lacks, as `±` in ASCII, become `?`."""
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - stays open
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    """One that was closed takes all and keeps nothing; signs that the locale lacks, as `±` in ASCII, become `?`.
+
+    What standard error cannot take, as the log of a batch job on a full disk, is lost, and no command with it.
+    """
+    # Its descriptor too: what is opened next would get that number, as the lock of a run, and a child lose it.
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            os.set_inheritable(descriptor, True)
+        os.close(descriptor)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - stays open
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        lossy = io.BufferedWriter(_Lossy(sys.stderr.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(lossy, sys.stderr.encoding, "replace", line_buffering=True)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.flush()
         buffer = _Output(io.FileIO(sys.stdout.fileno(), "w", closefd=False))
         sys.stdout = io.TextIOWrapper(buffer, sys.stdout.encoding, "replace", line_buffering=sys.stdout.line_buffering)
+
+
+class _Lossy(io.FileIO):
+    """A file that takes everything: what it has no room for is lost."""
+
+    def write(self, content: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(content) or 0
+        except OSError:
+            return memoryview(content).nbytes
 
 
 class _Output(io.BufferedWriter):

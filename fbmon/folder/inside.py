@@ -19,6 +19,7 @@ from fbmon.journal import Tail
 from fbmon.locks import Lock, try_lock
 from fbmon.text import clean
 
+_GLANCE_SECONDS = 0.4  # for which a lock that is held may be so by one who only looks; over NFS that takes a while
 _BEGINNING = 1 << 18  # bytes of a journal within which a run that has got anywhere tells its first step
 
 
@@ -91,7 +92,7 @@ class RunFolder:
         is_new = not self.was_started()
         lock = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            state = try_lock(lock)
+            state = self._lock(lock)
             self._refuse(look(self, Lock.MISSING if is_new else state), force=force)
             if state is Lock.REFUSED:
                 self._note_instead()
@@ -101,6 +102,14 @@ class RunFolder:
         while self.take():
             pass
         return lock
+
+    @staticmethod
+    def _lock(file: int) -> Lock:
+        """Take the lock; who only looks whether it is held has it for a moment, as each `fbmon watch` does."""
+        end = time.monotonic() + _GLANCE_SECONDS
+        while (state := try_lock(file)) is Lock.HELD and time.monotonic() < end:
+            time.sleep(_GLANCE_SECONDS / 20)
+        return state
 
     def _note_instead(self) -> None:
         """Raises UsageError where there is nothing at all by which others could be kept out."""
@@ -157,11 +166,15 @@ class RunFolder:
         """Lay a command into the inbox; the trainer reads it at its next block, also over a shared file system."""
         self.inbox.mkdir(mode=0o700, exist_ok=True)
         name = f"{time.time_ns()}-{os.getpid()}.json"
-        replace(self.inbox / name, msgspec.json.encode(Asked(command, source)))
+        # To be read by the run's owner, whoever asks, as root does by `sudo fbmon stop`; the folder keeps others out.
+        replace(self.inbox / name, msgspec.json.encode(Asked(command, source)), mode=0o644)
 
     def take(self) -> "Asked | None":
-        """The oldest command in the inbox, removed from it."""
-        for path in sorted(self.inbox.glob("*.json")):
+        """The oldest command in the inbox, removed from it; none while the inbox cannot be read."""
+        paths: list[Path] = []
+        with suppress(OSError):
+            paths = sorted(self.inbox.glob("*.json"))
+        for path in paths:
             with suppress(OSError, ValueError, RecursionError):
                 asked = msgspec.json.decode(path.read_bytes(), type=Asked)
                 path.unlink()

@@ -20,6 +20,7 @@ import fbmon
 from fbmon.disk import replace, sync_folder, write_new
 from fbmon.errors import UsageError
 from fbmon.folder.inside import RunFolder
+from fbmon.folder.life import Holder, Life
 from fbmon.folder.meta import Meta, written
 from fbmon.folder.place import refuse_file
 from fbmon.text import NAME_PATTERN, as_utf8, clean, clean_path
@@ -75,14 +76,24 @@ def renew(folder: RunFolder, name: str, data_dir: Path) -> None:
 
 @contextmanager
 def unmade_on_failure(folder: RunFolder) -> Iterator[None]:
-    """Take the folder of a run away that fails to start for the first time: there is nothing in it to go on with."""
+    """Take the folder of a run away that fails to start for the first time: there is nothing in it to go on with.
+
+    Not where somebody else has started it meanwhile, as a `fbmon resume` that takes the newest run.
+    """
     is_new = not folder.was_started()
     try:
         yield
     except BaseException:
-        if is_new:
+        if is_new and not _is_somebody_elses(folder):
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
+
+
+def _is_somebody_elses(folder: RunFolder) -> bool:
+    seen = folder.look()
+    own = Holder.of(os.getpid(), folder.path)
+    is_there = seen.life is Life.RUNNING and seen.is_sure
+    return is_there and not (seen.holder and seen.holder.is_same(own))
 
 
 def _make_new(runs_dir: Path, name: str) -> Path:

@@ -12,7 +12,7 @@ import msgspec
 from pydantic import ValidationError
 
 from fbmon.checkpoints import path_of
-from fbmon.disk import sync_folder, write_new
+from fbmon.disk import naming, sync_folder, write_new
 from fbmon.errors import DataError, UsageError
 from fbmon.recipe import Recipe, flatten
 from fbmon.text import clean
@@ -72,27 +72,33 @@ def save(folder: Path, state: State, tensors: bytes) -> Path:
 def read(checkpoint: Path, run: str = "") -> tuple[State, bytes]:
     """A checkpoint's state and the content of its tensor file.
 
-    Raises DataError if either is not as it was written, or where it is not of this `run`.
+    Raises DataError if either is not as it was written, or where it is not of this `run`, and OSError where that cannot
+    be told now: for want of a right, of memory, of an answer of the disk.
     """
-    state = read_state(checkpoint, run)
-    try:
-        tensors = (checkpoint / _TENSORS).read_bytes()
-    except OSError as error:
-        raise DataError(f"{checkpoint}: not a readable checkpoint: {error}") from None
+    state, tensors = read_state(checkpoint, run), _read(checkpoint / _TENSORS)
     if digest(tensors) != state.tensors:
         raise DataError(f"{checkpoint}: {_TENSORS} is damaged: its checksum is not the one in {_STATE}")
     return state, tensors
 
 
 def read_state(checkpoint: Path, run: str = "") -> State:
-    """A checkpoint's state alone. Raises DataError likewise."""
+    """A checkpoint's state alone. Raises DataError and OSError likewise."""
+    content = _read(checkpoint / _STATE)
     try:
-        state = _unseal((checkpoint / _STATE).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        state = _unseal(content)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{checkpoint}: not a readable checkpoint: {error}") from None
     if run and state.run and state.run != run:
         raise DataError(f"{checkpoint}: the checkpoint of another run, {clean(state.run)}")
     return state
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with naming(path):
+            return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise DataError(f"{path.parent}: not a readable checkpoint: {error}") from None
 
 
 def changes(state: State, recipe: Recipe) -> dict[str, tuple[Any, Any]]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 import torch
 
-from fbmon.checkpoints import path_of, steps
+from fbmon.checkpoints import path_of, refusing_unreadable, steps, steps_to_go_on_from
 from fbmon.disk import log, may_pass
 from fbmon.errors import DataError, StorageError
 from fbmon.events import CheckpointFailed, CheckpointSaved, StateRestored
@@ -64,9 +64,11 @@ class Saving:
     def restore_(self) -> int:
         """Put the newest good checkpoint into place, on all ranks, and return its step, 0 if there is none.
 
-        Raises UsageError where settings were changed that its numbers hang on, DataError if it is of another model.
+        Raises UsageError where settings were changed that its numbers hang on, DataError if it is of another model,
+        FbmonError where states are there that cannot be read.
         """
-        newest = self._newest() if self._ranks.is_first else None
+        with refusing_unreadable():
+            newest = self._newest() if self._ranks.is_first else None
         state, content = (self._ranks.share(part) for part in newest or (b"", b""))
         if not state:
             return 0
@@ -164,7 +166,7 @@ class Saving:
         """The newest checkpoint of this run as it was written: state and tensors; others are set aside and told."""
         checkpoint.sweep(self._folder)
         damaged = []
-        for step in reversed(steps(self._folder)):
+        for step in reversed(steps_to_go_on_from(self._folder)):
             try:
                 state, content = checkpoint.read(path_of(self._folder, step), self._run)
             except DataError as error:
