@@ -2,7 +2,8 @@
 
 FbmonError            something went wrong that the user can read about (exit code 1)
 ├── UsageError        a wrong option, run or device (2)
-│   └── RecipeError   a faulty recipe; one line per fault (2)
+│   ├── RecipeError   a faulty recipe; one line per fault (2)
+│   └── HeldError     a run that another process trains, or may (2)
 ├── DataError         a data set is missing or damaged (1)
 ├── NonFiniteError    a loss or gradient that is not a number (3)
 ├── DivergenceError   a loss far above its start for many steps, where the recipe stops by that (3)
@@ -51,6 +52,10 @@ class UsageError(FbmonError):
 
 class RecipeError(UsageError):
     """A recipe that cannot be run; the message holds one line per fault."""
+
+
+class HeldError(UsageError):
+    """A run that another process trains, or may, as far as can be told from here."""
 
 
 class DataError(FbmonError):

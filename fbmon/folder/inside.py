@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from fbmon.disk import replace
-from fbmon.errors import UsageError
+from fbmon.errors import HeldError, UsageError
 from fbmon.events import Command, StepTaken
 from fbmon.folder.life import Holder, Life, Look, look
 from fbmon.folder.meta import Meta
@@ -86,7 +86,7 @@ class RunFolder:
     def seize(self, *, force: bool = False) -> int:
         """A descriptor that holds the lock, for whoever trains here; commands to an earlier trainer are thrown away.
 
-        Raises UsageError if the run is running, and without `force` also where that cannot be told. On a file system
+        Raises HeldError if the run is running, and without `force` also where that cannot be told. On a file system
         without locks the note of the holder has to do.
         """
         is_new = not self.was_started()
@@ -120,20 +120,20 @@ class RunFolder:
             raise UsageError(f"{clean(self.name)}: {reason}", "take another file system by --runs-dir") from None
 
     def _refuse(self, seen: Look, *, force: bool) -> None:
-        """Raises UsageError where somebody trains here, or may."""
+        """Raises HeldError where somebody trains here, or may."""
         name = clean(self.name)
         if seen.life is Life.ENDED:
             return
         if seen.is_sure:
-            raise UsageError(f"{name} is running", f"see it with `fbmon watch {self.typed}`")
+            raise HeldError(f"{name} is running", f"see it with `fbmon watch {self.typed}`")
         if seen.holder and Holder.of(os.getpid(), self.path).follows(seen.holder):
             return
         if seen.life is Life.RUNNING:
             hint = "if it was killed there, try again in a minute"
-            raise UsageError(f"{name} seems to be running: {seen.trace}", hint)
+            raise HeldError(f"{name} seems to be running: {seen.trace}", hint)
         if not force:
             hint = f"make sure that it is gone there; then: fbmon resume {self.typed} --force"
-            raise UsageError(f"{name} may still be running, which cannot be told from here: {seen.trace}", hint)
+            raise HeldError(f"{name} may still be running, which cannot be told from here: {seen.trace}", hint)
 
     def note(self, pid: int) -> Holder:
         """Leave the note that process `pid` of this machine trains here."""

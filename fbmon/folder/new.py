@@ -18,7 +18,7 @@ import msgspec
 
 import fbmon
 from fbmon.disk import replace, sync_folder, write_new
-from fbmon.errors import UsageError
+from fbmon.errors import HeldError, UsageError
 from fbmon.folder.inside import RunFolder
 from fbmon.folder.life import Holder, Life
 from fbmon.folder.meta import Meta, written
@@ -83,8 +83,8 @@ def unmade_on_failure(folder: RunFolder) -> Iterator[None]:
     is_new = not folder.was_started()
     try:
         yield
-    except BaseException:
-        if is_new and not _is_somebody_elses(folder):
+    except BaseException as error:
+        if is_new and not isinstance(error, HeldError) and not _is_somebody_elses(folder):
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
 
@@ -92,8 +92,8 @@ def unmade_on_failure(folder: RunFolder) -> Iterator[None]:
 def _is_somebody_elses(folder: RunFolder) -> bool:
     seen = folder.look()
     own = Holder.of(os.getpid(), folder.path)
-    is_there = seen.life is Life.RUNNING and seen.is_sure
-    return is_there and not (seen.holder and seen.holder.is_same(own))
+    # The lock alone says nothing: this process may have it.
+    return seen.life is Life.RUNNING and seen.is_sure and seen.holder is not None and not seen.holder.is_same(own)
 
 
 def _make_new(runs_dir: Path, name: str) -> Path:
