@@ -9,15 +9,31 @@ import sys
 # run are not among them: they are run as `__main__`.
 IMPORTED = {
     "torch": (
-        "torch", "torch._dynamo", "torch.distributed", "torchvision", "safetensors.torch", "fbmon.train.loop",
-        "fbmon.train.group", "fbmon.analyze.look", "fbmon.analyze.again", "fbmon.teller", "fbmon.orders",
+        "torch",
+        "torch._dynamo",
+        "torch.distributed",
+        "torchvision",
+        "safetensors.torch",
+        "fbmon.train.loop",
+        "fbmon.train.group",
+        "fbmon.analyze.look",
+        "fbmon.analyze.again",
+        "fbmon.teller",
+        "fbmon.orders",
         "fbmon.recipe",
     ),
     "fbmon": (
-        "fbmon.cli", "fbmon.cli.plain", "fbmon.cli.survey", "fbmon.crew.processes", "fbmon.launch", "fbmon.recorder",
-        "fbmon.summary", "rich.progress", "rich.table",
+        "fbmon.cli",
+        "fbmon.cli.plain",
+        "fbmon.cli.survey",
+        "fbmon.crew.processes",
+        "fbmon.launch",
+        "fbmon.recorder",
+        "fbmon.summary",
+        "rich.progress",
+        "rich.table",
     ),
-}  # fmt: skip
+}
 _WITH_TORCH = re.compile(r"fbmon\.(worker|analyze\..+|train\..+)|benchmarks\.gpu|tests\.forks\.echo")
 _WITHOUT = re.compile(r"fbmon(\.supervisor)?")
 _SCRIPT = "rank.py"
