@@ -2,7 +2,7 @@
 
 import sys
 
-from fbmon.signals import leave_at_signals
+from fbmon.host.signals import leave_at_signals
 
 _TRAINING = ("run", "resume", "reproduce")  # the commands that batch systems start, and that signals therefore reach
 

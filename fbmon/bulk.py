@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fbmon.crew.limits import cores
-from fbmon.forked import share
+from fbmon.host.forked import share
+from fbmon.host.limits import cores
 from fbmon.journal import Tail
 from fbmon.series import Floats, Series
 from fbmon.store import SHARE_STEPS, Store, best_of

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from fbmon.disk import may_pass, write_new
 from fbmon.events import Event, StateRestored, StepTaken
+from fbmon.host.disk import may_pass, write_new
 from fbmon.text import as_utf8
 
 _ENCODER = msgspec.json.Encoder()

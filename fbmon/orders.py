@@ -7,7 +7,7 @@ from types import FrameType
 
 from fbmon.events import CommandTaken
 from fbmon.folder import RunFolder
-from fbmon.signals import AT_ONCE, SIGNALS, Interrupts
+from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts
 
 _INBOX_SECONDS = 0.1
 

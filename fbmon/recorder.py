@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from fbmon import summary
-from fbmon.crew.threads import start_thread
-from fbmon.disk import log
 from fbmon.errors import Exit
 from fbmon.folder import Guard, RunFolder
+from fbmon.host.disk import log
+from fbmon.host.threads import start_thread
 from fbmon.journal import Journal
 from fbmon.telemetry import Sampler
 from fbmon.text import clean

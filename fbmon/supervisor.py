@@ -14,10 +14,10 @@ from fbmon.crew import devices as device_names
 from fbmon.crew.loss import Loss
 from fbmon.crew.processes import Crew
 from fbmon.crew.signals import Signals
-from fbmon.disk import log
 from fbmon.errors import Exit, FbmonError, of_system
 from fbmon.events import Event, RunEnded, RunRestarted, State
 from fbmon.folder import RunFolder
+from fbmon.host.disk import log
 from fbmon.journal import Journal, last_event, last_step
 from fbmon.recorder import guarded, recorded
 from fbmon.text import plural

@@ -6,9 +6,9 @@ from contextlib import suppress
 
 import msgspec
 
-from fbmon import disk
 from fbmon.events import CheckpointSaved, CommandTaken, Event, ProgressMade, RunEnded, StateRestored, StepTaken
 from fbmon.folder import RunFolder
+from fbmon.host import disk
 from fbmon.journal import Journal, last_event, last_step
 
 _PROGRESS_SECONDS = 0.1

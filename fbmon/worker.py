@@ -19,14 +19,14 @@ from fbmon.checkpoints import steps
 from fbmon.crew.beats import Beats, Doing
 from fbmon.crew.seat import Seat
 from fbmon.crew.start import Start
-from fbmon.crew.threads import start_thread
-from fbmon.disk import log
 from fbmon.errors import Exit, FbmonError, RankLostError
 from fbmon.events import Event, PhaseEntered, RunEnded, RunResumed, RunStarted, State
 from fbmon.folder import RunFolder
+from fbmon.host.disk import log
+from fbmon.host.signals import exit_code
+from fbmon.host.threads import start_thread
 from fbmon.orders import Orders, Signalled
 from fbmon.recipe import Recipe
-from fbmon.signals import exit_code
 from fbmon.teller import Teller
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import hypothesis
 import pytest
 
 from fbmon import folder as folders
-from fbmon.crew.limits import cores
 from fbmon.folder import RunFolder
+from fbmon.host.limits import cores
 from tests import forks
 from tests.gate import Gate
 from tests.shell import DEADLINE, Fbmon, be_a_typical_shell, end_all, environment

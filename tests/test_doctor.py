@@ -18,9 +18,9 @@ from fbmon.doctor.memory import examine_memory, examine_shared_memory
 from fbmon.doctor.processor import examine_processor
 from fbmon.doctor.storage import examine_storage
 from fbmon.doctor.torch import Answer, Gpu
+from tests.host.test_limits import grouped
 from tests.shell import DEADLINE, Fbmon
 from tests.terminal import Terminal
-from tests.test_limits import grouped
 from tests.test_telemetry import UUIDS, Nvml
 
 SESSION = "0::/user.slice/user-1000.slice/session-3.scope\n"

@@ -8,8 +8,8 @@ import pytest
 from fbmon.cli.resume import warn_of_other_machine
 from fbmon.cli.verify import lines
 from fbmon.compare import fields, read
-from fbmon.crew.processor import machine_without_torch, processor_name
 from fbmon.events import Machine, RunResumed, StateRestored, StepTaken, TrainingStarted
+from fbmon.host.processor import machine_without_torch, processor_name
 from fbmon.journal import seal, unseal
 from fbmon.minimum.verdict import Repeated, Verdict
 from fbmon.notes import differences, moved

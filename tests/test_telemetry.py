@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from fbmon.crew.gpus import visible_gpus
-from fbmon.crew.limits import memory
 from fbmon.events import DeviceSampled
+from fbmon.host.limits import memory
 from fbmon.telemetry import Sampler, asked_gpus
 
 UUIDS = [f"GPU-{letter}b3b1b9a-8a38-6d3a-1d3c-0a1b2c3d4e5f" for letter in "0123"]

@@ -121,7 +121,7 @@ def _show(sheet: "Sheet", read_again: "Callable[[], list[Run]]") -> int:
     drawn = [run for row in sheet.drawn(sheet.rows()) for run in row.counted]
     begun = begin_to_read([RunFolder(run.path).journal for run in drawn])  # while this process imports Textual
     from fbmon.cli.show import collect_garbage_again
-    from fbmon.crew.own_folders import config_folder
+    from fbmon.host.own_folders import config_folder
     from fbmon.ui.compare.app import CompareApp
 
     app = CompareApp(sheet, read_again, config_folder() / "screen.json", begun)

@@ -13,14 +13,14 @@ from fbmon.cli.options import Ui
 from fbmon.cli.output import discard_output, warn_of_locks
 from fbmon.cli.plain import PlainScreen
 from fbmon.crew import devices as device_names
-from fbmon.crew.scratch import with_what_torch_needs
 from fbmon.crew.seat import Seat
 from fbmon.events import Event
 from fbmon.folder import RunFolder, unmade_on_failure
+from fbmon.host.scratch import with_what_torch_needs
+from fbmon.host.signals import SIGNALS
 from fbmon.journal import Tail, unseal
 from fbmon.recipe import Recipe
 from fbmon.recorder import guarded, recorded
-from fbmon.signals import SIGNALS
 from fbmon.store import Store
 from fbmon.teller import Teller
 from fbmon.worker import Part, leave, work

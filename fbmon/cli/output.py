@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fbmon.disk import naming
 from fbmon.errors import FbmonError
+from fbmon.host.disk import naming
 from fbmon.text import clean, clean_lines, clean_path
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def warn_of_logout(root: Path = Path("/")) -> None:
 
 def warn_of_locks(folder: "RunFolder") -> None:
     """One line on stderr where locks keep nobody out of the folder of a run that starts."""
-    from fbmon.locks import refusal
+    from fbmon.host.locks import refusal
 
     if reason := refusal(folder.lock):
         sys.stderr.write(

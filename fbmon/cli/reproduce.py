@@ -181,7 +181,7 @@ def _carry_out(
 @contextmanager
 def _own_signals() -> Iterator[None]:
     """Signals are passed on to a run while it is shown, and are this command's own again between two of them."""
-    from fbmon.signals import SIGNALS
+    from fbmon.host.signals import SIGNALS
 
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:

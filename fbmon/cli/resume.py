@@ -67,7 +67,7 @@ def warn_of_other_machine(folder: "RunFolder") -> None:
     import sys
 
     from fbmon.compare import read
-    from fbmon.crew.processor import machine_without_torch
+    from fbmon.host.processor import machine_without_torch
     from fbmon.notes import moved
 
     plan = read(folder).summary.plan

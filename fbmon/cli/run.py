@@ -116,7 +116,7 @@ def data_folder(given: Path | None) -> Path:
     """Where the data sets lie, or are downloaded to."""
     if given is not None:
         return given
-    from fbmon.crew.own_folders import cache_folder, is_writable
+    from fbmon.host.own_folders import cache_folder, is_writable
 
     usual = cache_folder()
     return usual if any(usual.glob("cifar-*")) or is_writable(usual) else Path("data").absolute()

@@ -13,9 +13,9 @@ from fbmon.cli.output import discard_output, mention, report, warn_of_locks
 from fbmon.errors import Exit, of_system
 from fbmon.events import DeviceSampled, Event, ProgressMade
 from fbmon.folder import RunFolder
+from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts, restore_defaults
 from fbmon.keeper import Kept
 from fbmon.launch import RunHandle
-from fbmon.signals import AT_ONCE, SIGNALS, Interrupts, restore_defaults
 from fbmon.store import Store
 from fbmon.text import clean, clean_path
 
@@ -82,7 +82,7 @@ def show(handle: RunHandle, ui: Ui, *, stays: bool = True, place: str = "") -> i
 
 
 def _full(handle: RunHandle, *, stays: bool, place: str) -> int:
-    from fbmon.crew.own_folders import config_folder
+    from fbmon.host.own_folders import config_folder
     from fbmon.ui.app import MonitorApp
 
     app = MonitorApp(handle, config_folder() / "screen.json", stays=stays, place=place)

@@ -14,12 +14,12 @@ from fbmon import launch
 from fbmon import reproduce as tables
 from fbmon.cli.output import mention
 from fbmon.compare import read
-from fbmon.crew.limits import cores
 from fbmon.errors import Exit
 from fbmon.folder import RunFolder
+from fbmon.host.limits import cores
+from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts
 from fbmon.launch import RunHandle
 from fbmon.reproduce import Task
-from fbmon.signals import AT_ONCE, SIGNALS, Interrupts
 
 _LOOK_SECONDS = 0.2
 _TELL_SECONDS = 30.0  # between two lines on how far the runs are

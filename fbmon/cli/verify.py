@@ -83,8 +83,8 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
 
     from fbmon.crew.devices import check_loopback, expand, here, prepare
     from fbmon.crew.gpus import count_gpus
-    from fbmon.crew.scratch import nameless_file
     from fbmon.folder import written
+    from fbmon.host.scratch import nameless_file
     from fbmon.minimum.record import checkpoint
     from fbmon.minimum.verdict import WARNING, Ask, Verdict
 

@@ -5,7 +5,7 @@ import os
 import struct
 from enum import IntEnum
 
-from fbmon.crew.scratch import nameless_file
+from fbmon.host.scratch import nameless_file
 
 _SLOT = struct.Struct("=qq")
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from fbmon.crew.limits import memory
 from fbmon.errors import Exit
+from fbmon.host.limits import memory
 from fbmon.text import gib, signal_name
 
 # How a rank leaves that has done all it was to do; with any other the others wait for it in vain.

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
-from fbmon.locks import refusal
+from fbmon.host.locks import refusal
 
 _PREFIX = ".meeting-"
 _LOOPBACK = "127.0.0.1"

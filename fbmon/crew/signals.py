@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from fbmon.crew.processes import Crew
-from fbmon.signals import AT_ONCE, SIGNALS
+from fbmon.host.signals import AT_ONCE, SIGNALS
 
 _HEARD = (*SIGNALS, AT_ONCE)
 

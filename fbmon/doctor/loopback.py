@@ -1,7 +1,7 @@
 """Whether several devices of this machine could exchange."""
 
-from fbmon.crew import loopback
 from fbmon.doctor.finding import Finding, judge
+from fbmon.host import loopback
 
 
 def examine_loopback() -> Finding:

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from fbmon.crew.limits import memory
 from fbmon.doctor.finding import Finding, judge
+from fbmon.host.limits import memory
 
 _LEAST_FREE = 2**30  # bytes; a process that has loaded torch takes half of it
 _LEAST = 256 * 2**20  # bytes; a container has 64 MiB unless told otherwise, and NCCL fails there without a clear word

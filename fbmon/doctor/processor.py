@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from fbmon.crew.limits import core_quota, cores, own_cores
 from fbmon.doctor.finding import Finding, judge
+from fbmon.host.limits import core_quota, cores, own_cores
 from fbmon.text import plural
 
 

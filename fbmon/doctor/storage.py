@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 
-from fbmon.crew.scratch import has_temporary_folder
-from fbmon.disk import replace, sync, sync_folder
 from fbmon.doctor.finding import Finding, judge
-from fbmon.locks import refusal
+from fbmon.host.disk import replace, sync, sync_folder
+from fbmon.host.locks import refusal
+from fbmon.host.scratch import has_temporary_folder
 from fbmon.text import clean, clean_path
 
 _LEAST_FREE = 2 * 2**30  # bytes; the kept checkpoints of a ResNet-18 take 0.4 GB, those of a ResNet-152 2 GB

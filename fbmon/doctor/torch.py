@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from fbmon.crew.scratch import with_what_torch_needs
 from fbmon.doctor.finding import Finding, judge
+from fbmon.host.scratch import with_what_torch_needs
 from fbmon.text import clean, clean_path, plural
 
 _SECONDS = 300.0  # to load from a slow disk

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal, assert_never
 
 from fbmon.compare import Run
-from fbmon.disk import replace
 from fbmon.errors import FbmonError, UsageError
 from fbmon.export import columns
 from fbmon.folder import RunFolder
+from fbmon.host.disk import replace
 from fbmon.text import clean_path
 
 _NAMED = 10  # of what is in the way

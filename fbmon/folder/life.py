@@ -22,8 +22,8 @@ import msgspec
 
 from fbmon.crew.seat import job_of
 from fbmon.events import RunEnded
+from fbmon.host.locks import Lock, probe, refusal
 from fbmon.journal import last_event
-from fbmon.locks import Lock, probe, refusal
 from fbmon.text import as_utf8, clean, duration
 
 if TYPE_CHECKING:

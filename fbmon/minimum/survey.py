@@ -11,10 +11,10 @@ from functools import partial
 import msgspec
 
 from fbmon.crew.devices import expand, here, prepare
-from fbmon.crew.scratch import nameless_file
-from fbmon.crew.threads import start_thread
 from fbmon.errors import FbmonError
 from fbmon.folder import written
+from fbmon.host.scratch import nameless_file
+from fbmon.host.threads import start_thread
 from fbmon.minimum.asked import Answer, Probe, Task
 from fbmon.minimum.record import Record
 from fbmon.text import clean

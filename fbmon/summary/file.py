@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from fbmon.disk import replace
 from fbmon.folder import RunFolder
+from fbmon.host.disk import replace
 from fbmon.journal import is_sealed, seal_json
 from fbmon.summary.fold import Summary, fold, without_abandoned
 

@@ -12,8 +12,8 @@ import msgspec
 from pydantic import ValidationError
 
 from fbmon.checkpoints import path_of
-from fbmon.disk import naming, sync_folder, write_new
 from fbmon.errors import DataError, UsageError
+from fbmon.host.disk import naming, sync_folder, write_new
 from fbmon.recipe import Recipe, flatten
 from fbmon.text import clean
 

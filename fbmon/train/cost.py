@@ -13,8 +13,8 @@ from typing import get_args
 import msgspec
 import torch
 
-from fbmon.crew.limits import memory
 from fbmon.errors import FbmonError
+from fbmon.host.limits import memory
 from fbmon.plan import Plan, Timing
 from fbmon.recipe import Recipe
 from fbmon.train.blocks import blocks

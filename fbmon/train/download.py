@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fbmon.crew.threads import start_thread
-from fbmon.crew.turn import turn
 from fbmon.errors import DataError
 from fbmon.events import Event, PhaseEntered, ProgressMade
+from fbmon.host.threads import start_thread
+from fbmon.host.turn import turn
 
 if TYPE_CHECKING:  # a second to import, and only CIFAR needs it
     from torchvision.datasets import CIFAR10

@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from fbmon.disk import log
+from fbmon.host.disk import log
 
 AddRounded = Callable[[Tensor, Tensor, Tensor, Tensor], None]
 

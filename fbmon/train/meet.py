@@ -15,8 +15,8 @@ from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 from torch.distributed import DistNetworkError
 
 from fbmon.crew.seat import Seat
-from fbmon.crew.threads import start_thread
 from fbmon.errors import FbmonError, RankLostError
+from fbmon.host.threads import start_thread
 from fbmon.text import plural
 
 _LOOK_SECONDS = 0.05

@@ -6,7 +6,7 @@ import platform
 
 import torch
 
-from fbmon.crew.limits import cores
+from fbmon.host.limits import cores
 
 # <malloc.h>
 _M_TRIM_THRESHOLD = -1

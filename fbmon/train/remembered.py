@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import torch
 
-from fbmon.crew.limits import cores
-from fbmon.crew.own_folders import cache_folder
-from fbmon.disk import replace
+from fbmon.host.disk import replace
+from fbmon.host.limits import cores
+from fbmon.host.own_folders import cache_folder
 
 
 def remembered(name: str, measure: Callable[[], float]) -> float:

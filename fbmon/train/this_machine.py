@@ -5,8 +5,8 @@ import socket
 
 import torch
 
-from fbmon.crew.processor import processor_name
 from fbmon.events import Machine
+from fbmon.host.processor import processor_name
 from fbmon.text import clean
 
 # With these oneDNN, which torch multiplies with, uses less than the processor has.

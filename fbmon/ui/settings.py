@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from fbmon.disk import replace
+from fbmon.host.disk import replace
 from fbmon.ui.view import AxisName, Events, View
 
 

@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 import fbmon as package
-from fbmon.crew import own_folders, scratch
 from fbmon.doctor.loopback import examine_loopback
 from fbmon.folder import every
+from fbmon.host import own_folders, scratch
 from tests.runs import story, write_run
 from tests.shell import DEADLINE, Fbmon, environment, last_word, told, until, wait_for_steps
 
@@ -139,7 +139,7 @@ def test_where_the_loopback_is_down_several_devices_are_refused_before_anything_
 
 
 def test_a_loopback_that_is_down_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fbmon.crew.loopback.is_up", lambda: False)
+    monkeypatch.setattr("fbmon.host.loopback.is_up", lambda: False)
     found = examine_loopback()
     assert (found.verdict, found.found) == ("warning", "down")
 
@@ -167,8 +167,8 @@ def test_where_the_system_has_no_temporary_folder_one_serves_that_can_be_written
         raise FileNotFoundError("No usable temporary directory found")
 
     monkeypatch.setattr("tempfile.gettempdir", none_usable)
-    monkeypatch.setattr("fbmon.crew.scratch._IN_MEMORY", tmp_path / "nowhere" / "shm")
-    monkeypatch.setattr("fbmon.crew.own_folders.os.access", lambda path, _: path == tmp_path)
+    monkeypatch.setattr("fbmon.host.scratch._IN_MEMORY", tmp_path / "nowhere" / "shm")
+    monkeypatch.setattr("fbmon.host.own_folders.os.access", lambda path, _: path == tmp_path)
     assert scratch.with_what_torch_needs({"A": "B"}, tmp_path / "run")["TMPDIR"].startswith(str(tmp_path))
     with scratch.nameless_file() as file:
         file.write(b"kept")

@@ -23,9 +23,9 @@ import pytest
 import torch
 from torchvision.datasets import CIFAR10
 
-from fbmon.crew.turn import turn
 from fbmon.errors import DataError
 from fbmon.events import CommandTaken, Event, PhaseEntered
+from fbmon.host.turn import turn
 from fbmon.recipe import Data
 from fbmon.train.control import Beforehand, Interrupted
 from fbmon.train.data import load
@@ -131,7 +131,7 @@ def test_where_files_cannot_be_locked_there_is_one_download_at_a_time_too(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("fbmon.crew.turn.fcntl.flock", refuse)
+    monkeypatch.setattr("fbmon.host.turn.fcntl.flock", refuse)
     test_of_many_that_want_it_at_once_one_downloads_and_all_read_it(server, tmp_path, monkeypatch)
 
 
@@ -140,7 +140,7 @@ def test_a_turn_whose_owner_is_gone_is_taken_over_and_one_that_is_alive_is_waite
 ) -> None:
     path, waits = tmp_path / ".lock", []
     path.write_text("another-host")  # where locks hold within one host, only its date says that it is alive
-    monkeypatch.setattr("fbmon.crew.turn._LOST_SECONDS", 1.5)
+    monkeypatch.setattr("fbmon.host.turn._LOST_SECONDS", 1.5)
 
     def touch() -> None:
         waits.append(time.monotonic())
@@ -245,7 +245,7 @@ def test_an_archive_that_is_none_leaves_nothing_and_lets_the_next_one_try(
 
 
 def test_a_killed_process_has_no_turn_any_more(tmp_path: Path) -> None:
-    hold = "import sys, time, pathlib; from fbmon.crew.turn import turn\n"
+    hold = "import sys, time, pathlib; from fbmon.host.turn import turn\n"
     hold += "with turn(pathlib.Path(sys.argv[1]), lambda: None): print(flush=True); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", hold, tmp_path / "lock"], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fbmon.signals import Interrupts
+from fbmon.host.signals import Interrupts
 from tests.cli.test_signals import start_endless
 from tests.gate import Gate
 from tests.shell import DEADLINE, Fbmon, last_word, processes, supervisor, trainer, until

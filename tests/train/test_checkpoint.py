@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from safetensors.torch import load_file
 
-from fbmon import disk, recipe
+from fbmon import recipe
 from fbmon.checkpoints import path_of, steps
 from fbmon.errors import DataError, NonFiniteError, StorageError, UsageError
 from fbmon.events import (
@@ -28,6 +28,7 @@ from fbmon.events import (
     StepTaken,
     Validated,
 )
+from fbmon.host import disk
 from fbmon.recipe import Recipe
 from fbmon.train import checkpoint, saving
 from fbmon.train.checkpoint import State

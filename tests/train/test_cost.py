@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fbmon import recipe as recipes
-from fbmon.crew.limits import memory
+from fbmon.host.limits import memory
 from fbmon.plan import Plan, Timing, measure
 from fbmon.recipe import Model, Penalty
 from fbmon.train.cost import make_plan

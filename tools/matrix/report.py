@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from fbmon.disk import replace
+from fbmon.host.disk import replace
 from fbmon.text import clean, duration
 from tools.matrix.rows import ROWS
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from fbmon.crew.own_folders import cache_folder, is_writable
+from fbmon.host.own_folders import cache_folder, is_writable
 
 _IN_MEMORY = Path("/dev/shm")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fbmon.crew.limits import Limit, core_quota, cores, cpu_seconds, memory, memory_limit
+from fbmon.host.limits import Limit, core_quota, cores, cpu_seconds, memory, memory_limit
 from fbmon.telemetry import Host
 from tests.shell import DEADLINE
 
@@ -116,7 +116,7 @@ def test_the_host_of_a_container_is_what_it_may_use_and_is_named_so(tmp_path: Pa
 
 
 ASK = """
-from fbmon.crew.limits import cores, memory
+from fbmon.host.limits import cores, memory
 print(cores(), memory().total >> 20)
 """
 

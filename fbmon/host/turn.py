@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fbmon.crew.threads import start_thread
+from fbmon.host.threads import start_thread
 
 _LOOK_SECONDS = 0.2
 _TOUCH_SECONDS = 1.0

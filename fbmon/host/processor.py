@@ -7,8 +7,8 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from fbmon.crew.limits import ROOT
 from fbmon.events import Machine
+from fbmon.host.limits import ROOT
 from fbmon.text import clean
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from fbmon.forked import share
+from fbmon.host.forked import share
 
 HERE = os.getpid()
 
@@ -51,5 +51,5 @@ def test_where_a_second_process_is_refused_its_share_is_done_here(monkeypatch: p
 
 
 def test_a_result_that_nobody_asks_for_holds_up_no_exit() -> None:
-    program = "from fbmon.forked import share; share([lambda: b'x' * (1 << 22)] * 4, workers=2)"
+    program = "from fbmon.host.forked import share; share([lambda: b'x' * (1 << 22)] * 4, workers=2)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

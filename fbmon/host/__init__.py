@@ -1,0 +1,1 @@
+"""What the system gives to a process: cores, memory, files and locks that hold, folders, signals."""
