@@ -163,7 +163,7 @@ def _processes(folder: RunFolder) -> list[psutil.Process]:
         process
         for process in psutil.process_iter(["cmdline"])
         if str(folder.path) in (command := process.info["cmdline"] or [])
-        and any(part.startswith(("fbmon.supervisor", "fbmon.worker")) for part in command)
+        and any(part.startswith(("fbmon.process.supervisor", "fbmon.process.worker")) for part in command)
     ]
 
 

@@ -37,8 +37,8 @@ from fbmon.chart import Curve, Plot, draw
 from fbmon.events import StepTaken
 from fbmon.folder import RunFolder
 from fbmon.journal import Journal
-from fbmon.launch import attach
 from fbmon.metrics import Chart
+from fbmon.process.launch import attach
 from fbmon.series import Series
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.chart import ChartView

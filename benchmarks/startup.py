@@ -130,7 +130,7 @@ def end_trainers(home: Path) -> None:
     """Stop what `fbmon run` has left in the background: the supervisors of runs in `home`."""
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
-        if "fbmon.supervisor" in command and any(part.startswith(str(home)) for part in command):
+        if "fbmon.process.supervisor" in command and any(part.startswith(str(home)) for part in command):
             process.kill()
             process.wait()
 

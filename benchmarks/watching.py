@@ -22,7 +22,7 @@ from fbmon import folder as folders
 from fbmon import metrics
 from fbmon.events import StepTaken
 from fbmon.folder import RunFolder
-from fbmon.teller import Teller
+from fbmon.process.emit import Teller
 
 _FBMON = (sys.executable, "-m", "fbmon")
 

@@ -174,18 +174,20 @@ def awaits(process: psutil.Process, number: signal.Signals) -> bool:
 
 
 def supervisor(folder: RunFolder) -> psutil.Process:
-    return until(lambda: processes(folder.path, "fbmon.supervisor"))[0]
+    return until(lambda: processes(folder.path, "fbmon.process.supervisor"))[0]
 
 
 def trainer(folder: RunFolder) -> psutil.Process:
-    return until(lambda: processes(folder.path, "fbmon.worker"))[0]
+    return until(lambda: processes(folder.path, "fbmon.process.worker"))[0]
 
 
 def rank(folder: RunFolder, number: int) -> psutil.Process:
     """The process of a rank."""
     here = f'"rank":{number},'
     found = processes
-    return until(lambda: [one for one in found(folder.path, "fbmon.worker") if here in one.info["cmdline"][-1]])[0]
+    return until(
+        lambda: [one for one in found(folder.path, "fbmon.process.worker") if here in one.info["cmdline"][-1]]
+    )[0]
 
 
 def last_tensors(folder: RunFolder) -> str:
@@ -196,7 +198,7 @@ def last_tensors(folder: RunFolder) -> str:
 
 def end_all(runs_dir: Path) -> None:
     """Kill every supervisor; its trainer has to follow it by itself."""
-    for process in processes(runs_dir, "fbmon.supervisor"):
+    for process in processes(runs_dir, "fbmon.process.supervisor"):
         with suppress(psutil.NoSuchProcess):  # it has just ended by itself
             process.kill()
     until(lambda: not processes(runs_dir))

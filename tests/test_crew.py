@@ -10,8 +10,8 @@ from fbmon.crew.beats import Doing
 from fbmon.crew.devices import expand, here, parse
 from fbmon.crew.loss import explain
 from fbmon.crew.seat import Job, Seat, first_host, job_of, job_seat
-from fbmon.crew.stall import StallWatch
 from fbmon.errors import UsageError
+from fbmon.process.stall import StallWatch
 
 BUSY, WAITS, AWAY = Doing.COMPUTING, Doing.WAITING, Doing.AWAY
 

@@ -19,9 +19,9 @@ from fbmon.doctor.processor import examine_processor
 from fbmon.doctor.storage import examine_storage
 from fbmon.doctor.torch import Answer, Gpu
 from tests.host.test_limits import grouped
+from tests.process.test_telemetry import UUIDS, Nvml
 from tests.shell import DEADLINE, Fbmon
 from tests.terminal import Terminal
-from tests.test_telemetry import UUIDS, Nvml
 
 SESSION = "0::/user.slice/user-1000.slice/session-3.scope\n"
 SERVICE = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/run-u1.scope\n"

@@ -42,8 +42,8 @@ from fbmon.events import (
 )
 from fbmon.folder import RunFolder
 from fbmon.journal import Journal, Tail, last_event, seal, unseal
+from fbmon.process.emit import Teller
 from fbmon.store import Store
-from fbmon.teller import Teller
 from tests.shell import DEADLINE
 
 EVENTS: list[Event] = [

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from fbmon import launch, summary
+from fbmon import summary
 from fbmon.cli.lines import json_line
 from fbmon.cli.options import Ui
 from fbmon.cli.output import discard_output, warn_of_locks
@@ -19,11 +19,12 @@ from fbmon.folder import RunFolder, unmade_on_failure
 from fbmon.host.scratch import with_what_torch_needs
 from fbmon.host.signals import SIGNALS
 from fbmon.journal import Tail, unseal
+from fbmon.process import launch
+from fbmon.process.emit import Teller
+from fbmon.process.recorder import guarded, recorded
+from fbmon.process.worker import Part, leave, work
 from fbmon.recipe import Recipe
-from fbmon.recorder import guarded, recorded
 from fbmon.store import Store
-from fbmon.teller import Teller
-from fbmon.worker import Part, leave, work
 
 _PATIENCE = 600.0  # seconds to wait for the other ranks: what torch grants a GPU
 

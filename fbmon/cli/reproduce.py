@@ -142,11 +142,11 @@ def _carry_out(
     task: "Task", place: str, runs_dir: Path, devices: str, data_dir: Path, ui: Ui, kept: "Kept | None"
 ) -> int:
     """Run it, or watch the run that there is; 0 when it has a result. Leaves when the user does."""
-    from fbmon import launch
     from fbmon import reproduce as tables
     from fbmon.cli.show import show, start
     from fbmon.compare import read
     from fbmon.folder import RunFolder
+    from fbmon.process import launch
 
     there = tables.done(task, runs_dir)
     if there and not there.is_alive:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from fbmon import launch
 from fbmon.cli.lines import json_line, last_line
 from fbmon.cli.options import Ui
 from fbmon.cli.output import discard_output, mention, report, warn_of_locks
@@ -15,7 +14,8 @@ from fbmon.events import DeviceSampled, Event, ProgressMade
 from fbmon.folder import RunFolder
 from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts, restore_defaults
 from fbmon.keeper import Kept
-from fbmon.launch import RunHandle
+from fbmon.process import launch
+from fbmon.process.launch import RunHandle
 from fbmon.store import Store
 from fbmon.text import clean, clean_path
 

@@ -10,7 +10,6 @@ from types import FrameType
 
 import typer
 
-from fbmon import launch
 from fbmon import reproduce as tables
 from fbmon.cli.output import mention
 from fbmon.compare import read
@@ -18,7 +17,8 @@ from fbmon.errors import Exit
 from fbmon.folder import RunFolder
 from fbmon.host.limits import cores
 from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts
-from fbmon.launch import RunHandle
+from fbmon.process import launch
+from fbmon.process.launch import RunHandle
 from fbmon.reproduce import Task
 
 _LOOK_SECONDS = 0.2

@@ -16,9 +16,9 @@ def watch(
     from fbmon.keeper import keep
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
-    from fbmon import launch
     from fbmon.cli.meant import meant
     from fbmon.cli.show import show
+    from fbmon.process import launch
 
     handle = launch.attach(meant(runs_dir, run, running_first=True))
     if kept:

@@ -226,7 +226,7 @@ def test_a_run_that_downloads_is_preempted_at_once_and_leaves_nothing(
 
 SITE = """
 import sys
-if "fbmon.worker" in " ".join(sys.orig_argv):
+if "fbmon.process.worker" in " ".join(sys.orig_argv):
     from torchvision.datasets import CIFAR10
 """
 

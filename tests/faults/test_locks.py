@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from fbmon import folder as folders
-from fbmon import launch
 from fbmon import recipe as recipes
 from fbmon.cli.stop import stop
 from fbmon.compare import read
@@ -23,6 +22,7 @@ from fbmon.doctor.finding import Finding
 from fbmon.errors import Exit, RankLostError, UsageError
 from fbmon.events import RunResumed
 from fbmon.folder import Guard, Holder, Life, RunFolder
+from fbmon.process import launch
 from fbmon.store import Store
 from fbmon.ui.status import state_line
 from tests.conftest import Ended
@@ -179,7 +179,7 @@ def test_whoever_comes_second_drives_the_first_one_out(killed: RunFolder) -> Non
 def test_a_training_whose_run_was_given_to_another_host_leaves_it(tiny: Path, fbmon: Fbmon) -> None:
     fbmon("run", tiny, "--steps", ENDLESS, "--detach")
     folder = fbmon.run_folder()
-    until(lambda: processes(folder.path, "fbmon.worker"))  # by now the supervisor has left its own note
+    until(lambda: processes(folder.path, "fbmon.process.worker"))  # by now the supervisor has left its own note
     leave_note(folder, elsewhere(folder))
     until(lambda: not processes(folder.path), PROMPTLY)
 

@@ -131,7 +131,7 @@ def test_a_signal_before_torch_is_loaded_is_obeyed_without_loading_it(
 def test_a_signal_that_comes_while_the_inbox_is_looked_into_is_kept() -> None:
     look = """\
 import os, signal
-from fbmon.orders import Orders
+from fbmon.process.commands import Orders
 
 class Folder:
     def take(self):

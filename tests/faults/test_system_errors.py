@@ -43,7 +43,7 @@ def test_a_command_that_cannot_be_laid_down_names_its_file(finished: dict[str, E
 
 @needs_faults
 def test_a_supervisor_that_cannot_be_started_is_told_by_the_command(tiny: Path, fbmon: Fbmon) -> None:
-    said = fbmon("run", tiny, "--no-ui", **failing("fbmon.supervisor", fork="EAGAIN"))
+    said = fbmon("run", tiny, "--no-ui", **failing("fbmon.process.supervisor", fork="EAGAIN"))
     assert (said.returncode, said.stdout) == (1, "")
     assert said.stderr == (
         "fbmon: starting the trainer: Resource temporarily unavailable\n"

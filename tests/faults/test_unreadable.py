@@ -186,7 +186,7 @@ def test_a_run_whose_standard_streams_are_closed_trains(tiny: Path, fbmon: Fbmon
 def test_cpu_time_that_runs_out_preempts() -> None:
     program = (
         "import resource\n"
-        "from fbmon.orders import Orders\n"
+        "from fbmon.process.commands import Orders\n"
         "orders = Orders(None)\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (1, 9))\n"
         "while not (taken := orders.next()): pass\n"

@@ -18,24 +18,24 @@ IMPORTED = {
         "fbmon.train.group",
         "fbmon.analyze.look",
         "fbmon.analyze.again",
-        "fbmon.teller",
-        "fbmon.orders",
+        "fbmon.process.emit",
+        "fbmon.process.commands",
         "fbmon.recipe",
     ),
     "fbmon": (
         "fbmon.cli",
         "fbmon.cli.plain",
         "fbmon.cli.survey",
-        "fbmon.crew.processes",
-        "fbmon.launch",
-        "fbmon.recorder",
+        "fbmon.process.rank_processes",
+        "fbmon.process.launch",
+        "fbmon.process.recorder",
         "fbmon.summary",
         "rich.progress",
         "rich.table",
     ),
 }
-_WITH_TORCH = re.compile(r"fbmon\.(worker|analyze\..+|train\..+)|benchmarks\.gpu|tests\.forks\.echo")
-_WITHOUT = re.compile(r"fbmon(\.supervisor)?")
+_WITH_TORCH = re.compile(r"fbmon\.(process\.worker|analyze\..+|train\..+)|benchmarks\.gpu|tests\.forks\.echo")
+_WITHOUT = re.compile(r"fbmon(\.process\.supervisor)?")
 _SCRIPT = "rank.py"
 _OF_A_JOB = {"RANK", "SLURM_PROCID"}
 # Read while an interpreter starts, or while torch and numpy are imported.

@@ -86,7 +86,7 @@ def _pass_on(pid: int) -> None:
 
 def _wait(connection: socket.socket, parent: int) -> None:
     """End as the fork ends. A trainer ends with its supervisor, however that went; the fork then follows."""
-    watched = [connection.fileno()] + [parent] * ("fbmon.worker" in sys.orig_argv)
+    watched = [connection.fileno()] + [parent] * ("fbmon.process.worker" in sys.orig_argv)
     ready, _, _ = select.select(watched, [], [])
     answer = connection.recv(64) if connection.fileno() in ready else b""
     code = os.waitstatus_to_exitcode(int(answer)) if answer else -signal.SIGKILL

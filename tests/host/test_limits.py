@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fbmon.host.limits import Limit, core_quota, cores, cpu_seconds, memory, memory_limit
-from fbmon.telemetry import Host
+from fbmon.process.telemetry import Host
 from tests.shell import DEADLINE
 
 SECOND = "41 31 0:38 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"

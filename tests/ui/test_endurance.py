@@ -13,7 +13,7 @@ from benchmarks.synthetic import write_run
 from fbmon.events import StepTaken
 from fbmon.folder import RunFolder
 from fbmon.journal import Journal
-from fbmon.launch import attach
+from fbmon.process.launch import attach
 from fbmon.ui.app import MonitorApp
 from tests.terminal import Terminal
 

@@ -25,9 +25,9 @@ from fbmon.folder import RunFolder
 from fbmon.host.disk import log
 from fbmon.host.signals import exit_code
 from fbmon.host.threads import start_thread
-from fbmon.orders import Orders, Signalled
+from fbmon.process.commands import Orders, Signalled
+from fbmon.process.emit import Teller
 from fbmon.recipe import Recipe
-from fbmon.teller import Teller
 
 if TYPE_CHECKING:
     from fbmon.train.distribute import Ranks

@@ -6,12 +6,12 @@ import pytest
 
 from benchmarks.synthetic import write_run
 from fbmon import folder as folders
-from fbmon import launch
 from fbmon import recipe as recipes
 from fbmon.events import DeviceSampled, Event, StepTaken
 from fbmon.folder import RunFolder
 from fbmon.journal import Tail
-from fbmon.launch import RunHandle
+from fbmon.process import launch
+from fbmon.process.launch import RunHandle
 from fbmon.store import Store
 from tests.shell import told, until
 

@@ -183,7 +183,7 @@ def start(folder: RunFolder, *, queue: bool = True, devices: str | None = None, 
 
 def _start(folder: RunFolder, lock: int, opened: ExitStack, *, queue: bool) -> RunHandle:
     """Start it; what is `opened` here is closed at the end, also when it fails."""
-    command, receiving = [sys.executable, "-m", "fbmon.supervisor", str(folder.path)], None
+    command, receiving = [sys.executable, "-m", "fbmon.process.supervisor", str(folder.path)], None
     inherited = [lock]  # it has the lock from the first moment, so that this is never free
     if queue:
         receiving, sending = os.pipe()

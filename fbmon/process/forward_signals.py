@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from fbmon.crew.processes import Crew
 from fbmon.host.signals import AT_ONCE, SIGNALS
+from fbmon.process.rank_processes import Crew
 
 _HEARD = (*SIGNALS, AT_ONCE)
 

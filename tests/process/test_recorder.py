@@ -10,7 +10,7 @@ from fbmon import summary
 from fbmon.events import DeviceSampled
 from fbmon.folder import RunFolder
 from fbmon.journal import Tail
-from fbmon.recorder import recorded
+from fbmon.process.recorder import recorded
 from tests.runs import story, write_run
 from tests.shell import until
 
@@ -19,8 +19,8 @@ MANY = 400  # steps: a journal long enough to be worth keeping the summary of
 
 @pytest.fixture(autouse=True)
 def every_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fbmon.recorder._SAMPLE_SECONDS", 0.01)
-    monkeypatch.setattr("fbmon.recorder._KEEP_EVERY", 3)
+    monkeypatch.setattr("fbmon.process.recorder._SAMPLE_SECONDS", 0.01)
+    monkeypatch.setattr("fbmon.process.recorder._KEEP_EVERY", 3)
 
 
 def test_the_host_is_sampled_and_the_summary_of_a_run_that_goes_on_is_kept_in_case_it_is_killed(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_the_host_is_sampled_and_the_summary_of_a_run_that_goes_on_is_kept_in_ca
 
 
 def test_a_disk_that_does_not_answer_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fbmon.recorder._PATIENCE", 0.1)
+    monkeypatch.setattr("fbmon.process.recorder._PATIENCE", 0.1)
     folder = RunFolder(tmp_path)
     os.mkfifo(folder.telemetry)  # whoever opens it waits for another one
     before = threading.active_count()

@@ -12,9 +12,9 @@ from fbmon.crew import beats
 from fbmon.crew.beats import Doing
 from fbmon.crew.loss import ORDINARY, Loss, explain, obstacle
 from fbmon.crew.meeting import Meeting
-from fbmon.crew.stall import StallWatch
 from fbmon.crew.start import Start
 from fbmon.errors import Exit
+from fbmon.process.stall import StallWatch
 
 _GRACE_SECONDS = 2.0  # for the others to notice by themselves, and for rank 0 to say why
 
@@ -102,7 +102,7 @@ class Crew:
         )
         inherited = (self._beats.descriptor, queue, listener)
         return subprocess.Popen(
-            [sys.executable, "-m", "fbmon.worker", str(self._folder), msgspec.json.encode(start).decode()],
+            [sys.executable, "-m", "fbmon.process.worker", str(self._folder), msgspec.json.encode(start).decode()],
             stdin=subprocess.PIPE,
             env=dict(self._environment),
             pass_fds=[descriptor for descriptor in inherited if descriptor is not None],

@@ -12,7 +12,7 @@ from fbmon.folder import Guard, RunFolder
 from fbmon.host.disk import log
 from fbmon.host.threads import start_thread
 from fbmon.journal import Journal
-from fbmon.telemetry import Sampler
+from fbmon.process.telemetry import Sampler
 from fbmon.text import clean
 
 _SAMPLE_SECONDS = 1.0

@@ -12,14 +12,14 @@ from fbmon import recipe as recipes
 from fbmon import summary
 from fbmon.crew import devices as device_names
 from fbmon.crew.loss import Loss
-from fbmon.crew.processes import Crew
-from fbmon.crew.signals import Signals
 from fbmon.errors import Exit, FbmonError, of_system
 from fbmon.events import Event, RunEnded, RunRestarted, State
 from fbmon.folder import RunFolder
 from fbmon.host.disk import log
 from fbmon.journal import Journal, last_event, last_step
-from fbmon.recorder import guarded, recorded
+from fbmon.process.forward_signals import Signals
+from fbmon.process.rank_processes import Crew
+from fbmon.process.recorder import guarded, recorded
 from fbmon.text import plural
 
 _LOOK_SECONDS = 0.1
@@ -33,7 +33,7 @@ _STATES: dict[Exit, State] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="fbmon.supervisor")
+    parser = argparse.ArgumentParser(prog="fbmon.process.supervisor")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--queue", type=int, default=None, help="descriptor of the pipe to the screen")
     arguments = parser.parse_args()
