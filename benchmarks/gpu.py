@@ -23,7 +23,7 @@ from benchmarks.rows import HEADER, clean_up, row_of, row_of_textbook
 from benchmarks.table import machine, print_table
 from benchmarks.variants import BEST, GOALS, VARIANTS, Variant, engine, stepper_of
 from fbmon import recipe as recipes
-from fbmon.crew.devices import FOR_CUDA
+from fbmon.ranks.devices import FOR_CUDA
 from fbmon.recipe import Recipe
 from fbmon.train import data as data_sets
 from fbmon.train.data import DataSet

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from fbmon.crew.devices import FOR_CUDA
 from fbmon.errors import FbmonError
 from fbmon.host.scratch import with_what_torch_needs
+from fbmon.ranks.devices import FOR_CUDA
 from fbmon.recipe import Recipe
 from fbmon.text import clean, signal_name
 

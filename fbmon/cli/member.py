@@ -12,8 +12,6 @@ from fbmon.cli.lines import json_line
 from fbmon.cli.options import Ui
 from fbmon.cli.output import discard_output, warn_of_locks
 from fbmon.cli.plain import PlainScreen
-from fbmon.crew import devices as device_names
-from fbmon.crew.seat import Seat
 from fbmon.events import Event
 from fbmon.folder import RunFolder, unmade_on_failure
 from fbmon.host.scratch import with_what_torch_needs
@@ -23,6 +21,8 @@ from fbmon.process import launch
 from fbmon.process.emit import Teller
 from fbmon.process.recorder import guarded, recorded
 from fbmon.process.worker import Part, leave, work
+from fbmon.ranks import devices as device_names
+from fbmon.ranks.rank import Seat
 from fbmon.recipe import Recipe
 from fbmon.store import Store
 

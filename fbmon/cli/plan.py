@@ -37,8 +37,8 @@ def plan(
       fbmon plan resnet152/fb_longer --devices cuda --json
     """
     from fbmon import recipe as recipes
-    from fbmon.crew.devices import expand, here
     from fbmon.plan import measure
+    from fbmon.ranks.devices import expand, here
 
     wanted = recipes.load(recipes.find(recipe), asked_settings(overrides, steps, seed))
     device = expand(here(devices, os.environ), os.environ)[0]

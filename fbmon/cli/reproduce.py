@@ -100,7 +100,7 @@ def reproduce(
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon import reproduce as tables
-    from fbmon.crew.devices import check_loopback, deal, expand, here
+    from fbmon.ranks.devices import check_loopback, deal, expand, here
 
     asked = asked_settings(overrides, steps, None)
     tasks = tables.tasks(table, tables.parse_seeds(seeds), asked)

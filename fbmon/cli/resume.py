@@ -44,7 +44,7 @@ def resume(
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon.cli.meant import meant
     from fbmon.cli.show import show_started, start
-    from fbmon.crew.devices import check_loopback, expand, here
+    from fbmon.ranks.devices import check_loopback, expand, here
 
     folder = meant(runs_dir, run)
     if not folder.is_alive():

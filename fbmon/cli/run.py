@@ -67,8 +67,8 @@ def run(
 
     Examples: fbmon run quickstart · fbmon run recipes/fb_strong_reg.toml --no-ui --set optimizer.lr=0.4
     """
-    from fbmon.crew.seat import job_of, job_seat
     from fbmon.keeper import keep
+    from fbmon.ranks.rank import job_of, job_seat
 
     seat, job = job_seat(os.environ), job_of(os.environ)
     shown = Ui.NONE if detach else choose_ui(Ui.PLAIN if seat and ui in (Ui.AUTO, Ui.FULL) else ui, no_ui)
@@ -77,7 +77,7 @@ def run(
     from fbmon import folder as folders
     from fbmon import recipe as recipes
     from fbmon.cli.show import show_started, start
-    from fbmon.crew.devices import check_loopback, expand, here, parse
+    from fbmon.ranks.devices import check_loopback, expand, here, parse
 
     file = recipes.find(recipe)
     wanted = recipes.load(file, asked_settings(overrides, steps, seed))

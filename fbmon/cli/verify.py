@@ -81,12 +81,12 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
 
     import msgspec
 
-    from fbmon.crew.devices import check_loopback, expand, here, prepare
-    from fbmon.crew.gpus import count_gpus
     from fbmon.folder import written
     from fbmon.host.scratch import nameless_file
     from fbmon.minimum.record import checkpoint
     from fbmon.minimum.verdict import WARNING, Ask, Verdict
+    from fbmon.ranks.devices import check_loopback, expand, here, prepare
+    from fbmon.ranks.gpus import count_gpus
 
     names = expand(here(devices, os.environ), os.environ)
     names = ["cpu", "cpu"] if names == ["cpu"] or (names == ["auto"] and not count_gpus(os.environ)) else names

@@ -5,9 +5,9 @@ from contextlib import suppress
 
 import msgspec
 
-from fbmon.crew.gpus import Nvml, driver, open_all, visible_gpus
 from fbmon.doctor.finding import Finding
 from fbmon.doctor.torch import Answer, Gpu
+from fbmon.ranks.gpus import Nvml, driver, open_all, visible_gpus
 from fbmon.text import clean, plural
 
 _NO_GPU = "none: training runs on the CPU"

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from fbmon.crew.seat import job_of
 from fbmon.events import RunEnded
 from fbmon.host.locks import Lock, probe, refusal
 from fbmon.journal import last_event
+from fbmon.ranks.rank import job_of
 from fbmon.text import as_utf8, clean, duration
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from fbmon.crew import beats
-from fbmon.crew.beats import Doing
-from fbmon.crew.loss import ORDINARY, Loss, explain, obstacle
-from fbmon.crew.meeting import Meeting
-from fbmon.crew.start import Start
 from fbmon.errors import Exit
 from fbmon.process.stall import StallWatch
+from fbmon.ranks import heartbeat
+from fbmon.ranks.exit_reason import ORDINARY, Loss, explain, obstacle
+from fbmon.ranks.heartbeat import Doing
+from fbmon.ranks.meeting import Meeting
+from fbmon.ranks.start import Start
 
 _GRACE_SECONDS = 2.0  # for the others to notice by themselves, and for rank 0 to say why
 
@@ -29,7 +29,7 @@ class Crew:
         self._devices = devices
         self._environment = environment
         self._stall_seconds = stall_seconds
-        self._beats = beats.make(len(devices))
+        self._beats = heartbeat.make(len(devices))
         self._ranks: list[subprocess.Popen[bytes]] = []
 
     def start(self, queue: int | None = None) -> None:

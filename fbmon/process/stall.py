@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fbmon.crew.beats import Doing
+from fbmon.ranks.heartbeat import Doing
 
 LEAST_SECONDS = 60.0  # of silence that is a stall; a machine may be busy for a while
 _LONGEST = 10  # times the longest silence so far between two signs that a rank moves on

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from fbmon import recipe as recipes
 from fbmon import summary
-from fbmon.crew import devices as device_names
-from fbmon.crew.loss import Loss
 from fbmon.errors import Exit, FbmonError, of_system
 from fbmon.events import Event, RunEnded, RunRestarted, State
 from fbmon.folder import RunFolder
@@ -20,6 +18,8 @@ from fbmon.journal import Journal, last_event, last_step
 from fbmon.process.forward_signals import Signals
 from fbmon.process.rank_processes import Crew
 from fbmon.process.recorder import guarded, recorded
+from fbmon.ranks import devices as device_names
+from fbmon.ranks.exit_reason import Loss
 from fbmon.text import plural
 
 _LOOK_SECONDS = 0.1

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 
-from fbmon.crew.gpus import Nvml, driver, open_all, visible_gpus
 from fbmon.events import DeviceSampled
 from fbmon.host.limits import ROOT, core_quota, cpu_seconds, memory, own_cores
+from fbmon.ranks.gpus import Nvml, driver, open_all, visible_gpus
 
 _MIB = 1024 * 1024
 

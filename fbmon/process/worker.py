@@ -16,9 +16,6 @@ import fbmon
 from fbmon import folder as folders
 from fbmon import recipe as recipes
 from fbmon.checkpoints import steps
-from fbmon.crew.beats import Beats, Doing
-from fbmon.crew.seat import Seat
-from fbmon.crew.start import Start
 from fbmon.errors import Exit, FbmonError, RankLostError
 from fbmon.events import Event, PhaseEntered, RunEnded, RunResumed, RunStarted, State
 from fbmon.folder import RunFolder
@@ -27,6 +24,9 @@ from fbmon.host.signals import exit_code
 from fbmon.host.threads import start_thread
 from fbmon.process.commands import Orders, Signalled
 from fbmon.process.emit import Teller
+from fbmon.ranks.heartbeat import Beats, Doing
+from fbmon.ranks.rank import Seat
+from fbmon.ranks.start import Start
 from fbmon.recipe import Recipe
 
 if TYPE_CHECKING:

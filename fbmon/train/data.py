@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from fbmon import recipe
-from fbmon.crew.beats import Doing
 from fbmon.events import Event, PhaseEntered, State
+from fbmon.ranks.heartbeat import Doing
 from fbmon.train.control import Interrupted
 from fbmon.train.distribute import Ranks
 from fbmon.train.download import Archive, fetch

@@ -9,8 +9,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from fbmon.crew.beats import Doing
 from fbmon.errors import RankLostError, StallError
+from fbmon.ranks.heartbeat import Doing
 
 _FIRST_ALONE = timedelta(hours=24)  # rank 0 may be downloading a data set
 

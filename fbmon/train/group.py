@@ -9,10 +9,10 @@ import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import FileStore, Store, TCPStore
 
-from fbmon.crew.beats import Doing
-from fbmon.crew.loss import ORDINARY
-from fbmon.crew.seat import Seat
 from fbmon.errors import RankLostError
+from fbmon.ranks.exit_reason import ORDINARY
+from fbmon.ranks.heartbeat import Doing
+from fbmon.ranks.rank import Seat
 from fbmon.train.distribute import Ranks, Tell
 from fbmon.train.meet import Waiting, meet, store_of_job
 

@@ -14,9 +14,9 @@ from datetime import timedelta
 from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 from torch.distributed import DistNetworkError
 
-from fbmon.crew.seat import Seat
 from fbmon.errors import FbmonError, RankLostError
 from fbmon.host.threads import start_thread
+from fbmon.ranks.rank import Seat
 from fbmon.text import plural
 
 _LOOK_SECONDS = 0.05

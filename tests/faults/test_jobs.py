@@ -14,11 +14,11 @@ from torch._C._distributed_c10d import HashStore
 from fbmon.cli.lines import last_line
 from fbmon.cli.member import _screen
 from fbmon.cli.options import Ui
-from fbmon.crew.seat import Seat, job_seat
 from fbmon.errors import FbmonError, RankLostError
 from fbmon.events import Event, RunEnded, RunResumed, RunStarted, StateRestored, StepTaken, Validated
 from fbmon.folder import RunFolder
 from fbmon.journal import Journal
+from fbmon.ranks.rank import Seat, job_seat
 from fbmon.store import Store
 from fbmon.train.meet import Waiting, meet, store_of_job
 from tests.cli.test_devices import free_port, start_two

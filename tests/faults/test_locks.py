@@ -17,12 +17,12 @@ from fbmon import folder as folders
 from fbmon import recipe as recipes
 from fbmon.cli.stop import stop
 from fbmon.compare import read
-from fbmon.crew.meeting import Meeting
 from fbmon.doctor.finding import Finding
 from fbmon.errors import Exit, RankLostError, UsageError
 from fbmon.events import RunResumed
 from fbmon.folder import Guard, Holder, Life, RunFolder
 from fbmon.process import launch
+from fbmon.ranks.meeting import Meeting
 from fbmon.store import Store
 from fbmon.ui.status import state_line
 from tests.conftest import Ended
@@ -218,7 +218,7 @@ def test_ranks_meet_at_a_file_of_the_run_or_where_it_cannot_be_locked_at_the_loo
     assert [path.name for path in tmp_path.iterdir()] == [meeting.file and meeting.file.name]
     assert (meeting.address, meeting.listener(0)) == ("", None)
     meeting.close()
-    monkeypatch.setattr("fbmon.crew.meeting.refusal", lambda _path: "No locks available")
+    monkeypatch.setattr("fbmon.ranks.meeting.refusal", lambda _path: "No locks available")
     meeting = Meeting(tmp_path, ranks=2)
     descriptor = meeting.listener(0)
     assert descriptor is not None

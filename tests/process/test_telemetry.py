@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from fbmon.crew.gpus import visible_gpus
 from fbmon.events import DeviceSampled
 from fbmon.host.limits import memory
 from fbmon.process.telemetry import Sampler, asked_gpus
+from fbmon.ranks.gpus import visible_gpus
 
 UUIDS = [f"GPU-{letter}b3b1b9a-8a38-6d3a-1d3c-0a1b2c3d4e5f" for letter in "0123"]
 MIG = "MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f"

@@ -13,9 +13,9 @@ from typing import Literal
 import pytest
 import torch
 
-from fbmon.crew.beats import Doing
 from fbmon.errors import DataError
 from fbmon.events import Event, PhaseEntered, ProgressMade
+from fbmon.ranks.heartbeat import Doing
 from fbmon.recipe import Data
 from fbmon.train.data import DataSet, load, load_in_turn
 from fbmon.train.distribute import Ranks

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from fbmon.crew.beats import Doing
+from fbmon.ranks.heartbeat import Doing
 from fbmon.train.distribute import Ranks
 from tests.shell import DEADLINE, environment
 

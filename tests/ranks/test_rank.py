@@ -5,13 +5,13 @@ import signal
 import pynvml
 import pytest
 
-from fbmon.crew import beats
-from fbmon.crew.beats import Doing
-from fbmon.crew.devices import expand, here, parse
-from fbmon.crew.loss import explain
-from fbmon.crew.seat import Job, Seat, first_host, job_of, job_seat
 from fbmon.errors import UsageError
 from fbmon.process.stall import StallWatch
+from fbmon.ranks import heartbeat
+from fbmon.ranks.devices import expand, here, parse
+from fbmon.ranks.exit_reason import explain
+from fbmon.ranks.heartbeat import Doing
+from fbmon.ranks.rank import Job, Seat, first_host, job_of, job_seat
 
 BUSY, WAITS, AWAY = Doing.COMPUTING, Doing.WAITING, Doing.AWAY
 
@@ -128,7 +128,7 @@ def test_of_two_jobs_of_torchrun_without_an_id_none_is_taken_for_the_other() -> 
 
 
 def test_what_a_rank_writes_of_itself_the_supervisor_reads() -> None:
-    page = beats.make(2)
+    page = heartbeat.make(2)
     assert page.read() == [(0, Doing.PREPARING), (0, Doing.PREPARING)]
     page.write(1, WAITS)
     page.write(1, BUSY)

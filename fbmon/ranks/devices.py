@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fbmon.crew.gpus import count_gpus
 from fbmon.errors import UsageError
 from fbmon.host import loopback
 from fbmon.host.limits import cores
 from fbmon.host.scratch import with_what_torch_needs
+from fbmon.ranks.gpus import count_gpus
 from fbmon.text import clean, plural
 
 # CUDA counts fastest first, the driver in PCI order: one order, so that telemetry looks at the GPU that trains. And
