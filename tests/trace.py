@@ -23,7 +23,7 @@ from fbmon.events import (
 )
 from fbmon.journal import Journal
 from fbmon.recipe import Cosine
-from fbmon.schedule import learning_rate
+from fbmon.recipe.schedule import learning_rate
 from fbmon.series import Floats
 
 STEPS, THRESHOLD, SECONDS = 3000, 0.25, 15.04  # 12 h 32 m 44 s in all

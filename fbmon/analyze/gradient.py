@@ -9,7 +9,7 @@ from fbmon.analyze.weights import bare, read_weights
 from fbmon.checkpoints import path_of
 from fbmon.folder import RunFolder
 from fbmon.recipe import Recipe
-from fbmon.schedule import learning_rate
+from fbmon.recipe.schedule import learning_rate
 from fbmon.train.blocks import Batch, batch, blocks
 from fbmon.train.descent import Descent, Work
 from fbmon.train.distribute import ALONE, Ranks

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from fbmon.events import Analysed, ProgressMade
 from fbmon.recipe import Analysis, Recipe
-from fbmon.schedule import learning_rate
-from fbmon.stability import stability_limit
+from fbmon.recipe.schedule import learning_rate
+from fbmon.recipe.stability import stability_limit
 from fbmon.train.blocks import batch, blocks
 from fbmon.train.control import Emit
 from fbmon.train.data import DataSet

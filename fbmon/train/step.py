@@ -17,7 +17,7 @@ from fbmon.events import (
     Validated,
 )
 from fbmon.recipe import Gradient, Recipe
-from fbmon.schedule import learning_rate
+from fbmon.recipe.schedule import learning_rate
 from fbmon.train.average import Average
 from fbmon.train.blocks import Batch, batch, blocks
 from fbmon.train.control import Control, Emit, Interrupted, NextCommand

@@ -15,7 +15,7 @@ from fbmon import metrics, recipe
 from fbmon.errors import NonFiniteError
 from fbmon.events import Analysed, CommandTaken, Event, ProgressMade, StepTaken
 from fbmon.recipe import Model, Recipe
-from fbmon.stability import stability_limit
+from fbmon.recipe.stability import stability_limit
 from fbmon.train.hessian import Hessian
 from fbmon.train.lanczos import largest, start_vector
 from fbmon.train.loop import train

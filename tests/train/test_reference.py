@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from fbmon import recipe
 from fbmon.events import Event
 from fbmon.recipe import Recipe
-from fbmon.schedule import learning_rate
+from fbmon.recipe.schedule import learning_rate
 from fbmon.train.data import DataSet, load
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_

@@ -3,7 +3,7 @@
 import pytest
 
 from fbmon.recipe import Constant, Cosine, Exponential, MultiStep
-from fbmon.schedule import learning_rate
+from fbmon.recipe.schedule import learning_rate
 
 FULL_BATCH = Cosine(name="cosine", warmup=400, horizon=4000)
 SGD = Cosine(name="cosine", warmup=5, horizon=300)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fbmon.recipe import AdamW, Sgd
-from fbmon.stability import stability_limit
+from fbmon.recipe.stability import stability_limit
 from fbmon.train.optimize import make_optimizer
 
 
