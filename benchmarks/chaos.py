@@ -16,10 +16,10 @@ from pathlib import Path
 
 import psutil
 
-from fbmon import folder as folders
+from fbmon import run as folders
 from fbmon.events import Event, RunEnded, StateRestored, StepTaken
-from fbmon.folder import RunFolder
-from fbmon.journal import Tail
+from fbmon.run import RunFolder
+from fbmon.run.journal import Tail
 from fbmon.store import Store
 
 # Batch norm, momentum, augmentation, the penalty and an average of the weights, over seven blocks, the last one short.

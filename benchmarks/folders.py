@@ -14,12 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from fbmon import folder as folders
 from fbmon import recipe as recipes
+from fbmon import run as folders
 from fbmon import summary
 from fbmon.events import Event, GradientClipped, RunEnded, RunStarted, StepTaken, TrainingStarted, Validated
-from fbmon.folder import RunFolder
-from fbmon.journal import Tail, seal
+from fbmon.run import RunFolder
+from fbmon.run.journal import Tail, seal
 
 STEPS, LONG, VERY_LONG = 300, 3_000, 60_000
 _COMMAND = ("run", "quickstart", "--steps", str(STEPS), "--seed", "0", "--ui", "none")

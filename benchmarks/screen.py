@@ -35,10 +35,10 @@ from benchmarks.startup import install
 from benchmarks.synthetic import write_run
 from fbmon.chart import Curve, Plot, draw
 from fbmon.events import StepTaken
-from fbmon.folder import RunFolder
-from fbmon.journal import Journal
 from fbmon.metrics import Chart
 from fbmon.process.launch import attach
+from fbmon.run import RunFolder
+from fbmon.run.journal import Journal
 from fbmon.series import Series
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.chart import ChartView

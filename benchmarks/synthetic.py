@@ -17,9 +17,9 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.folder import Meta, RunFolder
-from fbmon.journal import seal
 from fbmon.metrics import STEP
+from fbmon.run import Meta, RunFolder
+from fbmon.run.journal import seal
 
 CLIP = 1.0
 

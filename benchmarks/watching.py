@@ -18,11 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.table import in_turn, machine, print_table, spread
-from fbmon import folder as folders
 from fbmon import metrics
+from fbmon import run as folders
 from fbmon.events import StepTaken
-from fbmon.folder import RunFolder
 from fbmon.process.emit import Teller
+from fbmon.run import RunFolder
 
 _FBMON = (sys.executable, "-m", "fbmon")
 

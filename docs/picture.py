@@ -11,8 +11,8 @@ from pathlib import Path
 from fbmon.compare import select
 from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for
 from fbmon.compare.sheet import Sheet
-from fbmon.folder import find
 from fbmon.process.launch import attach
+from fbmon.run import find
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.compare.app import CompareApp
 from fbmon.ui.save import without_downloads

@@ -177,7 +177,7 @@ def _fate(tie: socket.socket) -> str:
     """What has become of the run, for the one line that is left of the screen."""
     with suppress(OSError):
         if told := tie.recv(_PATH_BYTES, socket.MSG_DONTWAIT):
-            from fbmon.folder import Life, RunFolder  # not before: the keeper is small
+            from fbmon.run import Life, RunFolder  # not before: the keeper is small
 
             folder = RunFolder(Path(os.fsdecode(told)))
             fate = {

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fbmon import folder as folders
 from fbmon import recipe as recipes
+from fbmon import run as folders
 from fbmon.compare import Run, read
 from fbmon.compare.settings import read_settings
 from fbmon.errors import UsageError
-from fbmon.folder import RunFolder
 from fbmon.recipe import Recipe
+from fbmon.run import RunFolder
 from fbmon.text import clean
 
 MAIN = "main"

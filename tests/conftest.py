@@ -14,9 +14,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from fbmon import folder as folders
-from fbmon.folder import RunFolder
+from fbmon import run as folders
 from fbmon.host.limits import cores
+from fbmon.run import RunFolder
 from tests import forks
 from tests.gate import Gate
 from tests.shell import DEADLINE, Fbmon, be_a_typical_shell, end_all, environment

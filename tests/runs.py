@@ -6,8 +6,8 @@ from pathlib import Path
 
 from fbmon import recipe as recipes
 from fbmon.events import Event, GradientClipped, RunEnded, RunStarted, State, StepTaken, TrainingStarted, Validated
-from fbmon.folder import RunFolder
-from fbmon.journal import seal
+from fbmon.run import RunFolder
+from fbmon.run.journal import seal
 
 BEGAN = 1_750_000_000.0  # seconds since 1970
 META = (

@@ -17,10 +17,10 @@ from typing import TypeVar
 import psutil
 import pytest
 
-from fbmon import folder as folders
+from fbmon import run as folders
 from fbmon.events import Event, RunEnded, StepTaken
-from fbmon.folder import RunFolder
-from fbmon.journal import Tail
+from fbmon.run import RunFolder
+from fbmon.run.journal import Tail
 
 DEADLINE = 300.0  # seconds for anything whose duration is not what is tested: only against waiting for ever
 PROMPTLY = 20.0  # seconds for what takes one at most on an idle machine, and half a minute where it is broken

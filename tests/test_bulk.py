@@ -18,9 +18,9 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.journal import unseal
+from fbmon.run.journal import unseal
+from fbmon.run.journal_columns import read
 from fbmon.store import Store
-from fbmon.stretch import read
 from tests.runs import lines
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.none()

@@ -10,9 +10,9 @@ from fbmon.cli.verify import lines
 from fbmon.compare import fields, read
 from fbmon.events import Machine, RunResumed, StateRestored, StepTaken, TrainingStarted
 from fbmon.host.processor import machine_without_torch, processor_name
-from fbmon.journal import seal, unseal
 from fbmon.minimum.verdict import Repeated, Verdict
 from fbmon.notes import differences, moved
+from fbmon.run.journal import seal, unseal
 from fbmon.store import Store
 from tests.runs import story, write_run
 

@@ -8,7 +8,7 @@ import pytest
 from fbmon import summary
 from fbmon.cli.lines import last_line
 from fbmon.events import CommandTaken, DeviceSampled, Event, RunEnded, RunResumed, RunStarted, StateRestored, StepTaken
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 from fbmon.store import Store
 from fbmon.ui.app import MonitorApp
 from tests.runs import write_run

@@ -9,8 +9,8 @@ import pytest
 from fbmon import recipe as recipes
 from fbmon import reproduce
 from fbmon.errors import UsageError
-from fbmon.folder import RunFolder
 from fbmon.ranks.devices import deal
+from fbmon.run import RunFolder
 from tests.gate import Gate
 from tests.runs import story, write_run
 from tests.shell import DEADLINE, Fbmon, last_word, until, wait_for_steps

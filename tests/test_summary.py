@@ -24,8 +24,8 @@ from fbmon.events import (
     StepTaken,
     Validated,
 )
-from fbmon.folder import RunFolder
-from fbmon.journal import unseal
+from fbmon.run import RunFolder
+from fbmon.run.journal import unseal
 from fbmon.store import Store
 from fbmon.summary import Digest, Summary
 from fbmon.summary.file import read as read_file

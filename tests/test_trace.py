@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fbmon.journal import Tail
 from fbmon.notes import Note
+from fbmon.run.journal import Tail
 from fbmon.store import Store
 from tests import trace
 

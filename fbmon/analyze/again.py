@@ -6,11 +6,11 @@ import torch
 
 from fbmon import recipe as recipes
 from fbmon.analyze.weights import bare
-from fbmon.checkpoints import path_of, steps
 from fbmon.events import Event, Machine, StepTaken, TrainingStarted
-from fbmon.folder import RunFolder
-from fbmon.journal import Tail
 from fbmon.minimum.verdict import Repeated
+from fbmon.run import RunFolder
+from fbmon.run.checkpoints import path_of, steps
+from fbmon.run.journal import Tail
 from fbmon.train import checkpoint
 from fbmon.train.step import Stepper
 from fbmon.train.tensors import Learnt

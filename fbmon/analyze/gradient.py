@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from fbmon.analyze.weights import bare, read_weights
-from fbmon.checkpoints import path_of
-from fbmon.folder import RunFolder
 from fbmon.recipe import Recipe
 from fbmon.recipe.schedule import learning_rate
+from fbmon.run import RunFolder
+from fbmon.run.checkpoints import path_of
 from fbmon.train.blocks import Batch, batch, blocks
 from fbmon.train.descent import Descent, Work
 from fbmon.train.distribute import ALONE, Ranks

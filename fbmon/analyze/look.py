@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from fbmon.analyze.direction import move_, random_direction, straight_line
 from fbmon.analyze.weights import Tensors, Trained, read_weights
-from fbmon.folder import as_path
 from fbmon.minimum import Answer, Ascent, Point, Probe, Radius, Setting
+from fbmon.run import as_path
 from fbmon.train.evaluate import evaluate
 from fbmon.train.mean import weights as shares_of
 from fbmon.train.measure import norm_of

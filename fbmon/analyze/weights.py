@@ -7,12 +7,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from fbmon import folder as folders
 from fbmon import recipe as recipes
-from fbmon.checkpoints import path_of
+from fbmon import run as folders
 from fbmon.errors import DataError
-from fbmon.folder import RunFolder
 from fbmon.recipe import Recipe
+from fbmon.run import RunFolder
+from fbmon.run.checkpoints import path_of
 from fbmon.train import checkpoint
 from fbmon.train.data import DataSet, load
 from fbmon.train.device import choose_device

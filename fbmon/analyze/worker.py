@@ -7,9 +7,9 @@ import msgspec
 from fbmon.analyze.look import Look
 from fbmon.analyze.weights import load_trained
 from fbmon.errors import FbmonError
-from fbmon.folder import RunFolder, as_path
 from fbmon.minimum.asked import Task
 from fbmon.minimum.survey import Said
+from fbmon.run import RunFolder, as_path
 from fbmon.train.process import set_up
 
 

@@ -116,7 +116,7 @@ def _sheet(runs: "list[Run]", columns: "list[Field]", group: str | None, sort: s
 
 def _show(sheet: "Sheet", read_again: "Callable[[], list[Run]]") -> int:
     from fbmon.bulk import begin_to_read
-    from fbmon.folder import RunFolder
+    from fbmon.run import RunFolder
 
     drawn = [run for row in sheet.drawn(sheet.rows()) for run in row.counted]
     begun = begin_to_read([RunFolder(run.path).journal for run in drawn])  # while this process imports Textual

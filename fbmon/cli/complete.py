@@ -74,7 +74,7 @@ def _field_before(ctx: typer.Context) -> str:
 
 
 def _names(ctx: typer.Context) -> list[str]:
-    from fbmon import folder as folders
+    from fbmon import run as folders
 
     runs_dir = Path(ctx.params.get("runs_dir") or folders.usual())
     return [folder.name for folder in folders.every(runs_dir) if folder.name.isprintable()]

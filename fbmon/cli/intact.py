@@ -8,8 +8,8 @@ from fbmon.errors import DataError, UsageError
 from fbmon.text import clean, clean_path
 
 if TYPE_CHECKING:
-    from fbmon.folder import RunFolder
     from fbmon.recipe import Recipe
+    from fbmon.run import RunFolder
 
 _BEGINNING = 1 << 12  # bytes of a journal, which opens with the name of its run
 
@@ -21,7 +21,7 @@ def read_recipe(folder: "RunFolder") -> "Recipe":
     state, and where the journal is that of another run; FbmonError where states are there that cannot be read.
     """
     from fbmon import recipe as recipes
-    from fbmon.checkpoints import path_of, refusing_unreadable, steps_to_go_on_from
+    from fbmon.run.checkpoints import path_of, refusing_unreadable, steps_to_go_on_from
     from fbmon.train import checkpoint
 
     recipe, name = recipes.load(folder.resolved), folder.first_name()
@@ -39,7 +39,7 @@ def read_recipe(folder: "RunFolder") -> "Recipe":
 def renew_meta(folder: "RunFolder") -> None:
     """Write down anew what is known of a run where that is lost, and say so."""
     from fbmon.cli.run import data_folder
-    from fbmon.folder import renew
+    from fbmon.run import renew
 
     if folder.read_meta() is None:
         data = data_folder(None)
@@ -68,7 +68,7 @@ def _refuse_other_journal(folder: "RunFolder", name: str) -> None:
 def _name_in_journal(folder: "RunFolder") -> str:
     """Return the name with which a journal opens; empty where that line is lost."""
     from fbmon.events import RunStarted
-    from fbmon.journal import Tail
+    from fbmon.run.journal import Tail
 
     first = next(iter(Tail(folder.journal).read(_BEGINNING)), None)
     return first.run if isinstance(first, RunStarted) else ""

@@ -91,10 +91,10 @@ def landscape(
 
 
 def _towards(runs_dir: Path, to: str) -> str:
-    from fbmon import folder as folders
-    from fbmon.checkpoints import path_of
-    from fbmon.folder import written
+    from fbmon import run as folders
     from fbmon.minimum.record import checkpoint
+    from fbmon.run import written
+    from fbmon.run.checkpoints import path_of
 
     name, _, step = to.rpartition("@") if "@" in to else (to, "", "-1")
     folder = folders.find(runs_dir, name)

@@ -5,8 +5,8 @@ import statistics
 
 from fbmon import metrics
 from fbmon.events import Event, StepTaken, TrainingStarted
-from fbmon.folder import Life, RunFolder
-from fbmon.journal import seal
+from fbmon.run import Life, RunFolder
+from fbmon.run.journal import seal
 from fbmon.store import Store
 from fbmon.text import clean, duration, time_spent
 

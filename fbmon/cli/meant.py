@@ -8,7 +8,7 @@ import typer
 from fbmon.text import clean
 
 if TYPE_CHECKING:
-    from fbmon.folder import RunFolder
+    from fbmon.run import RunFolder
 
 
 def meant(runs_dir: Path, given: str | None, *, running_first: bool = False) -> "RunFolder":
@@ -16,7 +16,7 @@ def meant(runs_dir: Path, given: str | None, *, running_first: bool = False) -> 
 
     Raises UsageError when there is none.
     """
-    from fbmon import folder as folders
+    from fbmon import run as folders
 
     if given is not None:
         return folders.find(runs_dir, given)

@@ -13,10 +13,8 @@ from fbmon.cli.options import Ui
 from fbmon.cli.output import discard_output, warn_of_locks
 from fbmon.cli.plain import PlainScreen
 from fbmon.events import Event
-from fbmon.folder import RunFolder, unmade_on_failure
 from fbmon.host.scratch import with_what_torch_needs
 from fbmon.host.signals import SIGNALS
-from fbmon.journal import Tail, unseal
 from fbmon.process import launch
 from fbmon.process.emit import Teller
 from fbmon.process.recorder import guarded, recorded
@@ -24,6 +22,8 @@ from fbmon.process.worker import Part, leave, work
 from fbmon.ranks import devices as device_names
 from fbmon.ranks.rank import Seat
 from fbmon.recipe import Recipe
+from fbmon.run import RunFolder, unmade_on_failure
+from fbmon.run.journal import Tail, unseal
 from fbmon.store import Store
 
 _PATIENCE = 600.0  # seconds to wait for the other ranks: what torch grants a GPU

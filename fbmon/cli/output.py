@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from fbmon.folder import RunFolder
+    from fbmon.run import RunFolder
 
 
 def make_console() -> "Console":

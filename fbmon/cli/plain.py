@@ -22,7 +22,7 @@ from fbmon.events import (
     StepTaken,
     TrainingStarted,
 )
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 from fbmon.store import Store
 from fbmon.text import clean
 

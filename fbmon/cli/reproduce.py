@@ -145,8 +145,8 @@ def _carry_out(
     from fbmon import reproduce as tables
     from fbmon.cli.show import show, start
     from fbmon.compare import read
-    from fbmon.folder import RunFolder
     from fbmon.process import launch
+    from fbmon.run import RunFolder
 
     there = tables.done(task, runs_dir)
     if there and not there.is_alive:

@@ -11,7 +11,7 @@ from fbmon.cli.output import warn_of_logout
 from fbmon.text import clean
 
 if TYPE_CHECKING:
-    from fbmon.folder import RunFolder
+    from fbmon.run import RunFolder
 
 
 def resume(
@@ -81,7 +81,7 @@ def warn_of_other_machine(folder: "RunFolder") -> None:
 def has_finished(folder: "RunFolder", steps: int) -> bool:
     """Say whether a run has no step left to take, of which there may be more than before, and tell the user if so."""
     from fbmon.events import RunEnded
-    from fbmon.journal import last_event
+    from fbmon.run.journal import last_event
 
     last = last_event(folder.journal)
     if not isinstance(last, RunEnded) or last.state != "finished" or last.step < steps or folder.is_alive():

@@ -12,7 +12,7 @@ from fbmon.cli.output import warn_of_logout
 from fbmon.cli.resume import has_finished
 
 if TYPE_CHECKING:
-    from fbmon.folder import RunFolder
+    from fbmon.run import RunFolder
 
 RecipeArgument = Annotated[
     str,
@@ -74,8 +74,8 @@ def run(
     shown = Ui.NONE if detach else choose_ui(Ui.PLAIN if seat and ui in (Ui.AUTO, Ui.FULL) else ui, no_ui)
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
-    from fbmon import folder as folders
     from fbmon import recipe as recipes
+    from fbmon import run as folders
     from fbmon.cli.show import show_started, start
     from fbmon.ranks.devices import check_loopback, expand, here, parse
 

@@ -11,11 +11,11 @@ from fbmon.cli.options import Ui
 from fbmon.cli.output import discard_output, mention, report, warn_of_locks
 from fbmon.errors import Exit, of_system
 from fbmon.events import DeviceSampled, Event, ProgressMade
-from fbmon.folder import RunFolder
 from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts, restore_defaults
 from fbmon.keeper import Kept
 from fbmon.process import launch
 from fbmon.process.launch import RunHandle
+from fbmon.run import RunFolder
 from fbmon.store import Store
 from fbmon.text import clean, clean_path
 

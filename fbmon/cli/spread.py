@@ -14,12 +14,12 @@ from fbmon import reproduce as tables
 from fbmon.cli.output import mention
 from fbmon.compare import read
 from fbmon.errors import Exit
-from fbmon.folder import RunFolder
 from fbmon.host.limits import cores
 from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts
 from fbmon.process import launch
 from fbmon.process.launch import RunHandle
 from fbmon.reproduce import Task
+from fbmon.run import RunFolder
 
 _LOOK_SECONDS = 0.2
 _TELL_SECONDS = 30.0  # between two lines on how far the runs are

@@ -9,7 +9,7 @@ from fbmon.cli.options import DEFAULT_RUNS_DIR, RunArgument, RunsDir
 from fbmon.errors import RankLostError, UsageError
 
 if TYPE_CHECKING:
-    from fbmon.folder import RunFolder
+    from fbmon.run import RunFolder
 
 _LOOK_SECONDS = 0.1
 
@@ -20,8 +20,8 @@ def stop(run: RunArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
     Examples: fbmon stop · fbmon stop quickstart
     """
     from fbmon import compare
-    from fbmon import folder as folders
-    from fbmon.folder import Life
+    from fbmon import run as folders
+    from fbmon.run import Life
     from fbmon.text import clean
 
     if run is None:
@@ -45,7 +45,7 @@ def stop(run: RunArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
 
 def _wait(folder: "RunFolder") -> None:
     """Wait for the end of a run. Raises RankLostError where nothing is heard of it for long."""
-    from fbmon.folder import SILENCE_SECONDS, Life
+    from fbmon.run import SILENCE_SECONDS, Life
     from fbmon.text import clean
 
     heard = time.monotonic()

@@ -12,8 +12,8 @@ from fbmon.cli.progress import counted
 from fbmon.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from fbmon.folder import RunFolder
     from fbmon.minimum import Probe, Record
+    from fbmon.run import RunFolder
 
 Steps = Annotated[
     str,
@@ -32,7 +32,7 @@ Devices = Annotated[str, typer.Option(help="As for `fbmon run`; every device tak
 def chosen_folders(runs_dir: Path, runs: list[str] | None) -> "list[RunFolder]":
     """The folders of the runs that are `meant`, the oldest first. Raises UsageError for one that is not intact."""
     from fbmon.cli.tables import meant
-    from fbmon.folder import RunFolder
+    from fbmon.run import RunFolder
 
     folders = [RunFolder(run.path) for run in reversed(meant(runs_dir, runs))]
     for folder in folders:

@@ -43,7 +43,7 @@ class QueryCommand(TyperCommand):
 
 def meant(runs_dir: Path, runs: list[str] | None) -> "list[Run]":
     """The runs that a command is about; without a word, the newest one. Raises UsageError where there is none."""
-    from fbmon import folder as folders
+    from fbmon import run as folders
     from fbmon.compare import read, select
 
     found = select(runs_dir, runs) if runs else [read(folders.find(runs_dir, None))]

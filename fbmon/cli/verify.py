@@ -13,8 +13,8 @@ from fbmon.errors import Exit, FbmonError, UsageError
 from fbmon.text import clean, plural
 
 if TYPE_CHECKING:
-    from fbmon.folder import RunFolder
     from fbmon.minimum.verdict import Verdict
+    from fbmon.run import RunFolder
 
 
 def verify(
@@ -38,7 +38,7 @@ def verify(
 
     Examples: fbmon verify · fbmon verify quickstart --devices cpu:4 --json
     """
-    from fbmon import folder as folders
+    from fbmon import run as folders
 
     folder = folders.find(runs_dir, run)
     read_recipe(folder)
@@ -81,12 +81,12 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
 
     import msgspec
 
-    from fbmon.folder import written
     from fbmon.host.scratch import nameless_file
     from fbmon.minimum.record import checkpoint
     from fbmon.minimum.verdict import WARNING, Ask, Verdict
     from fbmon.ranks.devices import check_loopback, expand, here, prepare
     from fbmon.ranks.gpus import count_gpus
+    from fbmon.run import written
 
     names = expand(here(devices, os.environ), os.environ)
     names = ["cpu", "cpu"] if names == ["cpu"] or (names == ["auto"] and not count_gpus(os.environ)) else names
@@ -115,8 +115,8 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
 
 def _repeatable(folder: "RunFolder", steps: int) -> tuple[int, int]:
     """The newest checkpoint, or the beginning, that the journal has enough steps behind, and how many to take again."""
-    from fbmon.checkpoints import steps as kept
     from fbmon.compare import read
+    from fbmon.run.checkpoints import steps as kept
 
     taken = read(folder).summary.step
     if not taken:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from fbmon.compare.run import Run
 from fbmon.events import Machine
-from fbmon.folder import written
+from fbmon.run import written
 from fbmon.text import as_utf8, clean, duration
 
 Value = str | float | int | bool | None

@@ -6,9 +6,9 @@ from functools import partial
 
 from fbmon import summary
 from fbmon.compare.run import Run, read
-from fbmon.folder import RunFolder
 from fbmon.host.forked import share
 from fbmon.host.limits import cores
+from fbmon.run import RunFolder
 from fbmon.summary import Summary
 
 _LONG_BYTES = 32 * 1024 * 1024  # of journals, a quarter of a second: more are shared among processes

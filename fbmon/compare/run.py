@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fbmon.compare.settings import read_settings
-from fbmon.folder import Life, RunFolder
 from fbmon.minimum.flatness import Flatness, of_run
+from fbmon.run import Life, RunFolder
 from fbmon.summary import Summary
 from fbmon.summary import read as read_summary
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fbmon import folder as folders
+from fbmon import run as folders
 from fbmon.compare.many import Notice, read_all
 from fbmon.compare.query import Query, is_glob, is_term, keep, matches_text, parse, refuse_unknown_state
 from fbmon.compare.run import Run
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 
 
 def select(runs_dir: Path, arguments: Sequence[str], notice: Notice = lambda _journals: None) -> list[Run]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from fbmon.doctor.finding import Finding
-from fbmon.folder import user_name
+from fbmon.run import user_name
 from fbmon.text import clean
 
 _ADVICE = "once `loginctl enable-linger`, then start with `systemd-run --user --scope fbmon run ...`"

@@ -9,7 +9,7 @@ import msgspec
 
 from fbmon import metrics
 from fbmon.events import Analysed, GradientClipped, StepTaken, Validated
-from fbmon.journal import Tail
+from fbmon.run.journal import Tail
 
 
 class Row(msgspec.Struct):

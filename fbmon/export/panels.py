@@ -8,8 +8,8 @@ from fbmon import metrics
 from fbmon.chart import Curve, Plot, Reference
 from fbmon.compare import Run
 from fbmon.export.columns import Row, names, rows
-from fbmon.folder import RunFolder
 from fbmon.metrics import Chart
+from fbmon.run import RunFolder
 from fbmon.series import Series
 
 _COMPARED = ("loss", "val_accuracy", "grad_norm", "val_loss", "accuracy", "full_loss")

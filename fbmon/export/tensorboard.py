@@ -11,8 +11,8 @@ from fbmon import metrics
 from fbmon.errors import UsageError
 from fbmon.events import DeviceSampled
 from fbmon.export.columns import Row, rows
-from fbmon.folder import RunFolder
-from fbmon.journal import Tail
+from fbmon.run import RunFolder
+from fbmon.run.journal import Tail
 
 
 def write(folder: RunFolder, goal: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Literal, assert_never
 from fbmon.compare import Run
 from fbmon.errors import FbmonError, UsageError
 from fbmon.export import columns
-from fbmon.folder import RunFolder
 from fbmon.host.disk import replace
+from fbmon.run import RunFolder
 from fbmon.text import clean_path
 
 _NAMED = 10  # of what is in the way

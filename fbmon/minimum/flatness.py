@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from fbmon.folder import RunFolder
 from fbmon.minimum.asked import Ascent, Known, Point, Probe, Radius
 from fbmon.minimum.record import records
+from fbmon.run import RunFolder
 
 THRESHOLD = 0.5  # nats; guessing among ten classes is at 2.3
 RHO = 0.05  # SAM's own for CIFAR-10 (Foret et al. 2021, arXiv 2010.01412)

@@ -9,11 +9,11 @@ from contextlib import suppress
 
 import msgspec
 
-from fbmon.checkpoints import steps
 from fbmon.errors import FbmonError, UsageError
-from fbmon.folder import RunFolder
-from fbmon.journal import is_sealed, seal_json
 from fbmon.minimum.asked import Answer, Probe, Setting
+from fbmon.run import RunFolder
+from fbmon.run.checkpoints import steps
+from fbmon.run.journal import is_sealed, seal_json
 from fbmon.text import clean, clean_path
 
 FOLDER = "analysis"

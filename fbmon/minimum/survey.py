@@ -11,12 +11,12 @@ from functools import partial
 import msgspec
 
 from fbmon.errors import FbmonError
-from fbmon.folder import written
 from fbmon.host.scratch import nameless_file
 from fbmon.host.threads import start_thread
 from fbmon.minimum.asked import Answer, Probe, Task
 from fbmon.minimum.record import Record
 from fbmon.ranks.devices import expand, here, prepare
+from fbmon.run import written
 from fbmon.text import clean
 
 _MODULE = "fbmon.analyze.worker"

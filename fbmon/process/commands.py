@@ -6,8 +6,8 @@ from collections import deque
 from types import FrameType
 
 from fbmon.events import CommandTaken
-from fbmon.folder import RunFolder
 from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts
+from fbmon.run import RunFolder
 
 _INBOX_SECONDS = 0.1
 

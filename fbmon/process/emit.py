@@ -7,9 +7,9 @@ from contextlib import suppress
 import msgspec
 
 from fbmon.events import CheckpointSaved, CommandTaken, Event, ProgressMade, RunEnded, StateRestored, StepTaken
-from fbmon.folder import RunFolder
 from fbmon.host import disk
-from fbmon.journal import Journal, last_event, last_step
+from fbmon.run import RunFolder
+from fbmon.run.journal import Journal, last_event, last_step
 
 _PROGRESS_SECONDS = 0.1
 _LAST_WORD_SECONDS = 10.0  # for which a full disk is tried; the supervisor goes on trying

@@ -16,10 +16,10 @@ import msgspec
 
 from fbmon.errors import Exit
 from fbmon.events import Command, Event, ProgressMade
-from fbmon.folder import SILENCE_SECONDS, Life, Look, RunFolder, unmade_on_failure
 from fbmon.host.disk import naming
 from fbmon.host.signals import AT_ONCE, SIGNALS
-from fbmon.journal import Tail, unseal
+from fbmon.run import SILENCE_SECONDS, Life, Look, RunFolder, unmade_on_failure
+from fbmon.run.journal import Tail, unseal
 
 _JOURNAL_SECONDS = 0.5  # how often the journal is read although the queue says nothing
 _EXIT_SECONDS = 5.0  # in which a supervisor is gone that has no lock any more

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 from fbmon import summary
 from fbmon.errors import Exit
-from fbmon.folder import Guard, RunFolder
 from fbmon.host.disk import log
 from fbmon.host.threads import start_thread
-from fbmon.journal import Journal
 from fbmon.process.telemetry import Sampler
+from fbmon.run import Guard, RunFolder
+from fbmon.run.journal import Journal
 from fbmon.text import clean
 
 _SAMPLE_SECONDS = 1.0

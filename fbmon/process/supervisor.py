@@ -12,14 +12,14 @@ from fbmon import recipe as recipes
 from fbmon import summary
 from fbmon.errors import Exit, FbmonError, of_system
 from fbmon.events import Event, RunEnded, RunRestarted, State
-from fbmon.folder import RunFolder
 from fbmon.host.disk import log
-from fbmon.journal import Journal, last_event, last_step
 from fbmon.process.forward_signals import Signals
 from fbmon.process.rank_processes import Crew
 from fbmon.process.recorder import guarded, recorded
 from fbmon.ranks import devices as device_names
 from fbmon.ranks.exit_reason import Loss
+from fbmon.run import RunFolder
+from fbmon.run.journal import Journal, last_event, last_step
 from fbmon.text import plural
 
 _LOOK_SECONDS = 0.1

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 
 import fbmon
-from fbmon import folder as folders
 from fbmon import recipe as recipes
-from fbmon.checkpoints import steps
+from fbmon import run as folders
 from fbmon.errors import Exit, FbmonError, RankLostError
 from fbmon.events import Event, PhaseEntered, RunEnded, RunResumed, RunStarted, State
-from fbmon.folder import RunFolder
 from fbmon.host.disk import log
 from fbmon.host.signals import exit_code
 from fbmon.host.threads import start_thread
@@ -28,6 +26,8 @@ from fbmon.ranks.heartbeat import Beats, Doing
 from fbmon.ranks.rank import Seat
 from fbmon.ranks.start import Start
 from fbmon.recipe import Recipe
+from fbmon.run import RunFolder
+from fbmon.run.checkpoints import steps
 
 if TYPE_CHECKING:
     from fbmon.train.distribute import Ranks

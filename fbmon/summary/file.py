@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 import msgspec
 
-from fbmon.folder import RunFolder
 from fbmon.host.disk import replace
-from fbmon.journal import is_sealed, seal_json
+from fbmon.run import RunFolder
+from fbmon.run.journal import is_sealed, seal_json
 from fbmon.summary.fold import Summary, fold, without_abandoned
 
 _FORMAT = 6  # of the file and of what a fold remembers: another one is folded anew

@@ -14,7 +14,7 @@ from fbmon.events import (
     StateRestored,
     TrainingStarted,
 )
-from fbmon.stretch import Clips, Columns, Part, Stretch, read
+from fbmon.run.journal_columns import Clips, Columns, Part, Stretch, read
 from fbmon.summary.digest import Digest, digest, join
 
 

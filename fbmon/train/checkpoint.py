@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from fbmon.checkpoints import path_of
 from fbmon.errors import DataError, UsageError
 from fbmon.host.disk import naming, sync_folder, write_new
 from fbmon.recipe import Recipe, flatten
+from fbmon.run.checkpoints import path_of
 from fbmon.text import clean
 
 # The settings and sections that may be changed between two starts of a run.

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import msgspec
 import torch
 
-from fbmon.checkpoints import path_of, refusing_unreadable, steps, steps_to_go_on_from
 from fbmon.errors import DataError, StorageError
 from fbmon.events import CheckpointFailed, CheckpointSaved, StateRestored
 from fbmon.host.disk import log, may_pass
 from fbmon.recipe import Recipe
+from fbmon.run.checkpoints import path_of, refusing_unreadable, steps, steps_to_go_on_from
 from fbmon.train import checkpoint
 from fbmon.train.checkpoint import State
 from fbmon.train.control import Emit, NextCommand

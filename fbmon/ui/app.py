@@ -11,7 +11,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from fbmon.events import Command, DeviceSampled, ProgressMade
-from fbmon.folder import Life, RunFolder, every
+from fbmon.run import Life, RunFolder, every
 from fbmon.store import Store
 from fbmon.text import clean, clean_lines
 from fbmon.ui import settings

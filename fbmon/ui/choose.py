@@ -16,7 +16,7 @@ from fbmon.compare import read
 from fbmon.compare.cut import cells, told_apart
 from fbmon.compare.facts import show_plain
 from fbmon.compare.settings import differences, read_settings
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 from fbmon.text import clean
 from fbmon.ui.dialog import Dialog
 from fbmon.ui.other import MARKERS

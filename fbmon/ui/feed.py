@@ -8,7 +8,7 @@ from textual.app import App
 from textual.message import Message
 
 from fbmon.events import Command, Event
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 
 
 class Source(Protocol):

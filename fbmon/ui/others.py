@@ -9,8 +9,8 @@ from textual.message import Message
 
 from fbmon.compare.settings import read_settings
 from fbmon.events import Event
-from fbmon.folder import RunFolder
-from fbmon.journal import Tail
+from fbmon.run import RunFolder
+from fbmon.run.journal import Tail
 from fbmon.store import Store
 
 _SECONDS = 1.0  # between two looks at the journals

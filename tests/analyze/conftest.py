@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fbmon.folder import RunFolder
 from fbmon.minimum.record import FOLDER
+from fbmon.run import RunFolder
 from tests.conftest import Ended
 
 

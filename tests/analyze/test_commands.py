@@ -14,13 +14,13 @@ import torch
 
 from fbmon.analyze.again import repeat
 from fbmon.analyze.bits import compare
-from fbmon.checkpoints import steps
 from fbmon.cli.verify import lines
-from fbmon.folder import RunFolder
 from fbmon.minimum import Answer, Ascent, Point, Probe, Radius, Record, Setting
 from fbmon.minimum.flatness import Measure, flatness
 from fbmon.minimum.survey import missing
 from fbmon.minimum.verdict import Compared, Repeated, Verdict
+from fbmon.run import RunFolder
+from fbmon.run.checkpoints import steps
 from tests.shell import DEADLINE, Fbmon, until
 
 FEW = ("--points", "5", "--directions", "2", "--devices", "cpu")

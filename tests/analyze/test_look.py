@@ -10,9 +10,9 @@ from torch.nn.functional import cross_entropy
 from fbmon.analyze.direction import random_direction
 from fbmon.analyze.look import FARTHEST, Look
 from fbmon.analyze.weights import Tensors, Trained, load_trained
-from fbmon.checkpoints import path_of
-from fbmon.folder import RunFolder
 from fbmon.minimum import Ascent, Point, Radius, Setting
+from fbmon.run import RunFolder
+from fbmon.run.checkpoints import path_of
 from fbmon.train import checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")

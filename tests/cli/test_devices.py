@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fbmon import folder as folders
+from fbmon import run as folders
 from fbmon import summary
 from fbmon.events import RunRestarted, StateRestored, StepTaken, TrainingStarted
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 from fbmon.summary import Summary
 from tests.cli.test_resume import assert_same, wait_for_attempt
 from tests.conftest import Ended

@@ -27,8 +27,8 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.folder import RunFolder, as_path
-from fbmon.journal import Journal, Tail
+from fbmon.run import RunFolder, as_path
+from fbmon.run.journal import Journal, Tail
 from tests.conftest import TINY, Ended
 from tests.shell import Fbmon
 from tests.terminal import Terminal

@@ -12,7 +12,7 @@ from secrets import token_hex
 
 import pytest
 
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 from tests.cli.test_resume import assert_same
 from tests.conftest import Ended
 from tests.shell import DEADLINE, ENDLESS, Fbmon, environment, last_word, wait_for_steps

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fbmon.events import CheckpointFailed, RunResumed, RunStarted, StateRestored, StepTaken
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 from fbmon.store import Store
 from tests.conftest import Ended
 from tests.shell import (

@@ -9,7 +9,7 @@ import numpy as np
 
 from fbmon import metrics
 from fbmon.events import Event, StepTaken, TrainingStarted, Validated
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 from fbmon.store import Store
 from fbmon.text import duration
 from tests.conftest import TINY, Ended

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fbmon.events import RunEnded
-from fbmon.folder import RunFolder
-from fbmon.journal import Journal
+from fbmon.run import RunFolder
+from fbmon.run.journal import Journal
 from tests.conftest import Ended
 from tests.runs import story, write_run
 from tests.shell import DEADLINE, ENDLESS, Fbmon, environment, last_word, processes, wait_for_steps

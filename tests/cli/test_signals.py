@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fbmon.events import CommandTaken, PhaseEntered
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 from tests.gate import Gate
 from tests.shell import (
     DEADLINE,

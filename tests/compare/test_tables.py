@@ -20,7 +20,7 @@ from fbmon.compare.render import latex
 from fbmon.compare.table import Cell, Column, Table, lay_out
 from fbmon.compare.text import stacked, text
 from fbmon.events import CommandTaken, RunEnded, RunResumed, StepTaken, TrainingStarted
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 from tests.runs import lines, story, write_run
 from tests.shell import Fbmon
 

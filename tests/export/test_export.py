@@ -11,8 +11,8 @@ import pytest
 from fbmon.compare import Run, read
 from fbmon.events import DeviceSampled, StepTaken, Validated
 from fbmon.export import export
-from fbmon.folder import RunFolder
-from fbmon.journal import Journal
+from fbmon.run import RunFolder
+from fbmon.run.journal import Journal
 from tests.runs import BEGAN, story, write_run
 from tests.shell import Fbmon
 

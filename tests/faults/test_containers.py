@@ -11,8 +11,8 @@ import pytest
 
 import fbmon as package
 from fbmon.doctor.loopback import examine_loopback
-from fbmon.folder import every
 from fbmon.host import own_folders, scratch
+from fbmon.run import every
 from tests.runs import story, write_run
 from tests.shell import DEADLINE, Fbmon, environment, last_word, told, until, wait_for_steps
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from fbmon.checkpoints import steps
 from fbmon.doctor.storage import examine_storage
+from fbmon.run.checkpoints import steps
 from fbmon.train import checkpoint
 from fbmon.train.checkpoint import State
 from tests.conftest import Ended

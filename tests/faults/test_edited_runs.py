@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fbmon.checkpoints import path_of, steps
 from fbmon.events import RunEnded, RunStarted, TrainingStarted
-from fbmon.folder import RunFolder
-from fbmon.journal import last_event, seal
+from fbmon.run import RunFolder
+from fbmon.run.checkpoints import path_of, steps
+from fbmon.run.journal import last_event, seal
 from fbmon.train import checkpoint
 from tests.conftest import Ended
 from tests.shell import Fbmon, told

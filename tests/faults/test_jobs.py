@@ -16,9 +16,9 @@ from fbmon.cli.member import _screen
 from fbmon.cli.options import Ui
 from fbmon.errors import FbmonError, RankLostError
 from fbmon.events import Event, RunEnded, RunResumed, RunStarted, StateRestored, StepTaken, Validated
-from fbmon.folder import RunFolder
-from fbmon.journal import Journal
 from fbmon.ranks.rank import Seat, job_seat
+from fbmon.run import RunFolder
+from fbmon.run.journal import Journal
 from fbmon.store import Store
 from fbmon.train.meet import Waiting, meet, store_of_job
 from tests.cli.test_devices import free_port, start_two

@@ -13,16 +13,16 @@ import msgspec
 import psutil
 import pytest
 
-from fbmon import folder as folders
 from fbmon import recipe as recipes
+from fbmon import run as folders
 from fbmon.cli.stop import stop
 from fbmon.compare import read
 from fbmon.doctor.finding import Finding
 from fbmon.errors import Exit, RankLostError, UsageError
 from fbmon.events import RunResumed
-from fbmon.folder import Guard, Holder, Life, RunFolder
 from fbmon.process import launch
 from fbmon.ranks.meeting import Meeting
+from fbmon.run import Guard, Holder, Life, RunFolder
 from fbmon.store import Store
 from fbmon.ui.status import state_line
 from tests.conftest import Ended
@@ -109,7 +109,7 @@ def test_another_container_of_this_kernel_is_known_by_the_lock(killed: RunFolder
     leave_note(killed, msgspec.structs.replace(HERE, host="container", namespace=1))
     assert killed.look().life is Life.ENDED
     said = subprocess.run(
-        [sys.executable, "-c", f"from fbmon.folder import *; print(RunFolder(as_path('{killed.path}')).look().life)"],
+        [sys.executable, "-c", f"from fbmon.run import *; print(RunFolder(as_path('{killed.path}')).look().life)"],
         env=os.environ | failing(flock="OK"),
         capture_output=True,
         text=True,
@@ -295,7 +295,7 @@ def test_where_locks_hold_within_one_host_only_another_one_is_refused_until_the_
 def test_to_stop_a_run_of_which_nothing_is_heard_waits_a_while_and_says_so(
     killed: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fbmon.folder.SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr("fbmon.run.SILENCE_SECONDS", 0.5)
     leave_note(killed, elsewhere(killed), silent=200)
     with pytest.raises(RankLostError) as raised:
         stop(str(killed.path), killed.path.parent)

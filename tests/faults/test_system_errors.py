@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from fbmon.errors import of_system
-from fbmon.folder import RunFolder
 from fbmon.host.disk import naming, sync
+from fbmon.run import RunFolder
 from tests.conftest import Ended
 from tests.faults.failing import failing, needs_faults
 from tests.shell import Fbmon, last_word, processes

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from fbmon.checkpoints import path_of, steps
 from fbmon.errors import FbmonError, UsageError
 from fbmon.events import PhaseEntered, StateRestored, StepTaken
-from fbmon.folder import RunFolder, unmade_on_failure
-from fbmon.journal import Journal, last_event, last_step
+from fbmon.run import RunFolder, unmade_on_failure
+from fbmon.run.checkpoints import path_of, steps
+from fbmon.run.journal import Journal, last_event, last_step
 from fbmon.train import checkpoint
 from fbmon.train.checkpoint import State
 from tests.conftest import Ended

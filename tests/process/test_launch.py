@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.synthetic import write_run
-from fbmon import folder as folders
 from fbmon import recipe as recipes
+from fbmon import run as folders
 from fbmon.events import DeviceSampled, Event, StepTaken
-from fbmon.folder import RunFolder
-from fbmon.journal import Tail
 from fbmon.process import launch
 from fbmon.process.launch import RunHandle
+from fbmon.run import RunFolder
+from fbmon.run.journal import Tail
 from fbmon.store import Store
 from tests.shell import told, until
 

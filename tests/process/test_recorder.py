@@ -8,9 +8,9 @@ import pytest
 
 from fbmon import summary
 from fbmon.events import DeviceSampled
-from fbmon.folder import RunFolder
-from fbmon.journal import Tail
 from fbmon.process.recorder import recorded
+from fbmon.run import RunFolder
+from fbmon.run.journal import Tail
 from tests.runs import story, write_run
 from tests.shell import until
 

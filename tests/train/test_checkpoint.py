@@ -14,7 +14,6 @@ import torch
 from safetensors.torch import load_file
 
 from fbmon import recipe
-from fbmon.checkpoints import path_of, steps
 from fbmon.errors import DataError, NonFiniteError, StorageError, UsageError
 from fbmon.events import (
     CheckpointFailed,
@@ -30,6 +29,7 @@ from fbmon.events import (
 )
 from fbmon.host import disk
 from fbmon.recipe import Recipe
+from fbmon.run.checkpoints import path_of, steps
 from fbmon.train import checkpoint, saving
 from fbmon.train.checkpoint import State
 from fbmon.train.data import load

@@ -10,8 +10,8 @@ import pytest
 from textual._wait import wait_for_idle as until_idle
 
 from fbmon.events import PhaseEntered, RunStarted, StepTaken, TrainingStarted
-from fbmon.folder import RunFolder
-from fbmon.journal import Journal
+from fbmon.run import RunFolder
+from fbmon.run.journal import Journal
 from tests.shell import until
 from tests.terminal import Terminal
 

@@ -17,8 +17,8 @@ from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for
 from fbmon.compare.fields import find
 from fbmon.compare.sheet import Sheet
 from fbmon.events import Event, GradientClipped, RunEnded, RunStarted, StepTaken, TrainingStarted, Validated
-from fbmon.folder import RunFolder
-from fbmon.journal import Journal
+from fbmon.run import RunFolder
+from fbmon.run.journal import Journal
 from fbmon.ui.compare.app import CompareApp
 from fbmon.ui.compare.board import CompareBoard
 from fbmon.ui.compare.keys import GROUPS

@@ -11,9 +11,9 @@ import psutil
 
 from benchmarks.synthetic import write_run
 from fbmon.events import StepTaken
-from fbmon.folder import RunFolder
-from fbmon.journal import Journal
 from fbmon.process.launch import attach
+from fbmon.run import RunFolder
+from fbmon.run.journal import Journal
 from fbmon.ui.app import MonitorApp
 from tests.terminal import Terminal
 

@@ -9,7 +9,7 @@ from textual.app import App
 from textual.message import Message
 
 from fbmon.events import Command, Event, StepTaken
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 from fbmon.ui.feed import EventsArrived, Feed, SourceClosed
 from tests.shell import PROMPTLY, until
 

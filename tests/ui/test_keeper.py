@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 from tests.shell import PROMPTLY, is_dead, until
 from tests.terminal import Terminal
 

@@ -23,7 +23,7 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.board import Board
 from fbmon.ui.chart import ChartView

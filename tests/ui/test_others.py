@@ -11,11 +11,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
-from fbmon import folder as folders
 from fbmon import recipe as recipes
+from fbmon import run as folders
 from fbmon.events import Event, RunEnded, RunStarted, StepTaken, Validated
-from fbmon.folder import RunFolder
-from fbmon.journal import Journal
+from fbmon.run import RunFolder
+from fbmon.run.journal import Journal
 from fbmon.store import Store
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.chart import ChartView

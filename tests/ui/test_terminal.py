@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fbmon.events import PhaseEntered, StepTaken
-from fbmon.folder import RunFolder
+from fbmon.run import RunFolder
 from tests.gate import Gate
 from tests.shell import (
     ENDLESS,

@@ -11,11 +11,11 @@ from textual.message import Message
 from fbmon.bulk import Read, read_store
 from fbmon.compare import Run
 from fbmon.compare import read as read_run
-from fbmon.folder import RunFolder
-from fbmon.journal import Tail
 from fbmon.notes import Note
+from fbmon.run import RunFolder
+from fbmon.run.journal import Tail
+from fbmon.run.journal_columns import Stretch, read
 from fbmon.store import Store
-from fbmon.stretch import Stretch, read
 
 _SECONDS = 1.0  # between two looks at the journals
 

@@ -40,9 +40,9 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.folder import RunFolder
-from fbmon.journal import Journal, Tail, last_event, seal, unseal
 from fbmon.process.emit import Teller
+from fbmon.run import RunFolder
+from fbmon.run.journal import Journal, Tail, last_event, seal, unseal
 from fbmon.store import Store
 from tests.shell import DEADLINE
 
@@ -268,7 +268,7 @@ FULL_DISK = """
 import sys
 from pathlib import Path
 from fbmon.events import StepTaken
-from fbmon.journal import Journal, Tail
+from fbmon.run.journal import Journal, Tail
 import resource
 path = Path(sys.argv[1])
 journal = Journal(path)

@@ -22,12 +22,12 @@ import msgspec
 
 from fbmon.events import RunEnded
 from fbmon.host.locks import Lock, probe, refusal
-from fbmon.journal import last_event
 from fbmon.ranks.rank import job_of
+from fbmon.run.journal import last_event
 from fbmon.text import as_utf8, clean, duration
 
 if TYPE_CHECKING:
-    from fbmon.folder.inside import RunFolder
+    from fbmon.run.folder import RunFolder
 
 SILENCE_SECONDS = 60.0  # NFS may show a file as it was a minute ago; a holder touches its note every second
 

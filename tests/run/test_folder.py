@@ -13,10 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from fbmon import folder as folders
+from fbmon import run as folders
 from fbmon.errors import FbmonError, UsageError
-from fbmon.folder import Asked, RunFolder, new
 from fbmon.host import disk
+from fbmon.run import Asked, RunFolder
+from fbmon.run import creation as new
 
 NAME_RULE = "must be 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
 

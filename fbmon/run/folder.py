@@ -11,12 +11,12 @@ import msgspec
 
 from fbmon.errors import HeldError, UsageError
 from fbmon.events import Command, StepTaken
-from fbmon.folder.life import Holder, Life, Look, look
-from fbmon.folder.meta import Meta
-from fbmon.folder.place import usual
 from fbmon.host.disk import replace
 from fbmon.host.locks import Lock, try_lock
-from fbmon.journal import Tail
+from fbmon.run.journal import Tail
+from fbmon.run.life import Holder, Life, Look, look
+from fbmon.run.meta import Meta
+from fbmon.run.place import usual
 from fbmon.text import clean
 
 _GLANCE_SECONDS = 0.4  # for which a lock that is held may be so by one who only looks; over NFS that takes a while

@@ -18,11 +18,11 @@ import msgspec
 
 import fbmon
 from fbmon.errors import HeldError, UsageError
-from fbmon.folder.inside import RunFolder
-from fbmon.folder.life import Holder, Life
-from fbmon.folder.meta import Meta, written
-from fbmon.folder.place import refuse_file
 from fbmon.host.disk import replace, sync_folder, write_new
+from fbmon.run.folder import RunFolder
+from fbmon.run.life import Holder, Life
+from fbmon.run.meta import Meta, written
+from fbmon.run.place import refuse_file
 from fbmon.text import NAME_PATTERN, as_utf8, clean, clean_path
 
 

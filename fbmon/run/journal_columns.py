@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from fbmon.events import Analysed, Event, GradientClipped, StepTaken, Validated
-from fbmon.journal import is_sealed, unseal
+from fbmon.run.journal import is_sealed, unseal
 
 Teller = Literal["step", "validation", "analysis"]
 

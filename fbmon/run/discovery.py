@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from fbmon.errors import UsageError
-from fbmon.folder.inside import RunFolder
-from fbmon.folder.place import refuse_file
+from fbmon.run.folder import RunFolder
+from fbmon.run.place import refuse_file
 from fbmon.text import clean, clean_path
 
 
