@@ -20,7 +20,7 @@ from fbmon import run as folders
 from fbmon.events import Event, RunEnded, StateRestored, StepTaken
 from fbmon.run import RunFolder
 from fbmon.run.journal import Tail
-from fbmon.store import Store
+from fbmon.store.store import Store
 
 # Batch norm, momentum, augmentation, the penalty and an average of the weights, over seven blocks, the last one short.
 RECIPE = """\

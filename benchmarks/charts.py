@@ -19,7 +19,7 @@ import numpy as np
 from fbmon.chart import Curve, Plot, draw
 from fbmon.chart.smooth import Smoothed
 from fbmon.metrics import Scale
-from fbmon.series import Floats, Series
+from fbmon.store.series import Floats, Series
 
 CHARTS, WIDTH, HEIGHT = 6, 40, 12
 POINTS = (1_000, 10_000, 100_000, 1_000_000)

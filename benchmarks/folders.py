@@ -16,10 +16,10 @@ import msgspec
 
 from fbmon import recipe as recipes
 from fbmon import run as folders
-from fbmon import summary
 from fbmon.events import Event, GradientClipped, RunEnded, RunStarted, StepTaken, TrainingStarted, Validated
 from fbmon.run import RunFolder
 from fbmon.run.journal import Tail, seal
+from fbmon.store import summary
 
 STEPS, LONG, VERY_LONG = 300, 3_000, 60_000
 _COMMAND = ("run", "quickstart", "--steps", str(STEPS), "--seed", "0", "--ui", "none")

@@ -39,7 +39,7 @@ from fbmon.metrics import Chart
 from fbmon.process.launch import attach
 from fbmon.run import RunFolder
 from fbmon.run.journal import Journal
-from fbmon.series import Series
+from fbmon.store.series import Series
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.chart import ChartView
 

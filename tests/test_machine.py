@@ -11,9 +11,9 @@ from fbmon.compare import fields, read
 from fbmon.events import Machine, RunResumed, StateRestored, StepTaken, TrainingStarted
 from fbmon.host.processor import machine_without_torch, processor_name
 from fbmon.minimum.verdict import Repeated, Verdict
-from fbmon.notes import differences, moved
 from fbmon.run.journal import seal, unseal
-from fbmon.store import Store
+from fbmon.store.notes import differences, moved
+from fbmon.store.store import Store
 from tests.runs import story, write_run
 
 EPYC = Machine("a", "AMD EPYC 7763", "AVX2", 1, "2.14.1+cpu")

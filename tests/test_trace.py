@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fbmon.notes import Note
 from fbmon.run.journal import Tail
-from fbmon.store import Store
+from fbmon.store.notes import Note
+from fbmon.store.store import Store
 from tests import trace
 
 

@@ -24,7 +24,7 @@ from fbmon.events import (
 from fbmon.recipe import Cosine
 from fbmon.recipe.schedule import learning_rate
 from fbmon.run.journal import Journal
-from fbmon.series import Floats
+from fbmon.store.series import Floats
 
 STEPS, THRESHOLD, SECONDS = 3000, 0.25, 15.04  # 12 h 32 m 44 s in all
 SPIKE = 2286

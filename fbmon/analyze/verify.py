@@ -18,11 +18,11 @@ from fbmon.analyze.gradient import gradient_after
 from fbmon.errors import Exit, FbmonError
 from fbmon.host.scratch import folder_of_a_moment
 from fbmon.minimum.verdict import WARNING, Ask, Compared, Rank, Verdict
-from fbmon.notes import differences
 from fbmon.ranks.meeting import Meeting
 from fbmon.ranks.rank import Seat
 from fbmon.recipe import Recipe
 from fbmon.run import RunFolder, as_path, written
+from fbmon.store.notes import differences
 from fbmon.train.device import choose_device
 from fbmon.train.group import join, leave_together
 from fbmon.train.meet import Waiting

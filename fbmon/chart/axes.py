@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fbmon.metrics import Scale
-from fbmon.series import Floats
+from fbmon.store.series import Floats
 
 LARGEST = 1e300  # values beyond are drawn here, so that the difference of two values is always finite
 FARTHEST = 1e9  # how many axis lengths away a value is told from one still farther away

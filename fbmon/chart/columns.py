@@ -10,7 +10,7 @@ import numpy as np
 from fbmon.chart.axes import Axis, to_units
 from fbmon.chart.plot import Curve
 from fbmon.metrics import Scale
-from fbmon.series import Floats, Indices, Series
+from fbmon.store.series import Floats, Indices, Series
 
 STRETCHES = 64  # what is looked at together when all points in sight are asked for their extent
 

@@ -11,7 +11,7 @@ from fbmon.chart.axes import Axis, to_units
 from fbmon.chart.columns import Trace, trace
 from fbmon.chart.plot import Band, Curve, Plot
 from fbmon.chart.ranges import horizontal_axis, vertical_axis
-from fbmon.series import Floats, Series
+from fbmon.store.series import Floats, Series
 
 LEFT, TOP, RIGHT = 58, 30, 14  # pixels around the plotting area
 

@@ -4,7 +4,7 @@ from functools import reduce
 
 import numpy as np
 
-from fbmon.series import Floats, Series
+from fbmon.store.series import Floats, Series
 
 
 class Group:

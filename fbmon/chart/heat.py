@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fbmon.chart.canvas import Canvas, Drawing, Run
-from fbmon.series import Floats
+from fbmon.store.series import Floats
 
 SHADES = "·░▒▓█"
 UNKNOWN = "?"

@@ -7,7 +7,7 @@ import numpy as np
 from fbmon.chart.columns import borders
 from fbmon.chart.layout import Layout
 from fbmon.chart.plot import Curve
-from fbmon.series import Indices
+from fbmon.store.series import Indices
 
 EACH = 2.0  # cells between two points from which on every one of them is marked
 APART = 14.0  # cells between two markers where not

@@ -24,7 +24,7 @@ from fbmon.chart.plot import Plot
 from fbmon.chart.raster import cells, characters
 from fbmon.chart.spans import time_ticks
 from fbmon.chart.ticks import Tick, ticks
-from fbmon.series import Floats
+from fbmon.store.series import Floats
 
 AXIS = "axis"
 MARK = "mark"

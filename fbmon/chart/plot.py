@@ -5,7 +5,7 @@ from math import inf
 from typing import Literal
 
 from fbmon.metrics import Scale
-from fbmon.series import Floats, Series
+from fbmon.store.series import Floats, Series
 
 XUnit = Literal["number", "span", "clock"]  # a count; seconds since a beginning; seconds since 1970
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fbmon.series import Floats, Series
+from fbmon.store.series import Floats, Series
 
 BITS = 40  # of a smoothed value, twelve digits
 CHUNK = 64  # neighbours that are smoothed by a matrix product; from chunk to chunk goes a loop

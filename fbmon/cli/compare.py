@@ -115,8 +115,8 @@ def _sheet(runs: "list[Run]", columns: "list[Field]", group: str | None, sort: s
 
 
 def _show(sheet: "Sheet", read_again: "Callable[[], list[Run]]") -> int:
-    from fbmon.bulk import begin_to_read
     from fbmon.run import RunFolder
+    from fbmon.store.bulk import begin_to_read
 
     drawn = [run for row in sheet.drawn(sheet.rows()) for run in row.counted]
     begun = begin_to_read([RunFolder(run.path).journal for run in drawn])  # while this process imports Textual

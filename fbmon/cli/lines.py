@@ -7,7 +7,7 @@ from fbmon import metrics
 from fbmon.events import Event, StepTaken, TrainingStarted
 from fbmon.run import Life, RunFolder
 from fbmon.run.journal import seal
-from fbmon.store import Store
+from fbmon.store.store import Store
 from fbmon.text import clean, duration, time_spent
 
 

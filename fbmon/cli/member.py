@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from fbmon import summary
 from fbmon.cli.lines import json_line
 from fbmon.cli.options import Ui
 from fbmon.cli.output import discard_output, warn_of_locks
@@ -24,7 +23,8 @@ from fbmon.ranks.rank import Seat
 from fbmon.recipe import Recipe
 from fbmon.run import RunFolder, unmade_on_failure
 from fbmon.run.journal import Tail, unseal
-from fbmon.store import Store
+from fbmon.store import summary
+from fbmon.store.store import Store
 
 _PATIENCE = 600.0  # seconds to wait for the other ranks: what torch grants a GPU
 

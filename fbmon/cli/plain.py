@@ -23,7 +23,7 @@ from fbmon.events import (
     TrainingStarted,
 )
 from fbmon.run import RunFolder
-from fbmon.store import Store
+from fbmon.store.store import Store
 from fbmon.text import clean
 
 _LINE_SECONDS = 1.0

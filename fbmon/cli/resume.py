@@ -68,7 +68,7 @@ def warn_of_other_machine(folder: "RunFolder") -> None:
 
     from fbmon.compare import read
     from fbmon.host.processor import machine_without_torch
-    from fbmon.notes import moved
+    from fbmon.store.notes import moved
 
     plan = read(folder).summary.plan
     if not plan or not plan.machine:

@@ -16,7 +16,7 @@ from fbmon.keeper import Kept
 from fbmon.process import launch
 from fbmon.process.launch import RunHandle
 from fbmon.run import RunFolder
-from fbmon.store import Store
+from fbmon.store.store import Store
 from fbmon.text import clean, clean_path
 
 

@@ -12,7 +12,7 @@ from fbmon.compare.differing import differing
 from fbmon.compare.facts import FACTS, Field, Value, show_plain
 from fbmon.compare.run import Run
 from fbmon.errors import UsageError
-from fbmon.summary import RECENT, Digest
+from fbmon.store.summary import RECENT, Digest
 from fbmon.text import clean
 
 _ALIASES = {"name": "run", "id": "run"}

@@ -4,12 +4,12 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from fbmon import summary
 from fbmon.compare.run import Run, read
 from fbmon.host.forked import share
 from fbmon.host.limits import cores
 from fbmon.run import RunFolder
-from fbmon.summary import Summary
+from fbmon.store import summary
+from fbmon.store.summary import Summary
 
 _LONG_BYTES = 32 * 1024 * 1024  # of journals, a quarter of a second: more are shared among processes
 

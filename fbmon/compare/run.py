@@ -9,8 +9,8 @@ from typing import Any
 from fbmon.compare.settings import read_settings
 from fbmon.minimum.flatness import Flatness, of_run
 from fbmon.run import Life, RunFolder
-from fbmon.summary import Summary
-from fbmon.summary import read as read_summary
+from fbmon.store.summary import Summary
+from fbmon.store.summary import read as read_summary
 
 _SILENCE_SECONDS = 60.0  # a run that says nothing for longer has stalled, unless its steps are as slow as that
 _SILENCE_STEPS = 3.0  # times its slowest step

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fbmon.chart.paper import PALE, page, text, title
-from fbmon.series import Floats
+from fbmon.store.series import Floats
 
 # Nine stops of cividis (Nuñez, Anderton, Renslow 2018): dark to light also where colours are not told apart.
 _STOPS = (

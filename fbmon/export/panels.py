@@ -10,7 +10,7 @@ from fbmon.compare import Run
 from fbmon.export.columns import Row, names, rows
 from fbmon.metrics import Chart
 from fbmon.run import RunFolder
-from fbmon.series import Series
+from fbmon.store.series import Series
 
 _COMPARED = ("loss", "val_accuracy", "grad_norm", "val_loss", "accuracy", "full_loss")
 

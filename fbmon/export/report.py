@@ -11,10 +11,10 @@ from fbmon.compare.facts import show_plain
 from fbmon.compare.fields import find
 from fbmon.compare.table import Table, lay_out
 from fbmon.export import panels
-from fbmon.notes import Note
 from fbmon.run import RunFolder
 from fbmon.run.journal import Tail
-from fbmon.store import Store
+from fbmon.store.notes import Note
+from fbmon.store.store import Store
 from fbmon.text import clean, clean_lines, duration, time_spent
 
 _NOTES = 40  # the newest of a run's events

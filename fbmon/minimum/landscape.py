@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from fbmon.minimum.asked import Known, Point
-from fbmon.series import Floats
+from fbmon.store.series import Floats
 
 Value = Literal["loss", "accuracy"]
 

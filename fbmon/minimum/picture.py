@@ -10,7 +10,7 @@ from fbmon.chart.heat import Heat, levels
 from fbmon.metrics import Scale
 from fbmon.minimum.asked import Known, Point
 from fbmon.minimum.landscape import Profile, Value, profile, table
-from fbmon.series import Floats, Series
+from fbmon.store.series import Floats, Series
 
 MARKERS = "●○△□◇"
 

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from fbmon import summary
 from fbmon.errors import Exit
 from fbmon.host.disk import log
 from fbmon.host.threads import start_thread
 from fbmon.process.telemetry import Sampler
 from fbmon.run import Guard, RunFolder
 from fbmon.run.journal import Journal
+from fbmon.store import summary
 from fbmon.text import clean
 
 _SAMPLE_SECONDS = 1.0

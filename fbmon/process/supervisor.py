@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from fbmon import recipe as recipes
-from fbmon import summary
 from fbmon.errors import Exit, FbmonError, of_system
 from fbmon.events import Event, RunEnded, RunRestarted, State
 from fbmon.host.disk import log
@@ -20,6 +19,7 @@ from fbmon.ranks import devices as device_names
 from fbmon.ranks.exit_reason import Loss
 from fbmon.run import RunFolder
 from fbmon.run.journal import Journal, last_event, last_step
+from fbmon.store import summary
 from fbmon.text import plural
 
 _LOOK_SECONDS = 0.1

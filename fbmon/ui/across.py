@@ -4,8 +4,8 @@ import numpy as np
 
 from fbmon.chart.plot import XUnit
 from fbmon.chart.smooth import Smoothed
-from fbmon.series import Column, Floats, Series
-from fbmon.store import Store
+from fbmon.store.series import Column, Floats, Series
+from fbmon.store.store import Store
 from fbmon.ui.view import AxisName, Extent, Moment
 
 X_LABELS: dict[AxisName, str] = {

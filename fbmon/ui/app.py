@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from fbmon.events import Command, DeviceSampled, ProgressMade
 from fbmon.run import Life, RunFolder, every
-from fbmon.store import Store
+from fbmon.store.store import Store
 from fbmon.text import clean, clean_lines
 from fbmon.ui import settings
 from fbmon.ui.board import Board

@@ -12,9 +12,9 @@ from textual.widgets import Static
 
 from fbmon.chart import Plot
 from fbmon.metrics import Chart, Scale
-from fbmon.notes import Note
-from fbmon.series import Series
-from fbmon.store import Store
+from fbmon.store.notes import Note
+from fbmon.store.series import Series
+from fbmon.store.store import Store
 from fbmon.text import clean
 from fbmon.ui import cursor
 from fbmon.ui import view as views

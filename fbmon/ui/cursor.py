@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fbmon.notes import Note
-from fbmon.series import Floats, Series
+from fbmon.store.notes import Note
+from fbmon.store.series import Floats, Series
 from fbmon.ui.view import Moment
 
 

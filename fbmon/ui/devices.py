@@ -7,8 +7,8 @@ from rich.text import Text
 from textual.widget import Widget
 
 from fbmon.events import DeviceSampled
-from fbmon.series import Floats
-from fbmon.store import Store
+from fbmon.store.series import Floats
+from fbmon.store.store import Store
 from fbmon.text import clean, gib
 
 SPAN_SECONDS = 180.0

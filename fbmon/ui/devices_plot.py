@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from fbmon.chart import Curve
 from fbmon.metrics import Chart
-from fbmon.store import Store
+from fbmon.store.store import Store
 from fbmon.text import clean
 from fbmon.ui.across import Across
 

@@ -5,7 +5,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fbmon.notes import Note
+from fbmon.store.notes import Note
 from fbmon.text import clean, duration
 from fbmon.ui.signs import ORDER, SIGNS
 from fbmon.ui.view import Moment

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from fbmon.notes import Kind
+from fbmon.store.notes import Kind
 from fbmon.ui.dialog import Dialog
 from fbmon.ui.keys import GROUPS, Key
 from fbmon.ui.signs import SIGNS

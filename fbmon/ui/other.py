@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fbmon.compare.facts import show_plain
-from fbmon.store import Store
+from fbmon.store.store import Store
 
 MARKERS = "△□◇×56789"  # one a run; more than nine curves over one another say nothing
 _NOT_OF_THE_RECIPE = ("name", "seed", "steps")  # a run that stops earlier has the same schedule up to there

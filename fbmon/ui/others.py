@@ -11,7 +11,7 @@ from fbmon.compare.settings import read_settings
 from fbmon.events import Event
 from fbmon.run import RunFolder
 from fbmon.run.journal import Tail
-from fbmon.store import Store
+from fbmon.store.store import Store
 
 _SECONDS = 1.0  # between two looks at the journals
 

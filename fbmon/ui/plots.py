@@ -6,8 +6,8 @@ from fbmon import metrics
 from fbmon.chart import Band, Curve, Plot, Reference, Signs
 from fbmon.compare.cut import told_apart
 from fbmon.metrics import Chart, Metric
-from fbmon.series import Series
-from fbmon.store import Store
+from fbmon.store.series import Series
+from fbmon.store.store import Store
 from fbmon.text import clean
 from fbmon.ui.across import X_LABELS, X_UNITS
 from fbmon.ui.devices_plot import DEVICES, device_curves

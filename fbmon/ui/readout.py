@@ -7,7 +7,7 @@ from fbmon.chart import Curve
 from fbmon.chart.axes import Axis
 from fbmon.chart.columns import in_sight, value_at
 from fbmon.metrics import Chart
-from fbmon.series import Series
+from fbmon.store.series import Series
 from fbmon.ui.devices_plot import DEVICES
 from fbmon.ui.runs import Runs
 from fbmon.ui.view import View, sight

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from fbmon import metrics
 from fbmon.chart.group import Group
 from fbmon.metrics import Chart, Metric
-from fbmon.notes import Note
-from fbmon.series import Series
-from fbmon.store import Store
+from fbmon.store.notes import Note
+from fbmon.store.series import Series
+from fbmon.store.store import Store
 from fbmon.text import clean
 from fbmon.ui.across import Across
 from fbmon.ui.devices_plot import DEVICES

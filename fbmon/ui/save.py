@@ -10,7 +10,7 @@ import numpy as np
 
 from fbmon.chart import Curve, Plot
 from fbmon.chart.svg import LARGE, svg
-from fbmon.series import Floats
+from fbmon.store.series import Floats
 from fbmon.text import clean
 from fbmon.ui.colours import on_paper
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from fbmon import metrics
 from fbmon.chart import Signs
 from fbmon.metrics import Chart
-from fbmon.notes import Kind, Note
-from fbmon.series import Column
+from fbmon.store.notes import Kind, Note
+from fbmon.store.series import Column
 from fbmon.ui.across import Across
 from fbmon.ui.view import Events
 

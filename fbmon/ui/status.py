@@ -4,7 +4,7 @@ from rich.text import Text
 
 from fbmon import metrics
 from fbmon.events import DeviceSampled
-from fbmon.store import Store
+from fbmon.store.store import Store
 from fbmon.text import clean, duration, gib, percent, plural, time_spent
 from fbmon.ui.other import Other
 from fbmon.ui.readout import Count

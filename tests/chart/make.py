@@ -6,7 +6,7 @@ import numpy as np
 
 from fbmon.chart import Curve, Drawing
 from fbmon.chart.raster import Dots
-from fbmon.series import Floats, Series
+from fbmon.store.series import Floats, Series
 
 
 def series(values: Sequence[float | None], x: Sequence[float] | None = None) -> Series:

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from fbmon.chart import Band, Curve, Plot, Reference, Signs, draw
 from fbmon.chart.smooth import Smoothed
 from fbmon.metrics import Scale
-from fbmon.series import Floats, Series
+from fbmon.store.series import Floats, Series
 from tests.chart.make import curve, dots, long_curve, picture, series
 
 FULL = """

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fbmon.chart.group import Group
 from fbmon.chart.smooth import CHUNK, Smoothed
-from fbmon.series import Series
+from fbmon.store.series import Series
 from tests.chart.make import series
 
 VALUES = st.lists(st.none() | st.floats(-1e6, 1e6), max_size=40)

@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from fbmon import run as folders
-from fbmon import summary
 from fbmon.events import RunRestarted, StateRestored, StepTaken, TrainingStarted
 from fbmon.run import RunFolder
-from fbmon.summary import Summary
+from fbmon.store import summary
+from fbmon.store.summary import Summary
 from tests.cli.test_resume import assert_same, wait_for_attempt
 from tests.conftest import Ended
 from tests.gate import Gate

@@ -14,7 +14,7 @@ import pytest
 
 from fbmon.events import CheckpointFailed, RunResumed, RunStarted, StateRestored, StepTaken
 from fbmon.run import RunFolder
-from fbmon.store import Store
+from fbmon.store.store import Store
 from tests.conftest import Ended
 from tests.shell import (
     DEADLINE,

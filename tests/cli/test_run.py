@@ -10,7 +10,7 @@ import numpy as np
 from fbmon import metrics
 from fbmon.events import Event, StepTaken, TrainingStarted, Validated
 from fbmon.run import RunFolder
-from fbmon.store import Store
+from fbmon.store.store import Store
 from fbmon.text import duration
 from tests.conftest import TINY, Ended
 from tests.runs import story, write_run

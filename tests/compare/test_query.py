@@ -12,7 +12,7 @@ from fbmon.compare.query import Query, Term, keep, number, parse
 from fbmon.compare.run import Run
 from fbmon.errors import UsageError
 from fbmon.events import RunStarted
-from fbmon.summary import Digest, Summary
+from fbmon.store.summary import Digest, Summary
 
 
 def run(name: str, recipe: str, state: str, accuracy: float | None, **settings: object) -> Run:

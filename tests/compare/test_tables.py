@@ -12,7 +12,6 @@ import msgspec
 import pytest
 
 from fbmon import recipe as recipes
-from fbmon import summary
 from fbmon.compare import fields, read, select
 from fbmon.compare.columns import columns_for
 from fbmon.compare.cut import told_apart
@@ -21,6 +20,7 @@ from fbmon.compare.table import Cell, Column, Table, lay_out
 from fbmon.compare.text import stacked, text
 from fbmon.events import CommandTaken, RunEnded, RunResumed, StepTaken, TrainingStarted
 from fbmon.run import RunFolder
+from fbmon.store import summary
 from tests.runs import lines, story, write_run
 from tests.shell import Fbmon
 

@@ -23,7 +23,7 @@ from fbmon.events import RunResumed
 from fbmon.process import launch
 from fbmon.ranks.meeting import Meeting
 from fbmon.run import Guard, Holder, Life, RunFolder
-from fbmon.store import Store
+from fbmon.store.store import Store
 from fbmon.ui.status import state_line
 from tests.conftest import Ended
 from tests.faults.failing import failing, needs_faults

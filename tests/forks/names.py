@@ -29,7 +29,7 @@ IMPORTED = {
         "fbmon.process.rank_processes",
         "fbmon.process.launch",
         "fbmon.process.recorder",
-        "fbmon.summary",
+        "fbmon.store.summary",
         "rich.progress",
         "rich.table",
     ),

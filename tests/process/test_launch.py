@@ -12,7 +12,7 @@ from fbmon.process import launch
 from fbmon.process.launch import RunHandle
 from fbmon.run import RunFolder
 from fbmon.run.journal import Tail
-from fbmon.store import Store
+from fbmon.store.store import Store
 from tests.shell import told, until
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from fbmon import summary
 from fbmon.events import DeviceSampled
 from fbmon.process.recorder import recorded
 from fbmon.run import RunFolder
 from fbmon.run.journal import Tail
+from fbmon.store import summary
 from tests.runs import story, write_run
 from tests.shell import until
 

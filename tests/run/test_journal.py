@@ -43,7 +43,7 @@ from fbmon.events import (
 from fbmon.process.emit import Teller
 from fbmon.run import RunFolder
 from fbmon.run.journal import Journal, Tail, last_event, seal, unseal
-from fbmon.store import Store
+from fbmon.store.store import Store
 from tests.shell import DEADLINE
 
 EVENTS: list[Event] = [

@@ -1,7 +1,7 @@
 """A run on the four x-axes, as it grows."""
 
 from fbmon.events import PassRepeated, RunStarted, StepTaken
-from fbmon.store import Store
+from fbmon.store.store import Store
 from fbmon.ui.across import Across
 from fbmon.ui.view import Extent, Moment
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fbmon.events import DeviceSampled
-from fbmon.series import Floats
+from fbmon.store.series import Floats
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.devices import Device, DevicesPanel, device_lines, sparkline
 from tests.ui.test_monitor import Script, inside, monitor, shown, training

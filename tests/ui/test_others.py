@@ -16,7 +16,7 @@ from fbmon import run as folders
 from fbmon.events import Event, RunEnded, RunStarted, StepTaken, Validated
 from fbmon.run import RunFolder
 from fbmon.run.journal import Journal
-from fbmon.store import Store
+from fbmon.store.store import Store
 from fbmon.ui.app import MonitorApp
 from fbmon.ui.chart import ChartView
 from fbmon.ui.choose import ChooseScreen

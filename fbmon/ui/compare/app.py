@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Static
 
-from fbmon.bulk import Read, take_
 from fbmon.compare import Run
 from fbmon.compare.sheet import Sheet
 from fbmon.errors import FbmonError
+from fbmon.store.bulk import Read, take_
 from fbmon.text import clean
 from fbmon.ui import settings
 from fbmon.ui.compare.board import CompareBoard

@@ -17,8 +17,8 @@ from fbmon.compare.cut import told_apart
 from fbmon.compare.fields import VARIANT, find
 from fbmon.compare.sheet import MOST_MARKED, Row, Sheet
 from fbmon.metrics import Chart
-from fbmon.notes import Note
-from fbmon.store import Store
+from fbmon.store.notes import Note
+from fbmon.store.store import Store
 from fbmon.text import clean
 from fbmon.ui.board import Board
 from fbmon.ui.charts import Charts

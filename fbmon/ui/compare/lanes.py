@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from fbmon import metrics
 from fbmon.chart.group import Group
 from fbmon.metrics import Chart, Metric
-from fbmon.notes import Note
-from fbmon.series import Series
-from fbmon.store import Store
+from fbmon.store.notes import Note
+from fbmon.store.series import Series
+from fbmon.store.store import Store
 from fbmon.ui.runs import Runs, undeclared
 from fbmon.ui.signs import Places
 from fbmon.ui.view import Extent, View

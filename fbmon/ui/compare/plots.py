@@ -6,7 +6,7 @@ from fbmon import metrics
 from fbmon.chart import Band, Curve, Plot, Reference, Signs
 from fbmon.chart.columns import value_at
 from fbmon.metrics import Chart
-from fbmon.series import Floats, Series
+from fbmon.store.series import Floats, Series
 from fbmon.ui.across import X_LABELS, X_UNITS
 from fbmon.ui.compare.lanes import Lane, Lanes, metric_of
 from fbmon.ui.readout import Count, counted

@@ -8,14 +8,14 @@ from pathlib import Path
 from textual.app import App
 from textual.message import Message
 
-from fbmon.bulk import Read, read_store
 from fbmon.compare import Run
 from fbmon.compare import read as read_run
-from fbmon.notes import Note
 from fbmon.run import RunFolder
 from fbmon.run.journal import Tail
 from fbmon.run.journal_columns import Stretch, read
-from fbmon.store import Store
+from fbmon.store.bulk import Read, read_store
+from fbmon.store.notes import Note
+from fbmon.store.store import Store
 
 _SECONDS = 1.0  # between two looks at the journals
 

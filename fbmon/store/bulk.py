@@ -13,8 +13,8 @@ from fbmon.host.forked import share
 from fbmon.host.limits import cores
 from fbmon.run.journal import Tail
 from fbmon.run.journal_columns import Clips, Columns, Stretch, read
-from fbmon.series import Floats, Series
-from fbmon.store import SHARE_STEPS, Store, best_of
+from fbmon.store.series import Floats, Series
+from fbmon.store.store import SHARE_STEPS, Store, best_of
 
 _LONG_BYTES = 4 * 1024 * 1024  # of journals, 20 ms: fewer are read sooner than handed over by other processes
 

@@ -1,8 +1,8 @@
 """Stalls: a step that came much later than the pace of the steps before it."""
 
 from fbmon.events import Analysed, CommandTaken, StateRestored, StepTaken
-from fbmon.notes.note import Note
-from fbmon.notes.recent import Recent
+from fbmon.store.notes.note import Note
+from fbmon.store.notes.recent import Recent
 from fbmon.text import duration
 
 FACTOR = 10.0  # times the median wait of the last 50 steps; a validation or a checkpoint takes less

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from fbmon import metrics
 from fbmon.events import Analysed, Event, GradientClipped, StateRestored, StepTaken
-from fbmon.notes import Note
-from fbmon.notes.recent import LEAST, WINDOW, Recent
-from fbmon.store import Store
+from fbmon.store.notes import Note
+from fbmon.store.notes.recent import LEAST, WINDOW, Recent
+from fbmon.store.store import Store
 
 
 def notes_of(events: Iterable[Event]) -> list[Note]:

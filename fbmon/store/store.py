@@ -31,10 +31,10 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.notes import ClippingWatch, EdgeWatch, Kind, Level, Note, RateWatch, SpikeWatch, StallWatch, cautions
-from fbmon.pace import Pace
-from fbmon.replay import Replay
-from fbmon.series import Floats, Series
+from fbmon.store.notes import ClippingWatch, EdgeWatch, Kind, Level, Note, RateWatch, SpikeWatch, StallWatch, cautions
+from fbmon.store.pace import Pace
+from fbmon.store.replay import Replay
+from fbmon.store.series import Floats, Series
 from fbmon.text import duration
 
 SHARE_STEPS = 50  # the window of the clipped share

@@ -15,7 +15,7 @@ from fbmon.events import (
     TrainingStarted,
 )
 from fbmon.run.journal_columns import Clips, Columns, Part, Stretch, read
-from fbmon.summary.digest import Digest, digest, join
+from fbmon.store.summary.digest import Digest, digest, join
 
 
 class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -72,8 +72,8 @@ def fold(summary: Summary, text: bytes) -> Summary:
 def without_abandoned(summary: Summary, texts: Iterable[bytes]) -> Summary:
     """Return the summary of a whole journal with the numbers that the store makes of it, which knows every step."""
     # numpy takes a while to import, and few runs have gone back
-    from fbmon.bulk import take_
-    from fbmon.store import Store
+    from fbmon.store.bulk import take_
+    from fbmon.store.store import Store
 
     store = Store()
     for text in texts:

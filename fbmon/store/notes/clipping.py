@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fbmon import metrics
 from fbmon.events import StepTaken
-from fbmon.notes.note import Note
+from fbmon.store.notes.note import Note
 from fbmon.text import percent
 
 QUIET = 20  # steps without clipping end an episode: at the edge of the threshold every second step may be clipped

@@ -4,7 +4,6 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fbmon.bulk import take_
 from fbmon.events import (
     Event,
     GradientClipped,
@@ -20,7 +19,8 @@ from fbmon.events import (
 )
 from fbmon.run.journal import unseal
 from fbmon.run.journal_columns import read
-from fbmon.store import Store
+from fbmon.store.bulk import take_
+from fbmon.store.store import Store
 from tests.runs import lines
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.none()

@@ -4,7 +4,7 @@ from typing import Literal
 
 from fbmon import metrics
 from fbmon.events import StepTaken
-from fbmon.notes.note import Note
+from fbmon.store.notes.note import Note
 
 STEADY = 10  # equal rates in a row make a constant phase: a cosine stands still for a step at its top
 DROP = 0.1  # a fall by this share in one step is a drop of its own, if the rate stood still before

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fbmon.series import Series
+from fbmon.store.series import Series
 
 numbers = st.none() | st.floats(allow_nan=False, width=32)
 stretches = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), min_size=1, max_size=20)

@@ -2,8 +2,8 @@
 
 from fbmon import metrics
 from fbmon.events import StepTaken
-from fbmon.notes.note import Note
-from fbmon.notes.recent import WINDOW, Recent
+from fbmon.store.notes.note import Note
+from fbmon.store.notes.recent import WINDOW, Recent
 
 FACTOR = 8.0  # times the median of the last 50 steps; ordinary full-batch norms stay within 2 to 4 times of it
 

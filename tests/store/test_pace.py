@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from fbmon.events import CommandTaken, Event, StateRestored, StepTaken, TrainingStarted, Validated
-from fbmon.store import Store
+from fbmon.store.store import Store
 
 PLAN = TrainingStarted(300, 1, 1, 1, 1, "cpu", "float32", validation_every=100)
 

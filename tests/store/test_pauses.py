@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from fbmon import summary
 from fbmon.cli.lines import last_line
 from fbmon.events import CommandTaken, DeviceSampled, Event, RunEnded, RunResumed, RunStarted, StateRestored, StepTaken
 from fbmon.run import RunFolder
-from fbmon.store import Store
+from fbmon.store import summary
+from fbmon.store.store import Store
 from fbmon.ui.app import MonitorApp
 from tests.runs import write_run
 from tests.ui.test_monitor import Script, monitor, picture, until

@@ -28,8 +28,8 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.notes import Level, Note
-from fbmon.store import Best, Store
+from fbmon.store.notes import Level, Note
+from fbmon.store.store import Best, Store
 
 PLAN = TrainingStarted(
     steps=10, blocks=3, images=48, val_images=32, parameters=1234567, device="2 CPU threads", precision="float32",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fbmon import metrics
 from fbmon.events import Analysed
-from fbmon.notes.note import Note
+from fbmon.store.notes.note import Note
 
 LEFT = 0.8  # times the limit: at the edge the sharpness swings about it, and that is one stay
 VAGUE = 0.05  # times the sharpness: a larger residual is worth a word

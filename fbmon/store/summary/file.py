@@ -16,7 +16,7 @@ import msgspec
 from fbmon.host.disk import replace
 from fbmon.run import RunFolder
 from fbmon.run.journal import is_sealed, seal_json
-from fbmon.summary.fold import Summary, fold, without_abandoned
+from fbmon.store.summary.fold import Summary, fold, without_abandoned
 
 _FORMAT = 6  # of the file and of what a fold remembers: another one is folded anew
 _CHUNK_BYTES = 16 * 1024 * 1024
