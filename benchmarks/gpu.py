@@ -23,6 +23,7 @@ from benchmarks.rows import HEADER, clean_up, row_of, row_of_textbook
 from benchmarks.table import machine, print_table
 from benchmarks.variants import BEST, GOALS, VARIANTS, Variant, engine, stepper_of
 from fbmon import recipe as recipes
+from fbmon.analysis.worker.probe import SHAPES, random_data
 from fbmon.ranks.devices import FOR_CUDA
 from fbmon.recipe import Recipe
 from fbmon.train import data as data_sets
@@ -30,7 +31,6 @@ from fbmon.train.data import DataSet
 from fbmon.train.flop import count
 from fbmon.train.models import make_model
 from fbmon.train.precision import Precision, is_emulated
-from fbmon.train.probe import SHAPES, random_data
 from fbmon.train.process import set_up
 
 PARTS = ("goals", "profile", "agreement", "variants")

@@ -19,11 +19,11 @@ import torch
 from benchmarks.table import in_turn, machine, print_table
 from benchmarks.textbook import Textbook, from_memory
 from fbmon import recipe as recipes
+from fbmon.analysis.worker.probe import SHAPES, random_data
 from fbmon.events import Event, StepTaken
 from fbmon.recipe import Recipe
 from fbmon.train.models import make_model
 from fbmon.train.precision import Precision, emulation, set_precision_
-from fbmon.train.probe import SHAPES, random_data
 from fbmon.train.process import set_up
 from fbmon.train.step import Stepper
 

@@ -58,7 +58,9 @@ every = 5
 
 
 SLOW = [hypothesis.HealthCheck.too_slow]
-NEEDS_TORCH = re.compile(r"^(?:import|from) (?:torch|fbmon\.(?:train|analyze)|benchmarks|tests\.forks)\b", re.MULTILINE)
+NEEDS_TORCH = re.compile(
+    r"^(?:import|from) (?:torch|fbmon\.(?:train|analysis\.worker)|benchmarks|tests\.forks)\b", re.MULTILINE
+)
 START_FBMON = {"fbmon", "terminal", "finished", "tiny", "real_processes"}
 MODES = {"plain": ["--no-ui"], "json": ["--ui", "json"], "none": ["--ui", "none"]}
 

@@ -15,8 +15,8 @@ from benchmarks.folders import copy, of_every_kind
 from benchmarks.rows import row_of
 from benchmarks.variants import Variant
 from fbmon import recipe as recipes
+from fbmon.analysis.worker.probe import SHAPES, random_data
 from fbmon.compare.many import read_all
-from fbmon.train.probe import SHAPES, random_data
 from tests.conftest import Ended
 from tests.shell import DEADLINE, environment
 

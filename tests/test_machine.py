@@ -5,12 +5,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from fbmon.analysis.verdict import Repeated, Verdict
 from fbmon.cli.resume import warn_of_other_machine
 from fbmon.cli.verify import lines
 from fbmon.compare import fields, read
 from fbmon.events import Machine, RunResumed, StateRestored, StepTaken, TrainingStarted
 from fbmon.host.processor import machine_without_torch, processor_name
-from fbmon.minimum.verdict import Repeated, Verdict
 from fbmon.run.journal import seal, unseal
 from fbmon.store.notes import differences, moved
 from fbmon.store.store import Store

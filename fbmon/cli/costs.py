@@ -33,7 +33,7 @@ def _row(name: str, is_done: int, to_do: int, steps: int | str, cost: dict[str, 
 
 def _costs(tasks: "list[Task]", runs_dir: Path, devices: str) -> Iterator[dict[str, Any]]:
     from fbmon import reproduce as tables
-    from fbmon.plan import measure
+    from fbmon.analysis.plan import measure
 
     by_recipe: dict[str, list[Task]] = {}
     for task in tasks:

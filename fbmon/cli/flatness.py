@@ -12,8 +12,8 @@ from fbmon.cli.tables import Runs
 from fbmon.text import clean
 
 if TYPE_CHECKING:
-    from fbmon.minimum import Record
-    from fbmon.minimum.flatness import Flatness, Measure
+    from fbmon.analysis import Record
+    from fbmon.analysis.flatness import Flatness, Measure
 
 
 def flatness(
@@ -41,9 +41,9 @@ def flatness(
 
     Examples: fbmon flatness · fbmon flatness 'digits-*' --threshold 1
     """
-    from fbmon.minimum import Record, Setting
-    from fbmon.minimum.flatness import Measure
-    from fbmon.minimum.flatness import flatness as of
+    from fbmon.analysis import Record, Setting
+    from fbmon.analysis.flatness import Measure
+    from fbmon.analysis.flatness import flatness as of
 
     measure = Measure(threshold, rho, reach, directions)
     records = [

@@ -12,9 +12,9 @@ from fbmon.cli.tables import Runs
 from fbmon.errors import UsageError
 
 if TYPE_CHECKING:
+    from fbmon.analysis import Point
+    from fbmon.analysis.picture import Seen
     from fbmon.metrics import Scale
-    from fbmon.minimum import Point
-    from fbmon.minimum.picture import Seen
 
 
 def landscape(
@@ -53,11 +53,11 @@ def landscape(
       fbmon landscape quickstart --steps 100,-1
       fbmon landscape sgd --to fb_clipped
     """
+    from fbmon.analysis import Record, Setting
+    from fbmon.analysis.landscape import along, between, over
+    from fbmon.analysis.names import labels, stem
+    from fbmon.analysis.picture import Seen
     from fbmon.export.landscape import csv_text, lines_svg, plane_svg, save
-    from fbmon.minimum import Record, Setting
-    from fbmon.minimum.landscape import along, between, over
-    from fbmon.minimum.names import labels, stem
-    from fbmon.minimum.picture import Seen
 
     if plane and to is not None:
         raise UsageError("--2d and --to: choose one of them")
@@ -92,7 +92,7 @@ def landscape(
 
 def _towards(runs_dir: Path, to: str) -> str:
     from fbmon import run as folders
-    from fbmon.minimum.record import checkpoint
+    from fbmon.analysis.record import checkpoint
     from fbmon.run import written
     from fbmon.run.checkpoints import path_of
 
@@ -109,8 +109,8 @@ def _data(one: "Seen") -> dict[str, object]:
 
 
 def _show(seen: "list[Seen]", plane: bool, title: str, scale: "Scale") -> None:
+    from fbmon.analysis.picture import heat_map, legend, plots
     from fbmon.cli.picture import print_heat, print_legend, print_plot
-    from fbmon.minimum.picture import heat_map, legend, plots
 
     if plane:
         print_heat(heat_map(seen[0], title))

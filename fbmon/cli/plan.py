@@ -11,7 +11,7 @@ from fbmon.cli.progress import staged
 from fbmon.cli.run import Devices, Overrides, RecipeArgument, Seed, Steps, asked_settings
 
 if TYPE_CHECKING:
-    from fbmon.plan import Plan
+    from fbmon.analysis.plan import Plan
 
 _DEVICES = (2, 4, 8)
 _PRECISIONS = ("float32", "bfloat16")
@@ -37,7 +37,7 @@ def plan(
       fbmon plan resnet152/fb_longer --devices cuda --json
     """
     from fbmon import recipe as recipes
-    from fbmon.plan import measure
+    from fbmon.analysis.plan import measure
     from fbmon.ranks.devices import expand, here
 
     wanted = recipes.load(recipes.find(recipe), asked_settings(overrides, steps, seed))

@@ -13,7 +13,7 @@ from fbmon.errors import Exit, FbmonError, UsageError
 from fbmon.text import clean, plural
 
 if TYPE_CHECKING:
-    from fbmon.minimum.verdict import Verdict
+    from fbmon.analysis.verdict import Verdict
     from fbmon.run import RunFolder
 
 
@@ -81,9 +81,9 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
 
     import msgspec
 
+    from fbmon.analysis.record import checkpoint
+    from fbmon.analysis.verdict import WARNING, Ask, Verdict
     from fbmon.host.scratch import nameless_file
-    from fbmon.minimum.record import checkpoint
-    from fbmon.minimum.verdict import WARNING, Ask, Verdict
     from fbmon.ranks.devices import check_loopback, expand, here, prepare
     from fbmon.ranks.gpus import count_gpus
     from fbmon.run import written
@@ -93,7 +93,7 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
     check_loopback(names)
     since, count = _repeatable(folder, steps)
     ask = Ask(written(folder.path), checkpoint(folder, step), since, count, tuple(names), precision)
-    command = [sys.executable, "-m", "fbmon.analyze.verify", "first", msgspec.json.encode(ask).decode()]
+    command = [sys.executable, "-m", "fbmon.analysis.worker.verify", "first", msgspec.json.encode(ask).decode()]
     verdict = b""
     with nameless_file() as errors, staged("the gradient", 5 + (len(names) > 1)) as begin:
         with subprocess.Popen(

@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from fbmon.analysis.flatness import Flatness, of_run
 from fbmon.compare.settings import read_settings
-from fbmon.minimum.flatness import Flatness, of_run
 from fbmon.run import Life, RunFolder
 from fbmon.store.summary import Summary
 from fbmon.store.summary import read as read_summary

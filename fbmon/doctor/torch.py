@@ -25,7 +25,7 @@ class Gpu(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What `python -m fbmon.train.machine` prints as one line of JSON."""
+    """What `python -m fbmon.analysis.worker.machine` prints as one line of JSON."""
 
     version: str = ""
     cuda: str = ""  # the version that torch was built for; empty: for the CPU only
@@ -44,7 +44,7 @@ class Asked:
         self._data_dir = data_dir
         # CUDA counts as the training will count.
         environment = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **with_what_torch_needs(environment)}
-        command = [sys.executable, "-m", "fbmon.train.machine", str(data_dir)]
+        command = [sys.executable, "-m", "fbmon.analysis.worker.machine", str(data_dir)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
         )

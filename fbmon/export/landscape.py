@@ -5,12 +5,12 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from fbmon.analysis.landscape import table
+from fbmon.analysis.picture import Seen, plots
 from fbmon.chart.svg import svg
 from fbmon.errors import FbmonError
 from fbmon.export.heat import heat
 from fbmon.metrics import Scale
-from fbmon.minimum.landscape import table
-from fbmon.minimum.picture import Seen, plots
 from fbmon.text import clean, clean_path
 
 

@@ -16,8 +16,8 @@ IMPORTED = {
         "safetensors.torch",
         "fbmon.train.loop",
         "fbmon.train.group",
-        "fbmon.analyze.look",
-        "fbmon.analyze.again",
+        "fbmon.analysis.worker.look",
+        "fbmon.analysis.worker.again",
         "fbmon.process.emit",
         "fbmon.process.commands",
         "fbmon.recipe",
@@ -34,7 +34,7 @@ IMPORTED = {
         "rich.table",
     ),
 }
-_WITH_TORCH = re.compile(r"fbmon\.(process\.worker|analyze\..+|train\..+)|benchmarks\.gpu|tests\.forks\.echo")
+_WITH_TORCH = re.compile(r"fbmon\.(process\.worker|analysis\.worker\..+|train\..+)|benchmarks\.gpu|tests\.forks\.echo")
 _WITHOUT = re.compile(r"fbmon(\.process\.supervisor)?")
 _SCRIPT = "rank.py"
 _OF_A_JOB = {"RANK", "SLURM_PROCID"}

@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from fbmon import recipe as recipes
+from fbmon.analysis.worker.probe import SHAPES, random_data
 from fbmon.recipe import Recipe
 from fbmon.train import fused
 from fbmon.train.blocks import batch, blocks
@@ -28,7 +29,6 @@ from fbmon.train.engine.work import Pass
 from fbmon.train.mean import ExactMean
 from fbmon.train.models import make_model
 from fbmon.train.precision import set_precision_
-from fbmon.train.probe import SHAPES, random_data
 from fbmon.train.regularize import forward_passes
 
 META = torch.device("meta")

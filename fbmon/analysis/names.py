@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fbmon.minimum.asked import Point
-from fbmon.minimum.record import Record
+from fbmon.analysis.asked import Point
+from fbmon.analysis.record import Record
 from fbmon.text import as_utf8, clean
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from fbmon.analyze.weights import Tensors
+from fbmon.analysis.worker.weights import Tensors
 
 _TINY = 1e-10  # keeps a filter of zeros from dividing by zero, as in the authors' code
 

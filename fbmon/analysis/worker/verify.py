@@ -1,6 +1,6 @@
 """Computes one gradient in several ways and some steps once more, and prints what agrees, as JSON.
 
-`python -m fbmon.analyze.verify ASK`; with a rank's part to do, that rank's.
+`python -m fbmon.analysis.worker.verify ASK`; with a rank's part to do, that rank's.
 """
 
 import subprocess
@@ -12,12 +12,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fbmon import recipe as recipes
-from fbmon.analyze.again import repeat, trained_on
-from fbmon.analyze.bits import compare
-from fbmon.analyze.gradient import gradient_after
+from fbmon.analysis.verdict import WARNING, Ask, Compared, Rank, Verdict
+from fbmon.analysis.worker.again import repeat, trained_on
+from fbmon.analysis.worker.bits import compare
+from fbmon.analysis.worker.gradient import gradient_after
 from fbmon.errors import Exit, FbmonError
 from fbmon.host.scratch import folder_of_a_moment
-from fbmon.minimum.verdict import WARNING, Ask, Compared, Rank, Verdict
 from fbmon.ranks.meeting import Meeting
 from fbmon.ranks.rank import Seat
 from fbmon.recipe import Recipe
@@ -112,7 +112,7 @@ def _start(ask: Ask, rank: int, temporary: str, meeting: Meeting) -> "subprocess
     listener, file = meeting.listener(rank), meeting.file.name if meeting.file else ""
     part = Rank(ask.folder, ask.step, ask.devices, rank, written(Path(temporary)), file, meeting.address, listener)
     return subprocess.Popen(
-        [sys.executable, "-m", "fbmon.analyze.verify", "rank", msgspec.json.encode(part)],
+        [sys.executable, "-m", "fbmon.analysis.worker.verify", "rank", msgspec.json.encode(part)],
         pass_fds=[] if listener is None else [listener],
     )
 

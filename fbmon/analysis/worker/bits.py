@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from fbmon.minimum.verdict import Compared
+from fbmon.analysis.verdict import Compared
 
 _INTEGERS = {torch.float32: torch.int32, torch.float64: torch.int64}
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from fbmon import recipe as recipes
+from fbmon.analysis.plan import Plan, Timing, measure
+from fbmon.analysis.worker.cost import make_plan
 from fbmon.host.limits import memory
-from fbmon.plan import Plan, Timing, measure
 from fbmon.recipe import Model, Penalty
-from fbmon.train.cost import make_plan
 from fbmon.train.flop import count, count_forward, count_product
 from fbmon.train.models import convolution, make_model
 

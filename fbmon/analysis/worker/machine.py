@@ -1,6 +1,6 @@
 """What torch finds on this machine and which data sets lie in a folder: one line of JSON, for `fbmon doctor`.
 
-python -m fbmon.train.machine DATA_DIR
+python -m fbmon.analysis.worker.machine DATA_DIR
 """
 
 import sys

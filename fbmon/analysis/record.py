@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import msgspec
 
+from fbmon.analysis.asked import Answer, Probe, Setting
 from fbmon.errors import FbmonError, UsageError
-from fbmon.minimum.asked import Answer, Probe, Setting
 from fbmon.run import RunFolder
 from fbmon.run.checkpoints import steps
 from fbmon.run.journal import is_sealed, seal_json

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import torch
 
 from fbmon import recipe as recipes
-from fbmon.analyze.weights import bare
+from fbmon.analysis.verdict import Repeated
+from fbmon.analysis.worker.weights import bare
 from fbmon.events import Event, Machine, StepTaken, TrainingStarted
-from fbmon.minimum.verdict import Repeated
 from fbmon.run import RunFolder
 from fbmon.run.checkpoints import path_of, steps
 from fbmon.run.journal import Tail

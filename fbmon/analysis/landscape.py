@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from fbmon.minimum.asked import Known, Point
+from fbmon.analysis.asked import Known, Point
 from fbmon.store.series import Floats
 
 Value = Literal["loss", "accuracy"]

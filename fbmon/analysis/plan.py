@@ -116,7 +116,16 @@ def measure(
 
 
 def _measure_one(recipe: Recipe, devices: str, precision: str, seconds: float, *options: str) -> Plan:
-    command = [sys.executable, "-m", "fbmon.train.cost", precision, "--devices", devices, "--seconds", str(seconds)]
+    command = [
+        sys.executable,
+        "-m",
+        "fbmon.analysis.worker.cost",
+        precision,
+        "--devices",
+        devices,
+        "--seconds",
+        str(seconds),
+    ]
     command += options
     result = subprocess.run(
         command,

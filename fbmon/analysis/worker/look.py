@@ -8,9 +8,9 @@ from typing import assert_never
 import torch
 from torch.nn.functional import cross_entropy
 
-from fbmon.analyze.direction import move_, random_direction, straight_line
-from fbmon.analyze.weights import Tensors, Trained, read_weights
-from fbmon.minimum import Answer, Ascent, Point, Probe, Radius, Setting
+from fbmon.analysis import Answer, Ascent, Point, Probe, Radius, Setting
+from fbmon.analysis.worker.direction import move_, random_direction, straight_line
+from fbmon.analysis.worker.weights import Tensors, Trained, read_weights
 from fbmon.run import as_path
 from fbmon.train.evaluate import evaluate
 from fbmon.train.mean import weights as shares_of

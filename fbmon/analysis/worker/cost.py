@@ -13,9 +13,10 @@ from typing import get_args
 import msgspec
 import torch
 
+from fbmon.analysis.plan import Plan, Timing
+from fbmon.analysis.worker.probe import SHAPES, Probe, Shape
 from fbmon.errors import FbmonError
 from fbmon.host.limits import memory
-from fbmon.plan import Plan, Timing
 from fbmon.recipe import Recipe
 from fbmon.train.blocks import blocks
 from fbmon.train.device import choose_device
@@ -23,7 +24,6 @@ from fbmon.train.evaluate import is_validated
 from fbmon.train.flop import count_forward, count_product, count_step
 from fbmon.train.models import make_model
 from fbmon.train.precision import Precision, emulation
-from fbmon.train.probe import SHAPES, Probe, Shape
 from fbmon.train.process import set_up
 from fbmon.train.regularize import needs_full_gradient
 
@@ -35,7 +35,7 @@ _MORE_SECONDS, _MORE_SECONDS_OF_OWN = 10.0, 60.0  # the recipe's own precision i
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="fbmon.train.cost")
+    parser = argparse.ArgumentParser(prog="fbmon.analysis.worker.cost")
     parser.add_argument("precision", choices=get_args(Precision))
     parser.add_argument("--devices", default="auto")
     parser.add_argument("--seconds", type=float, default=10.0)

@@ -1,6 +1,6 @@
 """What a run's minimum looks like: what is asked, the processes that compute it, and the answers kept in its folder."""
 
-from fbmon.minimum.asked import Answer, Ascent, Point, Probe, Radius, Setting, Task
-from fbmon.minimum.record import Record
+from fbmon.analysis.asked import Answer, Ascent, Point, Probe, Radius, Setting, Task
+from fbmon.analysis.record import Record
 
 __all__ = ["Answer", "Ascent", "Point", "Probe", "Radius", "Record", "Setting", "Task"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fbmon.analyze.weights import bare, read_weights
+from fbmon.analysis.worker.weights import bare, read_weights
 from fbmon.recipe import Recipe
 from fbmon.recipe.schedule import learning_rate
 from fbmon.run import RunFolder

@@ -10,16 +10,16 @@ from functools import partial
 
 import msgspec
 
+from fbmon.analysis.asked import Answer, Probe, Task
+from fbmon.analysis.record import Record
 from fbmon.errors import FbmonError
 from fbmon.host.scratch import nameless_file
 from fbmon.host.threads import start_thread
-from fbmon.minimum.asked import Answer, Probe, Task
-from fbmon.minimum.record import Record
 from fbmon.ranks.devices import expand, here, prepare
 from fbmon.run import written
 from fbmon.text import clean
 
-_MODULE = "fbmon.analyze.worker"
+_MODULE = "fbmon.analysis.worker.worker"
 
 
 class Said(msgspec.Struct, frozen=True, array_like=True):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fbmon.minimum.record import FOLDER
+from fbmon.analysis.record import FOLDER
 from fbmon.run import RunFolder
 from tests.conftest import Ended
 

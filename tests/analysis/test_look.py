@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from fbmon.analyze.direction import random_direction
-from fbmon.analyze.look import FARTHEST, Look
-from fbmon.analyze.weights import Tensors, Trained, load_trained
-from fbmon.minimum import Ascent, Point, Radius, Setting
+from fbmon.analysis import Ascent, Point, Radius, Setting
+from fbmon.analysis.worker.direction import random_direction
+from fbmon.analysis.worker.look import FARTHEST, Look
+from fbmon.analysis.worker.weights import Tensors, Trained, load_trained
 from fbmon.run import RunFolder
 from fbmon.run.checkpoints import path_of
 from fbmon.train import checkpoint

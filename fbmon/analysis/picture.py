@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fbmon.analysis.asked import Known, Point
+from fbmon.analysis.landscape import Profile, Value, profile, table
 from fbmon.chart import Band, Curve, Plot, Run
 from fbmon.chart.heat import Heat, levels
 from fbmon.metrics import Scale
-from fbmon.minimum.asked import Known, Point
-from fbmon.minimum.landscape import Profile, Value, profile, table
 from fbmon.store.series import Floats, Series
 
 MARKERS = "●○△□◇"

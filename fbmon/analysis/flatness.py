@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from fbmon.minimum.asked import Ascent, Known, Point, Probe, Radius
-from fbmon.minimum.record import records
+from fbmon.analysis.asked import Ascent, Known, Point, Probe, Radius
+from fbmon.analysis.record import records
 from fbmon.run import RunFolder
 
 THRESHOLD = 0.5  # nats; guessing among ten classes is at 2.3

@@ -12,13 +12,13 @@ import msgspec
 import pytest
 import torch
 
-from fbmon.analyze.again import repeat
-from fbmon.analyze.bits import compare
+from fbmon.analysis import Answer, Ascent, Point, Probe, Radius, Record, Setting
+from fbmon.analysis.flatness import Measure, flatness
+from fbmon.analysis.survey import missing
+from fbmon.analysis.verdict import Compared, Repeated, Verdict
+from fbmon.analysis.worker.again import repeat
+from fbmon.analysis.worker.bits import compare
 from fbmon.cli.verify import lines
-from fbmon.minimum import Answer, Ascent, Point, Probe, Radius, Record, Setting
-from fbmon.minimum.flatness import Measure, flatness
-from fbmon.minimum.survey import missing
-from fbmon.minimum.verdict import Compared, Repeated, Verdict
 from fbmon.run import RunFolder
 from fbmon.run.checkpoints import steps
 from tests.shell import DEADLINE, Fbmon, until

@@ -4,11 +4,11 @@ import sys
 
 import msgspec
 
-from fbmon.analyze.look import Look
-from fbmon.analyze.weights import load_trained
+from fbmon.analysis.asked import Task
+from fbmon.analysis.survey import Said
+from fbmon.analysis.worker.look import Look
+from fbmon.analysis.worker.weights import load_trained
 from fbmon.errors import FbmonError
-from fbmon.minimum.asked import Task
-from fbmon.minimum.survey import Said
 from fbmon.run import RunFolder, as_path
 from fbmon.train.process import set_up
 
