@@ -10,8 +10,8 @@ from benchmarks.rows import failed
 from benchmarks.table import print_table
 from benchmarks.variants import engine, stepper_of
 from fbmon.recipe import Penalty, Recipe
-from fbmon.train.data import DataSet
-from fbmon.train.precision import Precision, emulation
+from fbmon.train.data.data import DataSet
+from fbmon.train.hardware.precision import Precision, emulation
 
 _IMAGES = 1024
 _SHOWN = (1, 2, 5, 10, 20, 30, 40, 50)  # steps

@@ -26,12 +26,12 @@ from fbmon import recipe as recipes
 from fbmon.analysis.worker.probe import SHAPES, random_data
 from fbmon.ranks.devices import FOR_CUDA
 from fbmon.recipe import Recipe
-from fbmon.train import data as data_sets
-from fbmon.train.data import DataSet
+from fbmon.train.data import data as data_sets
+from fbmon.train.data.data import DataSet
 from fbmon.train.flop import count
+from fbmon.train.hardware.precision import Precision, is_emulated
+from fbmon.train.hardware.process import set_up
 from fbmon.train.models import make_model
-from fbmon.train.precision import Precision, is_emulated
-from fbmon.train.process import set_up
 
 PARTS = ("goals", "profile", "agreement", "variants")
 SECONDS = {"fb_clipped": 0.45, "fb_regularized": 0.9, "fb_strong_reg": 1.2}  # the goals: of a step, on an H200

@@ -43,9 +43,9 @@ def measure(images: int, copies: int) -> dict[str, float]:
 
     from fbmon import recipe as recipes
     from fbmon.analysis.worker.probe import SHAPES, random_data
+    from fbmon.train.hardware.precision import set_precision_
+    from fbmon.train.hardware.process import set_up
     from fbmon.train.models import make_model
-    from fbmon.train.precision import set_precision_
-    from fbmon.train.process import set_up
     from fbmon.train.step import Stepper
 
     set_up()

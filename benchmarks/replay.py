@@ -19,10 +19,10 @@ from torch import nn
 from fbmon.errors import FbmonError
 from fbmon.events import Event, StepTaken, Validated
 from fbmon.recipe import Data, Recipe
-from fbmon.train.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, load
+from fbmon.train.data.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, load
+from fbmon.train.hardware.precision import set_precision_
+from fbmon.train.hardware.process import set_up
 from fbmon.train.models import make_model
-from fbmon.train.precision import set_precision_
-from fbmon.train.process import set_up
 from fbmon.train.step import Stepper
 
 Golden = dict[str, Any]

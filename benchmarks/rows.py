@@ -12,10 +12,10 @@ import torch
 from benchmarks.textbook import Textbook, from_loader
 from benchmarks.variants import Variant, engine, stepper_of
 from fbmon.recipe import Recipe
-from fbmon.train.attainable import attainable_flops
-from fbmon.train.data import DataSet
-from fbmon.train.precision import emulation, set_precision_
-from fbmon.train.process import set_up
+from fbmon.train.data.data import DataSet
+from fbmon.train.hardware.attainable import attainable_flops
+from fbmon.train.hardware.precision import emulation, set_precision_
+from fbmon.train.hardware.process import set_up
 
 HEADER = ("", "s a step, median", "spread", "n", "images/s", "share of the limit", "MiB at the peak")
 

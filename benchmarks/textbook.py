@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from fbmon.recipe import Penalty, Recipe
-from fbmon.train.data import DataSet
+from fbmon.train.data.data import DataSet
 from fbmon.train.models import make_model
 
 

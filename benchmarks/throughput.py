@@ -22,9 +22,9 @@ from fbmon import recipe as recipes
 from fbmon.analysis.worker.probe import SHAPES, random_data
 from fbmon.events import Event, StepTaken
 from fbmon.recipe import Recipe
+from fbmon.train.hardware.precision import Precision, emulation, set_precision_
+from fbmon.train.hardware.process import set_up
 from fbmon.train.models import make_model
-from fbmon.train.precision import Precision, emulation, set_precision_
-from fbmon.train.process import set_up
 from fbmon.train.step import Stepper
 
 _PARTS = ("data", "gradient", "penalty", "mean", "update")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from fbmon.recipe import Recipe
-from fbmon.train.data import DataSet
-from fbmon.train.mean import Accumulation
+from fbmon.train.data.data import DataSet
+from fbmon.train.hardware.precision import Precision, lay_out_, set_precision_
+from fbmon.train.mean.mean import Accumulation
 from fbmon.train.models import make_model
-from fbmon.train.precision import Precision, lay_out_, set_precision_
 from fbmon.train.step import Stepper
 
 

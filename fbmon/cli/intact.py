@@ -21,8 +21,8 @@ def read_recipe(folder: "RunFolder") -> "Recipe":
     state, and where the journal is that of another run; FbmonError where states are there that cannot be read.
     """
     from fbmon import recipe as recipes
+    from fbmon.run import checkpoint
     from fbmon.run.checkpoints import path_of, refusing_unreadable, steps_to_go_on_from
-    from fbmon.train import checkpoint
 
     recipe, name = recipes.load(folder.resolved), folder.first_name()
     _refuse_other_kinds(folder)

@@ -30,7 +30,7 @@ from fbmon.run import RunFolder
 from fbmon.run.checkpoints import steps
 
 if TYPE_CHECKING:
-    from fbmon.train.distribute import Ranks
+    from fbmon.train.ranks.distribute import Ranks
 
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
@@ -104,8 +104,11 @@ def work(part: Part) -> int:
         orders = Orders(part.folder)
         _begin(part, teller)
         orders.heed_signals()
-        from fbmon.train.group import join, leave_together  # torch takes seconds to import; by now a screen says so
-        from fbmon.train.meet import Waiting
+        from fbmon.train.ranks.group import (  # torch takes seconds to import; by now a screen says so
+            join,
+            leave_together,
+        )
+        from fbmon.train.ranks.meet import Waiting
 
         waiting = Waiting(part.patience, lambda awaited: _tell_awaited(part, teller, awaited), orders.heed_signals)
         ranks, device = join(part.seat, part.device, part.tell_doing, waiting)
@@ -136,8 +139,8 @@ def _tell_awaited(part: Part, teller: "Teller | Silence", awaited: str) -> None:
 
 
 def _train(part: Part, teller: "Teller | Silence", orders: Orders, ranks: "Ranks", device: str) -> RunEnded:
-    from fbmon.train.group import naming_the_lost
     from fbmon.train.loop import train
+    from fbmon.train.ranks.group import naming_the_lost
 
     # Also where the journal is lost: no run begins again beside its own states.
     is_begun = teller.has_begun or (part.folder is not None and os.path.lexists(part.checkpoints))

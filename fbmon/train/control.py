@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from fbmon.events import Command, CommandTaken, Event, State
-from fbmon.train.distribute import ALONE, Ranks
+from fbmon.train.ranks.distribute import ALONE, Ranks
 
 Emit = Callable[[Event], None]
 NextCommand = Callable[[], CommandTaken | None]

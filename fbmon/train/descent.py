@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from fbmon.recipe import Penalty, Recipe
-from fbmon.train.clip import clip_
-from fbmon.train.distribute import ALONE, Ranks
 from fbmon.train.engine import CaptureError, Eager, make_engine
 from fbmon.train.engine.network import MakeBatch, Network
 from fbmon.train.engine.work import Pass
 from fbmon.train.gradient import full_gradient
-from fbmon.train.loss import smoothed_cross_entropy
-from fbmon.train.mean import ExactMean, Mean, PlainMean, make_mean, weights
+from fbmon.train.hardware.stopwatch import Stopwatch
+from fbmon.train.mean.mean import ExactMean, Mean, PlainMean, make_mean, weights
+from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.measure import Measures, look, norm_of
+from fbmon.train.objective.clip import clip_
+from fbmon.train.objective.loss import smoothed_cross_entropy
+from fbmon.train.objective.regularize import Gradient, forward_passes, needs_full_gradient
 from fbmon.train.optimize import decayed, make_optimizer
-from fbmon.train.regularize import Gradient, forward_passes, needs_full_gradient
+from fbmon.train.ranks.distribute import ALONE, Ranks
 from fbmon.train.snapshot import Snapshot
-from fbmon.train.statistics import RunningStatistics
-from fbmon.train.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from fbmon.recipe import Recipe
-from fbmon.train.data import DataSet
-from fbmon.train.distribute import ALONE, Ranks
+from fbmon.train.data.data import DataSet
+from fbmon.train.ranks.distribute import ALONE, Ranks
 
 _BLOCK = 500  # images at a time; no result depends on it but by rounding
 

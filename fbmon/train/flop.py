@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from fbmon.recipe import Penalty, Recipe
-from fbmon.train.blocks import Batch
+from fbmon.train.data.blocks import Batch
 from fbmon.train.engine.network import Network
-from fbmon.train.hessian import Hessian
-from fbmon.train.regularize import forward_passes, is_differentiated_twice, needs_full_gradient
+from fbmon.train.objective.regularize import forward_passes, is_differentiated_twice, needs_full_gradient
+from fbmon.train.sharpness.hessian import Hessian
 
 _IMAGES = 2  # that are counted together: batch norm wants more than one
 

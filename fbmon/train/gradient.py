@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fbmon.train.distribute import ALONE, Ranks
 from fbmon.train.engine.work import Engine, Pass
-from fbmon.train.regularize import Gradient
-from fbmon.train.statistics import RunningStatistics
-from fbmon.train.stopwatch import Stopwatch
+from fbmon.train.hardware.stopwatch import Stopwatch
+from fbmon.train.mean.statistics import RunningStatistics
+from fbmon.train.objective.regularize import Gradient
+from fbmon.train.ranks.distribute import ALONE, Ranks
 
 
 @dataclass(frozen=True)

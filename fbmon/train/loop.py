@@ -15,22 +15,22 @@ import torch
 from fbmon.errors import DivergenceError, NonFiniteError
 from fbmon.events import PhaseEntered, State
 from fbmon.recipe import Recipe
-from fbmon.train import replicas
-from fbmon.train.analysis import Analyst
+from fbmon.train.checkpoint.saving import Saving
+from fbmon.train.checkpoint.tensors import Learnt
 from fbmon.train.control import Beforehand, Emit, Interrupted, NextCommand
-from fbmon.train.data import load_in_turn
-from fbmon.train.device import choose_device
-from fbmon.train.distribute import ALONE, Ranks
+from fbmon.train.data.data import load_in_turn
 from fbmon.train.divergence import DivergenceWatch
 from fbmon.train.evaluate import is_validated
-from fbmon.train.memory import naming_memory, naming_the_block
+from fbmon.train.hardware.device import choose_device
+from fbmon.train.hardware.memory import naming_memory, naming_the_block
+from fbmon.train.hardware.precision import set_precision_
+from fbmon.train.hardware.process import set_up
+from fbmon.train.hardware.threads import choose_threads_
 from fbmon.train.models import make_model
-from fbmon.train.precision import set_precision_
-from fbmon.train.process import set_up
-from fbmon.train.saving import Saving
+from fbmon.train.ranks import replicas
+from fbmon.train.ranks.distribute import ALONE, Ranks
+from fbmon.train.sharpness.analysis import Analyst
 from fbmon.train.step import Stepper, is_by_block
-from fbmon.train.tensors import Learnt
-from fbmon.train.threads import choose_threads_
 
 
 def train(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fbmon.recipe import Recipe
 from fbmon.train.gradient import FullGradient
-from fbmon.train.regularize import penalty_loss
+from fbmon.train.objective.regularize import penalty_loss
 
 
 @dataclass(frozen=True)

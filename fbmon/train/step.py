@@ -19,14 +19,14 @@ from fbmon.events import (
 from fbmon.recipe import Gradient, Recipe
 from fbmon.recipe.schedule import learning_rate
 from fbmon.train.average import Average
-from fbmon.train.blocks import Batch, batch, blocks
 from fbmon.train.control import Control, Emit, Interrupted, NextCommand
-from fbmon.train.data import DataSet
+from fbmon.train.data.blocks import Batch, batch, blocks
+from fbmon.train.data.data import DataSet
 from fbmon.train.descent import Descent, Work
-from fbmon.train.distribute import ALONE, Ranks
 from fbmon.train.evaluate import evaluate
+from fbmon.train.hardware.precision import autocast
 from fbmon.train.measure import Measures, combine
-from fbmon.train.precision import autocast
+from fbmon.train.ranks.distribute import ALONE, Ranks
 from fbmon.train.snapshot import Snapshot
 from fbmon.train.tell import plan, rank_seconds, step_values
 

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from fbmon.events import TrainingStarted
 from fbmon.recipe import Recipe
-from fbmon.train.attainable import attainable_flops
-from fbmon.train.data import DataSet
-from fbmon.train.distribute import Ranks
+from fbmon.train.data.data import DataSet
 from fbmon.train.flop import count_step
+from fbmon.train.hardware.attainable import attainable_flops
+from fbmon.train.hardware.precision import emulation
+from fbmon.train.hardware.stopwatch import Part
+from fbmon.train.hardware.this_machine import this_machine
 from fbmon.train.measure import Measures, added_loss, decay_loss, full_loss
-from fbmon.train.precision import emulation
-from fbmon.train.stopwatch import Part
-from fbmon.train.this_machine import this_machine
+from fbmon.train.ranks.distribute import Ranks
 
 _HOST_BYTES = 64  # the longest name of a host on Linux
 

@@ -11,9 +11,8 @@ from fbmon.analysis import Ascent, Point, Radius, Setting
 from fbmon.analysis.worker.direction import random_direction
 from fbmon.analysis.worker.look import FARTHEST, Look
 from fbmon.analysis.worker.weights import Tensors, Trained, load_trained
-from fbmon.run import RunFolder
+from fbmon.run import RunFolder, checkpoint
 from fbmon.run.checkpoints import path_of
-from fbmon.train import checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from fbmon.doctor.storage import examine_storage
+from fbmon.run import checkpoint
+from fbmon.run.checkpoint import State
 from fbmon.run.checkpoints import steps
-from fbmon.train import checkpoint
-from fbmon.train.checkpoint import State
 from tests.conftest import Ended
 from tests.faults.failing import failing, needs_faults
 from tests.shell import DEADLINE, Fbmon, environment, last_tensors, last_word, until

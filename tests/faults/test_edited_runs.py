@@ -8,10 +8,9 @@ import msgspec
 import pytest
 
 from fbmon.events import RunEnded, RunStarted, TrainingStarted
-from fbmon.run import RunFolder
+from fbmon.run import RunFolder, checkpoint
 from fbmon.run.checkpoints import path_of, steps
 from fbmon.run.journal import last_event, seal
-from fbmon.train import checkpoint
 from tests.conftest import Ended
 from tests.shell import Fbmon, told
 

@@ -20,7 +20,7 @@ from fbmon.ranks.rank import Seat, job_seat
 from fbmon.run import RunFolder
 from fbmon.run.journal import Journal
 from fbmon.store.store import Store
-from fbmon.train.meet import Waiting, meet, store_of_job
+from fbmon.train.ranks.meet import Waiting, meet, store_of_job
 from tests.cli.test_devices import free_port, start_two
 from tests.shell import DEADLINE, ENDLESS, Fbmon, last_word, processes, rank, until, wait_for_steps
 

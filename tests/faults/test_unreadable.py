@@ -13,11 +13,10 @@ import pytest
 
 from fbmon.errors import FbmonError, UsageError
 from fbmon.events import PhaseEntered, StateRestored, StepTaken
-from fbmon.run import RunFolder, unmade_on_failure
+from fbmon.run import RunFolder, checkpoint, unmade_on_failure
+from fbmon.run.checkpoint import State
 from fbmon.run.checkpoints import path_of, steps
 from fbmon.run.journal import Journal, last_event, last_step
-from fbmon.train import checkpoint
-from fbmon.train.checkpoint import State
 from tests.conftest import Ended
 from tests.shell import Fbmon, environment, last_tensors, last_word, told
 

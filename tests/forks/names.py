@@ -15,7 +15,7 @@ IMPORTED = {
         "torchvision",
         "safetensors.torch",
         "fbmon.train.loop",
-        "fbmon.train.group",
+        "fbmon.train.ranks.group",
         "fbmon.analysis.worker.look",
         "fbmon.analysis.worker.again",
         "fbmon.process.emit",

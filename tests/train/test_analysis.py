@@ -16,10 +16,10 @@ from fbmon.errors import NonFiniteError
 from fbmon.events import Analysed, CommandTaken, Event, ProgressMade, StepTaken
 from fbmon.recipe import Model, Recipe
 from fbmon.recipe.stability import stability_limit
-from fbmon.train.hessian import Hessian
-from fbmon.train.lanczos import largest, start_vector
 from fbmon.train.loop import train
 from fbmon.train.models import make_model
+from fbmon.train.sharpness.hessian import Hessian
+from fbmon.train.sharpness.lanczos import largest, start_vector
 from tests.shell import DEADLINE, environment
 
 ANALYSIS = "\n[analysis]\nsharpness_every = 2\neigenvalues = 5\nproducts = 12\n"
@@ -210,7 +210,7 @@ import torch.distributed as dist
 
 from fbmon import recipe
 from fbmon.events import Analysed
-from fbmon.train.distribute import Ranks
+from fbmon.train.ranks.distribute import Ranks
 from fbmon.train.loop import train
 
 rank = int(sys.argv[1])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fbmon.train.augment import augment, random_bits
+from fbmon.train.data.augment import augment, random_bits
 
 MASK = 0xFFFFFFFF
 seeds = st.integers(0, 2**63 - 1)

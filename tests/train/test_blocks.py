@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fbmon.recipe import Data, Gradient
-from fbmon.train.blocks import batch, blocks
-from fbmon.train.data import DataSet, Images
+from fbmon.train.data.blocks import batch, blocks
+from fbmon.train.data.data import DataSet, Images
 
 CPU = torch.device("cpu")
 PLAIN = Data(dataset="digits")

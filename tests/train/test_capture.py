@@ -21,15 +21,15 @@ from torch.utils._pytree import tree_leaves
 from fbmon import recipe as recipes
 from fbmon.analysis.worker.probe import SHAPES, random_data
 from fbmon.recipe import Recipe
-from fbmon.train import fused
-from fbmon.train.blocks import batch, blocks
+from fbmon.train.data.blocks import batch, blocks
 from fbmon.train.descent import Descent
 from fbmon.train.engine.lane import Lane
 from fbmon.train.engine.work import Pass
-from fbmon.train.mean import ExactMean
+from fbmon.train.hardware.precision import set_precision_
+from fbmon.train.mean import fused
+from fbmon.train.mean.mean import ExactMean
 from fbmon.train.models import make_model
-from fbmon.train.precision import set_precision_
-from fbmon.train.regularize import forward_passes
+from fbmon.train.objective.regularize import forward_passes
 
 META = torch.device("meta")
 SMALL = ("data.limit=16", "gradient.block=4", "model.width=4", "data.augment=crop_flip", "penalty.strength=0.5")

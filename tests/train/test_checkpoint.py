@@ -29,15 +29,16 @@ from fbmon.events import (
 )
 from fbmon.host import disk
 from fbmon.recipe import Recipe
+from fbmon.run import checkpoint
+from fbmon.run.checkpoint import State
 from fbmon.run.checkpoints import path_of, steps
-from fbmon.train import checkpoint, saving
-from fbmon.train.checkpoint import State
-from fbmon.train.data import load
+from fbmon.train.checkpoint import saving
+from fbmon.train.checkpoint.tensors import Learnt
+from fbmon.train.data.data import load
+from fbmon.train.hardware.precision import set_precision_
 from fbmon.train.loop import train
 from fbmon.train.models import make_model
-from fbmon.train.precision import set_precision_
 from fbmon.train.step import Stepper
-from fbmon.train.tensors import Learnt
 from tests.conftest import write_tiny
 
 ALL_OF_IT = {
@@ -346,7 +347,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             raise OSError(errno.ENOSPC, "No space left on device")
         write(path, content)
 
-    monkeypatch.setattr("fbmon.train.checkpoint.write_new", maybe)
+    monkeypatch.setattr("fbmon.run.checkpoint.write_new", maybe)
     monkeypatch.setattr(saving, "_RETRY_SECONDS", 0.0)
     return failures
 
@@ -372,7 +373,7 @@ def test_a_slow_disk_is_written_to_less_often(wanted: Recipe, tmp_path: Path, mo
         time.sleep(0.1)
         write(path, content)
 
-    monkeypatch.setattr("fbmon.train.checkpoint.write_new", slowly)
+    monkeypatch.setattr("fbmon.run.checkpoint.write_new", slowly)
     _, events = run(but(wanted, checkpoint={"seconds": 1e-9}), tmp_path / "checkpoints")
     assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [1, 8]
 

@@ -9,9 +9,9 @@ from torch.nn.functional import conv2d
 from torch.profiler import ProfilerActivity, profile
 
 from fbmon.recipe import Model
+from fbmon.train.hardware.precision import logits_of
 from fbmon.train.models import convolution, make_model
 from fbmon.train.models.convolution import Convolution, side_by_side
-from fbmon.train.precision import logits_of
 
 
 @pytest.mark.parametrize(

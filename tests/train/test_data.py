@@ -17,8 +17,8 @@ from fbmon.errors import DataError
 from fbmon.events import Event, PhaseEntered, ProgressMade
 from fbmon.ranks.heartbeat import Doing
 from fbmon.recipe import Data
-from fbmon.train.data import DataSet, load, load_in_turn
-from fbmon.train.distribute import Ranks
+from fbmon.train.data.data import DataSet, load, load_in_turn
+from fbmon.train.ranks.distribute import Ranks
 from tests.serve import ARCHIVE, serving
 from tests.shell import DEADLINE
 

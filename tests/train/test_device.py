@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fbmon.errors import FbmonError
-from fbmon.train.device import choose_device
+from fbmon.train.hardware.device import choose_device
 
 
 def test_the_chosen_gpu_becomes_the_present_one_because_events_and_captures_go_there(

@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from fbmon.recipe import Model, Penalty
-from fbmon.train.clip import clip_
 from fbmon.train.engine.eager import Eager
 from fbmon.train.engine.network import Network
 from fbmon.train.engine.work import Pass
 from fbmon.train.gradient import FullGradient, full_gradient
-from fbmon.train.mean import make_mean, weights
+from fbmon.train.hardware.stopwatch import Stopwatch
+from fbmon.train.mean.mean import make_mean, weights
+from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.models import make_model
-from fbmon.train.regularize import forward_passes, gradient_of, penalize
-from fbmon.train.statistics import RunningStatistics
-from fbmon.train.stopwatch import Stopwatch
+from fbmon.train.objective.clip import clip_
+from fbmon.train.objective.regularize import forward_passes, gradient_of, penalize
 
 IMAGES, CLASSES = 22, 5
 WATCH = Stopwatch(torch.device("cpu"))

@@ -17,7 +17,7 @@ def test_a_gpu_rounds_the_product_and_both_sums_each_for_itself(
     triton = pytest.importorskip("triton")
     compiler, target = importlib.import_module("triton.compiler"), importlib.import_module("triton.backends.compiler")
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    kernels = importlib.import_module("fbmon.train.kernels")
+    kernels = importlib.import_module("fbmon.train.mean.kernels")
     signature = {"total": "*fp64", "terms": f"*{dtype}", "magic": "*fp64", "weight": "*fp64", "count": "i32"}
     source = compiler.ASTSource(kernels._add_rounded, signature, {"BLOCK": kernels._BLOCK})
 

@@ -28,7 +28,7 @@ from fbmon.events import (
     Validated,
 )
 from fbmon.recipe import Recipe
-from fbmon.train.device import choose_device
+from fbmon.train.hardware.device import choose_device
 from fbmon.train.loop import train
 from fbmon.train.models import make_model
 from tests.shell import DEADLINE

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fbmon.train.mean import ExactMean, make_mean, weights
+from fbmon.train.mean.mean import ExactMean, make_mean, weights
 
 SHAPES = ((30, 20), (7,), (1,))
 BLOCKS = 40

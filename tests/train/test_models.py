@@ -9,7 +9,7 @@ from fbmon import recipe
 from fbmon.errors import RecipeError
 from fbmon.events import Event, StepTaken, Validated
 from fbmon.recipe import Model
-from fbmon.train.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, load
+from fbmon.train.data.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, load
 from fbmon.train.models import make_model
 from fbmon.train.step import Stepper
 

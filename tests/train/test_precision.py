@@ -7,8 +7,8 @@ import torch
 
 from fbmon import recipe
 from fbmon.events import Event, StepTaken, TrainingStarted, Validated
+from fbmon.train.hardware.precision import Precision
 from fbmon.train.loop import train
-from fbmon.train.precision import Precision
 
 
 def run(tiny: Path, precision: Precision, checkpoints: Path) -> tuple[str, list[float]]:

@@ -10,7 +10,7 @@ from tests.shell import DEADLINE
 
 _FAULTS = """
 import resource, torch
-from fbmon.train.process import set_up
+from fbmon.train.hardware.process import set_up
 
 set_up()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

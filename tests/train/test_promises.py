@@ -11,13 +11,13 @@ from torch.nn.functional import cross_entropy
 
 from fbmon import recipe
 from fbmon.recipe import Model, Penalty
-from fbmon.train.distribute import Ranks
 from fbmon.train.engine import block
 from fbmon.train.engine.network import Network
 from fbmon.train.loop import train
+from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.models import make_model
-from fbmon.train.regularize import forward_passes
-from fbmon.train.statistics import RunningStatistics
+from fbmon.train.objective.regularize import forward_passes
+from fbmon.train.ranks.distribute import Ranks
 
 SMALL = ("steps=1", "data.limit=32", "data.val_limit=8", "gradient.block=16", "model.width=2", "penalty.strength=0.5")
 

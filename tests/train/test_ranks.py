@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from fbmon.ranks.heartbeat import Doing
-from fbmon.train.distribute import Ranks
+from fbmon.train.ranks.distribute import Ranks
 from tests.shell import DEADLINE, environment
 
 RANKS = 4
@@ -20,10 +20,10 @@ import torch
 import torch.distributed as dist
 
 from fbmon import recipe
-from fbmon.train.data import load
+from fbmon.train.data.data import load
 from fbmon.train.descent import Descent, Work
-from fbmon.train.blocks import batch, blocks
-from fbmon.train.distribute import Ranks
+from fbmon.train.data.blocks import batch, blocks
+from fbmon.train.ranks.distribute import Ranks
 from fbmon.train import evaluate as evaluation
 from fbmon.train import replicas
 from fbmon.train.evaluate import evaluate

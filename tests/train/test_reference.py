@@ -14,9 +14,9 @@ from fbmon import recipe
 from fbmon.events import Event
 from fbmon.recipe import Recipe
 from fbmon.recipe.schedule import learning_rate
-from fbmon.train.data import DataSet, load
+from fbmon.train.data.data import DataSet, load
+from fbmon.train.hardware.precision import set_precision_
 from fbmon.train.models import make_model
-from fbmon.train.precision import set_precision_
 from fbmon.train.step import Stepper
 
 CASES: dict[str, dict[str, Any]] = {

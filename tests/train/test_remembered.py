@@ -9,12 +9,12 @@ import torch
 
 from fbmon import recipe as recipes
 from fbmon.recipe import Penalty
-from fbmon.train import remembered, threads
-from fbmon.train.data import load
-from fbmon.train.distribute import ALONE
+from fbmon.train.data.data import load
 from fbmon.train.flop import _count_by_dispatch, count
+from fbmon.train.hardware import remembered, threads
+from fbmon.train.hardware.threads import choose_threads_
 from fbmon.train.models import make_model
-from fbmon.train.threads import choose_threads_
+from fbmon.train.ranks.distribute import ALONE
 
 
 @pytest.fixture
@@ -82,9 +82,11 @@ def test_the_kernel_rounds_and_adds_with_the_bits_of_torch(monkeypatch: pytest.M
     """By Triton's interpreter, which computes on the CPU what a GPU would."""
     pytest.importorskip("triton")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    monkeypatch.delitem(sys.modules, "fbmon.train.kernels", raising=False)
-    kernels = importlib.import_module("fbmon.train.kernels")
-    del sys.modules["fbmon.train.kernels"]  # other tests want it for a GPU; what was there comes back with the variable
+    monkeypatch.delitem(sys.modules, "fbmon.train.mean.kernels", raising=False)
+    kernels = importlib.import_module("fbmon.train.mean.kernels")
+    del sys.modules[
+        "fbmon.train.mean.kernels"
+    ]  # other tests want it for a GPU; what was there comes back with the variable
     generator = torch.Generator().manual_seed(0)
     magic = 1.5 * 2.0**52 * torch.exp2(torch.randint(-60, -6, (2500,), generator=generator)).double()
     weight = torch.tensor(1 / 390, dtype=torch.float64)

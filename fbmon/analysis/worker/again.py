@@ -8,12 +8,11 @@ from fbmon import recipe as recipes
 from fbmon.analysis.verdict import Repeated
 from fbmon.analysis.worker.weights import bare
 from fbmon.events import Event, Machine, StepTaken, TrainingStarted
-from fbmon.run import RunFolder
+from fbmon.run import RunFolder, checkpoint
 from fbmon.run.checkpoints import path_of, steps
 from fbmon.run.journal import Tail
-from fbmon.train import checkpoint
+from fbmon.train.checkpoint.tensors import Learnt
 from fbmon.train.step import Stepper
-from fbmon.train.tensors import Learnt
 
 _NAMES = ("loss", "grad_norm", "block_grad_norm", "accuracy", "param_norm")
 

@@ -18,14 +18,14 @@ from fbmon.analysis.worker.probe import SHAPES, Probe, Shape
 from fbmon.errors import FbmonError
 from fbmon.host.limits import memory
 from fbmon.recipe import Recipe
-from fbmon.train.blocks import blocks
-from fbmon.train.device import choose_device
+from fbmon.train.data.blocks import blocks
 from fbmon.train.evaluate import is_validated
 from fbmon.train.flop import count_forward, count_product, count_step
+from fbmon.train.hardware.device import choose_device
+from fbmon.train.hardware.precision import Precision, emulation
+from fbmon.train.hardware.process import set_up
 from fbmon.train.models import make_model
-from fbmon.train.precision import Precision, emulation
-from fbmon.train.process import set_up
-from fbmon.train.regularize import needs_full_gradient
+from fbmon.train.objective.regularize import needs_full_gradient
 
 _PROBE = 16  # images whose time says how many can be afforded
 _FEW = 2  # images, likewise, where so many could take minutes

@@ -10,9 +10,9 @@ from fbmon.recipe import Recipe
 from fbmon.recipe.schedule import learning_rate
 from fbmon.run import RunFolder
 from fbmon.run.checkpoints import path_of
-from fbmon.train.blocks import Batch, batch, blocks
+from fbmon.train.data.blocks import Batch, batch, blocks
 from fbmon.train.descent import Descent, Work
-from fbmon.train.distribute import ALONE, Ranks
+from fbmon.train.ranks.distribute import ALONE, Ranks
 
 
 def gradient_after(

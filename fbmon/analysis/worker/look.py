@@ -13,10 +13,10 @@ from fbmon.analysis.worker.direction import move_, random_direction, straight_li
 from fbmon.analysis.worker.weights import Tensors, Trained, read_weights
 from fbmon.run import as_path
 from fbmon.train.evaluate import evaluate
-from fbmon.train.mean import weights as shares_of
+from fbmon.train.hardware.precision import autocast, logits_of
+from fbmon.train.mean.mean import weights as shares_of
+from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.measure import norm_of
-from fbmon.train.precision import autocast, logits_of
-from fbmon.train.statistics import RunningStatistics
 
 FARTHEST = 4.0  # a radius is not looked for beyond
 _STRIDE = 0.1  # of the search outwards: the loss may have a wall, and fall behind it

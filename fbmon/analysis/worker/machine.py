@@ -10,10 +10,10 @@ import msgspec
 import torch
 
 from fbmon.doctor.torch import Answer, Gpu
-from fbmon.train.data import is_there
-from fbmon.train.device import choose_device
-from fbmon.train.precision import emulation
-from fbmon.train.process import set_up
+from fbmon.train.data.data import is_there
+from fbmon.train.hardware.device import choose_device
+from fbmon.train.hardware.precision import emulation
+from fbmon.train.hardware.process import set_up
 
 
 def main() -> None:

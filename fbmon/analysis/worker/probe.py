@@ -9,13 +9,13 @@ import torch
 
 from fbmon.events import Event, StepTaken
 from fbmon.recipe import DIGITS, Data, Recipe
-from fbmon.train.data import DataSet, Images
-from fbmon.train.distribute import ALONE
+from fbmon.train.data.data import DataSet, Images
 from fbmon.train.evaluate import evaluate
+from fbmon.train.hardware.precision import autocast, set_precision_
+from fbmon.train.hardware.threads import choose_threads_
 from fbmon.train.models import make_model
-from fbmon.train.precision import autocast, set_precision_
+from fbmon.train.ranks.distribute import ALONE
 from fbmon.train.step import Stepper
-from fbmon.train.threads import choose_threads_
 
 
 @dataclass(frozen=True)

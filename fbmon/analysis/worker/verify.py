@@ -23,12 +23,12 @@ from fbmon.ranks.rank import Seat
 from fbmon.recipe import Recipe
 from fbmon.run import RunFolder, as_path, written
 from fbmon.store.notes import differences
-from fbmon.train.device import choose_device
-from fbmon.train.group import join, leave_together
-from fbmon.train.meet import Waiting
-from fbmon.train.precision import emulation
-from fbmon.train.process import set_up
-from fbmon.train.this_machine import this_machine
+from fbmon.train.hardware.device import choose_device
+from fbmon.train.hardware.precision import emulation
+from fbmon.train.hardware.process import set_up
+from fbmon.train.hardware.this_machine import this_machine
+from fbmon.train.ranks.group import join, leave_together
+from fbmon.train.ranks.meet import Waiting
 
 _GRADIENT = "gradient.safetensors"
 _PATIENCE = 600.0  # seconds for the ranks to find each other

@@ -11,13 +11,12 @@ from fbmon import recipe as recipes
 from fbmon import run as folders
 from fbmon.errors import DataError
 from fbmon.recipe import Recipe
-from fbmon.run import RunFolder
+from fbmon.run import RunFolder, checkpoint
 from fbmon.run.checkpoints import path_of
-from fbmon.train import checkpoint
-from fbmon.train.data import DataSet, load
-from fbmon.train.device import choose_device
+from fbmon.train.data.data import DataSet, load
+from fbmon.train.hardware.device import choose_device
+from fbmon.train.hardware.precision import set_precision_
 from fbmon.train.models import make_model
-from fbmon.train.precision import set_precision_
 
 Tensors = dict[str, Tensor]  # a network's parameters and buffers by name
 

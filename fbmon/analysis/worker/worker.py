@@ -10,7 +10,7 @@ from fbmon.analysis.worker.look import Look
 from fbmon.analysis.worker.weights import load_trained
 from fbmon.errors import FbmonError
 from fbmon.run import RunFolder, as_path
-from fbmon.train.process import set_up
+from fbmon.train.hardware.process import set_up
 
 
 def main() -> None:

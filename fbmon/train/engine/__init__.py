@@ -13,8 +13,8 @@ from fbmon.train.engine.eager import Eager
 from fbmon.train.engine.lanes import Lanes
 from fbmon.train.engine.network import Network
 from fbmon.train.engine.work import CaptureError, Engine
-from fbmon.train.statistics import RunningStatistics
-from fbmon.train.stopwatch import Stopwatch
+from fbmon.train.hardware.stopwatch import Stopwatch
+from fbmon.train.mean.statistics import RunningStatistics
 
 __all__ = ["CaptureError", "Eager", "make_engine"]
 

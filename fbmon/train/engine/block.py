@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from fbmon.recipe import Penalty
-from fbmon.train.blocks import Batch
-from fbmon.train.clip import clip_
-from fbmon.train.regularize import Gradient, gradient_of, is_differentiated_twice, penalize
-from fbmon.train.stopwatch import Part
+from fbmon.train.data.blocks import Batch
+from fbmon.train.hardware.stopwatch import Part
+from fbmon.train.objective.clip import clip_
+from fbmon.train.objective.regularize import Gradient, gradient_of, is_differentiated_twice, penalize
 
 Forward = Callable[[Tensor], Tensor]  # network input (B, C, H, W) to logits (B, classes)
 Objective = Callable[[Tensor, Tensor], Tensor]  # of logits (B, classes) and labels: the block's mean loss

@@ -6,8 +6,8 @@ from torch import Tensor
 from fbmon.train.engine.flight import InFlight
 from fbmon.train.engine.network import Network
 from fbmon.train.engine.work import Pass
-from fbmon.train.statistics import RunningStatistics
-from fbmon.train.stopwatch import Stopwatch
+from fbmon.train.hardware.stopwatch import Stopwatch
+from fbmon.train.mean.statistics import RunningStatistics
 
 _AHEAD = 2  # blocks
 

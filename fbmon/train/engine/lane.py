@@ -9,9 +9,9 @@ from torch import Tensor
 from fbmon.train.engine.network import Network
 from fbmon.train.engine.queue import Queue
 from fbmon.train.engine.work import Pass
-from fbmon.train.mean import Mean
-from fbmon.train.regularize import Gradient
-from fbmon.train.statistics import flatten_
+from fbmon.train.mean.mean import Mean
+from fbmon.train.mean.statistics import flatten_
+from fbmon.train.objective.regularize import Gradient
 
 
 @dataclass(frozen=True)

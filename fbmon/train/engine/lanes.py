@@ -13,9 +13,9 @@ from fbmon.train.engine.flight import InFlight
 from fbmon.train.engine.lane import Lane
 from fbmon.train.engine.network import Network
 from fbmon.train.engine.work import CaptureError, Pass
-from fbmon.train.memory import is_out_of_memory
-from fbmon.train.statistics import RunningStatistics
-from fbmon.train.stopwatch import Stopwatch
+from fbmon.train.hardware.memory import is_out_of_memory
+from fbmon.train.hardware.stopwatch import Stopwatch
+from fbmon.train.mean.statistics import RunningStatistics
 
 _AHEAD = 2  # blocks a lane
 

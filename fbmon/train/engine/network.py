@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from fbmon.recipe import Penalty
-from fbmon.train.blocks import Batch
+from fbmon.train.data.blocks import Batch
 from fbmon.train.engine.block import Objective, Timing, block_gradient
-from fbmon.train.precision import Precision, logits_of
-from fbmon.train.regularize import Gradient, forward_passes, is_differentiated_twice
-from fbmon.train.stopwatch import Part
+from fbmon.train.hardware.precision import Precision, logits_of
+from fbmon.train.hardware.stopwatch import Part
+from fbmon.train.objective.regularize import Gradient, forward_passes, is_differentiated_twice
 
 # Of the numbers of some images, int64 (B,), and the step, which a captured graph reads from the device.
 MakeBatch = Callable[[Tensor, int | Tensor], Batch]

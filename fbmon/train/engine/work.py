@@ -7,8 +7,8 @@ from typing import Protocol
 from torch import Tensor
 
 from fbmon.recipe import Penalty
-from fbmon.train.mean import Mean
-from fbmon.train.regularize import Gradient
+from fbmon.train.mean.mean import Mean
+from fbmon.train.objective.regularize import Gradient
 
 
 class CaptureError(Exception):

@@ -13,8 +13,8 @@ from fbmon.errors import RankLostError
 from fbmon.ranks.exit_reason import ORDINARY
 from fbmon.ranks.heartbeat import Doing
 from fbmon.ranks.rank import Seat
-from fbmon.train.distribute import Ranks, Tell
-from fbmon.train.meet import Waiting, meet, store_of_job
+from fbmon.train.ranks.distribute import Ranks, Tell
+from fbmon.train.ranks.meet import Waiting, meet, store_of_job
 
 _FOR_EVER = timedelta(days=365)  # where a supervisor looks after ranks that are stuck
 _LAST_SAVE = timedelta(hours=24)  # a disk may be slow or full; when rank 0 dies the others notice

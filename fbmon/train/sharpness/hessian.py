@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from fbmon.train.distribute import ALONE, Ranks
-from fbmon.train.regularize import gradient_of
+from fbmon.train.objective.regularize import gradient_of
+from fbmon.train.ranks.distribute import ALONE, Ranks
 
 
 class Hessian:

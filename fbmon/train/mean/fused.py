@@ -30,7 +30,7 @@ def add_rounded_(total: Tensor, terms: Tensor, magic: Tensor, weight: float | Te
 def _kernel(device: torch.device) -> AddRounded | None:
     """Triton's, where it works. It comes with torch for CUDA, but wants a C compiler and Python's headers besides."""
     try:
-        from fbmon.train.kernels import add_rounded_  # takes a second to import
+        from fbmon.train.mean.kernels import add_rounded_  # takes a second to import
 
         total, terms, magic, weight = torch.zeros(4, 1, dtype=torch.float64, device=device)
         add_rounded_(total, terms, magic, weight[0])

@@ -13,15 +13,15 @@ from fbmon.events import Analysed, ProgressMade
 from fbmon.recipe import Analysis, Recipe
 from fbmon.recipe.schedule import learning_rate
 from fbmon.recipe.stability import stability_limit
-from fbmon.train.blocks import batch, blocks
 from fbmon.train.control import Emit
-from fbmon.train.data import DataSet
-from fbmon.train.distribute import ALONE, Ranks
-from fbmon.train.hessian import Hessian
-from fbmon.train.lanczos import Spectrum, largest, start_vector
-from fbmon.train.loss import smoothed_cross_entropy
+from fbmon.train.data.blocks import batch, blocks
+from fbmon.train.data.data import DataSet
+from fbmon.train.hardware.precision import logits_of
 from fbmon.train.measure import Measures, norm_of
-from fbmon.train.precision import logits_of
+from fbmon.train.objective.loss import smoothed_cross_entropy
+from fbmon.train.ranks.distribute import ALONE, Ranks
+from fbmon.train.sharpness.hessian import Hessian
+from fbmon.train.sharpness.lanczos import Spectrum, largest, start_vector
 from fbmon.train.snapshot import Snapshot
 
 _TOLERANCE = 1e-3  # of a residual; the eigenvalue itself is then good to about its square

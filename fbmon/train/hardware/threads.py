@@ -9,10 +9,10 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from fbmon.recipe import Recipe
-from fbmon.train.data import DataSet
-from fbmon.train.distribute import Ranks
-from fbmon.train.precision import logits_of
-from fbmon.train.remembered import remembered
+from fbmon.train.data.data import DataSet
+from fbmon.train.hardware.precision import logits_of
+from fbmon.train.hardware.remembered import remembered
+from fbmon.train.ranks.distribute import Ranks
 
 _SECONDS = 0.1  # of each timing
 _TRIES = 5

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from fbmon.train.distribute import ALONE, Ranks
+from fbmon.train.ranks.distribute import ALONE, Ranks
 
 _MOMENTUM = 0.1
 _ROUNDS = 64  # blocks of each rank whose statistics are kept before they are exchanged and folded

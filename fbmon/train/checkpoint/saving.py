@@ -12,13 +12,13 @@ from fbmon.errors import DataError, StorageError
 from fbmon.events import CheckpointFailed, CheckpointSaved, StateRestored
 from fbmon.host.disk import log, may_pass
 from fbmon.recipe import Recipe
+from fbmon.run import checkpoint
+from fbmon.run.checkpoint import State
 from fbmon.run.checkpoints import path_of, refusing_unreadable, steps, steps_to_go_on_from
-from fbmon.train import checkpoint
-from fbmon.train.checkpoint import State
+from fbmon.train.checkpoint.tensors import Learnt
 from fbmon.train.control import Emit, NextCommand
-from fbmon.train.distribute import ALONE, Ranks
 from fbmon.train.divergence import DivergenceWatch, Past
-from fbmon.train.tensors import Learnt
+from fbmon.train.ranks.distribute import ALONE, Ranks
 
 _PATIENCE = 100  # at most a hundredth of the time goes into saving
 _RETRY_SECONDS = 10.0  # after a save that failed

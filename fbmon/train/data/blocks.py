@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from fbmon.recipe import Data, Gradient
-from fbmon.train.augment import augment, random_bits
-from fbmon.train.data import DataSet
+from fbmon.train.data.augment import augment, random_bits
+from fbmon.train.data.data import DataSet
 
 Batch = tuple[Tensor, Tensor]  # network input (B, C, H, W), labels int64 (B,)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fbmon.errors import ReplicaError
-from fbmon.train.distribute import Ranks
+from fbmon.train.ranks.distribute import Ranks
 
 EVERY = 20  # steps between two comparisons
 

@@ -7,8 +7,8 @@ from typing import Literal, Protocol, Self, assert_never
 import torch
 from torch import Tensor
 
-from fbmon.train.distribute import ALONE, Ranks
-from fbmon.train.rounded import RoundedSum, flat, largest_entries, unflatten
+from fbmon.train.mean.rounded import RoundedSum, flat, largest_entries, unflatten
+from fbmon.train.ranks.distribute import ALONE, Ranks
 
 Accumulation = Literal["exact", "fp32", "legacy"]
 

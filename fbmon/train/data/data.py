@@ -14,8 +14,8 @@ from fbmon import recipe
 from fbmon.events import Event, PhaseEntered, State
 from fbmon.ranks.heartbeat import Doing
 from fbmon.train.control import Interrupted
-from fbmon.train.distribute import Ranks
-from fbmon.train.download import Archive, fetch
+from fbmon.train.data.download import Archive, fetch
+from fbmon.train.ranks.distribute import Ranks
 
 _LOADED = "loaded"  # what the first rank says where it has not been interrupted
 # The authors' constants.

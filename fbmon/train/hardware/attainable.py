@@ -4,8 +4,8 @@ import time
 
 import torch
 
-from fbmon.train.precision import Precision, factors, is_emulated
-from fbmon.train.remembered import highest
+from fbmon.train.hardware.precision import Precision, factors, is_emulated
+from fbmon.train.hardware.remembered import highest
 
 _SIDE = {"cpu": 1024, "cuda": 8192}
 _LEAST_SIDE = 256  # where a larger product would take seconds

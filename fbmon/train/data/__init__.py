@@ -1,0 +1,1 @@
+"""What is trained on: data sets as two tensors on a device, cut into blocks, augmented by indexing."""

@@ -1,0 +1,1 @@
+"""What computes: devices, their precisions, threads, memory and time."""

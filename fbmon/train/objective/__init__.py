@@ -1,0 +1,1 @@
+"""What is minimized: the loss, the penalties on its gradient, and the clipping of what comes of them."""
