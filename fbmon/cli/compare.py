@@ -75,7 +75,7 @@ def compare(
         return
     wanted = choose_form(csv=csv, markdown=markdown, latex=latex, json=json)
     is_full = wanted == "text" and _is_screen_wanted(no_ui)
-    from fbmon.keeper import keep
+    from fbmon.cli.terminal_guard import keep
 
     kept = keep() if is_full else None  # before anything that starts threads
     from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for

@@ -32,9 +32,9 @@ from fbmon.errors import Exit
 from fbmon.text import clean
 
 if TYPE_CHECKING:
+    from fbmon.cli.terminal_guard import Kept
     from fbmon.compare import Run
     from fbmon.compare.table import Format
-    from fbmon.keeper import Kept
     from fbmon.reproduce import Task
 
 _COLUMNS = "reported,val_accuracy,difference,best.val_accuracy,clipped,time,state"
@@ -96,7 +96,7 @@ def reproduce(
     wanted = choose_form(csv=csv, markdown=markdown, latex=latex, json=json)
     is_silent = dry_run or (wanted != "text" and ui is Ui.AUTO and not no_ui)
     shown = Ui.NONE if is_silent else choose_ui(ui, no_ui)
-    from fbmon.keeper import keep
+    from fbmon.cli.terminal_guard import keep
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon import reproduce as tables

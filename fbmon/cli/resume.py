@@ -39,7 +39,7 @@ def resume(
     Examples: fbmon resume · fbmon resume quickstart --devices cpu:2
     """
     shown = Ui.NONE if detach else choose_ui(ui, no_ui)
-    from fbmon.keeper import keep
+    from fbmon.cli.terminal_guard import keep
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon.cli.meant import meant

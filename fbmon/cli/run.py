@@ -67,7 +67,7 @@ def run(
 
     Examples: fbmon run quickstart · fbmon run recipes/fb_strong_reg.toml --no-ui --set optimizer.lr=0.4
     """
-    from fbmon.keeper import keep
+    from fbmon.cli.terminal_guard import keep
     from fbmon.ranks.rank import job_of, job_seat
 
     seat, job = job_seat(os.environ), job_of(os.environ)

@@ -9,10 +9,10 @@ from types import FrameType
 from fbmon.cli.lines import json_line, last_line
 from fbmon.cli.options import Ui
 from fbmon.cli.output import discard_output, mention, report, warn_of_locks
+from fbmon.cli.terminal_guard import Kept
 from fbmon.errors import Exit, of_system
 from fbmon.events import DeviceSampled, Event, ProgressMade
 from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts, restore_defaults
-from fbmon.keeper import Kept
 from fbmon.process import launch
 from fbmon.process.launch import RunHandle
 from fbmon.run import RunFolder

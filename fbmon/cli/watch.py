@@ -13,7 +13,7 @@ def watch(
     Examples: fbmon watch · fbmon watch quickstart --no-ui · fbmon watch runs/quickstart-20260101-120000
     """
     shown = choose_ui(ui, no_ui)
-    from fbmon.keeper import keep
+    from fbmon.cli.terminal_guard import keep
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon.cli.meant import meant
