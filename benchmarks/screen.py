@@ -40,8 +40,8 @@ from fbmon.process.launch import attach
 from fbmon.run import RunFolder
 from fbmon.run.journal import Journal
 from fbmon.store.series import Series
-from fbmon.ui.app import MonitorApp
-from fbmon.ui.chart import ChartView
+from fbmon.ui.charts.chart import ChartView
+from fbmon.ui.monitor.app import MonitorApp
 
 SIZE = (160, 48)
 FRAMES = 100

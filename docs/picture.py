@@ -13,9 +13,9 @@ from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for
 from fbmon.compare.sheet import Sheet
 from fbmon.process.launch import attach
 from fbmon.run import find
-from fbmon.ui.app import MonitorApp
+from fbmon.ui.charts.save import without_downloads
 from fbmon.ui.compare.app import CompareApp
-from fbmon.ui.save import without_downloads
+from fbmon.ui.monitor.app import MonitorApp
 
 
 async def take(app: MonitorApp, size: tuple[int, int], step: int, keys: list[str]) -> str:

@@ -79,7 +79,7 @@ def test_watching_a_run_in_plain_lines_imports_neither_torch_nor_textual(
 
 
 def test_the_screen_does_not_import_torch(tmp_path: Path) -> None:
-    assert imported(tmp_path, "import fbmon.ui.app").isdisjoint({"torch", "torchvision"})
+    assert imported(tmp_path, "import fbmon.ui.monitor.app").isdisjoint({"torch", "torchvision"})
 
 
 def test_the_doctor_asks_torch_in_a_process_of_its_own(tmp_path: Path) -> None:

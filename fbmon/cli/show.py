@@ -83,7 +83,7 @@ def show(handle: RunHandle, ui: Ui, *, stays: bool = True, place: str = "") -> i
 
 def _full(handle: RunHandle, *, stays: bool, place: str) -> int:
     from fbmon.host.own_folders import config_folder
-    from fbmon.ui.app import MonitorApp
+    from fbmon.ui.monitor.app import MonitorApp
 
     app = MonitorApp(handle, config_folder() / "screen.json", stays=stays, place=place)
     collect_garbage_again()

@@ -24,7 +24,7 @@ from fbmon.process import launch
 from fbmon.ranks.meeting import Meeting
 from fbmon.run import Guard, Holder, Life, RunFolder
 from fbmon.store.store import Store
-from fbmon.ui.status import state_line
+from fbmon.ui.charts.status import state_line
 from tests.conftest import Ended
 from tests.faults.failing import failing, needs_faults
 from tests.runs import story, write_run

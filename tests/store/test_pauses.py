@@ -10,7 +10,7 @@ from fbmon.events import CommandTaken, DeviceSampled, Event, RunEnded, RunResume
 from fbmon.run import RunFolder
 from fbmon.store import summary
 from fbmon.store.store import Store
-from fbmon.ui.app import MonitorApp
+from fbmon.ui.monitor.app import MonitorApp
 from tests.runs import write_run
 from tests.ui.test_monitor import Script, monitor, picture, until
 

@@ -2,8 +2,8 @@
 
 from fbmon.events import PassRepeated, RunStarted, StepTaken
 from fbmon.store.store import Store
-from fbmon.ui.across import Across
-from fbmon.ui.view import Extent, Moment
+from fbmon.ui.charts.across import Across
+from fbmon.ui.charts.view import Extent, Moment
 
 
 def step(number: int, elapsed: float, time: float = 0.0) -> StepTaken:

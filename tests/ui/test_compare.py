@@ -24,7 +24,7 @@ from fbmon.ui.compare.board import CompareBoard
 from fbmon.ui.compare.keys import GROUPS
 from fbmon.ui.compare.plots import values
 from fbmon.ui.compare.reader import Reader
-from fbmon.ui.help import HelpScreen
+from fbmon.ui.dialogs.help import HelpScreen
 from tests.runs import lines, write_run
 from tests.shell import DEADLINE
 from tests.ui.test_monitor import dots, inside, until

@@ -7,8 +7,8 @@ import pytest
 
 from fbmon.events import DeviceSampled
 from fbmon.store.series import Floats
-from fbmon.ui.app import MonitorApp
-from fbmon.ui.devices import Device, DevicesPanel, device_lines, sparkline
+from fbmon.ui.monitor.app import MonitorApp
+from fbmon.ui.monitor.devices import Device, DevicesPanel, device_lines, sparkline
 from tests.ui.test_monitor import Script, inside, monitor, shown, training
 
 GPU = DeviceSampled("cuda:0 (gpu 3)", 98.4, 62_669.0, 143_771.0, 412.3, 63.0, 1980.0)

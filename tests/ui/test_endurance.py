@@ -14,7 +14,7 @@ from fbmon.events import StepTaken
 from fbmon.process.launch import attach
 from fbmon.run import RunFolder
 from fbmon.run.journal import Journal
-from fbmon.ui.app import MonitorApp
+from fbmon.ui.monitor.app import MonitorApp
 from tests.terminal import Terminal
 
 MIB = 2**20

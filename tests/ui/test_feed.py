@@ -10,7 +10,7 @@ from textual.message import Message
 
 from fbmon.events import Command, Event, StepTaken
 from fbmon.run import RunFolder
-from fbmon.ui.feed import EventsArrived, Feed, SourceClosed
+from fbmon.ui.monitor.feed import EventsArrived, Feed, SourceClosed
 from tests.shell import PROMPTLY, until
 
 

@@ -26,13 +26,13 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.ui.app import MonitorApp
-from fbmon.ui.ascii import is_wanted
-from fbmon.ui.chart import ChartView
-from fbmon.ui.help import HelpScreen
-from fbmon.ui.keys import GROUPS
-from fbmon.ui.leave import LeaveScreen
-from fbmon.ui.view import Moment, View
+from fbmon.ui.charts.ascii import is_wanted
+from fbmon.ui.charts.chart import ChartView
+from fbmon.ui.charts.keys import GROUPS
+from fbmon.ui.charts.view import Moment, View
+from fbmon.ui.dialogs.help import HelpScreen
+from fbmon.ui.dialogs.leave import LeaveScreen
+from fbmon.ui.monitor.app import MonitorApp
 from tests.ui.test_monitor import (
     ATTACK,
     HARMLESS,

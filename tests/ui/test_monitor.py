@@ -24,11 +24,11 @@ from fbmon.events import (
     Validated,
 )
 from fbmon.run import RunFolder
-from fbmon.ui.app import MonitorApp
-from fbmon.ui.board import Board
-from fbmon.ui.chart import ChartView
-from fbmon.ui.leave import LeaveScreen
-from fbmon.ui.question import Question
+from fbmon.ui.charts.board import Board
+from fbmon.ui.charts.chart import ChartView
+from fbmon.ui.dialogs.leave import LeaveScreen
+from fbmon.ui.dialogs.question import Question
+from fbmon.ui.monitor.app import MonitorApp
 from tests.shell import DEADLINE
 
 # A window title, a colour and a C1 control; markup of Rich and of Textual, closed wrongly, and one that acts.
@@ -437,7 +437,7 @@ def test_a_fault_in_the_screen_itself_ends_it_and_is_told_as_text(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     class Faulty(MonitorApp):
-        CSS_PATH = str(Path(ui.__file__).with_name("monitor.tcss"))
+        CSS_PATH = str(Path(ui.__file__).with_name("monitor") / "monitor.tcss")
 
         def on_ready(self) -> None:
             raise ValueError(ATTACK)

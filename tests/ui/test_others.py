@@ -17,10 +17,10 @@ from fbmon.events import Event, RunEnded, RunStarted, StepTaken, Validated
 from fbmon.run import RunFolder
 from fbmon.run.journal import Journal
 from fbmon.store.store import Store
-from fbmon.ui.app import MonitorApp
-from fbmon.ui.chart import ChartView
-from fbmon.ui.choose import ChooseScreen
-from fbmon.ui.others import OtherRead
+from fbmon.ui.charts.chart import ChartView
+from fbmon.ui.dialogs.choose import ChooseScreen
+from fbmon.ui.monitor.app import MonitorApp
+from fbmon.ui.monitor.others import OtherRead
 from tests.ui.test_monitor import Script, dots, inside, monitor, picture, shown, until
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from fbmon.events import Event, GradientClipped, PassRepeated, RunResumed, StateRestored, StepTaken, Validated
-from fbmon.ui.app import MonitorApp
-from fbmon.ui.chart import ChartView
-from fbmon.ui.feed import EventsArrived
+from fbmon.ui.charts.chart import ChartView
+from fbmon.ui.monitor.app import MonitorApp
+from fbmon.ui.monitor.feed import EventsArrived
 from tests.ui.test_monitor import Script, inside, monitor, picture, shown, training
 
 BEFORE = training(1, of=120)

@@ -15,7 +15,7 @@ from rich.console import Console
 from textual.strip import Strip
 
 from fbmon.events import DeviceSampled, Event, ProgressMade
-from fbmon.ui.app import MonitorApp
+from fbmon.ui.monitor.app import MonitorApp
 from tests import trace
 from tests.ui.test_monitor import Script, over, shown, training
 
@@ -59,7 +59,7 @@ def frozen(name: str) -> ExitStack:
     """Clocks that stand still, and a terminal as the name has it."""
     stack = ExitStack()
     clocks = SimpleNamespace(monotonic=lambda: 1000.0, thread_time=lambda: 0.0)
-    stack.enter_context(mock.patch("fbmon.ui.app.time", clocks))
+    stack.enter_context(mock.patch("fbmon.ui.monitor.app.time", clocks))
     variables = {"FBMON_ASCII": "1" if "ascii" in name else "0", "COLORTERM": "truecolor"}
     stack.enter_context(mock.patch.dict(os.environ, variables))
     return stack

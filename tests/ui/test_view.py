@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbmon.ui import view as views
-from fbmon.ui.view import SMOOTHINGS, Extent, View
+from fbmon.ui.charts import view as views
+from fbmon.ui.charts.view import SMOOTHINGS, Extent, View
 
 RUN = Extent(low=0.0, high=1000.0, end=600.0, least=4.0)
 

@@ -14,13 +14,13 @@ from fbmon.compare.sheet import Sheet
 from fbmon.errors import FbmonError
 from fbmon.store.bulk import Read, take_
 from fbmon.text import clean
-from fbmon.ui import settings
+from fbmon.ui.charts import settings
+from fbmon.ui.charts.footer import KeysFooter
+from fbmon.ui.charts.keys import app_bindings
 from fbmon.ui.compare.board import CompareBoard
 from fbmon.ui.compare.keys import GROUPS
 from fbmon.ui.compare.reader import NotesRead, Reader, RunGrown, RunRead, RunsSeen
-from fbmon.ui.footer import KeysFooter
-from fbmon.ui.keys import app_bindings
-from fbmon.ui.terminal import TerminalApp
+from fbmon.ui.terminal.terminal import TerminalApp
 
 _FRAME_SECONDS = 0.1
 _READING_FRAMES = 5  # while runs are read: drawing each as it comes would take longer than reading

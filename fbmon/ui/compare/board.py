@@ -20,18 +20,18 @@ from fbmon.metrics import Chart
 from fbmon.store.notes import Note
 from fbmon.store.store import Store
 from fbmon.text import clean
-from fbmon.ui.board import Board
-from fbmon.ui.charts import Charts
+from fbmon.ui.charts.board import Board
+from fbmon.ui.charts.charts import Charts
+from fbmon.ui.charts.events_list import EventList
+from fbmon.ui.charts.keys import bindings
+from fbmon.ui.charts.readout import Count
+from fbmon.ui.charts.view import View
 from fbmon.ui.compare.differences import difference_lines
 from fbmon.ui.compare.keys import GROUPS
 from fbmon.ui.compare.lanes import MARKERS, ROLES, Lane, Lanes
 from fbmon.ui.compare.plots import count, plot, values
 from fbmon.ui.compare.reader import Wanted
 from fbmon.ui.compare.table import RunsTable
-from fbmon.ui.events_list import EventList
-from fbmon.ui.keys import bindings
-from fbmon.ui.readout import Count
-from fbmon.ui.view import View
 
 _PANELS = (("differences", "events"), ("differences",), ("events",), ())
 _REST_SECONDS = 0.06

@@ -14,7 +14,7 @@ from fbmon.compare.facts import FACTS
 from fbmon.compare.fields import AGGREGATES
 from fbmon.compare.sheet import Sheet
 from fbmon.text import clean
-from fbmon.ui.dialog import Dialog
+from fbmon.ui.dialogs.dialog import Dialog
 
 
 class ColumnsScreen(Dialog[list[str] | None]):

@@ -1,7 +1,7 @@
 """Every key of the comparison, once; those of the charts are the monitor's."""
 
-from fbmon.ui.keys import GROUPS as MONITOR
-from fbmon.ui.keys import Key
+from fbmon.ui.charts.keys import GROUPS as MONITOR
+from fbmon.ui.charts.keys import Key
 
 _SAME = {key.action: key for keys in MONITOR.values() for key in keys}
 _NOT_HERE = ("group", "events", "write", "back", "move(1)", "move(-1)")  # these have words of their own

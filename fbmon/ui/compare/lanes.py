@@ -8,9 +8,9 @@ from fbmon.metrics import Chart, Metric
 from fbmon.store.notes import Note
 from fbmon.store.series import Series
 from fbmon.store.store import Store
-from fbmon.ui.runs import Runs, undeclared
-from fbmon.ui.signs import Places
-from fbmon.ui.view import Extent, View
+from fbmon.ui.charts.runs import Runs, undeclared
+from fbmon.ui.charts.signs import Places
+from fbmon.ui.charts.view import Extent, View
 
 MARKERS = "△□◇×○+▽abcdefghijklmnpqrstuwyz"  # one a lane: as many as there are can lie over one another
 ROLES = 6  # colours, told apart by the markers where there are more lanes

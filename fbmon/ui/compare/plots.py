@@ -7,11 +7,11 @@ from fbmon.chart import Band, Curve, Plot, Reference, Signs
 from fbmon.chart.columns import value_at
 from fbmon.metrics import Chart
 from fbmon.store.series import Floats, Series
-from fbmon.ui.across import X_LABELS, X_UNITS
+from fbmon.ui.charts.across import X_LABELS, X_UNITS
+from fbmon.ui.charts.readout import Count, counted
+from fbmon.ui.charts.signs import SIGNS
+from fbmon.ui.charts.view import View, sight
 from fbmon.ui.compare.lanes import Lane, Lanes, metric_of
-from fbmon.ui.readout import Count, counted
-from fbmon.ui.signs import SIGNS
-from fbmon.ui.view import View, sight
 
 _LEVELS = {
     "grad_norm": ("clip_norm", "clip", "threshold"),

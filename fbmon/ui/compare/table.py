@@ -15,7 +15,7 @@ from fbmon.compare.cut import middle_cut, told_apart
 from fbmon.compare.sheet import Row
 from fbmon.compare.table import Column
 from fbmon.text import clean
-from fbmon.ui.colours import DARK, LIGHT, component_of
+from fbmon.ui.charts.colours import DARK, LIGHT, component_of
 from fbmon.ui.compare.lanes import Lane
 
 _WIDEST = 28  # cells of a column; names are cut in the middle

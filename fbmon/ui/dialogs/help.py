@@ -11,9 +11,9 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from fbmon.store.notes import Kind
-from fbmon.ui.dialog import Dialog
-from fbmon.ui.keys import GROUPS, Key
-from fbmon.ui.signs import SIGNS
+from fbmon.ui.charts.keys import GROUPS, Key
+from fbmon.ui.charts.signs import SIGNS
+from fbmon.ui.dialogs.dialog import Dialog
 
 _MEANINGS: dict[Kind, str] = {
     "clipping": "clipping engaged; a dot under every clipped step", "spike": "a norm far above its recent level",

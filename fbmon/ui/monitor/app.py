@@ -14,20 +14,20 @@ from fbmon.events import Command, DeviceSampled, ProgressMade
 from fbmon.run import Life, RunFolder, every
 from fbmon.store.store import Store
 from fbmon.text import clean, clean_lines
-from fbmon.ui import settings
-from fbmon.ui.board import Board
-from fbmon.ui.devices import DevicesPanel, devices
-from fbmon.ui.feed import EventsArrived, Feed, Source, SourceClosed, SourceFailed
-from fbmon.ui.footer import KeysFooter
-from fbmon.ui.keys import GROUPS, app_bindings
-from fbmon.ui.leave import Answer, LeaveScreen
-from fbmon.ui.other import MARKERS, Other
-from fbmon.ui.question import Question
-from fbmon.ui.status import detail_line, state_line
-from fbmon.ui.terminal import TerminalApp
+from fbmon.ui.charts import settings
+from fbmon.ui.charts.board import Board
+from fbmon.ui.charts.footer import KeysFooter
+from fbmon.ui.charts.keys import GROUPS, app_bindings
+from fbmon.ui.charts.other import MARKERS, Other
+from fbmon.ui.charts.status import detail_line, state_line
+from fbmon.ui.dialogs.leave import Answer, LeaveScreen
+from fbmon.ui.dialogs.question import Question
+from fbmon.ui.monitor.devices import DevicesPanel, devices
+from fbmon.ui.monitor.feed import EventsArrived, Feed, Source, SourceClosed, SourceFailed
+from fbmon.ui.terminal.terminal import TerminalApp
 
 if TYPE_CHECKING:
-    from fbmon.ui.others import OtherRead, Others, OtherTold
+    from fbmon.ui.monitor.others import OtherRead, Others, OtherTold
 
 _FRAME_SECONDS = 0.1
 _READING_FRAME_SECONDS = 0.3  # drawing more often takes longer than reading
@@ -148,7 +148,7 @@ class MonitorApp(TerminalApp):
         self._confirm("Save a checkpoint when this step is over?", "Save", "checkpoint")
 
     def _confirm(self, question: str, yes: str, command: Command) -> None:
-        from fbmon.ui.confirm import ConfirmScreen
+        from fbmon.ui.dialogs.confirm import ConfirmScreen
 
         def answered(wanted: bool | None) -> None:
             if wanted:
@@ -159,7 +159,7 @@ class MonitorApp(TerminalApp):
 
     def action_others(self) -> None:
         """Choose the runs that lie over this one."""
-        from fbmon.ui.choose import ChooseScreen
+        from fbmon.ui.dialogs.choose import ChooseScreen
 
         here = self._source.folder
         found = [folder for folder in every(here.path.parent) if folder.name != here.name]
@@ -167,7 +167,7 @@ class MonitorApp(TerminalApp):
         self.push_screen(ChooseScreen(here, found, marked), self._chosen)
 
     def _chosen(self, folders: list[RunFolder] | None) -> None:
-        from fbmon.ui.others import Others
+        from fbmon.ui.monitor.others import Others
 
         if folders is None:
             return

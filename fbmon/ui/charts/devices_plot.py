@@ -6,7 +6,7 @@ from fbmon.chart import Curve
 from fbmon.metrics import Chart
 from fbmon.store.store import Store
 from fbmon.text import clean
-from fbmon.ui.across import Across
+from fbmon.ui.charts.across import Across
 
 DEVICES = Chart("devices", "devices, %", format=".0f")
 _BUSY, _MEMORY = " ○+×", "△□◇▽"

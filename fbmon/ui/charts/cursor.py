@@ -4,7 +4,7 @@ import numpy as np
 
 from fbmon.store.notes import Note
 from fbmon.store.series import Floats, Series
-from fbmon.ui.view import Moment
+from fbmon.ui.charts.view import Moment
 
 
 def moment(points: Series, place: int) -> Moment:

@@ -18,8 +18,8 @@ from fbmon.compare.facts import show_plain
 from fbmon.compare.settings import differences, read_settings
 from fbmon.run import RunFolder
 from fbmon.text import clean
-from fbmon.ui.dialog import Dialog
-from fbmon.ui.other import MARKERS
+from fbmon.ui.charts.other import MARKERS
+from fbmon.ui.dialogs.dialog import Dialog
 
 _WIDTH = 120  # cells, at most
 _MOST = 200  # runs in the list, the newest: a glance at each costs a look into its journal

@@ -9,11 +9,11 @@ from fbmon.metrics import Chart, Metric
 from fbmon.store.series import Series
 from fbmon.store.store import Store
 from fbmon.text import clean
-from fbmon.ui.across import X_LABELS, X_UNITS
-from fbmon.ui.devices_plot import DEVICES, device_curves
-from fbmon.ui.runs import Runs, compared, metrics_of
-from fbmon.ui.signs import SIGNS
-from fbmon.ui.view import View, sight
+from fbmon.ui.charts.across import X_LABELS, X_UNITS
+from fbmon.ui.charts.devices_plot import DEVICES, device_curves
+from fbmon.ui.charts.runs import Runs, compared, metrics_of
+from fbmon.ui.charts.signs import SIGNS
+from fbmon.ui.charts.view import View, sight
 
 _OTHER_ROLES = 4
 _NAME = 24  # letters of another run's

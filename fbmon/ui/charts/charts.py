@@ -7,8 +7,8 @@ from textual.containers import Container
 from textual.geometry import Size
 
 from fbmon.metrics import CHARTS, Chart
-from fbmon.ui.chart import ChartView
-from fbmon.ui.devices_plot import DEVICES
+from fbmon.ui.charts.chart import ChartView
+from fbmon.ui.charts.devices_plot import DEVICES
 
 COLUMNS = ((160, 4), (120, 3), (80, 2), (0, 1))  # from how many cells on, how many charts stand side by side
 LEAST_HEIGHT = 7  # of a chart: header, four rows of curves, marks, x-axis

@@ -5,7 +5,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widgets import Button
 
-from fbmon.ui.question import Question
+from fbmon.ui.dialogs.question import Question
 
 
 class ConfirmScreen(Question[bool]):

@@ -6,9 +6,9 @@ from fbmon import metrics
 from fbmon.events import DeviceSampled
 from fbmon.store.store import Store
 from fbmon.text import clean, duration, gib, percent, plural, time_spent
-from fbmon.ui.other import Other
-from fbmon.ui.readout import Count
-from fbmon.ui.view import AxisName, View
+from fbmon.ui.charts.other import Other
+from fbmon.ui.charts.readout import Count
+from fbmon.ui.charts.view import AxisName, View
 
 _SILENCE_SECONDS = 60.0  # without any sign of life
 

@@ -7,8 +7,8 @@ from textual.widget import Widget
 
 from fbmon.store.notes import Note
 from fbmon.text import clean, duration
-from fbmon.ui.signs import ORDER, SIGNS
-from fbmon.ui.view import Moment
+from fbmon.ui.charts.signs import ORDER, SIGNS
+from fbmon.ui.charts.view import Moment
 
 _STYLES = {
     "info": Style(),

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from fbmon.host.disk import replace
-from fbmon.ui.view import AxisName, Events, View
+from fbmon.ui.charts.view import AxisName, Events, View
 
 
 class Settings(msgspec.Struct, frozen=True, omit_defaults=True):

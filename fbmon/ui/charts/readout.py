@@ -8,9 +8,9 @@ from fbmon.chart.axes import Axis
 from fbmon.chart.columns import in_sight, value_at
 from fbmon.metrics import Chart
 from fbmon.store.series import Series
-from fbmon.ui.devices_plot import DEVICES
-from fbmon.ui.runs import Runs
-from fbmon.ui.view import View, sight
+from fbmon.ui.charts.devices_plot import DEVICES
+from fbmon.ui.charts.runs import Runs
+from fbmon.ui.charts.view import View, sight
 
 
 class Count(NamedTuple):

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.screen import ScreenResultType
 from textual.widgets import Button, Static
 
-from fbmon.ui.dialog import Dialog
+from fbmon.ui.dialogs.dialog import Dialog
 
 
 class Question(Dialog[ScreenResultType]):

@@ -6,7 +6,7 @@ from functools import partial
 from textual.app import App, SystemCommand
 from textual.dom import DOMNode
 
-from fbmon.ui.keys import Key
+from fbmon.ui.charts.keys import Key
 
 # Textual's list of keys is beside our help, its screenshot wants a folder for downloads, its maximizing is `z`.
 _STOCK = {"Theme", "Quit"}

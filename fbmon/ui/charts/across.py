@@ -6,7 +6,7 @@ from fbmon.chart.plot import XUnit
 from fbmon.chart.smooth import Smoothed
 from fbmon.store.series import Column, Floats, Series
 from fbmon.store.store import Store
-from fbmon.ui.view import AxisName, Extent, Moment
+from fbmon.ui.charts.view import AxisName, Extent, Moment
 
 X_LABELS: dict[AxisName, str] = {
     "step": "step", "elapsed": "time since the start", "clock": "time of day", "passes": "passes over the data",

@@ -8,8 +8,8 @@ from fbmon.chart import Signs
 from fbmon.metrics import Chart
 from fbmon.store.notes import Kind, Note
 from fbmon.store.series import Column
-from fbmon.ui.across import Across
-from fbmon.ui.view import Events
+from fbmon.ui.charts.across import Across
+from fbmon.ui.charts.view import Events
 
 SIGNS: dict[Kind, str] = {
     "start": "●", "validation": "·", "best": "★", "clipping": "▸", "rate": "→", "checkpoint": "◆", "command": "□",

@@ -15,8 +15,8 @@ from fbmon.chart import Plot, Run, draw
 from fbmon.chart.layers import DIM
 from fbmon.chart.layout import lay_out
 from fbmon.metrics import CHARTS, Chart
-from fbmon.ui.colours import COMPONENTS, CSS, component_of
-from fbmon.ui.devices_plot import DEVICES
+from fbmon.ui.charts.colours import COMPONENTS, CSS, component_of
+from fbmon.ui.charts.devices_plot import DEVICES
 
 Row = tuple[Run, ...]
 

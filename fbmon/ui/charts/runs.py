@@ -10,11 +10,11 @@ from fbmon.store.notes import Note
 from fbmon.store.series import Series
 from fbmon.store.store import Store
 from fbmon.text import clean
-from fbmon.ui.across import Across
-from fbmon.ui.devices_plot import DEVICES
-from fbmon.ui.other import Other
-from fbmon.ui.signs import Places
-from fbmon.ui.view import Extent, View
+from fbmon.ui.charts.across import Across
+from fbmon.ui.charts.devices_plot import DEVICES
+from fbmon.ui.charts.other import Other
+from fbmon.ui.charts.signs import Places
+from fbmon.ui.charts.view import Extent, View
 
 _MOST_UNDECLARED = 24  # charts of metrics that this version does not know
 

@@ -12,7 +12,7 @@ from fbmon.chart import Curve, Plot
 from fbmon.chart.svg import LARGE, svg
 from fbmon.store.series import Floats
 from fbmon.text import clean
-from fbmon.ui.colours import on_paper
+from fbmon.ui.charts.colours import on_paper
 
 
 def write(plot: Plot, name: str, folder: Path) -> list[Path]:

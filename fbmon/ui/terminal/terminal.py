@@ -14,13 +14,14 @@ from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from fbmon.text import clean_lines
-from fbmon.ui import ascii as in_ascii
-from fbmon.ui import settings, toasts
-from fbmon.ui.board import Board
-from fbmon.ui.colours import DARK_THEME, LIGHT_THEME
-from fbmon.ui.driver import Driver
-from fbmon.ui.keys import Key
-from fbmon.ui.palette import commands
+from fbmon.ui.charts import ascii as in_ascii
+from fbmon.ui.charts import settings
+from fbmon.ui.charts.board import Board
+from fbmon.ui.charts.colours import DARK_THEME, LIGHT_THEME
+from fbmon.ui.charts.keys import Key
+from fbmon.ui.dialogs import toasts
+from fbmon.ui.dialogs.palette import commands
+from fbmon.ui.terminal.driver import Driver
 
 _TERMINAL = 0
 
@@ -67,7 +68,7 @@ class TerminalApp(App[int]):
         return commands(super().get_system_commands(screen), self, self.KEYS, self.board)
 
     def action_help(self) -> None:
-        from fbmon.ui.help import HelpScreen
+        from fbmon.ui.dialogs.help import HelpScreen
 
         self.push_screen(HelpScreen(self.KEYS))
 

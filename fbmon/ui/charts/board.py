@@ -16,18 +16,18 @@ from fbmon.store.notes import Note
 from fbmon.store.series import Series
 from fbmon.store.store import Store
 from fbmon.text import clean
-from fbmon.ui import cursor
-from fbmon.ui import view as views
-from fbmon.ui.chart import ChartView
-from fbmon.ui.charts import Charts
-from fbmon.ui.events_list import EventList
-from fbmon.ui.keys import GROUPS, bindings
-from fbmon.ui.plots import plot
-from fbmon.ui.readout import Count, count, points, values
-from fbmon.ui.runs import Runs, matching
-from fbmon.ui.signs import is_listed
-from fbmon.ui.status import others_lines, view_line
-from fbmon.ui.view import Moment, View
+from fbmon.ui.charts import cursor
+from fbmon.ui.charts import view as views
+from fbmon.ui.charts.chart import ChartView
+from fbmon.ui.charts.charts import Charts
+from fbmon.ui.charts.events_list import EventList
+from fbmon.ui.charts.keys import GROUPS, bindings
+from fbmon.ui.charts.plots import plot
+from fbmon.ui.charts.readout import Count, count, points, values
+from fbmon.ui.charts.runs import Runs, matching
+from fbmon.ui.charts.signs import is_listed
+from fbmon.ui.charts.status import others_lines, view_line
+from fbmon.ui.charts.view import Moment, View
 
 if TYPE_CHECKING:
     from textual.widgets import Input
@@ -106,7 +106,7 @@ class Board(Container):
             self._change(replace(self.view, filter=""))
 
     def action_filter(self) -> None:
-        from fbmon.ui.filter import FilterLine
+        from fbmon.ui.charts.filter import FilterLine
 
         line = FilterLine(self.view.filter)
         self.mount(line, before="#view")
@@ -181,7 +181,7 @@ class Board(Container):
             self._set_cursor(Moment(note.step, note.elapsed))
 
     def action_write(self) -> None:
-        from fbmon.ui.save import write
+        from fbmon.ui.charts.save import write
 
         chart = self.charts.focused
         drawn = self._plot(chart, replace(self.view, cursor=None), alone=True)
@@ -194,7 +194,7 @@ class Board(Container):
         self.call_after_refresh(self._write_screen)
 
     def _write_screen(self) -> None:
-        from fbmon.ui.save import without_downloads, write_new
+        from fbmon.ui.charts.save import without_downloads, write_new
 
         picture = without_downloads(self.app.export_screenshot(title=f"fbmon {clean(self._run)}"))
         self._tell_saved(lambda: write_new({"svg": picture}, f"{self._run}-screen", Path.cwd()))

@@ -1,0 +1,1 @@
+"""What every screen has of a terminal: its driver, its size, its end."""
