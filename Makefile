@@ -24,12 +24,12 @@ check: $(VENV)/dev-ready
 
 # DATA is the folder that holds cifar-10-batches-py.
 golden: $(VENV)/dev-ready
-	for file in tests/golden/*.json; do echo "$$file"; $(BIN)/python -m benchmarks.replay $$file --data $(DATA) || exit 1; done
+	for file in tests/golden/*.json; do echo "$$file"; $(BIN)/python -m tools.replay $$file --data $(DATA) || exit 1; done
 
 # The slow tests, and a hundred kills of random processes, in runs of one process and of two: a quarter of an hour.
 chaos: $(VENV)/dev-ready
 	$(BIN)/pytest -m slow
-	$(BIN)/python -m benchmarks.chaos --kills 100 --devices cpu --devices cpu:2
+	$(BIN)/python -m tools.chaos --kills 100 --devices cpu --devices cpu:2
 
 # The suite in every environment that is at hand: other versions, processors, users, shells. It downloads up to 3 GB for
 # each version of torch, once, and writes docs/matrix.md; `python -m tools.matrix --rows lowest,nohup` runs some of them.

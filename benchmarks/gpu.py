@@ -1,11 +1,11 @@
 """How near a GPU's limit a full-batch step comes, within 9 minutes: `python -m benchmarks.gpu --data DIR`.
 
-DIR holds cifar-10-batches-py; where it has to arrive in pieces, `python -m benchmarks.parts` packs and unpacks it. The
+DIR holds cifar-10-batches-py; where it has to arrive in pieces, `python -m tools.parts` packs and unpacks it. The
 most telling parts come first, each as long as time is left, every row as soon as it is known: `goals`, each recipe
 beside a textbook loop; `profile`, how busy the device is and with what; `agreement`, the engines' losses and penalties
 against the plain one's; `variants`, each idea alone. `--part` chooses, so that several short calls may share the work.
 `--device cpu --quick` runs all of it in a minute on tiny sizes, which says that it works and nothing about speed. To
-train: `python -m benchmarks.slices`.
+train: `python -m tools.slices`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.agreement import print_losses, print_penalties
-from benchmarks.profile import print_profile
+from benchmarks.kernel_times import print_profile
 from benchmarks.rows import HEADER, clean_up, row_of, row_of_textbook
 from benchmarks.table import machine, print_table
 from benchmarks.variants import BEST, GOALS, VARIANTS, Variant, engine, stepper_of

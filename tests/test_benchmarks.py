@@ -52,7 +52,7 @@ def test_a_recipe_is_trained_in_slices_that_stop_in_time(tmp_path: Path, tiny: P
     """Each slice has twice the time of the one before, and goes on from there; half a minute is kept for the save."""
     packed, ends, events = tmp_path / "out" / "journal.jsonl.gz", [], []
     for slice_ in range(7):
-        command = [sys.executable, "-m", "benchmarks.slices", "--recipe", str(tiny), "--set=steps=1000"]
+        command = [sys.executable, "-m", "tools.slices", "--recipe", str(tiny), "--set=steps=1000"]
         command += [f"--runs={tmp_path / 'runs'}", f"--out={packed.parent}", f"--minutes={0.5 + 0.06 * 2**slice_}"]
         subprocess.run(command, env=environment(tmp_path / "runs"), capture_output=True, timeout=DEADLINE, check=True)
         if packed.exists():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.replay import replay
+from tools.replay import replay
 
 MINI = Path(__file__).parents[1] / "golden" / "mini.json"
 

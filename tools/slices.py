@@ -1,4 +1,4 @@
-"""Trains a recipe in slices of some minutes, for machines that are lent for no longer: `python -m benchmarks.slices`.
+"""Trains a recipe in slices of some minutes, for machines that are lent for no longer: `python -m tools.slices`.
 
 The first call starts the run, each further one goes on with it from its last checkpoint; each stops it in time, saved.
 Without a recipe, the first of the paper's main table is taken that is done within --total minutes, as measured by

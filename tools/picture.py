@@ -1,4 +1,4 @@
-"""Takes a picture of a screen: `python docs/picture.py RUN OUT.svg --size 120x40 --at-step 120 --press c z`.
+"""Takes a picture of a screen: `python tools/picture.py RUN OUT.svg --size 120x40 --at-step 120 --press c z`.
 
 Attaches to a real run, live or ended, as `fbmon watch` does, waits for the step, presses keys, saves the screen as SVG;
 with --compare shows the runs that RUN means in a query, as `fbmon compare` does.

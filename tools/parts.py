@@ -1,4 +1,4 @@
-"""CIFAR-10 in two parts of 50 MiB, for machines that files reach only in pieces: `python -m benchmarks.parts`.
+"""CIFAR-10 in two parts of 50 MiB, for machines that files reach only in pieces: `python -m tools.parts`.
 
 `pack FOLDER OUT` writes cifar10-a.zip and cifar10-b.zip from the files of cifar-10-batches-py; `unpack PART --to DIR`
 writes DIR/cifar-10-batches-py from one part or both, byte for byte, under the MD5 that torchvision expects. Pixels

@@ -1,4 +1,4 @@
-"""Replays a golden trajectory: `python -m benchmarks.replay GOLDEN.json [--data DIR]`.
+"""Replays a golden trajectory: `python -m tools.replay GOLDEN.json [--data DIR]`.
 
 Builds the run that the file describes, in float64 on the CPU, and prints the largest deviation |a - b| / max(|b|, 1e-6)
 of every series from what the authors' code computed. Exit code 1 if the worst is above 1e-6.

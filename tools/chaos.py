@@ -1,6 +1,6 @@
 """Kills random processes of runs at random moments, resumes them, and compares them with a run that was left alone.
 
-python -m benchmarks.chaos --kills 100 [--seed 0] [--devices cpu] [--devices cpu:2]
+python -m tools.chaos --kills 100 [--seed 0] [--devices cpu] [--devices cpu:2]
 """
 
 import argparse
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -184,7 +185,7 @@ def _wait_until_gone(folder: RunFolder, seconds: float) -> None:
     _wait_for(lambda: not folder.is_alive() and not _processes(folder), seconds)
 
 
-def _wait_for(is_there, seconds: float = _START_SECONDS) -> None:
+def _wait_for(is_there: Callable[..., object], seconds: float = _START_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not is_there():
         if time.monotonic() > deadline:
