@@ -50,7 +50,7 @@ def test_every_exit_code_is_explained() -> None:
 
 
 def test_the_tree_names_every_room() -> None:
-    tree = README.split("```\nfbmon/\n")[1].split("```")[0]
+    tree = (ROOT / "docs/architecture.md").read_text().split("```\nfbmon/\n")[1].split("```")[0]
     named = set(re.findall(r"^  (\S+)", tree, re.MULTILINE))
-    rooms = {path.name + "/" * path.is_dir() for path in (ROOT / "fbmon").iterdir()}
-    assert named == {room for room in rooms if not room.startswith("__")}
+    files = {path.name for path in (ROOT / "fbmon").glob("*.py") if not path.name.startswith("__")}
+    assert named == files | {f"{path.parent.name}/" for path in (ROOT / "fbmon").glob("*/__init__.py")}

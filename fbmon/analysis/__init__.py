@@ -1,4 +1,4 @@
-"""What a run's minimum looks like: what is asked, the processes that compute it, and the answers kept in its folder."""
+"""What is asked about a run's minimum and what a recipe would cost, without torch; worker/ has the answers."""
 
 from fbmon.analysis.asked import Answer, Ascent, Point, Probe, Radius, Setting, Task
 from fbmon.analysis.record import Record

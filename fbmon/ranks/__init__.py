@@ -1,1 +1,1 @@
-"""The processes of a training, one a rank: which they are, how they start, whether they move, why they ended."""
+"""Which processes train together: their devices, the place of each, its signs of life, why it ended."""

@@ -24,7 +24,8 @@ def test_an_error_that_names_no_file_is_told_with_the_deed_or_with_the_line_that
     assert of_system(raised.value).message == f"{tmp_path}/lock: No locks available"
     with pytest.raises(OSError, match="Bad file descriptor") as unnamed:
         sync(99999)
-    assert re.fullmatch(r"fbmon/disk\.py, line \d+, os\.fsync\(file\): Bad file .*", of_system(unnamed.value).message)
+    said = of_system(unnamed.value).message
+    assert re.fullmatch(r"fbmon/host/disk\.py, line \d+, os\.fsync\(file\): Bad file .*", said)
 
 
 @needs_faults
@@ -67,7 +68,7 @@ def test_a_trainer_that_cannot_be_started_is_told_by_its_supervisor(tiny: Path, 
 @needs_faults
 @pytest.mark.parametrize("process", ["supervisor", "worker"])
 def test_a_process_that_may_have_no_thread_says_so_in_the_journal(tiny: Path, fbmon: Fbmon, process: str) -> None:
-    said = fbmon("run", tiny, "--no-ui", **failing(f"fbmon.{process}", thread="EAGAIN"))
+    said = fbmon("run", tiny, "--no-ui", **failing(f"fbmon.process.{process}", thread="EAGAIN"))
     ended = last_word(fbmon.run_folder())
     assert ended is not None
     assert (said.returncode, ended.state, ended.exit_code) == (1, "failed", 1)

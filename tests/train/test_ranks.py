@@ -25,7 +25,7 @@ from fbmon.train.descent import Descent, Work
 from fbmon.train.data.blocks import batch, blocks
 from fbmon.train.ranks.distribute import Ranks
 from fbmon.train import evaluate as evaluation
-from fbmon.train import replicas
+from fbmon.train.ranks import replicas
 from fbmon.train.evaluate import evaluate
 from fbmon.train.models import convolution, make_model
 from fbmon.errors import ReplicaError

@@ -1,1 +1,1 @@
-"""Looks at trained weights: the loss around them, and whether their training can be repeated bit by bit."""
+"""Processes that answer with torch: the loss around weights, a step repeated bit by bit, the cost of a recipe."""
