@@ -33,6 +33,11 @@ class Exit(IntEnum):
     STOPPED = 130
 
 
+def is_interruption(exit_code: int) -> bool:
+    """Say whether a run with this exit code was ended as somebody asked, and is saved."""
+    return exit_code in (Exit.PREEMPTED, Exit.STOPPED)
+
+
 class FbmonError(Exception):
     """One sentence about what is wrong, and where possible one about what to do."""
 

@@ -1,4 +1,4 @@
-"""The README keeps its word: every recipe, recipe key, command and room of the house is in it, and the reverse."""
+"""README and docs keep their word: every recipe, key, command, exit code and room is in them, and the reverse."""
 
 import re
 from pathlib import Path
@@ -9,11 +9,12 @@ from fbmon.recipe.schema import Recipe, known_keys, sections_in
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+GUIDE = (ROOT / "docs/guide.md").read_text()
 KEYS = (ROOT / "docs/recipes.md").read_text()
 
 
 def test_every_recipe_and_nothing_else_is_in_the_table() -> None:
-    table = README.split("| recipe | what it is |")[1].split("\n\n")[0]
+    table = GUIDE.split("| recipe | what it is |")[1].split("\n\n")[0]
     named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
     for folder, about in re.findall(r"^\| `(\w+)/...` \|(.*)\|", table, re.MULTILINE):
         named += [f"{folder}/{name}" for name in re.findall(r"`([^`]+)`", about)]
@@ -40,12 +41,20 @@ def shown_default(key: str) -> str:
 def test_every_command_is_shown_and_every_shown_command_exists() -> None:
     commands = {command.callback.__name__ for command in cli.app.registered_commands if command.callback}
     groups = {group.name for group in cli.app.registered_groups}
-    shown = set(re.findall(r"^fbmon (\w+)", README, re.MULTILINE))
-    assert shown == commands | groups
+    assert set(re.findall(r"^fbmon (\w+)", GUIDE, re.MULTILINE)) == commands | groups
+    assert set(re.findall(r"(?:^|`)fbmon (\w+)", README, re.MULTILINE)) <= commands | groups
+
+
+def test_the_readme_is_read_in_five_minutes_and_its_recipe_can_be_run(tmp_path: Path) -> None:
+    assert len(README.split()) <= 1200
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    for text in re.findall(r"```toml\n(.*?)```", README, re.DOTALL):
+        (tmp_path / "gentle.toml").write_text(text)
+        assert recipe.load(tmp_path / "gentle.toml").name == "gentle"
 
 
 def test_every_exit_code_is_explained() -> None:
-    table = README.split("| exit code | meaning |")[1].split("\n\n")[0]
+    table = GUIDE.split("| exit code | meaning |")[1].split("\n\n")[0]
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)] == sorted(Exit)
 
 

@@ -4,6 +4,7 @@ import math
 import statistics
 
 from fbmon import metrics
+from fbmon.errors import is_interruption
 from fbmon.events import Event, StepTaken, TrainingStarted
 from fbmon.run import Life, RunFolder
 from fbmon.run.journal import seal
@@ -82,7 +83,7 @@ def _end(store: Store, folder: RunFolder) -> str:
         accuracy = metrics.show("val_accuracy", final)
         return f"{taken}: validation accuracy {accuracy} (best {best} at step {store.best.step}){_speed(store)}"
     reason = clean(ended.reason, 400)  # shortened here, so that the log is named whatever its length
-    if ended.exit_code in (75, 130):
+    if is_interruption(ended.exit_code):
         return f"{taken}: {reason}; go on with: fbmon resume {folder.typed}"
     hint = f" ({clean(ended.hint, 400)})" if ended.hint else ""
     return f"{taken}: {reason}{hint}{_log(folder, '; log')}"

@@ -9,6 +9,7 @@ from typing import assert_never
 import numpy as np
 
 from fbmon import metrics
+from fbmon.errors import is_interruption
 from fbmon.events import (
     Analysed,
     CheckpointFailed,
@@ -281,7 +282,9 @@ class Store:
     def _ended(self, event: RunEnded) -> None:
         self._end_pause()
         self.ended = event
-        level: Level = "good" if event.state == "finished" else "warning" if event.exit_code in (75, 130) else "error"
+        level: Level = (
+            "good" if event.state == "finished" else "warning" if is_interruption(event.exit_code) else "error"
+        )
         self._note(event, event.step, level, f"{event.state}: {event.reason}" if event.reason else event.state, "end")
 
     def _record(self, event: StepTaken | Validated | Analysed) -> None:

@@ -3,6 +3,7 @@
 from rich.text import Text
 
 from fbmon import metrics
+from fbmon.errors import is_interruption
 from fbmon.events import DeviceSampled
 from fbmon.store.store import Store
 from fbmon.text import clean, duration, gib, percent, plural, time_spent
@@ -49,8 +50,9 @@ def detail_line(store: Store, elapsed: float, *, alive: bool, width: int) -> Tex
 
 def _state(store: Store, *, alive: bool, silent: float, is_unknown: bool) -> tuple[str, str]:
     if store.ended:
-        good = store.ended.state == "finished"
-        return store.ended.state, "bold green" if good else "bold red" if store.ended.exit_code < 75 else "bold yellow"
+        if store.ended.state == "finished":
+            return store.ended.state, "bold green"
+        return store.ended.state, "bold yellow" if is_interruption(store.ended.exit_code) else "bold red"
     if is_unknown:
         return "unknown, nothing is heard of it", "bold yellow"
     if not alive:
