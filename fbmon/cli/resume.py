@@ -57,8 +57,8 @@ def resume(
     on = here(before if devices is None else devices, os.environ)
     check_loopback(expand(on, os.environ))
     warn_of_logout()
-    warn_of_other_machine(folder)
     handle = start(lambda: folder, shown, kept, devices=None if devices is None else on, detach=detach, force=force)
+    warn_of_other_machine(folder)  # not of a run that is refused; torch takes seconds until a step is taken
     raise typer.Exit(show_started(handle, shown, detach=detach))
 
 

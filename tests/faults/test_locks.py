@@ -36,8 +36,10 @@ from tests.shell import (
     environment,
     last_tensors,
     processes,
+    stand_still,
     supervisor,
     told,
+    trainer,
     until,
     wait_for_steps,
 )
@@ -277,6 +279,7 @@ def test_where_locks_hold_within_one_host_only_another_one_is_refused_until_the_
     folder = fbmon.run_folder()
     process = supervisor(folder)
     wait_for_steps(folder, 1)
+    stand_still(trainer(folder))  # or it would be done before the others have asked
     for more in ([], ["--force"]):
         refused = on_another_host(fbmon, "resume", *more, **faults)
         assert refused.returncode == 2

@@ -285,7 +285,7 @@ from fbmon.errors import FbmonError
 from fbmon.train.loop import train
 wanted = recipe.load(Path(sys.argv[1]), ["data.limit=1437", "gradient.block=1437", "model.width=128", "steps=1"])
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (taken + (400 << 20), taken + (400 << 20)))
+resource.setrlimit(resource.RLIMIT_AS, (taken + (700 << 20), taken + (700 << 20)))
 try:
     train(wanted, "cpu", None, Path(sys.argv[1]).parent / "checkpoints", lambda _: None, lambda: None)
 except FbmonError as error:

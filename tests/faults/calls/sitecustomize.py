@@ -71,15 +71,15 @@ def forking(real: Callable[..., int]) -> Callable[..., int]:
     return wrapped
 
 
-def starting_thread(real: Callable[..., int]) -> Callable[..., int]:
+def starting_thread(real: Callable[..., object]) -> Callable[..., object]:
     """Wrap the start of a thread, whose path is the command of its process; Python says nothing of the reason."""
 
-    def wrapped(*arguments: Any) -> int:
+    def wrapped(*arguments: Any, **options: Any) -> object:
         try:
             refuse("THREAD", " ".join(sys.orig_argv))
         except OSError:
             raise RuntimeError("can't start new thread") from None
-        return real(*arguments)
+        return real(*arguments, **options)
 
     return wrapped
 
@@ -96,7 +96,8 @@ def install() -> None:
     if os.environ.get("FAIL_THREAD"):
         import threading
 
-        threading._start_new_thread = starting_thread(threading._start_new_thread)  # type: ignore[attr-defined]
+        name = "_start_joinable_thread" if sys.version_info >= (3, 13) else "_start_new_thread"
+        setattr(threading, name, starting_thread(getattr(threading, name)))
     if os.environ.get("FAIL_WRITE"):
         # Files of the interpreter's own write in C; those that are written in Python do so by `os.write`.
         io.open = builtins.open = _pyio.open
