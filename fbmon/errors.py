@@ -20,7 +20,7 @@ from pathlib import Path
 
 
 class Exit(IntEnum):
-    """What a finished `fbmon` tells the shell, Slurm and scripts."""
+    """The codes by which a finished `fbmon` tells the shell, Slurm and scripts how it went."""
 
     FINISHED = 0
     FAILED = 1
@@ -86,7 +86,7 @@ class RankLostError(FbmonError):
 
 
 class StallError(RankLostError):
-    """Nothing has come from the other ranks for too long."""
+    """A silence of the other ranks that lasts for too long."""
 
     exit_code = Exit.STALLED
 
@@ -113,7 +113,7 @@ _ADVICE = {
 
 
 def of_system(error: OSError, deed: str = "") -> FbmonError:
-    """What the system has refused: which file, or in which deed, or else where in this program."""
+    """Say what the system has refused: which file, or in which deed, or else where in this program."""
     where = error.filename or deed or _place(error)
     return FbmonError(f"{where}: {error.strerror or error}", _ADVICE.get(error.errno or 0, ""))
 

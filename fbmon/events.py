@@ -1,4 +1,4 @@
-"""What a run tells: frozen facts, few of them; their union is `Event`.
+"""The facts that a run tells: frozen, few of them; their union is `Event`.
 
 The trainer makes them, the journal stamps and keeps them, the store folds them, the screen shows the store.
 A number that is unknown or not finite is None, never a guess.
@@ -10,7 +10,7 @@ import msgspec
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True, omit_defaults=True, gc=False):
-    """What every event carries; the journal fills it in as it writes the event down.
+    """The part that every event carries; the journal fills it in as it writes the event down.
 
     No event refers to another: the garbage collector need not look (an eighth of the time to read a long journal).
     """
@@ -55,14 +55,14 @@ class RunRestarted(Fact, frozen=True):
 
 
 class PhaseEntered(Fact, frozen=True):
-    """What the trainer is doing now."""
+    """The thing that the trainer is doing now."""
 
     phase: Phase
     detail: str = ""  # as who is waited for
 
 
 class Machine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the last bits of a training's numbers depend on, of its first rank; empty: not known."""
+    """The things on which the last bits of a training's numbers depend, of its first rank; empty: not known."""
 
     host: str = ""
     processor: str = ""
@@ -73,7 +73,7 @@ class Machine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TrainingStarted(Fact, frozen=True):
-    """What is about to be trained, once the data are loaded and the model is built."""
+    """The plan of what is about to be trained, once the data are loaded and the model is built."""
 
     steps: int
     blocks: int  # per step
@@ -94,7 +94,7 @@ class TrainingStarted(Fact, frozen=True):
 
 
 class ProgressMade(Fact, frozen=True):
-    """How far the task in hand is: blocks of a step or a validation, bytes of a download. Not for the journal."""
+    """The progress of the task in hand: blocks of a step or a validation, bytes of a download. Not for the journal."""
 
     task: Task
     step: int
@@ -135,7 +135,7 @@ class Validated(Fact, frozen=True):
 
 
 class Analysed(Fact, frozen=True):
-    """What the recipe's analysis has found of this step: at the weights from which it starts, or of its update.
+    """The findings of the recipe's analysis about this step: at the weights from which it starts, or of its update.
 
     `values` has some of the names of `metrics.ANALYSIS`; `residual` bounds how far a sharpness among them is from an
     exact eigenvalue.
@@ -174,7 +174,7 @@ class StateRestored(Fact, frozen=True):
 
 
 class NonFiniteFound(Fact, frozen=True):
-    """These measures of the step were infinite or not a number; the update was not made."""
+    """Measures of the step that were infinite or not a number; the update was not made."""
 
     step: int
     names: list[str]

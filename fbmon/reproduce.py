@@ -90,7 +90,7 @@ def _alike(task: Task, runs_dir: Path) -> Iterator[Run]:
 
 
 def _without_target(settings: dict[str, object]) -> dict[str, object]:
-    """What was reported for a setting changes nothing of a run."""
+    """Leave out what was reported for a setting, which changes nothing of a run."""
     return {key: value for key, value in settings.items() if not key.startswith("target.")}
 
 

@@ -1,4 +1,4 @@
-"""What is asked about a run's minimum and what a recipe would cost, without torch; worker/ has the answers."""
+"""Questions about a run's minimum and about the cost of a recipe, without torch; worker/ has the answers."""
 
 from fbmon.analysis.asked import Answer, Ascent, Point, Probe, Radius, Setting, Task
 from fbmon.analysis.record import Record

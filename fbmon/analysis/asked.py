@@ -1,4 +1,4 @@
-"""What can be asked of a minimum: the loss at a point near it, how far it stays low, how high it is just uphill."""
+"""Questions about a minimum: the loss at a point near it, how far it stays low, how high it is just uphill."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """Of which weights, over which images, seen how; every answer is to a probe in one setting.
+    """The weights, the images and the way of looking; every answer is to a probe in one setting.
 
     `data`: the training images, not augmented, or the validation images. `statistics`: batch norm in evaluation mode
     with those that the "run" has left, or with "fresh" ones, the mean over the training blocks at the very weights.
@@ -28,7 +28,7 @@ class Point(msgspec.Struct, frozen=True, tag="point"):
 
 
 class Radius(msgspec.Struct, frozen=True, tag="radius"):
-    """How far one can go along a direction until the loss first exceeds `threshold`."""
+    """The distance that one can go along a direction until the loss first exceeds `threshold`."""
 
     direction: int
     threshold: float
@@ -45,7 +45,7 @@ Known = Mapping[Probe, Mapping[str, float | None]]  # the answers so far
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What was found; `values` has loss and accuracy, or radius. A loss that is not finite is None."""
+    """The findings; `values` has loss and accuracy, or radius. A loss that is not finite is None."""
 
     probe: Probe
     values: dict[str, float | None]

@@ -1,4 +1,4 @@
-"""How flat a minimum is, in three numbers: how far the loss stays low, how steep it is, what a jolt costs."""
+"""The flatness of a minimum in three numbers: how far the loss stays low, how steep it is, what a jolt costs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ DIRECTIONS = 10
 
 @dataclass(frozen=True)
 class Measure:
-    """What is measured, and how."""
+    """A measurement: of what, and how."""
 
     threshold: float = THRESHOLD
     rho: float = RHO
@@ -36,7 +36,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Flatness:
-    """Of a minimum: the numbers of several directions as their mean and standard deviation."""
+    """The flatness of a minimum: the numbers of several directions as their mean and standard deviation."""
 
     loss: float | None
     accuracy: float | None
@@ -48,7 +48,7 @@ class Flatness:
 
 
 def flatness(known: Known, measure: Measure) -> Flatness | None:
-    """What the answers come to; None where one is missing or is not known."""
+    """Return what the answers come to; None where one is missing or is not known."""
     if any(probe not in known for probe in measure.probes()):
         return None
     here = known[Point((0,), (0.0,))]

@@ -1,4 +1,4 @@
-"""Which points make a landscape, and what the answers come to: the mean over the directions, and the band they span."""
+"""The points of a landscape, and what the answers come to: the mean over the directions, and their band."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def over(points: int, radius: float) -> list[Point]:
 
 
 def between(points: int) -> list[Point]:
-    """From the minimum, 0, to the other one, 1."""
+    """Return points from the minimum, 0, to the other one, 1."""
     return [Point((0,), (place / (points - 1),)) for place in range(points)]
 
 
@@ -39,7 +39,7 @@ class Profile:
 
 
 def profile(known: Known, probes: Sequence[Point], value: Value) -> Profile:
-    """What the answers say along the points of `along` or `between`."""
+    """Return what the answers say along the points of `along` or `between`."""
     at = sorted({point.at[0] for point in probes})
     directions = sorted({point.directions[0] for point in probes})
     table = np.array([[_value(known, Point((number,), (x,)), value) for x in at] for number in directions])

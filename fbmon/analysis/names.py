@@ -1,4 +1,4 @@
-"""What minima are called in a picture, and the picture's own name."""
+"""The names of minima in a picture, and the picture's own."""
 
 import zlib
 from collections.abc import Sequence

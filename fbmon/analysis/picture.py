@@ -17,7 +17,7 @@ MARKERS = "●○△□◇"
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What is known of one run's minimum at the points that were asked for; `label` names it."""
+    """All that is known of one run's minimum at the points that were asked for; `label` names it."""
 
     label: str
     step: int

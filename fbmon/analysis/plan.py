@@ -1,4 +1,4 @@
-"""What a recipe would cost on this machine: counted and measured by a process of its own, as torch is heavy."""
+"""The cost of a recipe on this machine: counted and measured by a process of its own, as torch is heavy."""
 
 import math
 import os
@@ -16,7 +16,7 @@ from fbmon.text import clean, signal_name
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """What a short measurement in one precision has shown."""
+    """The result of a short measurement in one precision."""
 
     precision: str
     block: int  # images in the blocks that were measured: fewer than the recipe's where those would take too long
@@ -51,18 +51,18 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def step_flop(self) -> float:
-        """Of one step, without validation."""
+        """The FLOP of one step, without validation."""
         return self.flop_per_image * self.images
 
     @property
     def flop(self) -> float:
-        """Of the whole run."""
+        """The FLOP of the whole run."""
         validation = self.validations * self.val_images * self.val_flop_per_image
         return self.steps * self.step_flop + validation + self.analysis_flop
 
     @property
     def analysis_flop(self) -> float:
-        """Of all measurements of the sharpness, at most."""
+        """The FLOP of all measurements of the sharpness, at most."""
         return self.products * self.product_images * self.product_flop_per_image
 
     def analysis_passes(self) -> float:
@@ -70,11 +70,11 @@ class Plan(msgspec.Struct, frozen=True):
         return self.analysis_flop / self.step_flop
 
     def seconds_per_step(self) -> float:
-        """In the recipe's own precision."""
+        """The seconds of a step in the recipe's own precision."""
         return self.images * self.timings[0].seconds_per_image
 
     def seconds(self, timing: Timing | None = None, devices: int = 1) -> float:
-        """How long the run would take if `devices` such devices shared the blocks of a step and exchanged for free."""
+        """Return the seconds of the run if so many devices shared the blocks of a step and exchanged for free."""
         timing = timing or self.timings[0]
         share = math.ceil(self.blocks / devices) / self.blocks
         step = self.images * timing.seconds_per_image * share

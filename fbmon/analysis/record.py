@@ -32,7 +32,7 @@ class Record:
         self.path = folder.path / FOLDER / f"minimum-{setting.step:08d}-{digest:08x}.jsonl"
 
     def read(self) -> dict[Probe, dict[str, float | None]]:
-        """What is known; nothing if nobody has asked yet."""
+        """Return what is known; nothing if nobody has asked yet."""
         try:
             lines = self.path.read_bytes().split(b"\n")
         except OSError:

@@ -1,4 +1,4 @@
-"""Whether a training can be repeated bit by bit: what was compared, and what it came to."""
+"""The verdict on whether a training can be repeated bit by bit: what was compared, and what it came to."""
 
 import msgspec
 
@@ -18,7 +18,7 @@ class Compared(msgspec.Struct, frozen=True):
 
     @property
     def agrees(self) -> bool:
-        """To the last bit."""
+        """Say whether they agree to the last bit."""
         return self.equal == self.numbers
 
 
@@ -48,12 +48,12 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def agrees(self) -> bool:
-        """Whether everything that is promised to be the same bits is."""
+        """Say whether everything that is promised to be the same bits is."""
         return all(one.agrees for one in self.compared if one.is_promised) and all(one.agrees for one in self.repeated)
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """What a process is asked to verify."""
+    """The order to a process that verifies."""
 
     folder: str
     step: int
@@ -64,7 +64,7 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Rank(msgspec.Struct, frozen=True):
-    """What a process is asked that computes the same gradient as one of several ranks."""
+    """The order to a process that computes the same gradient as one of several ranks."""
 
     folder: str
     step: int

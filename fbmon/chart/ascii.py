@@ -15,7 +15,7 @@ _OTHERS = {
 
 
 class _Table(dict[int, str]):
-    """What stands for a character beyond ASCII; looked up once, then remembered."""
+    """The table of what stands for a character beyond ASCII; looked up once, then remembered."""
 
     def __missing__(self, code: int) -> str:
         if code < 0x80:

@@ -60,7 +60,7 @@ def exactly(low: float, high: float, scale: Scale) -> Axis:
 
 
 def _distinct(low: float, high: float) -> bool:
-    """Whether float64 has room for pixels between the two: a shorter stretch is drawn as a constant."""
+    """Say whether float64 has room for pixels between the two: a shorter stretch is drawn as a constant."""
     return high - low > max(1e-12 * max(abs(low), abs(high)), 1e-290)
 
 

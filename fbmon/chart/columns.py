@@ -1,4 +1,4 @@
-"""What a curve does in each pixel column: its minimum and maximum, and where its line enters and leaves.
+"""The course of a curve in each pixel column: its minimum and maximum, and where its line enters and leaves.
 
 Nothing here reads all points: a column is two bisections and one question to the series' pyramid.
 """
@@ -28,7 +28,7 @@ class Trace(NamedTuple):
 
 
 def trace(x: Floats, series: Series, at: Floats, scale: Scale) -> Trace:
-    """What the curve does in the columns between the edges `at`."""
+    """Return what the curve does in the columns between the edges `at`."""
     index = borders(x, at)
     low, high = extent(series, index[:-1], index[1:], scale)
     return Trace(low, high, crossings(x, series, at, scale))
@@ -41,7 +41,7 @@ def edges(axis: Axis, columns: int) -> Floats:
 
 
 def borders(x: Floats, at: Floats) -> Indices:
-    """For each edge the first point not left of it; the last edge takes in the points that stand on it."""
+    """Return for each edge the first point not left of it; the last edge takes in the points that stand on it."""
     found = np.searchsorted(x, at)
     found[-1] = np.searchsorted(x, at[-1], side="right")
     return found
@@ -71,7 +71,7 @@ def crossings(x: Floats, series: Series, at: Floats, scale: Scale) -> Floats:
 
 
 def in_sight(curve: Curve, horizontal: Axis, scale: Scale) -> int:
-    """How many points of the curve are drawn: those between the ends of the axis that have a height on the scale."""
+    """Count the points of the curve that are drawn: those between the ends of the axis that have a height."""
     start, stop = borders(curve.x, np.array([horizontal.low, horizontal.high]))
     unknown = np.diff(np.searchsorted(curve.series.unknown(), [start, stop]))[0]
     without_logarithm = 0

@@ -1,4 +1,4 @@
-"""Where the curves and bands of a plot stand on paper: through every point if there is room, else no spike is lost."""
+"""The curves and bands of a plot on paper: through every point if there is room, else no spike is lost."""
 
 import math
 from collections.abc import Iterator
@@ -90,7 +90,7 @@ class Frame:
         return np.asarray((self._edges[:-1] + self._edges[1:]) / 2)
 
     def _has_room(self, x: Floats) -> bool:
-        """Whether the points are few and all in sight."""
+        """Say whether the points are few and all in sight."""
         return 0 < len(x) <= 2 * len(self._edges) and self._edges[0] <= x[0] and bool(x[-1] <= self._edges[-1])
 
 

@@ -21,7 +21,7 @@ _TICKS = 5
 
 @dataclass(frozen=True, eq=False)
 class Heat:
-    """What a heat map shows: `values` (rows, columns), the first row at the lowest `at`; NaN is unknown."""
+    """The content of a heat map: `values` (rows, columns), the first row at the lowest `at`; NaN is unknown."""
 
     title: str
     at: Floats  # along both edges
@@ -58,7 +58,7 @@ def draw_heat(heat: Heat) -> Drawing:
 
 
 def legend(bounds: Sequence[float]) -> list[Run]:
-    """What each shade stands for, from the lowest."""
+    """Return what each shade stands for, from the lowest."""
     told = [f"{bound:.3g}" for bound in bounds]
     words = [f"below {told[0]}", *(f"to {bound}" for bound in told[1:]), f"above {told[-1]}"]
     return [

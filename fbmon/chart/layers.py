@@ -1,4 +1,4 @@
-"""What lies over what in the plotting area: bands, references, curves, their markers, labels, the cursor."""
+"""The layers of the plotting area: bands, references, curves, their markers, labels, the cursor."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Who gets which rows and columns of a drawing: header, y-axis, plotting area, marks, x-axis."""
+"""The rows and columns of a drawing: header, y-axis, plotting area, marks, x-axis."""
 
 from dataclasses import dataclass
 
@@ -63,13 +63,13 @@ def _with_gutter(plot: Plot, width: int, height: int, gutter: int) -> Layout:
 
 
 def _rows(plot: Plot, height: int) -> tuple[bool, bool, bool]:
-    """Whether there is room for the header, the marks and the x-axis."""
+    """Say whether there is room for the header, the marks and the x-axis."""
     marks = (plot.marks is not None and height >= MARKS_HEIGHT) or (plot.signs is not None and height >= SIGNS_HEIGHT)
     return height >= 2, marks, height >= 4 + marks
 
 
 def _labels(vertical: Axis | None, area: Area) -> list[Tick]:
-    """None where nobody asked for an axis and no number needs one."""
+    """Return the labels; None where nobody asked for an axis and no number needs one."""
     if vertical is None:
         return []
 

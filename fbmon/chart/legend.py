@@ -12,7 +12,7 @@ GAP = 2
 
 
 class _Wording(NamedTuple):
-    """How an entry is written, how many cells there are between two, and how many letters of a label are kept."""
+    """The wording of an entry: its form, the cells between two, and how many letters of a label are kept."""
 
     entry: str
     gap: int = GAP
@@ -49,7 +49,7 @@ def _wordings(plot: Plot) -> list[_Wording]:
 
 
 def _lengths(labels: list[str]) -> list[int]:
-    """To how many letters labels may be cut, the most first: each still has a syllable, and they differ."""
+    """Return to how many letters labels may be cut, the most first: each still has a syllable, and they differ."""
     lengths = range(max(map(len, labels), default=0) - 1, 1, -1)
     return [letters for letters in lengths if len({label[:letters] for label in labels}) == len(labels)]
 

@@ -1,4 +1,4 @@
-"""Which points of a curve bear its marker: all where there is room, else some that stay the same as it grows."""
+"""The points of a curve that bear its marker: all where there is room, else some that stay the same as it grows."""
 
 import math
 

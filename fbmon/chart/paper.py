@@ -1,4 +1,4 @@
-"""What every picture in SVG has in common: white paper, ink, and words that are text and nothing else."""
+"""The common part of all pictures in SVG: white paper, ink, and words that are text and nothing else."""
 
 from collections.abc import Sequence
 from html import escape

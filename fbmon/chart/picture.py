@@ -114,5 +114,5 @@ def _marks(canvas: Canvas, plot: Plot, layout: Layout) -> None:
 
 
 def _standing(x: Floats, layout: Layout) -> NDArray[np.bool_]:
-    """In which pixel columns at least one of `x` stands."""
+    """Return the pixel columns in which at least one of `x` stands."""
     return np.asarray(np.diff(borders(x, edges(layout.horizontal, layout.area.columns))) > 0)

@@ -55,7 +55,7 @@ class Signs:
 
 @dataclass(frozen=True, eq=False)
 class Plot:
-    """What a chart shows.
+    """The content of a chart.
 
     A range of None is the extent of the data. `marks` are ascending x positions drawn as dots in a row of their own,
     `signs` are characters in the same row, the later over the earlier; where both are None there is no such row, and

@@ -1,4 +1,4 @@
-"""Which axes a plot needs: those it asks for, or those on which all that is in sight has its place."""
+"""The axes that a plot needs: those it asks for, or those on which all that is in sight has its place."""
 
 from collections.abc import Iterable
 

@@ -67,7 +67,7 @@ def dashed_dots(height: float, rows: int, columns: int) -> Dots:
 
 
 def cells(dots: Dots) -> Codes:
-    """What each cell adds to the blank braille character: (rows / 4, columns / 2) numbers from 0 to 255."""
+    """Return what each cell adds to the blank braille character: (rows / 4, columns / 2) numbers from 0 to 255."""
     rows, columns = dots.shape
     blocks = dots.reshape(rows // 4, 4, columns // 2, 2)
     return np.asarray(np.einsum("rics,is->rc", blocks, WEIGHTS), np.uint32)

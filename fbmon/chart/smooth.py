@@ -53,6 +53,6 @@ class Smoothed:
 
 
 def _rounded(values: Floats) -> Floats:
-    """Without the last bits, which hang on the processor: a constant of 1 stays 1, and its axis ends there."""
+    """Round off the last bits, which hang on the processor: a constant of 1 stays 1, and its axis ends there."""
     mantissas, exponents = np.frexp(values)
     return np.asarray(np.ldexp(np.rint(mantissas * 2**BITS), exponents - BITS))

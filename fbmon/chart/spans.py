@@ -15,7 +15,7 @@ _STEPS = (
 
 
 def time_ticks(axis: Axis, apart: float, unit: Literal["span", "clock"], fitting: Fitting = list) -> list[Tick]:
-    """As `ticks` does it; a clock is that of this machine."""
+    """Return ticks as `ticks` does; a clock is that of this machine."""
     least = (axis.high - axis.low) * min(apart, 0.5)
     place = next((place for place, step in enumerate(_STEPS) if step >= least), None)
     if least < 1 / 2 or place is None or not abs(axis.high) < 1e11:  # a stopwatch, or no time at all

@@ -36,7 +36,7 @@ def svg(plots: Sequence[Plot], colours: Colours | None = None, size: Size = SMAL
 
 
 def _height(plot: Plot, size: Size) -> int:
-    """With its legend, a place for each curve that has a name."""
+    """The height with its legend, a place for each curve that has a name."""
     lines = -(-sum(curve.named for curve in plot.curves) // (size.width // _LEGEND_COLUMN))
     return size.bottom + _X_AXIS + _LEGEND_LINE * lines + 4
 
@@ -50,7 +50,7 @@ class _Chart:
         self._looks = self._made_looks()
 
     def parts(self) -> Iterator[str]:
-        """From the back to the front."""
+        """The parts of the picture, from the back to the front."""
         yield from self._axes()
         yield from self._areas()
         yield from map(self._level, self._plot.references)

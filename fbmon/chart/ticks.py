@@ -22,7 +22,7 @@ Fitting = Callable[[list[Tick]], list[Tick]]  # of some ticks those that have ro
 
 
 def ticks(axis: Axis, apart: float, fitting: Fitting = list) -> list[Tick]:
-    """Those that fit of ticks that are at least a fraction `apart` of the axis from each other.
+    """Return those that fit of ticks that are at least a fraction `apart` of the axis from each other.
 
     2 and 5 on a log axis may be closer. So may all where fewer than two would fit: one alone tells no scale.
     """
@@ -107,7 +107,7 @@ def _logarithmic(axis: Axis, apart: float) -> list[Tick]:
 
 
 def _digits(axis: Axis, digits: Iterable[int]) -> list[Tick]:
-    """These digits of every decade of a log axis."""
+    """Return these digits of every decade of a log axis."""
     between = [_power(digit, power) for power in _multiples(axis.low - 1, axis.high, 1) for digit in digits]
     return [tick for tick in between if axis.low - _ROUNDING <= tick.units <= axis.high + _ROUNDING]
 

@@ -1,4 +1,4 @@
-"""What the shell offers at the Tab key: recipes, runs, tables, and the words of queries (`fbmon --install-completion`).
+"""Words that the shell offers at the Tab key: recipes, runs, tables, parts of queries (`fbmon --install-completion`).
 
 Whatever goes wrong here offers nothing: a shell in the middle of a line is no place for an error.
 """
@@ -12,7 +12,7 @@ Offer = Callable[[typer.Context, str], list[str]]
 
 
 def _silent(offer: Callable[[typer.Context], Iterable[str]]) -> Offer:
-    """Those that begin as what was typed; nothing if there is an error."""
+    """Return those that begin as what was typed; nothing if there is an error."""
 
     # Typer reads this signature to know what to hand over, so it is not that of `offer`.
     def offered(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -50,7 +50,7 @@ def query_words(ctx: typer.Context) -> Iterable[str]:
 
 @_silent
 def column_names(_ctx: typer.Context) -> Iterable[str]:
-    """What can be said of a run."""
+    """Return what can be said of a run."""
     from fbmon import metrics
     from fbmon.compare.facts import FACTS
 

@@ -1,4 +1,4 @@
-"""Whether a run's folder is as its run has left it: asked before anything starts, without torch."""
+"""Checks that a run's folder is as its run has left it: made before anything starts, without torch."""
 
 import sys
 from contextlib import suppress

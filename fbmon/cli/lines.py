@@ -1,4 +1,4 @@
-"""What a run says in one line: its plan, a step, its end; any event as JSON."""
+"""The words of a run in one line: its plan, a step, its end; any event as JSON."""
 
 import math
 import statistics
@@ -13,7 +13,7 @@ from fbmon.text import clean, duration, time_spent
 
 
 def plan_line(event: TrainingStarted) -> str:
-    """What is about to be trained."""
+    """Return what is about to be trained."""
     clip = f", clipped at norm {event.clip_norm:g}" if event.clip_norm is not None else ""
     return (
         f"{event.steps} steps of {event.images:,} images in {event.blocks} blocks{clip}; "
@@ -48,7 +48,7 @@ def step_line(store: Store, event: StepTaken) -> str:
 
 
 def _speed(store: Store) -> str:
-    """How near the run came to what its devices can do: the median over its steps."""
+    """Return how near the run came to what its devices can do: the median over its steps."""
     series = store.series.get("flop_share")
     known = [] if series is None else [value for value in series.values.tolist() if not math.isnan(value)]
     return f"; {statistics.median(known):.0%} of the attainable FLOP/s" if known else ""
@@ -60,7 +60,7 @@ def json_line(event: Event) -> str:
 
 
 def last_line(store: Store, folder: RunFolder) -> str:
-    """How the run ended: state, steps, time, accuracy, what was set aside; where it failed, why and the log."""
+    """Return how the run ended: state, steps, time, accuracy, what was set aside; where it failed, why and the log."""
     aside = ", ".join(map(str, dict.fromkeys(store.set_aside)))
     return _end(store, folder) + (f"; set aside, damaged or of another run: checkpoint {aside}" if aside else "")
 

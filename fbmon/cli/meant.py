@@ -1,4 +1,4 @@
-"""Which run is meant where none is named; says so where it is not simply the newest."""
+"""The run that is meant where none is named; it is said where it is not simply the newest."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

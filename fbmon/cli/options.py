@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Ui(StrEnum):
-    """How a run is shown."""
+    """The ways to show a run."""
 
     AUTO = "auto"
     FULL = "full"

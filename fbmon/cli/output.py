@@ -1,4 +1,4 @@
-"""Where the command line prints: tables and lines by Rich, one error in one place."""
+"""The output of the command line: tables and lines by Rich, one error in one place."""
 
 import errno
 import io

@@ -18,7 +18,7 @@ _WIDEST = 100
 
 
 def print_plot(plot: "Plot") -> None:
-    """As wide as the terminal."""
+    """Print a plot as wide as the terminal."""
     from fbmon.chart import draw
 
     _print(draw(plot, min(shutil.get_terminal_size().columns, _WIDEST), _HEIGHT))
@@ -33,7 +33,7 @@ def print_heat(heat: "Heat") -> None:
 
 
 def print_legend(entries: "list[Run]") -> None:
-    """In as many lines as it takes."""
+    """Print a legend in as many lines as it takes."""
     from fbmon.chart import Drawing, Run
 
     room, rows = shutil.get_terminal_size().columns, [list[Run]()]

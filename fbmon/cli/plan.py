@@ -74,7 +74,7 @@ def _facts(plan: "Plan") -> dict[str, str]:
 
 
 def _analysis(plan: "Plan") -> dict[str, str]:
-    """What the sharpness costs, part of the sums above."""
+    """Return what the sharpness costs, part of the sums above."""
     from fbmon.text import duration
 
     if not plan.products:
@@ -106,7 +106,7 @@ def _caution(plan: "Plan") -> str:
 
 
 def _alternatives(plan: "Plan") -> list[str]:
-    """What other precisions and more such devices would change."""
+    """Return what other precisions and more such devices would change."""
     from fbmon.text import clean, duration
 
     header = ["precision", "memory", "1 device", *(f"{count} devices" for count in _DEVICES)]

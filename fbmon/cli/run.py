@@ -113,7 +113,7 @@ def asked_settings(overrides: list[str] | None, steps: int | None, seed: int | N
 
 
 def data_folder(given: Path | None) -> Path:
-    """Where the data sets lie, or are downloaded to."""
+    """Return where the data sets lie, or are downloaded to."""
     if given is not None:
         return given
     from fbmon.host.own_folders import cache_folder, is_writable

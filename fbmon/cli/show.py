@@ -99,7 +99,7 @@ def _full(handle: RunHandle, *, stays: bool, place: str) -> int:
 
 
 def collect_garbage_again() -> None:
-    """What the start of a command leaves off, for those that stay longer."""
+    """Collect garbage again, which the start of a command leaves off, for those that stay longer."""
     gc.freeze()  # what has been imported is not looked at again
     gc.enable()
 

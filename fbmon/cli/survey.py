@@ -1,4 +1,4 @@
-"""What the commands share that look at a run's minimum: the run, the answers, and what a Ctrl-C leaves."""
+"""The common part of the commands that look at a run's minimum: the run, the answers, and what a Ctrl-C leaves."""
 
 import sys
 from collections.abc import Sequence

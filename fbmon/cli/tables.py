@@ -53,7 +53,7 @@ def meant(runs_dir: Path, runs: list[str] | None) -> "list[Run]":
 
 
 def no_run_message(runs_dir: Path, arguments: list[str]) -> str:
-    """Why a table would be empty."""
+    """Say why a table would be empty."""
     from fbmon.text import clean, clean_path
 
     return f"no run in {clean_path(runs_dir)}" + (f" matches {clean(' '.join(arguments))}" if arguments else "")
@@ -106,7 +106,7 @@ def print_groups_json(runs: "list[Run]", columns: "Sequence[Field]", group: str)
 
 
 def _print_in_terminal(table: "Table") -> None:
-    """As several tables, one below the other, where there is not room for one."""
+    """Print several tables, one below the other, where there is not room for one."""
     import os
     import shutil
 

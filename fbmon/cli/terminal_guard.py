@@ -45,7 +45,7 @@ class Kept:
         threading.Thread(target=self._leave_with_keeper, name="keeper", daemon=True).start()
 
     def shows(self, run: Path) -> None:
-        """From now on the keeper knows which run goes on when the screen is gone."""
+        """Let the keeper know which run goes on when the screen is gone."""
         with suppress(OSError):
             self._tie.send(os.fsencode(run.absolute())[:_PATH_BYTES])
 
@@ -77,7 +77,7 @@ class Terminal:
                 termios.tcflush(_TERMINAL, termios.TCIFLUSH)
 
     def is_changed(self) -> bool:
-        """Whether someone has changed the modes and not changed them back."""
+        """Say whether someone has changed the modes and not changed them back."""
         with suppress(termios.error):
             return termios.tcgetattr(_TERMINAL) != self._modes
         return False
@@ -174,7 +174,7 @@ def _going_on(screen: int) -> int | None:
 
 
 def _fate(tie: socket.socket) -> str:
-    """What has become of the run, for the one line that is left of the screen."""
+    """Return what has become of the run, for the one line that is left of the screen."""
     with suppress(OSError):
         if told := tie.recv(_PATH_BYTES, socket.MSG_DONTWAIT):
             from fbmon.run import Life, RunFolder  # not before: the keeper is small

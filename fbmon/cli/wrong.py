@@ -36,7 +36,7 @@ class Commands(TyperGroup):
 
 
 def wrong_value(option: str, message: str, arguments: list[str]) -> UsageError:
-    """What is wrong with the value of an option, of which the library says `message`."""
+    """Return what is wrong with the value of an option, of which the library says `message`."""
     given = _given(option, arguments)
     named = f"{option} {clean(given)}" if given is not None else option
     if choices := re.search(r"is not one of (.*?)\.?$", message):
@@ -48,7 +48,7 @@ def wrong_value(option: str, message: str, arguments: list[str]) -> UsageError:
 
 
 def _given(option: str, arguments: list[str]) -> str | None:
-    """What the command line says of an option; None where a variable of the environment does."""
+    """Return what the command line says of an option; None where a variable of the environment does."""
     for place, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name == option:

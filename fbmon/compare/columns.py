@@ -1,4 +1,4 @@
-"""Which columns a table has: those asked for, or those that tell something of these runs."""
+"""The columns that a table has: those asked for, or those that tell something of these runs."""
 
 from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ def columns_for(
 
 
 def only_changed(columns: Sequence[Field], runs: Sequence[Run]) -> list[Field]:
-    """Without the columns that say the same of all runs."""
+    """Leave out the columns that say the same of all runs."""
     return [
         column
         for column in columns

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def middle_cut(name: str, width: int) -> str:
-    """Its beginning and its end: runs of one recipe differ at the end."""
+    """Cut a text to its beginning and its end: runs of one recipe differ at the end."""
     if cells(name) <= width:
         return name
     end = (width - 1) // 2
@@ -28,7 +28,7 @@ def _apart(cut: dict[str, str], width: int) -> dict[str, str]:
 
 
 def _from_difference(names: list[str], width: int) -> dict[str, str]:
-    """From the word on in which they differ first, behind as much of their beginning as there is room for."""
+    """Cut texts to what begins with the first word in which they differ, and as much before it as there is room for."""
     places = (place for place, signs in enumerate(zip(*names, strict=False)) if len(set(signs)) > 1)
     start = next(places, min(map(len, names)))
     word = max(names[0].rfind(sign, 0, start) for sign in " -_") + 1
@@ -38,7 +38,7 @@ def _from_difference(names: list[str], width: int) -> dict[str, str]:
 
 
 def cells(text: str) -> int:
-    """How wide a text stands in a terminal."""
+    """Return how wide a text stands in a terminal."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len  # knows the signs that are two cells wide; most tables have none

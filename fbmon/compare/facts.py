@@ -1,4 +1,4 @@
-"""What can be said of every run, whatever its metrics and settings: `state`, `time`, `clipped`, `difference`, ..."""
+"""The facts of every run, whatever its metrics and settings: `state`, `time`, `clipped`, `difference`, ..."""
 
 import time
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Field:
     by: Callable[[Run], Value] | None = None  # what it is sorted by, where that is not its value
 
     def rank(self, run: Run) -> Value:
-        """What a run is sorted by."""
+        """Return what a run is sorted by."""
         return (self.by or self.value)(run)
 
 

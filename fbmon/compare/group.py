@@ -30,7 +30,7 @@ class Group:
 
     @property
     def finished(self) -> tuple[Run, ...]:
-        """Those that numbers are averaged over: half a run has no final accuracy."""
+        """Return those that numbers are averaged over: half a run has no final accuracy."""
         return tuple(run for run in self.runs if run.state == "finished")
 
     @property
@@ -44,7 +44,7 @@ class Group:
         return spread([float(value) for value in told if isinstance(value, float | int)])
 
     def texts(self, field: Field) -> str:
-        """What a field that is no number says: each value once; of states how many there are of each."""
+        """Return what a field that is no number says: each value once; of states how many there are of each."""
         counts = Counter(field.show(field.value(run)) for run in self.runs)
         if field.name == "state":
             return ", ".join(f"{count} {state}" for state, count in counts.items())

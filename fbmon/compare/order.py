@@ -34,7 +34,7 @@ def parse_order(wanted: str, runs: Sequence[Run]) -> tuple[Field, bool]:
 
 
 def in_order(items: Sequence[Item], values: Sequence[Value], descending: bool) -> list[Item]:
-    """What has these values, sorted by them; those whose value is unknown come last."""
+    """Return what has these values, sorted by them; those whose value is unknown come last."""
     pairs = list(zip(items, values, strict=True))
     known = [pair for pair in pairs if pair[1] is not None]
     known.sort(key=lambda pair: _key(pair[1]), reverse=descending)

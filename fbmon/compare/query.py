@@ -78,7 +78,7 @@ def parse(arguments: Iterable[str]) -> list[Query]:
 
 
 def is_term(word: str) -> bool:
-    """Whether a word is a condition and not the name of a run."""
+    """Say whether a word is a condition and not the name of a run."""
     return _TERM.fullmatch(word) is not None
 
 
@@ -107,7 +107,7 @@ def number(text: str) -> float | None:
 
 
 def matches_text(pattern: str, text: str) -> bool:
-    """Whether a text matches a glob as a whole, or holds a pattern that is none; upper and lower case are the same."""
+    """Say whether a text matches a glob as a whole, or holds a pattern that is none, in upper or lower case."""
     pattern, text = pattern.lower(), text.lower()
     return fnmatch.fnmatchcase(text, pattern) if is_glob(pattern) else pattern in text
 

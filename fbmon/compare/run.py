@@ -33,12 +33,12 @@ class Run:
 
     @cached_property
     def flatness(self) -> Flatness | None:
-        """What `fbmon flatness` has measured in its usual way; read when it is asked for."""
+        """Return what `fbmon flatness` has measured in its usual way; read when it is asked for."""
         return of_run(RunFolder(self.path))
 
     @property
     def is_alive(self) -> bool:
-        """Whether it is being trained."""
+        """Say whether it is being trained."""
         return self.state in ("running", "paused", "stalled")
 
     @property

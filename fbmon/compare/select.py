@@ -1,4 +1,4 @@
-"""Which runs are meant: by path, name, the beginning of a name, glob or query."""
+"""The choice of runs: by path, name, the beginning of a name, glob or query."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +40,7 @@ def _meant(query: Query, paths: Sequence[str], every: Sequence[RunFolder], runs_
 
 
 def _named(name: str, every: Sequence[RunFolder], runs_dir: Path) -> list[RunFolder]:
-    """Of those whose whole name it is, which it matches as a glob, or whose name begins with it, the first kind."""
+    """Return the runs whose whole name it is, else those that it matches as a glob, else those that begin with it."""
     if is_glob(name):
         found = [folder for folder in every if matches_text(name, folder.name)]
     else:

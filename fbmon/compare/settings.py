@@ -25,6 +25,6 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def differences(these: dict[str, Any], those: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """By key, both values of each setting that is not the same; a setting that one has not is None there."""
+    """Return by key both values of each setting that is not the same; a setting that one has not is None there."""
     keys = dict.fromkeys([*these, *those])
     return {key: (these.get(key), those.get(key)) for key in keys if these.get(key) != those.get(key)}

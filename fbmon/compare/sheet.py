@@ -53,14 +53,14 @@ class Sheet:
         return columns_of_groups(group_by(self._shown(), self.by), self.by, self.columns)
 
     def rows(self) -> list[Row]:
-        """Those that are not hidden, sorted; what is not known of a row puts it last."""
+        """Return those that are not hidden, sorted; what is not known of a row puts it last."""
         runs = self._shown()
         if self.by is None:
             return self._sorted(_of_runs(runs, self.columns), None)
         return self._sorted(_of_groups(group_by(runs, self.by), self.by, self.columns), self.by)
 
     def is_marked(self, row: Row) -> bool:
-        """Whether all its runs are."""
+        """Say whether all its runs are."""
         return self.marked.issuperset(row.paths)
 
     def drawn(self, rows: Sequence[Row]) -> list[Row]:
@@ -119,7 +119,7 @@ def _of_groups(groups: Sequence[Group], by: Field, columns: Sequence[Field]) -> 
 
 
 def _value(row: Row, field: Field, by: Field | None) -> Value:
-    """What a row is sorted by."""
+    """Return what a row is sorted by."""
     if by is None or field.name == by.name:
         return field.rank(row.runs[0])
     if not field.is_number:

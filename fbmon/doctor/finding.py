@@ -9,7 +9,7 @@ Verdict = Literal["ok", "warning", "failure"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What was looked at, what was found, and what to do where it is not well."""
+    """A thing that was looked at, what was found, and what to do where it is not well."""
 
     name: str
     verdict: Verdict

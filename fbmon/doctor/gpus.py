@@ -14,7 +14,7 @@ _NO_GPU = "none: training runs on the CPU"
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What the driver says: its version, and the UUIDs of all GPUs in PCI order."""
+    """The driver's answer: its version, and the UUIDs of all GPUs in PCI order."""
 
     version: str = ""
     uuids: list[str] = []

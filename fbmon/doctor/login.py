@@ -1,4 +1,4 @@
-"""Whether systemd-logind ends a training when its user logs out, as it may be told to do with all processes."""
+"""The end of a training as its user logs out, where systemd-logind is told to end all their processes."""
 
 import configparser
 import re
@@ -20,14 +20,14 @@ _LISTS = ("KillOnlyUsers", "KillExcludeUsers")
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """Whose processes end with their session: logind.conf(5)."""
+    """The users whose processes end with their session: logind.conf(5)."""
 
     kills: bool
     only: list[str]
     excluded: list[str]
 
     def concerns(self, user: str) -> bool:
-        """Whether `user` is one of them."""
+        """Say whether `user` is one of them."""
         return self.kills and user not in self.excluded and (not self.only or user in self.only)
 
 
@@ -56,7 +56,7 @@ def _unit(root: Path) -> str:
 
 
 def _policy(root: Path) -> Policy:
-    """What logind says itself, else what its files say."""
+    """Return what logind says itself, else what its files say."""
     command = ["busctl", "--json=short", "get-property", "org.freedesktop.login1", "/org/freedesktop/login1"]
     command += ["org.freedesktop.login1.Manager", _BOOLEAN, *_LISTS]
     with suppress(OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
@@ -77,7 +77,7 @@ def _read(root: Path) -> Policy:
 
 
 def _built_in(root: Path) -> str:
-    """What holds where nothing is said: the files show it in a comment, as distributions differ; upstream says yes."""
+    """Return what holds where nothing is said: the files have it in a comment, as distributions differ; else yes."""
     for path in _files(root):
         with suppress(OSError, ValueError):
             found = re.search(rf"^#{_BOOLEAN}=(\w+)", path.read_text(), re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Whether several devices of this machine could exchange."""
+"""The loopback, over which several devices of this machine exchange."""
 
 from fbmon.doctor.finding import Finding, judge
 from fbmon.host import loopback

@@ -1,4 +1,4 @@
-"""What the terminal can show of a run."""
+"""The terminal, and what it can show of a run."""
 
 import os
 import sys

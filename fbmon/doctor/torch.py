@@ -1,4 +1,4 @@
-"""What torch says of this machine: asked in a process of its own, as it takes seconds to load and may fail."""
+"""The answers of torch about this machine: asked in a process of its own, as it takes seconds to load and may fail."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ class Gpu(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What `python -m fbmon.analysis.worker.machine` prints as one line of JSON."""
+    """The line of JSON that `python -m fbmon.analysis.worker.machine` prints."""
 
     version: str = ""
     cuda: str = ""  # the version that torch was built for; empty: for the CPU only
@@ -51,7 +51,7 @@ class Asked:
 
     @cached_property
     def answer(self) -> Answer:
-        """What torch says, or why it says nothing."""
+        """Return what torch says, or why it says nothing."""
         try:
             said, errors = self._process.communicate(timeout=_SECONDS)
             return msgspec.json.decode(said.splitlines()[-1], type=Answer)
@@ -63,7 +63,7 @@ class Asked:
             return Answer(fault=lines[-1] if lines else f"exit code {self._process.returncode}")
 
     def about_torch(self) -> Iterator[Finding]:
-        """Whether it is there and works."""
+        """Find whether torch is there and works."""
         answer = self.answer
         if answer.fault:
             yield Finding("torch", "failure", clean(answer.fault, 400), "install torch as pytorch.org describes")
@@ -79,7 +79,7 @@ class Asked:
         )
 
     def about_data(self) -> Iterator[Finding]:
-        """Which data sets are there."""
+        """Find which data sets are there."""
         answer, place = self.answer, clean_path(self._data_dir)
         if answer.fault:
             return

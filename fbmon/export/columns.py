@@ -13,7 +13,7 @@ from fbmon.run.journal import Tail
 
 
 class Row(msgspec.Struct):
-    """What was told of one step; a step that was taken again is told as it was the last time."""
+    """The values of one step; a step that was taken again is told as it was the last time."""
 
     step: int
     time: float  # seconds since 1970

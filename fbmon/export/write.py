@@ -1,4 +1,4 @@
-"""Which files an export has, and where they go; nothing is overwritten unless that was asked for."""
+"""The files of an export, and where they go; nothing is overwritten unless that was asked for."""
 
 import re
 from collections.abc import Sequence

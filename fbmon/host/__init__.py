@@ -1,1 +1,1 @@
-"""What the system gives to a process: cores, memory, files and locks that hold, folders, signals."""
+"""Things that the system gives to a process: cores, memory, files and locks that hold, folders, signals."""

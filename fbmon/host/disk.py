@@ -1,4 +1,4 @@
-"""What is written, on any file system and on a full one: whole files, files that outlast a power cut, lines for a log.
+"""Writing, on any file system and on a full one: whole files, files that outlast a power cut, lines for a log.
 
 fsync is asked for wherever something has to outlast a power cut. File systems that do not have it, of files or only of
 folders (SMB, FUSE, vboxsf), refuse the call; nothing is lost by that but the promise. Any other answer, EIO above all,
@@ -69,7 +69,7 @@ def may_pass(error: OSError) -> bool:
 
 @contextmanager
 def naming(what: Path | str) -> Iterator[None]:
-    """Within it, an OSError that names no file, as that of a write, is given this path, or these words for it."""
+    """Give an OSError that names no file, as that of a write, this path, or these words for it."""
     try:
         yield
     except OSError as error:

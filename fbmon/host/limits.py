@@ -1,4 +1,4 @@
-"""What this process may use of its machine: cores by affinity and quota, memory by the limits of its control groups.
+"""Limits of what this process may use: cores by affinity and quota, memory by the limits of its control groups.
 
 Containers, batch systems and systemd set such limits on groups that lie in one another, in version 1 of control groups,
 in version 2, or in both. Of all groups from a process's own up to the highest that it can see the tightest holds.
@@ -111,7 +111,7 @@ def _read_quota(group: Path) -> float | None:
 
 
 def _share(quota: str, period: str) -> float | None:
-    """Without a quota version 2 says "max", version 1 says -1."""
+    """Return the cores of a quota; without one version 2 says "max", version 1 says -1."""
     return None if quota.strip() == "max" or int(quota) <= 0 or int(period) <= 0 else int(quota) / int(period)
 
 

@@ -7,7 +7,7 @@ from typing import IO
 
 
 class Lock(Enum):
-    """What the file system says of a lock."""
+    """The answer of a file system that was asked for a lock."""
 
     HELD = "held"
     FREE = "free"
@@ -38,7 +38,7 @@ def try_lock(file: int | IO[bytes], kind: int = fcntl.LOCK_EX) -> Lock:
 
 
 def refusal(path: Path) -> str:
-    """Why locks of this file guard nothing, not even on this host; empty where they do."""
+    """Say why locks of this file guard nothing, not even on this host; empty where they do."""
     try:
         with path.open("r+b") as first, path.open("r+b") as second:
             fcntl.flock(first, fcntl.LOCK_SH | fcntl.LOCK_NB)

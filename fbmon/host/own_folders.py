@@ -1,4 +1,4 @@
-"""Where files lie that belong to the user and to no run: what was measured, data sets, how the screens were left."""
+"""Folders of files that belong to the user and to no run: what was measured, data sets, how the screens were left."""
 
 import os
 from collections.abc import Callable

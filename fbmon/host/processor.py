@@ -1,4 +1,4 @@
-"""What kind of processor this is."""
+"""The kind of this machine's processor."""
 
 import platform
 import re

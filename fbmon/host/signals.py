@@ -1,4 +1,4 @@
-"""What signals mean to a run, before it has begun and after: the one place where that is decided.
+"""The meaning of signals to a run, before it has begun and after: the one place where that is decided.
 
 A signal is never lost and never deadly: the first one has the run saved and ended, and those that follow change nothing
 of that. Who stops a whole job (a batch system, a service manager, `pkill`) sends one to the client, to the supervisor
@@ -55,7 +55,7 @@ def exit_code(command: "Command") -> Exit:
 
 
 def leave_at_signals() -> None:
-    """Until the handlers of a run stand, let a signal end this process with the exit code of a run that it ends."""
+    """Let a signal, until the handlers of a run stand, end this process with the exit code of a run that it ends."""
     for number in SIGNALS:
         signal.signal(number, _leave)
 

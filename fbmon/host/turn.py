@@ -23,7 +23,7 @@ _LOST_SECONDS = 30.0  # without a touch: a host that is busy, and a file system 
 
 @contextmanager
 def turn(path: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
-    """Within it, no other process is between these lines with the same `path`; `while_waiting` is called until then.
+    """Keep other processes with the same `path` out of these lines; `while_waiting` is called until it is their turn.
 
     Raises OSError where no such file can be made, and whatever `while_waiting` raises.
     """

@@ -1,4 +1,4 @@
-"""What the user wants of a running trainer: signals and the inbox."""
+"""Commands to a running trainer: signals and the inbox."""
 
 import signal
 import time
@@ -21,7 +21,7 @@ class Signalled(Exception):  # noqa: N818 - a wish, not an error
 
 
 class Orders:
-    """What the user wants of the trainer: signals, and a folder's inbox, as one question asked at every block."""
+    """Commands to the trainer: signals, and a folder's inbox, as one question asked at every block."""
 
     def __init__(self, folder: RunFolder | None) -> None:
         self._folder = folder

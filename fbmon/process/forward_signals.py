@@ -25,7 +25,7 @@ class Signals:
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Within it the crew is there to hear them, those too that came in between."""
+        """Pass signals on to the crew, those too that came before it was there."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
         yield
         signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)

@@ -61,7 +61,7 @@ class RunHandle:
 
     @property
     def alive(self) -> bool:
-        """Whether the run still has its supervisor; not where nobody can tell."""
+        """Say whether the run still has its supervisor; no where nobody can tell."""
         return self.look().life is Life.RUNNING
 
     def exit_code(self) -> int:

@@ -53,7 +53,7 @@ class Crew:
         return self._ranks[0]
 
     def is_there(self, now: float) -> bool:
-        """Whether a rank is left; a crew that cannot go on is ended."""
+        """Say whether a rank is left; a crew that cannot go on is ended."""
         codes = [rank.poll() for rank in self._ranks]
         self._look_for_the_first_to_go(codes)
         if all(code is not None for code in codes):
@@ -71,7 +71,7 @@ class Crew:
         return True
 
     def account(self) -> Loss:
-        """Of ranks that are all gone although none has said why: what is known."""
+        """Return what is known of ranks that are all gone although none has said why."""
         if self._stalled:
             return self._stalled
         rank = self._first_gone or 0

@@ -1,4 +1,4 @@
-"""What is written down beside a training: a sign of life and telemetry once a second, the summary once a minute."""
+"""The record kept beside a training: a sign of life and telemetry once a second, the summary once a minute."""
 
 import itertools
 import os
@@ -22,7 +22,7 @@ _PATIENCE = 5.0  # seconds, for what is being written when the training ends
 
 @contextmanager
 def guarded(folder: RunFolder) -> Iterator[None]:
-    """Within it this process is the one that trains here: it shows that it lives, and nobody else comes in."""
+    """Be the process that trains here: it shows that it lives, and nobody else comes in."""
     guard = Guard(folder)
     try:
         with _beside(lambda over: _guard(guard, over)):
@@ -33,14 +33,14 @@ def guarded(folder: RunFolder) -> Iterator[None]:
 
 @contextmanager
 def recorded(folder: RunFolder, devices: Sequence[str], environment: Mapping[str, str]) -> Iterator[None]:
-    """Within it the devices of a run are sampled."""
+    """Sample the devices of a run."""
     with _beside(lambda over: _record(folder, devices, environment, over)):
         yield
 
 
 @contextmanager
 def _beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Within it a thread works until it is over: a disk that does not answer holds up nobody."""
+    """Let a thread work beside these lines: a disk that does not answer holds up nobody."""
     over = threading.Event()
     thread = start_thread(lambda: work(over))
     try:

@@ -1,4 +1,4 @@
-"""Whether the ranks still move, and which one it is that does not: pure, from what `Beats` shows."""
+"""The judgement of whether the ranks still move, and which one does not: pure, from what `Beats` shows."""
 
 from collections.abc import Sequence
 

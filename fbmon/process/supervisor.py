@@ -102,7 +102,7 @@ def _told(folder: RunFolder, before: Event | None) -> RunEnded | None:
 
 
 def _may_restart(loss: Loss, folder: RunFolder, restarts: int) -> bool:
-    """Whether the ranks are to be started once more, as the recipe allows for accidents; tells it."""
+    """Say whether the ranks are to be started once more, as the recipe allows for accidents, and tell it."""
     at_most = _allowed_restarts(folder)
     if not loss.is_accident or restarts >= at_most:
         return False

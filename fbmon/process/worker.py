@@ -1,4 +1,4 @@
-"""What one rank does: begin the journal, then import torch and train, and say how it ended."""
+"""The work of one rank: begin the journal, then import torch and train, and say how it ended."""
 
 import os
 import signal

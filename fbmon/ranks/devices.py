@@ -1,4 +1,4 @@
-"""What --devices means: on which devices a run trains, one rank a device."""
+"""The meaning of --devices: on which devices a run trains, one rank a device."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Why the processes of a training came to an end that none of them has told of."""
+"""The reason for which the processes of a training came to an end that none of them has told of."""
 
 import signal
 from contextlib import suppress
@@ -16,7 +16,7 @@ ORDINARY = (Exit.FINISHED, Exit.DIVERGED, Exit.STORAGE, Exit.PREEMPTED, Exit.STO
 
 @dataclass(frozen=True)
 class Loss:
-    """What is known of it; `is_accident`: it need not happen again when the ranks are started once more."""
+    """An end and what is known of it; `is_accident`: it need not happen again when the ranks are started once more."""
 
     reason: str
     exit_code: Exit
@@ -26,7 +26,7 @@ class Loss:
 
 
 def explain(name: str, code: int) -> Loss:
-    """Of a rank that left with this code, negative for a signal."""
+    """Explain the end of a rank that left with this code, negative for a signal."""
     if code < 0:
         hint = f"often this is the system running out of memory{_allowed()}" if -code == signal.SIGKILL else ""
         return Loss(f"{name} was killed by {signal_name(-code)}", Exit.LOST, hint)
@@ -44,7 +44,7 @@ def _allowed() -> str:
 
 
 def obstacle(process: int) -> str:
-    """What keeps a process from running, as the kernel has it; empty if nothing does."""
+    """Return what keeps a process from running, as the kernel has it; empty if nothing does."""
     with suppress(psutil.Error):
         state = psutil.Process(process).status()
         if state in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):

@@ -1,4 +1,4 @@
-"""Which GPUs this machine has, as its driver tells without torch."""
+"""The GPUs of this machine, as its driver tells without torch."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ _AMD = Path("/dev/kfd")  # the driver under ROCm, where torch calls AMD's GPUs c
 
 
 class Nvml(Protocol):
-    """What is asked of NVIDIA's driver, as the module pynvml has it; any question may raise NVMLError."""
+    """The questions asked of NVIDIA's driver, as the module pynvml has them; any question may raise NVMLError."""
 
     NVMLError: type[Exception]
     NVML_TEMPERATURE_GPU: int
@@ -42,7 +42,7 @@ def open_all(nvml: Nvml) -> list[Any]:
 
 
 def count_gpus(environment: Mapping[str, str]) -> int | None:
-    """How many GPUs CUDA may see; None where only torch could tell."""
+    """Return how many GPUs CUDA may see; None where only torch could tell."""
     nvml = driver()
     try:
         uuids = [nvml.nvmlDeviceGetUUID(handle) for handle in open_all(nvml)]
@@ -52,7 +52,7 @@ def count_gpus(environment: Mapping[str, str]) -> int | None:
 
 
 def visible_gpus(environment: Mapping[str, str], uuids: list[str]) -> list[int | str]:
-    """What CUDA calls cuda:0, cuda:1, ...: the place in `uuids`, which are in PCI order, or the UUID of a slice.
+    """Return what CUDA calls cuda:0, cuda:1, ...: the place in `uuids`, which are in PCI order, or the UUID of a slice.
 
     CUDA_VISIBLE_DEVICES lists places, UUIDs or beginnings of UUIDs; CUDA ignores all from the first invalid one on.
     """

@@ -1,4 +1,4 @@
-"""How far each rank is: a page of memory that the ranks write and the supervisor reads, without a word between them."""
+"""The progress of each rank: a page of memory that the ranks write and the supervisor reads, without a word."""
 
 import mmap
 import os
@@ -11,7 +11,7 @@ _SLOT = struct.Struct("=qq")
 
 
 class Doing(IntEnum):
-    """What a rank is at."""
+    """The work that a rank is at."""
 
     PREPARING = 0  # up to the end of its first block
     COMPUTING = 1

@@ -1,4 +1,4 @@
-"""Where the ranks of one machine find each other: at a file, or where locks guard none, at a port of the loopback."""
+"""The place where the ranks of one machine meet: a file, or where locks guard none, a port of the loopback."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Which rank this process is, and how it finds the others: those of one supervisor, or of a job of another engine."""
+"""The rank of this process, and how it finds the others: those of one supervisor, or of a job of another engine."""
 
 import re
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class Job:
 
 
 def job_seat(environment: Mapping[str, str]) -> Seat | None:
-    """This process's place in a job of torchrun or srun; None outside of one. Raises UsageError for half of one."""
+    """Return this process's place in a job of torchrun or srun, None outside; raises UsageError for half of one."""
     if "RANK" in environment and "WORLD_SIZE" in environment:
         address = f"{environment.get('MASTER_ADDR', '127.0.0.1')}:{environment.get('MASTER_PORT', '29500')}"
         job, attempt = (environment.get(f"TORCHELASTIC_{name}", "") for name in ("RUN_ID", "RESTART_COUNT"))

@@ -1,4 +1,4 @@
-"""What a supervisor gives a rank on its way."""
+"""Everything that a supervisor gives a rank on its way."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""What a user asks: the recipe, its sections and choices; strict, and every fault told at once with its line."""
+"""The wish of a user: the recipe, its sections and choices; strict, and every fault told at once with its line."""
 
 from fbmon.recipe.file import dump, find, flatten, load, shipped, whole
 from fbmon.recipe.schema import (

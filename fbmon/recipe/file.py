@@ -1,4 +1,4 @@
-"""From TOML files to a Recipe and back: strict, bounded, every fault told at once."""
+"""TOML files to a Recipe and back: strict, bounded, every fault told at once."""
 
 import difflib
 import itertools

@@ -64,7 +64,7 @@ class Model(Section):
 
 
 class Gradient(Section):
-    """How the data are cut into blocks, and what an update is made of; batch norm and penalty act within a block.
+    """The cut of the data into blocks, and what an update is made of; batch norm and penalty act within a block.
 
     `update` "full": one update a step, by the mean over all blocks. "block": an update after every block, as SGD does,
     and a step is a pass over all of them; from step `switch_at` on it is the other way round.
@@ -80,7 +80,7 @@ class Gradient(Section):
 
 
 class Loss(Section):
-    """What is minimized: cross-entropy, in training with this much of the label spread over the other classes."""
+    """The function to minimize: cross-entropy, in training with so much of the label spread over other classes."""
 
     label_smoothing: Fraction = 0.0
 
@@ -229,7 +229,7 @@ class Divergence(Section):
 
 
 class Restart(Section):
-    """How many times all processes are started once more, from the newest checkpoint, after one has died or is stuck.
+    """The number of new starts of all processes, from the newest checkpoint, after one has died or is stuck.
 
     Counted anew by `fbmon resume`. A run that is not finite or diverges is no such accident, nor is a full disk.
     """

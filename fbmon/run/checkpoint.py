@@ -25,7 +25,7 @@ _SEAL = re.compile(rb',"sha256":"([0-9a-f]{64})"}\n\Z')
 
 
 class State(msgspec.Struct, frozen=True):
-    """What a run goes on from besides tensors; random numbers are functions of (seed, step, image), so need none."""
+    """The state, besides tensors, of a run; random numbers are functions of (seed, step, image), so need none."""
 
     step: int  # updates done
     torch: str  # its version
@@ -102,7 +102,7 @@ def _read(path: Path) -> bytes:
 
 
 def changes(state: State, recipe: Recipe) -> dict[str, tuple[Any, Any]]:
-    """Which settings are not those that the steps of a state were taken with: before and now, None for none.
+    """Return the settings that are not those that the steps of a state were taken with: before and now, None for none.
 
     Left out are those that say how long, how often and until when, on which no number hangs.
     """

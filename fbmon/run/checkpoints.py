@@ -1,4 +1,4 @@
-"""What checkpoints are called, and of which steps a folder has one; what is in them only `train` knows."""
+"""Names of checkpoints, and the steps of which a folder has one; checkpoint.py knows what is in them."""
 
 import os
 import re
@@ -12,7 +12,7 @@ _NAME = re.compile(r"step-(\d{8,})", re.ASCII)
 
 
 def path_of(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies in a folder of checkpoints."""
+    """Return the path of the checkpoint of a step in a folder of checkpoints."""
     return folder / f"step-{step:08d}"
 
 
@@ -40,7 +40,7 @@ def steps_to_go_on_from(folder: Path) -> list[int]:
 
 @contextmanager
 def refusing_unreadable() -> Iterator[None]:
-    """Within it, states that are there and cannot be read now are no damaged ones. Raises FbmonError for them."""
+    """Raise FbmonError for states that are there and cannot be read now: they are no damaged ones."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Which runs there are, and which one is meant."""
+"""The runs that there are, and the one that is meant."""
 
 import difflib
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ def find(runs_dir: Path, given: str | None) -> RunFolder:
 
 
 def unknown(given: str, runs: Iterable[RunFolder], runs_dir: Path) -> UsageError:
-    """What is to be said of a name that none of the runs has: the nearest that there is."""
+    """Return the error for a name that none of the runs has: it names the nearest that there is."""
     called = dict.fromkeys(name for run in runs for name in (run.given_name, run.name))
     near = difflib.get_close_matches(given, called, n=1)
     hint = f"did you mean {clean(near[0])}?" if near else "`fbmon runs` lists them"
@@ -67,7 +67,7 @@ def of_job(runs_dir: Path, job: str, name: str, resolved: str) -> RunFolder | No
 
 
 def is_run(path: Path) -> bool:
-    """Whether a path is a run's folder, be it half made or half lost."""
+    """Say whether a path is a run's folder, be it half made or half lost."""
     try:
         return (path / "meta.json").is_file() or (path / "journal.jsonl").is_file()
     except OSError:  # a name too long, a folder that may not be entered

@@ -63,7 +63,7 @@ class RunFolder:
 
     @property
     def typed(self) -> str:
-        """What a shell is to be told of it: its name where it lies in the usual folder of runs, else its path."""
+        """The name by which a shell finds it: its own where it lies in the usual folder of runs, else its path."""
         is_usual = self.path.parent.absolute() == usual().absolute()
         return shlex.quote(clean(self.name if is_usual else str(self.path.absolute()), 4096))
 
@@ -72,11 +72,11 @@ class RunFolder:
         return look(self)
 
     def is_alive(self) -> bool:
-        """Whether it is being trained; not where nobody can tell."""
+        """Say whether it is being trained; no where nobody can tell."""
         return self.look().life is Life.RUNNING
 
     def has_begun(self) -> bool:
-        """Whether it is running or has taken a step; else there is nothing to show or to go on with."""
+        """Say whether it is running or has taken a step; else there is nothing to show or to go on with."""
         return self.is_alive() or any(isinstance(event, StepTaken) for event in Tail(self.journal).read(_BEGINNING))
 
     def was_started(self) -> bool:
@@ -142,19 +142,19 @@ class RunFolder:
         return holder
 
     def read_meta(self) -> Meta | None:
-        """What was noted at the start; None where it is missing or damaged."""
+        """Return what was noted at the start; None where it is missing or damaged."""
         try:
             return msgspec.json.decode(self.meta.read_bytes(), type=Meta)
         except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is a fault in UTF-8
             return None
 
     def first_name(self) -> str:
-        """What the run was called when it began, whatever its folder is called now; empty where that is lost."""
+        """Return the name with which the run began, whatever its folder is called now; empty where that is lost."""
         meta = self.read_meta()
         return meta.name if meta else ""
 
     def set_devices(self, devices: str) -> None:
-        """From now on the run is to be trained on these; for whoever has seized it."""
+        """Note the devices on which the run is trained from now on; for whoever has seized it."""
         meta = self.read_meta()
         if meta:
             changed = msgspec.structs.replace(meta, devices=devices)

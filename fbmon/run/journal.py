@@ -51,7 +51,7 @@ def _as_utf8(value: Any) -> Any:  # noqa: ANN401 - whatever JSON has
 
 
 def is_sealed(line: bytes) -> bool:
-    """Whether a line without its newline is as it was written."""
+    """Say whether a line without its newline is as it was written."""
     return line[-_SEAL_BYTES:] == _SEAL % zlib.crc32(line[:-_SEAL_BYTES])
 
 
@@ -176,7 +176,7 @@ def last_event(path: Path) -> Event | None:
 
 
 def last_step(path: Path) -> int:
-    """How many steps the run has behind it, by the newest event that tells of it; 0 if none does."""
+    """Return how many steps the run has behind it, by the newest event that tells of it; 0 if none does."""
     return next((event.step for event in _newest_first(path) if isinstance(event, StepTaken | StateRestored)), 0)
 
 

@@ -27,7 +27,7 @@ _PREFIX_BYTES = 20
 
 @dataclass(frozen=True)
 class Columns:
-    """What some steps or validations have told, all of the same metrics; every column is as long as `steps`."""
+    """The values of some steps or validations, all of the same metrics; every column is as long as `steps`."""
 
     teller: Teller
     steps: Sequence[int]

@@ -1,4 +1,4 @@
-"""Whether a run is being trained: what its lock says, who trains it, and how long ago they gave a sign of life.
+"""The life of a run: what its lock says, who trains it, and how long ago they gave a sign of life.
 
 A lock alone does not tell. Some file systems have none (ENOLCK, ENOSYS), and where several hosts share one it may hold
 within each of them only, as on NFS with `local_lock` and on many of FUSE. So whoever trains leaves a note of itself in
@@ -124,7 +124,7 @@ class Guard:
 
 @dataclass(frozen=True)
 class Look:
-    """What can be known of a run's life from here."""
+    """All that can be known of a run's life from here."""
 
     life: Life
     holder: Holder | None = None
@@ -133,7 +133,7 @@ class Look:
 
     @property
     def trace(self) -> str:
-        """Who trains or trained, and when they were last heard of."""
+        """The process that trains or trained, and when it was last heard of."""
         who = self.holder.name if self.holder else "an unknown process"
         return f"{who}, last sign of life {duration(self.silent)} ago" if self.silent is not None else who
 
@@ -232,7 +232,7 @@ def _state(pid: int) -> str:
 
 
 def _stat(pid: int) -> list[str]:
-    """What the kernel says of a process from its state on; nothing where it says nothing, or of other namespaces."""
+    """Return the kernel's words on a process from its state on; none where it says nothing, or of other namespaces."""
     with suppress(OSError):
         if Path("/proc/self").readlink() == Path(str(os.getpid())):
             return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""What is noted of a run as it is started, and paths as JSON holds them."""
+"""The note of a run as it is started, and paths as JSON holds them."""
 
 import os
 from pathlib import Path

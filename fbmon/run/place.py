@@ -1,4 +1,4 @@
-"""Where runs lie."""
+"""The folder in which runs lie."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How long what is left of a run will take: its steps at the pace of the last ones, and its validations beside them."""
+"""The time that the rest of a run will take: its steps at the pace of the last ones, and its validations."""
 
 import math
 from collections import deque
@@ -31,18 +31,18 @@ class Pace:
         self._validated = event.step
 
     def rest(self, seconds: float) -> None:
-        """These passed without training, and are no measure of the steps to come."""
+        """Leave out seconds that passed without training: they are no measure of the steps to come."""
         self._rested += seconds
         self._end += seconds
 
     def restored(self, step: int) -> None:
-        """What was before the run went back to this step is no measure: the machine may be another."""
+        """Forget what was before the run went back to this step: the machine may be another."""
         self._steps.clear()
         self._validations.clear()
         self._validated = step
 
     def seconds_left(self, steps: int, validation_every: int, now: float | None = None) -> float | None:
-        """To the end of the last of `steps`, from the newest step or validation, or from `now`; None without a pace.
+        """Return the seconds to the end of `steps`, from the newest step or validation, or `now`; None without a pace.
 
         A step that takes longer than the others is over in the next moment, for all that is known.
         """
@@ -64,7 +64,7 @@ class Pace:
         return stdev(paces) * math.sqrt(left + left**2 / len(paces))
 
     def _validations_left(self, steps: int, every: int) -> int:
-        """After the first step, then every so many, and after the last."""
+        """Count the validations to come: after the first step, then every so many, and after the last."""
         if not every:
             return 0
         return (steps - 1) // every - (self._validated - 1) // every + ((steps - 1) % every > 0)

@@ -10,7 +10,7 @@ COMPARED = ("loss", "grad_norm", "val_loss", "sharpness")
 
 
 class Replay:
-    """What was told of steps that are to be taken again."""
+    """The values of steps that are to be taken again."""
 
     def __init__(self) -> None:
         self._before: dict[tuple[str, int], float] = {}
@@ -21,7 +21,7 @@ class Replay:
             self._before.update({(name, step): value for step, value in points.items()})
 
     def difference(self, event: StepTaken | Validated | Analysed) -> str:
-        """What is not as it was told before; empty if all is, or if the step is a new one."""
+        """Return what is not as it was told before; empty if all is, or if the step is a new one."""
         for name in COMPARED:
             if name not in event.values:  # a step is told by several events: what another of them tells is left to it
                 continue

@@ -131,7 +131,7 @@ class Series:
         return None if not len(self) or np.isnan(self.values[-1]) else float(self.values[-1])
 
     def unknown(self) -> Indices:
-        """Where the unknown values stand, ascending."""
+        """The steps of the unknown values, ascending."""
         if self._looked < len(self):
             self._unknown.extend(
                 self._looked + np.flatnonzero(np.isnan(self.values[self._looked :])).astype(np.float64)

@@ -114,7 +114,7 @@ class Store:
         return self.plan.validation_every if self.plan else 0
 
     def steps_to_validation(self) -> int | None:
-        """How many steps from now the next validation comes; None where that is not told."""
+        """Return how many steps from now the next validation comes; None where that is not told."""
         every = self._validation_every
         if not every or self.step >= self.steps:
             return None
@@ -126,7 +126,7 @@ class Store:
         return int(self.clipped.steps.searchsorted(self.step, "right")) / self.step if self.step else 0.0
 
     def paused_seconds(self, elapsed: float) -> float:
-        """How long the training has been paused in all, up to a moment that is not before the newest event."""
+        """Return how long the training has been paused in all, up to a moment that is not before the newest event."""
         return self.paused_before + (0.0 if self.paused_since is None else elapsed - self.paused_since)
 
     def apply(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""What the user wants of the running trainer: asked at every block, done at once or when the step is over."""
+"""The wishes of the user, of the running trainer: asked at every block, done at once or when the step is over."""
 
 import time
 from collections import deque
@@ -43,7 +43,7 @@ class Beforehand:
         self._kept.append(taken)
 
     def next_command(self) -> CommandTaken | None:
-        """What has been kept, then what comes."""
+        """Return what has been kept, then what comes."""
         return self._kept.popleft() if self._kept else self._next_command()
 
 
@@ -90,7 +90,7 @@ class Control:
             taken = self._take(command) if command else ""
 
     def _agreed(self) -> CommandTaken | None:
-        """What one of the ranks has been asked; a signal of a whole job may reach one of them sooner than another."""
+        """Return what any rank has been asked; a signal of a whole job may reach one of them sooner than another."""
         asked = self._next_command()
         urgency = self._ranks.highest(1 + _BY_URGENCY.index(asked.command) if asked else 0)
         if not urgency:

@@ -24,7 +24,7 @@ from fbmon.train.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class Work:
-    """What an update is to be computed from."""
+    """The order for an update: what it is computed from."""
 
     blocks: Sequence[Tensor]  # the numbers of the images of each
     step: int  # by which they are augmented
@@ -97,7 +97,7 @@ class Descent:
             self.optimizer.step()
 
     def units(self) -> dict[str, Tensor]:
-        """What the exact means remember from step to step: float64 (parameters,), on the device."""
+        """Return what the exact means remember from step to step: float64 (parameters,), on the device."""
         means = {"mean": self._mean, "acc_mean": self._acc_mean}
         return {name: mean.units for name, mean in means.items() if isinstance(mean, ExactMean)}
 

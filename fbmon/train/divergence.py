@@ -10,7 +10,7 @@ from fbmon.train.control import Emit
 
 @dataclass
 class Past:
-    """What is remembered of the steps so far; part of every checkpoint."""
+    """The memory of the steps so far; part of every checkpoint."""
 
     start_loss: float | None = None  # of the first step
     above: int = 0  # steps in a row, up to the last one

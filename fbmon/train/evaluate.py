@@ -41,5 +41,5 @@ def evaluate(
 
 
 def is_validated(recipe: Recipe, step: int) -> bool:
-    """Whether a validation follows this step."""
+    """Say whether a validation follows this step."""
     return step > 0 and ((step - 1) % recipe.validation.every == 0 or step == recipe.steps)

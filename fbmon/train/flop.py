@@ -1,4 +1,4 @@
-"""How many floating-point operations a step takes: those of convolutions and matrix products, as is usual."""
+"""The number of floating-point operations of a step: those of convolutions and matrix products, as is usual."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What a step tells of itself, brought from the device to the host in one copy."""
+"""The measures of a step, brought from the device to the host in one copy."""
 
 import math
 from collections.abc import Sequence

@@ -32,7 +32,7 @@ from fbmon.train.tell import plan, rank_seconds, step_values
 
 
 class Stepper:
-    """What the steps share; `step` is the number of steps that the weights have behind them."""
+    """The state that steps share; `step` is the number of steps that the weights have behind them."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Stepper:
         self.average = Average(model, recipe.ema)
 
     def plan(self) -> TrainingStarted:
-        """What is about to be trained."""
+        """Return what is about to be trained."""
         cut = self._blocks(1)
         engine = self.descent.make_ready(cut[:1] if is_by_block(self._recipe.gradient, self.step + 1) else cut)
         told = plan(self._recipe, self._data, self.model, cut, self._ranks, engine)
@@ -149,6 +149,6 @@ class Stepper:
 
 
 def is_by_block(gradient: Gradient, step: int) -> bool:
-    """Whether step `step`, counted from 1, updates after every block."""
+    """Say whether step `step`, counted from 1, updates after every block."""
     switched = gradient.switch_at is not None and step >= gradient.switch_at
     return (gradient.update == "block") != switched

@@ -1,4 +1,4 @@
-"""What the trainer says of its plan and of a step, in the words of the events and the metrics."""
+"""The trainer's account of its plan and of a step, in the words of the events and the metrics."""
 
 import math
 import socket
@@ -24,7 +24,7 @@ _HOST_BYTES = 64  # the longest name of a host on Linux
 def plan(
     recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tensor], ranks: Ranks, engine: str
 ) -> TrainingStarted:
-    """What is about to be trained, in blocks of images of these numbers."""
+    """Return what is about to be trained, in blocks of images of these numbers."""
     images, device, shape = sum(map(len, blocks)), data.train.labels.device, data.train.pictures.shape[1:]
     return TrainingStarted(
         steps=recipe.steps,
@@ -48,7 +48,7 @@ def plan(
 
 
 def rank_seconds(parts: Mapping[Part, float], ranks: Ranks) -> list[float]:
-    """How long each of several ranks was at work in a step; in the mean it may have waited, so that is left out."""
+    """Return the seconds of each of several ranks in a step, without the mean, in which it may have waited."""
     if ranks.size == 1:
         return []
     own = sum(seconds for part, seconds in parts.items() if part != "mean")

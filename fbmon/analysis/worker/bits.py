@@ -1,4 +1,4 @@
-"""How far apart two vectors of floats are: in bits, in steps from one float to the next, and as numbers."""
+"""The distance of two vectors of floats: in bits, in steps from one float to the next, and as numbers."""
 
 import torch
 from torch import Tensor

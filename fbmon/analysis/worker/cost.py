@@ -104,7 +104,7 @@ def make_plan(recipe: Recipe, device: torch.device, precision: Precision, second
 
 
 def _memory_mib(device: torch.device) -> float:
-    """What this process may have of the device's memory."""
+    """Return what this process may have of the device's memory."""
     is_gpu = device.type == "cuda"
     return (torch.cuda.get_device_properties(device).total_memory if is_gpu else memory().total) / 2**20
 

@@ -24,14 +24,14 @@ def random_direction(weights: Tensors, seed: int, number: int) -> Tensors:
 
 
 def _like_filters(drawn: Tensor, weight: Tensor) -> Tensor:
-    """With the L2 norms of the weight's filters: of what belongs to one output."""
+    """Scale a direction to the L2 norms of the weight's filters: of what belongs to one output."""
     own, found = (torch.linalg.vector_norm(part.flatten(1), dim=1) for part in (weight, drawn))
     scaled: Tensor = drawn * (own / (found + _TINY)).view(-1, *[1] * (drawn.dim() - 1))
     return scaled
 
 
 def straight_line(weights: Tensors, others: Tensors) -> Tensors:
-    """From these weights to the others; 1 is there. Running statistics go along in proportion, counts do not."""
+    """Return the line from these weights to others, at 1. Running statistics go along in proportion, counts do not."""
     return {name: others[name] - weight for name, weight in weights.items() if weight.is_floating_point()}
 
 

@@ -37,7 +37,7 @@ class Look:
         self._statistics = RunningStatistics(self._model, "mean") if setting.statistics == "fresh" else None
 
     def answer(self, probe: Probe) -> Answer:
-        """What is found there; the weights are the trained ones afterwards."""
+        """Return what is found there; the weights are the trained ones afterwards."""
         try:
             match probe:
                 case Point(directions=directions, at=at):

@@ -1,4 +1,4 @@
-"""What torch finds on this machine and which data sets lie in a folder: one line of JSON, for `fbmon doctor`.
+"""The findings of torch on this machine, and which data sets lie in a folder: one line of JSON, for `fbmon doctor`.
 
 python -m fbmon.analysis.worker.machine DATA_DIR
 """

@@ -20,7 +20,7 @@ from fbmon.train.step import Stepper
 
 @dataclass(frozen=True)
 class Shape:
-    """What a data set looks like."""
+    """The shape of a data set."""
 
     train: int
     val: int
@@ -85,7 +85,7 @@ class Probe:
         return (time.perf_counter() - began) / len(self._data.val)
 
     def memory_mib(self) -> float:
-        """At the peak until now."""
+        """The memory in use at the peak until now."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_reserved(self._device) / 2**20
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 2**20)

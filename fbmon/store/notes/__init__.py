@@ -1,4 +1,4 @@
-"""What deserves a line in the event list, found in the stream of steps: one note an episode, however long it is."""
+"""Notes for the event list, found in the stream of steps: one note an episode, however long it is."""
 
 from fbmon.store.notes.clipping import ClippingWatch
 from fbmon.store.notes.edge import EdgeWatch

@@ -12,7 +12,7 @@ VAGUE = 0.05  # times the sharpness: a larger residual is worth a word
 
 @dataclass
 class Stay:
-    """At the edge, from the measurement that reached it."""
+    """A stay at the edge, from the measurement that reached it."""
 
     place: int  # of its note
     step: int

@@ -1,4 +1,4 @@
-"""What is to be said as a training starts: that it goes on elsewhere, where last bits differ; that it is slow here."""
+"""Cautions as a training starts: that it goes on elsewhere, where last bits differ; that it is slow here."""
 
 from fbmon.events import Machine, TrainingStarted
 from fbmon.text import plural

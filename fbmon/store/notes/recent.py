@@ -22,5 +22,5 @@ class Recent:
         insort(self._sorted, value)
 
     def level(self) -> float | None:
-        """None while there are too few numbers to speak of a level."""
+        """The median of the last numbers; None while they are too few to speak of a level."""
         return self._sorted[len(self._sorted) // 2] if len(self._sorted) >= LEAST else None

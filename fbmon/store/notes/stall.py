@@ -23,7 +23,7 @@ class StallWatch:
         self._began = event.elapsed
 
     def rest(self, event: Analysed | CommandTaken | StateRestored) -> None:
-        """What came between two steps and ends now, such as a pause, is no part of the wait for the next one."""
+        """Leave what came between two steps and ends now, such as a pause, out of the wait for the next one."""
         if self._began is not None:
             self._began = event.elapsed
 

@@ -1,4 +1,4 @@
-"""What is remembered of one metric: its last value, its lowest and highest and their steps, its last window."""
+"""The memory of one metric: its last value, its lowest and highest and their steps, its last window."""
 
 import math
 from collections.abc import Sequence

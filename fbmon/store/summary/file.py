@@ -73,7 +73,7 @@ def unchanged(folder: RunFolder) -> Summary | None:
 
 
 def unfolded(folder: RunFolder) -> int:
-    """How many bytes of its journal the summary that is kept knows nothing of."""
+    """Return how many bytes of its journal the summary that is kept knows nothing of."""
     kept = _load(folder.summary)
     with suppress(OSError):
         size = folder.journal.stat().st_size
@@ -104,7 +104,7 @@ def _is_of(kept: _Kept, status: os.stat_result) -> bool:
 
 
 def _continues(journal: BinaryIO, kept: _Kept) -> bool:
-    """Whether the journal still has, where the kept fold ended, the line at which it ended."""
+    """Say whether the journal still has, where the kept fold ended, the line at which it ended."""
     return kept.offset > 0 and _last(journal, kept.offset) == kept.last
 
 

@@ -46,7 +46,7 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def seconds(self) -> float:
-        """How long it has trained: the time since it began, less its pauses."""
+        """The seconds that it has trained: the time since it began, less its pauses."""
         waiting = self.elapsed - self.paused_since if self.paused_since is not None else 0.0
         return self.elapsed - self.paused - waiting
 

@@ -1,4 +1,4 @@
-"""Which states of a run are on disk: when one is due, which are kept, and which one a run goes on from."""
+"""The states of a run on disk: when one is due, which are kept, and which one a run goes on from."""
 
 import itertools
 import time
@@ -28,7 +28,7 @@ _LOOK_SECONDS = 0.1  # between two looks for a command meanwhile
 
 
 class _Failure(NamedTuple):
-    """Why a state could not be saved, and whether that may be otherwise a minute later."""
+    """The reason why a state could not be saved, and whether that may be otherwise a minute later."""
 
     reason: str
     may_pass: bool
@@ -81,7 +81,7 @@ class Saving:
         return restored.step
 
     def has_validated(self, step: int) -> bool:
-        """Whether the validation after this step has been told."""
+        """Say whether the validation after this step has been told."""
         return self._validated >= step
 
     def validated(self, step: int, accuracy: float | None) -> None:

@@ -1,1 +1,1 @@
-"""What is trained on: data sets as two tensors on a device, cut into blocks, augmented by indexing."""
+"""The data that are trained on: data sets as two tensors on a device, cut into blocks, augmented by indexing."""

@@ -1,4 +1,4 @@
-"""Which images each block of a step holds, and how they become network input."""
+"""The images that each block of a step holds, and how they become network input."""
 
 import torch
 from torch import Tensor

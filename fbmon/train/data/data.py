@@ -102,7 +102,7 @@ def load_in_turn(
     ranks: Ranks,
     heed: Callable[[], None] = _nothing,
 ) -> DataSet:
-    """The same on several ranks: the first downloads what is missing before the others look for it.
+    """Load a data set on several ranks: the first downloads what is missing before the others look for it.
 
     Where `heed` ends that by Interrupted, it is raised on all of them.
     """
@@ -169,5 +169,5 @@ def _cifar(
 
 
 def is_there(dataset: Literal["cifar10", "cifar100"], root: Path) -> bool:
-    """Whether a data set lies in a folder, every file with its checksum; nothing is downloaded."""
+    """Say whether a data set lies in a folder, every file with its checksum; nothing is downloaded."""
     return _known(dataset).archive.is_in(root)

@@ -89,7 +89,7 @@ class _Growth:
 
 
 class _Waiting:
-    """What is done while another run downloads."""
+    """The waiting while another run downloads."""
 
     def __init__(self, archive: Archive, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]) -> None:
         self._pattern = f"{_PREFIX}{archive.kind.base_folder}-*/{archive.kind.filename}"

@@ -1,4 +1,4 @@
-"""How the blocks of a pass are computed: one after the other, or in lanes of captured graphs; the results are the same.
+"""The ways to compute the blocks of a pass: one after the other, or in lanes of captured graphs, with the same results.
 
 `eager` is the reference. An engine is chosen by the device; FBMON_ENGINE=eager, lanes or lanes:N chooses otherwise, and
 with ",compiled" behind it torch's compiler fuses what a network does, which changes the last bits.

@@ -1,4 +1,4 @@
-"""What a block is put through: forward, backward, penalty, clipping, measures."""
+"""The work on a block: forward, backward, penalty, clipping, measures."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager

@@ -43,7 +43,7 @@ class Eager:
         self._flight.add()
 
     def join(self) -> None:
-        """Nothing is anywhere else."""
+        """Wait for nothing: nothing is anywhere else."""
 
     def finish(self) -> None:
-        """It is in the mean already."""
+        """Do nothing: it is in the mean already."""

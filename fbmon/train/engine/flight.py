@@ -6,7 +6,7 @@ import torch
 
 
 class InFlight:
-    """At most `most` blocks are asked for and not yet computed; on a CPU there is nothing to wait for."""
+    """Blocks that are asked for and not yet computed, `most` at most; on a CPU there is nothing to wait for."""
 
     def __init__(self, device: torch.device, most: int) -> None:
         self._is_cuda = device.type == "cuda"
@@ -14,7 +14,7 @@ class InFlight:
         self._events: deque[torch.cuda.Event] = deque()
 
     def wait(self) -> None:
-        """Until another block may be asked for."""
+        """Wait until another block may be asked for."""
         while len(self._events) >= self._most:
             self._events.popleft().synchronize()
 

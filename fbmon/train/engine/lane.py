@@ -74,7 +74,7 @@ class Lane:
         return program
 
     def _key(self, size: int) -> tuple[object, ...]:
-        """What a graph is captured for; the mean, because it adds to the memory of that one."""
+        """Return what a graph is captured for; the mean, because it adds to the memory of that one."""
         work = self._work
         return size, work.mean, work.penalty, work.full is not None, self._rows
 

@@ -9,7 +9,7 @@ _WARM_UPS = 2  # the first run chooses algorithms and makes tables, which a capt
 
 
 class Queue:
-    """On a GPU a stream, and memory for what is captured for it; a CPU does everything at once, in order."""
+    """A stream of a GPU, and memory for what is captured for it; a CPU does everything at once, in order."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -17,21 +17,21 @@ class Queue:
         self._pool = torch.cuda.graph_pool_handle() if self._stream else None
 
     def within(self) -> AbstractContextManager[object]:
-        """Within it, what is asked of the device goes into this queue."""
+        """Let what is asked of the device go into this queue."""
         return torch.cuda.stream(self._stream) if self._stream else nullcontext()
 
     def fork(self) -> None:
-        """What follows in this queue comes after what has been asked for outside."""
+        """Let what follows in this queue come after what has been asked for outside."""
         if self._stream:
             self._stream.wait_stream(torch.cuda.current_stream(self._device))
 
     def join(self) -> None:
-        """What follows outside comes after what has been asked for in this queue."""
+        """Let what follows outside come after what has been asked for in this queue."""
         if self._stream:
             torch.cuda.current_stream(self._device).wait_stream(self._stream)
 
     def captured(self, run: Callable[[], None]) -> Callable[[], None]:
-        """What computes the same as `run`, if it is called within; `run` itself is called to find that out.
+        """Return what computes the same as `run`, if it is called within; `run` itself is called to find that out.
 
         All that is captured shares its memory, so nothing of a run may stay there. Raises RuntimeError for what CUDA
         refuses; the device is then as it was.
@@ -54,7 +54,7 @@ class Queue:
         return graph.replay
 
     def _end_allocation(self) -> None:
-        """What torch leaves undone where the end of a capture fails: the allocator would take it to go on for ever."""
+        """Do what torch leaves undone where a capture fails: the allocator would take it to go on for ever."""
         if self._pool is None:
             return
         with suppress(RuntimeError):  # it has not begun, or has been ended

@@ -1,4 +1,4 @@
-"""What an engine is given, and what is asked of it."""
+"""The work that an engine is given, and what is asked of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class CaptureError(Exception):
 
 @dataclass(frozen=True)
 class Pass:
-    """What is to be computed over some blocks at the present weights."""
+    """The computation over some blocks at the present weights."""
 
     blocks: Sequence[Tensor]  # the numbers of the images of each
     weights: Sequence[float]  # of each in the mean
@@ -33,7 +33,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """What a user is told of it; empty for the plain one."""
+        """Return what a user is told of it; empty for the plain one."""
 
     def begin(self, work: Pass) -> None:
         """Make ready for a pass, whose mean and statistics have been started. Raises CaptureError."""

@@ -1,1 +1,1 @@
-"""What computes: devices, their precisions, threads, memory and time."""
+"""The hardware that computes: devices, their precisions, threads, memory and time."""

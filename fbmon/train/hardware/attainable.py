@@ -1,4 +1,4 @@
-"""How fast a device multiplies matrices: what a training can reach at best."""
+"""The speed at which a device multiplies matrices: what a training can reach at best."""
 
 import time
 

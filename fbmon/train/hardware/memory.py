@@ -12,12 +12,12 @@ _WORDS = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FA
 
 
 def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """Whether it says that a device has not enough."""
+    """Say whether it says that a device has not enough."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in _WORDS)
 
 
 def naming_the_block(images: int) -> AbstractContextManager[None]:
-    """Within it a device that runs out of memory raises FbmonError, as it does with blocks of so many images."""
+    """Raise FbmonError where a device runs out of memory, as it does with blocks of so many images."""
     return naming_memory(
         f"with blocks of {images} images",
         "a smaller gradient.block needs less, and narrows what batch norm and the penalty see at once; "
@@ -27,7 +27,7 @@ def naming_the_block(images: int) -> AbstractContextManager[None]:
 
 @contextmanager
 def naming_memory(when: str, hint: str) -> Iterator[None]:
-    """Within it a device that runs out of memory raises FbmonError."""
+    """Raise FbmonError where a device runs out of memory."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

@@ -1,4 +1,4 @@
-"""In which arithmetic a network is evaluated, and how its images lie in memory for it."""
+"""The arithmetic in which a network is evaluated, and how its images lie in memory for it."""
 
 import time
 from collections.abc import Callable
@@ -87,7 +87,7 @@ def _product_seconds(dtype: torch.dtype) -> float:
 
 
 def _is_channels_last(precision: Precision, device: torch.device) -> bool:
-    """Whether convolutions are faster where the channels of a pixel lie together; docs/performance.md has the figures.
+    """Say whether convolutions are faster where a pixel's channels lie together; docs/performance.md has the figures.
 
     The layout of the weights decides for all that comes after them. It is a rule, not a measurement at the start: with
     another layout a run has other last bits. A GPU's tensor cores want it, its float32 does not.
@@ -104,7 +104,7 @@ def logits_of(model: Callable[[Tensor], Tensor], inputs: Tensor, precision: Prec
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """Within it, forward passes are in bfloat16 where that is safe, if the precision says so."""
+    """Let forward passes be in bfloat16 where that is safe, if the precision says so."""
     if precision != "bfloat16":
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)

@@ -1,4 +1,4 @@
-"""What torch and the C library are told once, for the whole process that computes."""
+"""The settings of torch and the C library, made once, for the whole process that computes."""
 
 import ctypes
 import os
@@ -14,7 +14,7 @@ _M_MMAP_MAX = -4
 
 
 def set_up() -> None:
-    """Only operations that give the same bits again (others raise RuntimeError), no idle threads, memory that stays.
+    """Allow only operations that repeat their bits (others raise RuntimeError), no idle threads, memory that stays.
 
     On a GPU matrix products want CUBLAS_WORKSPACE_CONFIG in the environment for the bits.
     """

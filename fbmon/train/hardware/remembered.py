@@ -1,4 +1,4 @@
-"""What has been measured of this machine, and is kept in fbmon's cache folder for the runs that come."""
+"""The measurements of this machine that are kept in fbmon's cache folder for the runs that come."""
 
 import platform
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Where the time of a step goes."""
+"""The time of a step, and where it goes."""
 
 import time
 from collections import defaultdict
@@ -21,7 +21,7 @@ class Stopwatch:
 
     @contextmanager
     def timing(self, part: Part) -> Iterator[None]:
-        """What is done within counts as `part`."""
+        """Count what is done within as `part`."""
         if self._is_cuda:
             start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             start.record()

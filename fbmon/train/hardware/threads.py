@@ -1,4 +1,4 @@
-"""On how many threads a CPU computes: as many as are worth it for the network at hand, as measured once."""
+"""The number of threads on which a CPU computes: as many as are worth it for the network at hand, as measured once."""
 
 import copy
 import os

@@ -19,11 +19,11 @@ _FLOAT64_BITS = 53
 
 
 class Mean(Protocol):
-    """What a pass over the blocks asks of a mean: `start`, `add` for each block of this rank, `finish`."""
+    """The interface of a mean to a pass over the blocks: `start`, `add` for each block of this rank, `finish`."""
 
     @property
     def device(self) -> torch.device:
-        """Where it is."""
+        """Return where it is."""
 
     def start(self) -> None:
         """Begin a new mean."""
@@ -62,7 +62,7 @@ def make_mean(accumulation: Accumulation, parameters: Sequence[Tensor], blocks: 
 
 
 def weights(accumulation: Accumulation, images: Sequence[int]) -> list[float]:
-    """How much each block counts in the mean, given its number of images.
+    """Return how much each block counts in the mean, given its number of images.
 
     "legacy" is what the authors' code took for a mean until January 2023, and the published figures very likely rest on
     it: an exponential average at rate 1/K over K blocks, from zero. The last block counts e times the first, and all
@@ -193,4 +193,4 @@ class PlainMean:
         return torch.ones((), dtype=torch.float64, device=self.device)
 
     def adapt(self) -> None:
-        """Nothing to adapt: always good."""
+        """Adapt nothing: always good."""

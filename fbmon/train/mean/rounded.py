@@ -133,6 +133,6 @@ def flat_like(part: Tensor, like: Tensor) -> Tensor:
 
 
 def format_of(tensor: Tensor) -> torch.memory_format:
-    """How a tensor lies in memory."""
+    """Return how a tensor lies in memory."""
     is_last = tensor.dim() == 4 and not tensor.is_contiguous()
     return torch.channels_last if is_last else torch.contiguous_format

@@ -14,7 +14,7 @@ _ROUNDS = 64  # blocks of each rank whose statistics are kept before they are ex
 
 
 class RunningStatistics:
-    """What batch norm evaluates with, the same bits on any number of ranks.
+    """The statistics with which batch norm evaluates, the same bits on any number of ranks.
 
     In training every batch norm writes the mean and the unbiased variance of the block at hand into one flat tensor of
     ours, the row, of which its buffers are views; after each forward pass the row is taken down. "momentum" folds all

@@ -1,1 +1,1 @@
-"""What is minimized: the loss, the penalties on its gradient, and the clipping of what comes of them."""
+"""The function to minimize: the loss, the penalties on its gradient, and the clipping of what comes of them."""

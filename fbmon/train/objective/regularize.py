@@ -30,7 +30,7 @@ def gradient_of(loss: Tensor, parameters: Sequence[Tensor], *, again: bool = Fal
 
 
 def forward_passes(penalty: Penalty | None) -> int:
-    """How often a block goes forward through the network for its penalized gradient; `Network.block` holds it to that.
+    """Return how often a block goes forward for its penalized gradient; `Network.block` holds it to that.
 
     Each of them goes back too, but for what is differentiated twice.
     """

@@ -23,7 +23,7 @@ def _silent(_doing: Doing) -> None:
 
 @dataclass
 class Ranks:
-    """This process is number `rank` of `size`; block k of a pass is the work of rank k mod size.
+    """The place of this process, number `rank` of `size`; block k of a pass is the work of rank k mod size.
 
     `tell` is told what the process is at, for whoever looks after it. An exchange that fails raises RankLostError.
     """
@@ -35,7 +35,7 @@ class Ranks:
 
     @property
     def is_first(self) -> bool:
-        """Whether it is this one that tells, saves and is spoken to."""
+        """Say whether it is this one that tells, saves and is spoken to."""
         return self.rank == 0
 
     def rounds(self, blocks: int) -> Iterator[tuple[int, int | None]]:
@@ -76,7 +76,7 @@ class Ranks:
         return int(together)
 
     def share(self, content: bytes) -> bytes:
-        """What rank 0 has, on every rank."""
+        """Return what rank 0 has, on every rank."""
         if self.size == 1:
             return content
         length = self.highest(len(content) if self.is_first else 0)
@@ -102,7 +102,7 @@ class Ranks:
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Within it this process computes nothing, for as long as it takes."""
+        """Compute nothing in this process, for as long as it takes."""
         self.tell(Doing.AWAY)
         try:
             yield

@@ -64,7 +64,7 @@ def leave_together(ranks: Ranks, code: int) -> int:
 
 @contextmanager
 def naming_the_lost(rank: int) -> Iterator[None]:
-    """Within it errors of torch's own connections are RankLostErrors."""
+    """Turn errors of torch's own connections into RankLostErrors."""
     try:
         yield
     except dist.DistError as error:

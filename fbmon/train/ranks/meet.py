@@ -1,4 +1,4 @@
-"""How the ranks meet: at a store, where each says that it has come, and all hear whom they are still waiting for.
+"""The meeting of the ranks: at a store, where each says that it has come, and all hear whom they are still waiting for.
 
 torch's own ways to meet wait without a word, and believe whoever answers at the address: a rank that has met the store
 of another job waits for ranks that will never come. Here every wait is a loop of short looks, so that it can be told,
@@ -129,7 +129,7 @@ def _arrival(rank: int) -> str:
 
 
 def _obstacle(host: str, port: int) -> str:
-    """Why nobody can be spoken to at an address; empty if somebody answers there."""
+    """Say why nobody can be spoken to at an address; empty if somebody answers there."""
     try:
         socket.create_connection((host, port), _CONNECT_SECONDS).close()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Whether all ranks still have the same weights, to the last bit."""
+"""The check that all ranks still have the same weights, to the last bit."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""What the recipe's `analysis` asks for while training: the sharpness now and then, and a few numbers of every step.
+"""The analysis that a recipe asks for while training: the sharpness now and then, and a few numbers of every step.
 
 It looks and touches nothing: a run with it has the weights of one without, to the last bit.
 """

@@ -10,7 +10,7 @@ from fbmon.train.ranks.distribute import ALONE, Ranks
 
 
 class Hessian:
-    """That of the mean over blocks of their mean losses, weighted by their `images`.
+    """The Hessian of the mean over blocks of their mean losses, weighted by their `images`.
 
     `loss(k)` is block k's, with a graph back to the parameters. Blocks are added up in float64 in their order, whatever
     rank has computed them: a product has the same bits on any number of ranks. `on_block(k)` is called before each

@@ -1,4 +1,4 @@
-"""What runs across a chart: points of a run on the chosen x-axis, as arrays that grow with the series."""
+"""The points that run across a chart: those of a run on the chosen x-axis, as arrays that grow with the series."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Across:
         self._smoothed: dict[int, Smoothed] = {}
 
     def x(self, series: Series) -> Floats:
-        """Where the points of a series of this run stand; ascending."""
+        """Return where the points of a series of this run stand; ascending."""
         if self.axis in ("step", "elapsed"):
             return series.steps if self.axis == "step" else series.elapsed
         if id(series) not in self._columns:
@@ -37,7 +37,7 @@ class Across:
         return column.view()
 
     def smoothed(self, series: Series, weight: float) -> Series:
-        """Its average, kept up while the weight stays the same."""
+        """Return its average, kept up while the weight stays the same."""
         known = self._smoothed.get(id(series))
         if known is None or known.weight != weight:
             known = self._smoothed[id(series)] = Smoothed(series, weight)
@@ -47,7 +47,7 @@ class Across:
         return float(self.places(np.array([moment.step]), np.array([moment.elapsed]))[0])
 
     def places(self, steps: Floats, elapsed: Floats) -> Floats:
-        """Where moments of the run stand."""
+        """Return where moments of the run stand."""
         if self.axis in ("step", "elapsed"):
             return steps if self.axis == "step" else elapsed
         return self._place(steps, elapsed)

@@ -17,5 +17,5 @@ class AsciiFilter(LineFilter):
 
 
 def is_wanted() -> bool:
-    """Here and now."""
+    """Say whether ASCII is wanted here and now."""
     return is_ascii_wanted(os.environ)

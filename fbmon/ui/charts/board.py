@@ -217,7 +217,7 @@ class Board(Container):
         return count(self.runs, chart, self.view)
 
     def _values(self, chart: Chart) -> list[tuple[str, float | None]]:
-        """What stands at the cursor."""
+        """Return what stands at the cursor."""
         return values(self.runs, chart, self.view)
 
     def _look(self, move: Callable[[], None]) -> None:
@@ -243,7 +243,7 @@ class Board(Container):
         events.show(self._notes(), self.view.cursor)
 
     def _matching(self) -> list[Chart]:
-        """What the filter lets through."""
+        """Return what the filter lets through."""
         return matching(self.runs.charts(), self.view.filter)
 
     def _notes(self) -> list[Note]:
@@ -262,7 +262,7 @@ class Board(Container):
             self._change(replace(views.bring_in(self.view, self._extent(), x), cursor=moment))
 
     def _move_cursor(self, columns: int) -> None:
-        """By columns of dots, but at least to the next point."""
+        """Move the cursor by columns of dots, but at least to the next point."""
         along, at = self._points(), self.view.cursor
         if along is None or at is None:
             self._set_cursor(self._newest_in_sight())

@@ -1,4 +1,4 @@
-"""Where the cursor goes: to a point of a series, to an event; pure."""
+"""The moves of the cursor: to a point of a series, to an event; pure."""
 
 import numpy as np
 

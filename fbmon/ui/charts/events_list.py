@@ -19,7 +19,7 @@ _STYLES = {
 
 
 class EventList(Widget):
-    """As many of the notes as fit: the last ones, or those around the cursor."""
+    """The list of as many notes as fit: the last ones, or those around the cursor."""
 
     DEFAULT_CSS = "EventList { height: 3; padding: 0 1; background: $surface; }"
 

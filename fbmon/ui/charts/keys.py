@@ -84,7 +84,7 @@ def bindings(groups: Mapping[str, Sequence[Key]]) -> list[Binding]:
 
 
 def app_bindings(groups: Mapping[str, Sequence[Key]]) -> list[Binding]:
-    """Of these keys those that the app has to know as well, as something else than the board may have the focus."""
+    """Return those of these keys that the app has to know too, as something else than the board may have the focus."""
     return [_binding(key) for keys in groups.values() for key in keys if key.action.startswith("app.")]
 
 

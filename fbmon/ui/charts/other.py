@@ -21,7 +21,7 @@ class Other:
 
     @property
     def is_seed(self) -> bool:
-        """Whether it is the same recipe with another seed."""
+        """Say whether it is the same recipe with another seed."""
         return all(key in _NOT_OF_THE_RECIPE for key in self.differing)
 
     def difference(self) -> str:

@@ -1,4 +1,4 @@
-"""From the runs to the charts of the monitor: which curves, marks and reference lines each one has."""
+"""The charts of the monitor, made of the runs: which curves, marks and reference lines each one has."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What a chart says in numbers: how many of its points it shows, and what stands at the cursor."""
+"""The numbers that a chart says: how many of its points it shows, and what stands at the cursor."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from fbmon.ui.charts.view import View, sight
 
 
 class Count(NamedTuple):
-    """Of the points of the run on the screen: how many are drawn, how many there are, how many are not finite."""
+    """The points of the run on the screen: how many are drawn, how many there are, how many are not finite."""
 
     drawn: int
     all: int
@@ -22,7 +22,7 @@ class Count(NamedTuple):
 
 
 def count(runs: Runs, chart: Chart, view: View) -> Count:
-    """How many of a chart's points are in sight; on a logarithmic scale those that have no logarithm are not."""
+    """Return how many of a chart's points are in sight; on a logarithmic scale those that have no logarithm are not."""
     across = runs.across(view)
     return counted([Curve("", "", across.x(one), one) for one in _series(runs, chart)], runs, chart, view)
 
@@ -36,7 +36,7 @@ def counted(curves: Sequence[Curve], runs: Runs, chart: Chart, view: View) -> Co
 
 
 def values(runs: Runs, chart: Chart, view: View) -> list[tuple[str, float | None]]:
-    """What stands at the cursor: each curve's label, and the value of its last point up to there."""
+    """Return what stands at the cursor: each curve's label, and the value of its last point up to there."""
     if view.cursor is None:
         return []
     across = runs.across(view)
@@ -45,7 +45,7 @@ def values(runs: Runs, chart: Chart, view: View) -> list[tuple[str, float | None
 
 
 def points(runs: Runs, chart: Chart) -> Series | None:
-    """Those that the cursor steps along: of the first curve that has any."""
+    """Return those that the cursor steps along: of the first curve that has any."""
     return next((one for one in _series(runs, chart) if len(one)), None)
 
 

@@ -30,7 +30,7 @@ class Runs:
         self._places = Places()
 
     def charts(self) -> list[Chart]:
-        """Those that have a curve; before the first step those that every run will have."""
+        """Return those that have a curve; before the first step those that every run will have."""
         told = self.store.series
         if not told:
             return [*dict.fromkeys(metric.chart for metric in metrics.STEP), DEVICES]
@@ -38,7 +38,7 @@ class Runs:
         return [*declared, *undeclared(told), DEVICES]
 
     def series_of(self, chart: Chart) -> list[tuple[Metric, Series]]:
-        """What the run on the screen has told for a chart."""
+        """Return what the run on the screen has told for a chart."""
         series = self.store.series
         return [(metric, series[metric.name]) for metric in metrics_of(chart) if metric.name in series]
 
@@ -69,11 +69,11 @@ class Runs:
         return known
 
     def notes(self) -> list[Note]:
-        """What happened in the run on the screen."""
+        """Return what happened in the run on the screen."""
         return self.store.notes
 
     def places(self) -> Places:
-        """Where the notes stand."""
+        """Return where the notes stand."""
         self._places.update(self.notes())
         return self._places
 
@@ -112,6 +112,6 @@ def _names(chart: Chart) -> list[str]:
 
 
 def compared(chart: Chart) -> list[Metric]:
-    """What of a chart is shown of other runs too: its first metric and the validation."""
+    """Return what of a chart is shown of other runs too: its first metric and the validation."""
     shown = metrics_of(chart)
     return [metric for metric in shown if metric is shown[0] or metric in metrics.VALIDATION]

@@ -1,4 +1,4 @@
-"""What the screen remembers from run to run: what a reader likes in all charts, and the theme.
+"""The memory of the screen from run to run: what a reader likes in all charts, and the theme.
 
 The scale of a chart is not among it: it depends on the numbers of a run, as do the zoom, the cursor and the filter.
 """
@@ -42,7 +42,7 @@ def save(path: Path | None, settings: Settings) -> None:
 
 
 def of(view: View, theme: str) -> Settings:
-    """What is worth remembering of a view."""
+    """Return what is worth remembering of a view."""
     return Settings(view.axis, view.smoothing, view.events, theme)
 
 

@@ -28,18 +28,18 @@ _ONLY_ON: dict[Kind, tuple[Chart, ...]] = {  # kinds that come often and say not
 
 
 def is_listed(note: Note, events: Events) -> bool:
-    """Whether the event list shows it."""
+    """Say whether the event list shows it."""
     return events == "all" or (events == "main" and is_main(note))
 
 
 def is_main(note: Note) -> bool:
-    """Not what comes again and again: a validation that was not the best so far, a checkpoint that nobody asked for."""
+    """Say whether it is rare, not a validation that was not the best so far, or a checkpoint that nobody asked for."""
     return note.kind != "validation" and (note.kind != "checkpoint" or note.level != "info")
 
 
 @dataclass
 class Places:
-    """Where the notes of each kind stand, the main ones and the others, kept up as notes are added."""
+    """The places of the notes of each kind, the main ones and the others, kept up as notes are added."""
 
     _steps: dict[tuple[Kind, bool], Column] = field(default_factory=lambda: defaultdict(Column))
     _elapsed: dict[tuple[Kind, bool], Column] = field(default_factory=lambda: defaultdict(Column))
@@ -52,7 +52,7 @@ class Places:
         self._done = len(notes)
 
     def signs(self, chart: Chart, across: Across, events: Events) -> tuple[Signs, ...]:
-        """What stands under a chart, the weightiest last."""
+        """Return what stands under a chart, the weightiest last."""
         wanted = {"main": (True,), "all": (False, True), "none": ()}[events]
         keys = [(kind, main) for kind in ORDER[1:] if chart in _ONLY_ON.get(kind, (chart,)) for main in wanted]
         return tuple(

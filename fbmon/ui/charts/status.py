@@ -38,7 +38,7 @@ def state_line(
 
 
 def detail_line(store: Store, elapsed: float, *, alive: bool, width: int) -> Text:
-    """As much as fits in `width` cells of: block, time, best accuracy, clipping, pace, devices."""
+    """Return as much as fits in `width` cells of: block, time, best accuracy, clipping, pace, devices."""
     parts = [part for part in _details(store, elapsed, alive=alive) if part]
     line = ""
     for part in parts:
@@ -102,14 +102,14 @@ def _eta(store: Store, elapsed: float) -> str:
 
 
 def _ranks(seconds: list[float], hosts: list[str]) -> str:
-    """How long the ranks computed, the fastest and the slowest, and which one that is."""
+    """Return how long the ranks computed, the fastest and the slowest, and which one that is."""
     slowest = seconds.index(max(seconds))
     where = f" on {clean(hosts[slowest], 24)}" if slowest < len(hosts) else ""
     return f"ranks {min(seconds):.3g} to {max(seconds):.3g} s, slowest {slowest}{where}"
 
 
 def _distance(store: Store) -> str:
-    """From the reported accuracy to the best one."""
+    """Return the distance from the reported accuracy to the best one."""
     target = store.plan.target_val_accuracy if store.plan else None
     return "" if target is None or store.best is None else f" ({store.best.value - target:+.4f} to reported)"
 
@@ -148,7 +148,7 @@ def view_line(
     passed: tuple[int, int],
     width: int,
 ) -> Text:
-    """As much as fits in `width` cells: the chart in focus, what stands at the cursor, its points, the axis, the page.
+    """Return as much as fits in `width` cells of: the chart in focus, the cursor, its points, the axis, the page.
 
     `values` are those at the cursor, by their labels; `passed` says how many of how many charts the filter shows.
     """

@@ -1,4 +1,4 @@
-"""Which part of a run is in sight and how: what the keys of the charts change; pure, and the same for all charts."""
+"""The part of a run that is in sight, and how: what the keys change; pure, and the same for all charts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ class Moment(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """Of an x-axis: the ends when all is in sight, where the newest point stands, and the shortest stretch to show."""
+    """The extent of an x-axis: its ends when all is in sight, the newest point, and the shortest stretch to show."""
 
     low: float
     high: float
@@ -35,7 +35,7 @@ class Extent(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """What is shown of a run."""
+    """The view of a run."""
 
     axis: AxisName = "step"
     span: tuple[float, float] | None = None  # None: everything

@@ -45,7 +45,7 @@ class CompareBoard(Board, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(GROUPS)]
 
     class Wants(Message):
-        """What the board wants to know of the runs has changed."""
+        """The message that the board wants to know other things of the runs."""
 
         def __init__(self, wanted: Wanted) -> None:
             super().__init__()
@@ -87,7 +87,7 @@ class CompareBoard(Board, inherit_bindings=False):
         return self.query_one(RunsTable)
 
     def noted(self, path: Path, notes: list[Note]) -> None:
-        """What has happened in the run at the cursor, or in one that it was at."""
+        """Return what has happened in the run at the cursor, or in one that it was at."""
         self._noted[path] = notes
         if path == self.wanted.events:
             self.runs.set_notes(notes)
@@ -171,7 +171,7 @@ class CompareBoard(Board, inherit_bindings=False):
         self.show_rows()
 
     def action_sort(self, by: int) -> None:
-        """By the column beside the one that the table is sorted by."""
+        """Sort by the column beside the one that the table is sorted by."""
         names = [column.name for column in self.sheet.headings()]
         order = self.sheet.order
         at = names.index(order[0].name) if order and order[0].name in names else -1 if by > 0 else len(names)
@@ -208,7 +208,7 @@ class CompareBoard(Board, inherit_bindings=False):
         self._show_events()
 
     def action_move(self, by: int) -> None:
-        """From the table to the first chart, or to the last; from the outermost chart to the table."""
+        """Move from the table to the first chart, or to the last; from the outermost chart to the table."""
         charts = self.charts
         if self.table.has_focus:
             self._look(lambda: charts.focus_chart(charts.charts[0 if by > 0 else -1]))

@@ -48,7 +48,7 @@ class ColumnsScreen(Dialog[list[str] | None]):
 
 
 def offered(sheet: Sheet) -> list[str]:
-    """Those that are shown, then everything else that is known of these runs."""
+    """Return those that are shown, then everything else that is known of these runs."""
     shown = [column.name for column in sheet.columns]
     told = dict.fromkeys(name for run in sheet.runs for name in run.summary.metrics)
     of_metrics = [f"{aggregate}.{name}" for name in told for aggregate in AGGREGATES]

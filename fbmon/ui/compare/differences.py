@@ -1,4 +1,4 @@
-"""What differs between the recipes of the runs that are drawn: each setting, its values, which runs have them."""
+"""The differences between the recipes of the runs that are drawn: each setting, its values, which runs have them."""
 
 from collections.abc import Mapping, Sequence
 

@@ -53,7 +53,7 @@ class Lanes(Runs):
         self._bands: dict[tuple[str, str], Group] = {}
 
     def set(self, lanes: list[Lane], leading: str | None) -> None:
-        """From now on these; the one with the key `leading` leads, else the first that has been read."""
+        """Show these from now on; the one with the key `leading` leads, else the first that has been read."""
         self.lanes = lanes
         read = [lane for lane in lanes if lane.stores]
         self.leading = next((lane for lane in read if lane.key == leading), read[0] if read else None)
@@ -64,7 +64,7 @@ class Lanes(Runs):
         self._bands = {key: band for key, band in self._bands.items() if any(lane.key == key[0] for lane in lanes)}
 
     def set_notes(self, notes: list[Note]) -> None:
-        """What happened in the run at the table's cursor."""
+        """Return what happened in the run at the table's cursor."""
         self._notes = notes
         self._places = Places()
 
@@ -72,7 +72,7 @@ class Lanes(Runs):
         return self._notes
 
     def places(self) -> Places:
-        """Where the notes stand; nowhere where those of a run are listed that is not drawn."""
+        """Return where the notes stand; nowhere where those of a run are listed that is not drawn."""
         return super().places() if self._leads_table else Places()
 
     def charts(self) -> list[Chart]:
@@ -83,7 +83,7 @@ class Lanes(Runs):
         return [chart for name, chart in CHARTS.items() if name in told] + undeclared(told)
 
     def series_of(self, chart: Chart) -> list[tuple[Metric, Series]]:
-        """Of the lane that leads."""
+        """Return the series of the lane that leads."""
         line = self.line(self.leading, chart) if self.leading else None
         return [(metric_of(chart), line)] if line is not None else []
 
@@ -106,7 +106,7 @@ class Lanes(Runs):
         return known
 
     def extent(self, view: View) -> Extent:
-        """From the first point of all lanes to the last."""
+        """Return the extent from the first point of all lanes to the last."""
         extents = [self.across(view, store).extent() for store in self._stores()]
         low, high = min(one.low for one in extents), max(one.high for one in extents)
         return Extent(low, high, max(one.end for one in extents), extents[0].least)

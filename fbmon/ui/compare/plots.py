@@ -1,4 +1,4 @@
-"""From the lanes to the charts of a comparison: a curve for each, the one that leads in front."""
+"""The charts of a comparison, made of the lanes: a curve for each, the one that leads in front."""
 
 from collections.abc import Iterator
 
@@ -40,13 +40,13 @@ def plot(lanes: Lanes, chart: Chart, view: View, *, alone: bool = False) -> Plot
 
 
 def count(lanes: Lanes, chart: Chart, view: View) -> Count:
-    """How many points of all curves of a chart are in sight, of how many."""
+    """Return how many points of all curves of a chart are in sight, of how many."""
     lines = [(lane, line) for lane in lanes.lanes if (line := lanes.line(lane, chart)) is not None]
     return counted([Curve("", "", _x(lanes, lane, line, view), line) for lane, line in lines], lanes, chart, view)
 
 
 def values(lanes: Lanes, chart: Chart, view: View) -> list[tuple[str, float | None]]:
-    """What stands at the cursor, by marker; that of the lane that leads first."""
+    """Return what stands at the cursor, by marker; that of the lane that leads first."""
     if view.cursor is None:
         return []
     at = lanes.across(view).at(view.cursor)
@@ -58,7 +58,7 @@ def values(lanes: Lanes, chart: Chart, view: View) -> list[tuple[str, float | No
 
 
 def _in_order(lanes: Lanes) -> list[Lane]:
-    """As they are drawn, what leads over all others; among them the first of the table in front."""
+    """Return them as they are drawn, what leads over all others; among those the first of the table in front."""
     behind = [lane for lane in reversed(lanes.lanes) if lane is not lanes.leading]
     return [*behind, lanes.leading] if lanes.leading else behind
 
@@ -83,7 +83,7 @@ def _x(lanes: Lanes, lane: Lane, line: Series, view: View) -> Floats:
 
 
 def _end(lanes: Lanes, lane: Lane, view: View) -> float:
-    """How far all runs of a lane have come."""
+    """Return how far all runs of a lane have come."""
     return min(lanes.across(view, store).extent().end for store in lane.stores)
 
 

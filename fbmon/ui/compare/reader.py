@@ -30,7 +30,7 @@ class RunRead(Message):
 
 
 class RunGrown(Message):
-    """What a run that was read has told since."""
+    """The news of a run that was read."""
 
     def __init__(self, path: Path, stretch: Stretch) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class RunGrown(Message):
 
 
 class NotesRead(Message):
-    """What has happened in the run whose events are wanted."""
+    """The events of the run whose events are wanted."""
 
     def __init__(self, path: Path, notes: list[Note]) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class RunsSeen(Message):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the screen wants to know: curves of some runs, the events of one, and news of those that go on."""
+    """The wishes of the screen: curves of some runs, the events of one, and news of those that go on."""
 
     curves: tuple[Path, ...] = ()
     events: Path | None = None
@@ -90,7 +90,7 @@ class Reader:
         self._thread.join(timeout=1)
 
     def want(self, wanted: Wanted) -> None:
-        """From now on this; curves that are no longer wanted are forgotten, and read anew when they are again.
+        """Want this from now on; curves that are no longer wanted are forgotten, and read anew when they are again.
 
         They are forgotten here and now, as by the screen: the thread may have something long in hand, and would not see
         that they were not wanted for a while.

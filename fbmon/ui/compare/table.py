@@ -62,7 +62,7 @@ class RunsTable(DataTable[Text]):
         marked: set[str],
         lanes: Mapping[str, Lane],
     ) -> None:
-        """These rows from now on, the cursor on the row that it was on; only what is not as it was is touched."""
+        """Show these rows from now on, the cursor on the row that it was on; only what is not as it was is touched."""
         texts = [[clean(cell.text) for cell in row.cells] for row in rows]
         words = [
             clean(column.heading) + (_SORTED[order[1]] if order and order[0] == column.name else "")
@@ -89,7 +89,7 @@ class RunsTable(DataTable[Text]):
             self.post_message(self.Marked(self.at))
 
     def action_scroll_column(self, by: int) -> None:
-        """So that another column begins beside the first ones, which stay."""
+        """Scroll so that another column begins beside the first ones, which stay."""
         at = self.scroll_target_x
         starts = [start for start, _ in self._spans() if (start > at if by > 0 else start < at)]
         if starts:
@@ -142,7 +142,7 @@ class RunsTable(DataTable[Text]):
         return sum(self._widths()[: self.fixed_columns])
 
     def _spans(self) -> list[tuple[int, int]]:
-        """From where to where the columns reach that scroll, in cells from the first of them."""
+        """Return from where to where the columns reach that scroll, in cells from the first of them."""
         ends = list(accumulate(self._widths()[self.fixed_columns :]))
         return list(pairwise([0, *ends]))
 

@@ -1,1 +1,1 @@
-"""What lies over a screen for a moment: questions, choices, the help."""
+"""Dialogs that lie over a screen for a moment: questions, choices, the help."""

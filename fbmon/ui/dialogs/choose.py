@@ -104,7 +104,7 @@ class ChooseScreen(Dialog[list[RunFolder] | None]):
         return None if place is None else self._others[place]
 
     def _explain(self) -> None:
-        """How the recipe of the run under the bar differs from that of the run on the screen."""
+        """Return how the recipe of the run under the bar differs from that of the run on the screen."""
         folder = self._under_the_bar()
         words = self._difference(folder) if folder else Text("There is no other run in this folder.", "dim")
         self.query_one("#difference", Static).update(words)

@@ -25,7 +25,7 @@ _MEANINGS: dict[Kind, str] = {
 
 
 class HelpScreen(Dialog[None]):
-    """What the keys do and what the signs mean; scrolls where it does not fit."""
+    """The help, what the keys do and what the signs mean; it scrolls where it does not fit."""
 
     DEFAULT_CSS = """
     HelpScreen > VerticalScroll { width: 76; height: auto; padding: 1 2; scrollbar-size: 1 1; }

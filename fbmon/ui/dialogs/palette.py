@@ -15,7 +15,7 @@ _STOCK = {"Theme", "Quit"}
 def commands(
     stock: Iterable[SystemCommand], app: App[int], groups: Mapping[str, Sequence[Key]], node: DOMNode
 ) -> Iterator[SystemCommand]:
-    """Of what Textual offers that which no key does, then the keys; their actions are those of `node`."""
+    """Return what Textual offers and no key does, then the keys; their actions are those of `node`."""
     yield from (command for command in stock if command.title in _STOCK)
     for key in (key for group in groups.values() for key in group):
         if key.shown and key.action != "app.command_palette":

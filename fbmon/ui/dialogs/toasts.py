@@ -1,4 +1,4 @@
-"""Where the screen says something for a moment: at the top right, in one line, over neither events nor curves."""
+"""The place of short messages: at the top right, in one line, over neither events nor curves."""
 
 CSS = """
 ToastRack { dock: top; align: right top; margin: 0; overflow: hidden; }

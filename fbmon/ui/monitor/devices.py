@@ -28,7 +28,7 @@ class Device:
 
 
 def devices(store: Store) -> list[Device]:
-    """What the panel shows of a run."""
+    """Return what the panel shows of a run."""
     return [
         Device(sample, store.utilization[name].elapsed, store.utilization[name].values)
         for name, sample in store.devices.items()

@@ -16,7 +16,7 @@ class Source(Protocol):
 
     @property
     def folder(self) -> RunFolder:
-        """Where its files are."""
+        """Return where its files are."""
 
     @property
     def unread(self) -> float:
@@ -30,7 +30,7 @@ class Source(Protocol):
 
 
 class EventsArrived(Message):
-    """What the run has told since the last message, and the share of its journal that is yet to come."""
+    """The events of the run since the last message, and the share of its journal that is yet to come."""
 
     def __init__(self, events: list[Event], unread: float) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ class OtherRead(Message):
 
 
 class OtherTold(Message):
-    """What a run that was read has told since."""
+    """The news of a run that was read."""
 
     def __init__(self, folder: RunFolder, events: list[Event], is_over: Callable[[], bool]) -> None:
         super().__init__()

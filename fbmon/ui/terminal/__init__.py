@@ -1,1 +1,1 @@
-"""What every screen has of a terminal: its driver, its size, its end."""
+"""The terminal of every screen: its driver, its size, its end."""

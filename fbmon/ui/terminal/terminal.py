@@ -1,4 +1,4 @@
-"""What both screens are: an app in a terminal that remembers what a reader likes, and leaves it as it was."""
+"""The base of both screens: an app in a terminal that remembers what a reader likes, and leaves it as it was."""
 
 import os
 import traceback
@@ -49,7 +49,7 @@ class TerminalApp(App[int]):
     @property
     @abstractmethod
     def board(self) -> Board:
-        """Under all dialogs."""
+        """The board under all dialogs."""
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         """Leave; the settings are kept."""
