@@ -10,14 +10,14 @@ class Setting(msgspec.Struct, frozen=True):
     """The weights, the images and the way of looking; every answer is to a probe in one setting.
 
     `data`: the training images, not augmented, or the validation images. `statistics`: batch norm in evaluation mode
-    with those that the "run" has left, or with "fresh" ones, the mean over the training blocks at the very weights.
+    with the statistics that the "run" left, or with "fresh" ones: their mean over the training blocks at these weights.
     """
 
     step: int
     data: Literal["train", "val"] = "train"
     statistics: Literal["run", "fresh"] = "run"
     seed: int = 0  # of the random directions
-    towards: str = ""  # another checkpoint's folder: the one direction is then the straight line to it
+    towards: str = ""  # another checkpoint's folder: the only direction is then the straight line to it
 
 
 class Point(msgspec.Struct, frozen=True, tag="point"):
@@ -28,7 +28,7 @@ class Point(msgspec.Struct, frozen=True, tag="point"):
 
 
 class Radius(msgspec.Struct, frozen=True, tag="radius"):
-    """The distance that one can go along a direction until the loss first exceeds `threshold`."""
+    """The distance along a direction at which the loss first exceeds `threshold`."""
 
     direction: int
     threshold: float
@@ -45,7 +45,7 @@ Known = Mapping[Probe, Mapping[str, float | None]]  # the answers so far
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The findings; `values` has loss and accuracy, or radius. A loss that is not finite is None."""
+    """The answer to a probe; `values` has loss and accuracy, or radius. A loss that is not finite is None."""
 
     probe: Probe
     values: dict[str, float | None]

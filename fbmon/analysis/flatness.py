@@ -16,7 +16,7 @@ DIRECTIONS = 10
 
 @dataclass(frozen=True)
 class Measure:
-    """A measurement: of what, and how."""
+    """The settings of a measurement of flatness."""
 
     threshold: float = THRESHOLD
     rho: float = RHO
@@ -24,7 +24,7 @@ class Measure:
     directions: int = DIRECTIONS
 
     def probes(self) -> list[Probe]:
-        """Everything that has to be known."""
+        """Return all probes whose answers the flatness needs."""
         numbers = range(self.directions)
         return [
             Point((0,), (0.0,)),
@@ -47,31 +47,31 @@ class Flatness:
     perturbed_deviation: float
 
 
-def flatness(known: Known, measure: Measure) -> Flatness | None:
-    """Return what the answers come to; None where one is missing or is not known."""
-    if any(probe not in known for probe in measure.probes()):
+def flatness(answers: Known, measure: Measure) -> Flatness | None:
+    """Return the flatness that follows from the answers; None if one is missing or has no value."""
+    if any(probe not in answers for probe in measure.probes()):
         return None
-    here = known[Point((0,), (0.0,))]
+    here = answers[Point((0,), (0.0,))]
     numbers = range(measure.directions)
-    radii = _known(known[Radius(number, measure.threshold)]["radius"] for number in numbers)
-    perturbed = _known(known[Point((number,), (measure.reach,))]["accuracy"] for number in numbers)
+    radii = _known(answers[Radius(number, measure.threshold)]["radius"] for number in numbers)
+    perturbed = _known(answers[Point((number,), (measure.reach,))]["accuracy"] for number in numbers)
     if len(radii) < measure.directions or len(perturbed) < measure.directions:
         return None
-    loss, uphill = here["loss"], known[Ascent(measure.rho)]["loss"]
+    loss, uphill = here["loss"], answers[Ascent(measure.rho)]["loss"]
     sam = None if loss is None or uphill is None else uphill - loss
     return Flatness(loss, here["accuracy"], *_spread(radii), sam, *_spread(perturbed))
 
 
 def of_run(folder: RunFolder) -> Flatness | None:
-    """The flatness of the newest checkpoint that has been measured in the usual way: for tables."""
+    """Return the flatness of the newest checkpoint that was measured in the usual way, for tables."""
     usual = [
         record
         for record in records(folder)
         if (record.setting.data, record.setting.statistics, record.setting.towards) == ("train", "run", "")
     ]
-    for record in sorted(usual, key=lambda one: (-one.setting.step, one.setting.seed)):
-        if found := flatness(record.read(), Measure()):
-            return found
+    for record in sorted(usual, key=lambda record: (-record.setting.step, record.setting.seed)):
+        if measured := flatness(record.read(), Measure()):
+            return measured
     return None
 
 

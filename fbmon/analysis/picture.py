@@ -17,7 +17,7 @@ MARKERS = "●○△□◇"
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """All that is known of one run's minimum at the points that were asked for; `label` names it."""
+    """The known answers about one run's minimum at the requested points; `label` names it."""
 
     label: str
     step: int
@@ -26,7 +26,7 @@ class Seen:
 
 
 def plots(seen: Sequence[Seen], title: str, scale: Scale, *, paper: str | None = None) -> Iterator[Plot]:
-    """The chart of the loss and that of the accuracy.
+    """Yield the chart of the loss and that of the accuracy.
 
     The values are those at the minimum. On paper, where `paper` says what the x-axis counts, every run has its name and
     its band.
@@ -36,36 +36,36 @@ def plots(seen: Sequence[Seen], title: str, scale: Scale, *, paper: str | None =
 
 
 def heat_map(seen: Seen, title: str) -> Heat:
-    """The loss on the grid."""
+    """Return the loss on the grid as a heat map."""
     at, values = table(seen.known, seen.points, "loss")
     return Heat(title, at, values, levels(values))
 
 
 def legend(labels: Sequence[str]) -> list[Run]:
-    """The marker and the name of each of several runs."""
+    """Return the marker and the name of each of several runs."""
     return [Run(f"{MARKERS[number % len(MARKERS)]} {label}", role(number)) for number, label in enumerate(labels)]
 
 
 def role(number: int) -> str:
-    """The role of the curve of run `number`."""
+    """Return the role of the curve of run `number`."""
     return f"run_{number}"
 
 
 def _plot(seen: Sequence[Seen], value: Value, title: str, scale: Scale, paper: str | None) -> Plot:
     curves, bands, is_full = [], [], paper is not None or len(seen) == 1
-    for number, one in enumerate(seen):
-        found = profile(one.known, one.points, value)
+    for number, minimum in enumerate(seen):
+        line = profile(minimum.known, minimum.points, value)
         marker = MARKERS[number % len(MARKERS)] if len(seen) > 1 else ""
-        curves.append(Curve(one.label, role(number), found.at, _series(found.at, found.mean), marker, named=is_full))
-        if is_full:  # among dots the bands of several would hide each other
-            bands.append(_band(number, found))
+        curves.append(Curve(minimum.label, role(number), line.at, _series(line.at, line.mean), marker, named=is_full))
+        if is_full:  # drawn in dots, the bands of several runs would hide each other
+            bands.append(_band(number, line))
     plot = Plot(title, tuple(curves), scale, y_format=".3g", bands=tuple(bands), cursor=0.0)
     return plot if paper is None else replace(plot, y_format=".4g", x_label=paper)
 
 
-def _band(number: int, found: Profile) -> Band:
-    low, high = (_series(found.at, end) for end in (found.low, found.high))
-    return Band(f"{role(number)} dim", found.at, low, high)
+def _band(number: int, line: Profile) -> Band:
+    low, high = (_series(line.at, end) for end in (line.low, line.high))
+    return Band(f"{role(number)} dim", line.at, low, high)
 
 
 def _series(at: Floats, values: Floats) -> Series:

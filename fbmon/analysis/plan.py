@@ -1,4 +1,4 @@
-"""The cost of a recipe on this machine: counted and measured by a process of its own, as torch is heavy."""
+"""The cost of a recipe on this machine, counted and measured by a process of its own, as torch is heavy."""
 
 import math
 import os
@@ -27,7 +27,7 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """A recipe's size, and its timings on one device; the first is in its own precision."""
+    """A recipe's size, and its timings on one device, the first in the recipe's own precision."""
 
     recipe: str
     steps: int
@@ -66,15 +66,15 @@ class Plan(msgspec.Struct, frozen=True):
         return self.products * self.product_images * self.product_flop_per_image
 
     def analysis_passes(self) -> float:
-        """The same in passes of a step over its images."""
+        """Return the cost of all sharpness measurements, at most, in passes of a step over its images."""
         return self.analysis_flop / self.step_flop
 
     def seconds_per_step(self) -> float:
-        """The seconds of a step in the recipe's own precision."""
+        """Return the seconds of a step in the recipe's own precision."""
         return self.images * self.timings[0].seconds_per_image
 
     def seconds(self, timing: Timing | None = None, devices: int = 1) -> float:
-        """Return the seconds of the run if so many devices shared the blocks of a step and exchanged for free."""
+        """Return the seconds of the run if `devices` devices shared the blocks of a step and exchanged for free."""
         timing = timing or self.timings[0]
         share = math.ceil(self.blocks / devices) / self.blocks
         step = self.images * timing.seconds_per_image * share
@@ -91,13 +91,13 @@ def measure(
     seconds: float = 10.0,
     begin: Callable[[str], None] = lambda precision: None,
 ) -> Plan:
-    """The plan of a recipe, measured in its own precision and in `precisions`, each for about `seconds`.
+    """Return the plan of a recipe, measured in its own precision and in `precisions`, each for about `seconds`.
 
-    `begin` hears of each of the `precisions` that are others when it is their turn.
+    `begin` is called with each further one of the `precisions` when its turn comes.
 
     Each takes a process of its own, so that none is charged for another's memory, and the seconds that torch needs to
-    load. A further precision that fails, or that the device emulates, is left out, and it is said why. Raises
-    FbmonError where the recipe itself cannot be measured, as where memory runs out.
+    load. A further precision that fails, or that the device emulates, is left out; the plan's `skipped` says why.
+    Raises FbmonError if the recipe itself cannot be measured, for instance because memory runs out.
     """
     try:
         plan = _measure_one(recipe, devices, recipe.precision, seconds)

@@ -1,6 +1,6 @@
-"""The answers about a run's minimum in its folder: a file for each setting, one checksummed line an answer.
+"""The answers about a run's minimum in its folder: a file for each setting, one checksummed line for each answer.
 
-A probe is answered once. What a kill has left of a line is skipped, and its probe asked again.
+A probe is answered once. A line that a kill has torn is skipped, and its probe asked again.
 """
 
 import os
@@ -23,7 +23,7 @@ _ANSWER = msgspec.json.Decoder(Answer)
 
 
 class Record:
-    """The answers of one run in one setting; the one who appends is the only writer."""
+    """The answers of one run in one setting; whoever appends is its only writer."""
 
     def __init__(self, folder: RunFolder, setting: Setting) -> None:
         self.folder = folder
@@ -32,7 +32,7 @@ class Record:
         self.path = folder.path / FOLDER / f"minimum-{setting.step:08d}-{digest:08x}.jsonl"
 
     def read(self) -> dict[Probe, dict[str, float | None]]:
-        """Return what is known; nothing if nobody has asked yet."""
+        """Return the answers so far; empty if there are none yet."""
         try:
             lines = self.path.read_bytes().split(b"\n")
         except OSError:
@@ -41,7 +41,7 @@ class Record:
         return {answer.probe: answer.values for answer in answers}
 
     def append(self, answer: Answer) -> None:
-        """Add an answer as one line. Raises FbmonError where nothing can be written."""
+        """Append an answer as one line. Raises FbmonError if the file cannot be written."""
         try:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
             file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -53,7 +53,7 @@ class Record:
             raise FbmonError(f"{clean_path(self.path)}: cannot be written: {error.strerror}") from None
 
     def _beginning(self, file: int) -> bytes:
-        """The setting where the file is new; a line's end where a kill has torn the last one."""
+        """Return the setting's line for a new file, a newline if a kill has torn the last line, else nothing."""
         size = os.fstat(file).st_size
         if not size:
             return seal_json(_ENCODER.encode(self.setting))
@@ -61,19 +61,19 @@ class Record:
 
 
 def records(folder: RunFolder) -> list[Record]:
-    """All that has been asked about a run."""
-    found = []
+    """Return the readable records of a run, one for each setting."""
+    valid = []
     for path in sorted((folder.path / FOLDER).glob("minimum-*.jsonl")):
         with suppress(OSError, ValueError):  # msgspec's errors are ValueErrors
             line = path.read_bytes().partition(b"\n")[0]
             record = Record(folder, msgspec.json.decode(line, type=Setting))
             if is_sealed(line) and record.path == path:
-                found.append(record)
-    return found
+                valid.append(record)
+    return valid
 
 
 def checkpoint(folder: RunFolder, step: int) -> int:
-    """The step that is meant: itself, or counted from the end if negative. Raises UsageError if it is not kept."""
+    """Return `step`, or the step counted from the end if negative. Raises UsageError if its checkpoint is not kept."""
     there, name = steps(folder.checkpoints), clean(folder.name)
     if not there:
         raise UsageError(f"{name} has no checkpoint", "a run saves one after a minute and when it ends")

@@ -1,4 +1,4 @@
-"""Processes that answer probes, one a device, each with its share; what they say is kept as it comes."""
+"""Processes that answer probes, one for each device, each with its share; answers are kept as they come."""
 
 import os
 import queue
@@ -23,14 +23,14 @@ _MODULE = "fbmon.analysis.worker.worker"
 
 
 class Said(msgspec.Struct, frozen=True, array_like=True):
-    """A line of a process: the number of the task, and an answer to one of its probes."""
+    """A line from a process: the number of the task, and an answer to one of its probes."""
 
     task: int
     answer: Answer
 
 
 def survey(asked: Sequence[tuple[Record, Sequence[Probe]]], devices: str, on_answer: Callable[[], None]) -> None:
-    """Answer all probes that are not answered yet and append the answers to their records; `on_answer` after each.
+    """Answer all open probes and append the answers to their records; call `on_answer` after each.
 
     Raises FbmonError if a process fails; what was answered until then, or until a Ctrl-C, is kept.
     """
@@ -38,22 +38,22 @@ def survey(asked: Sequence[tuple[Record, Sequence[Probe]]], devices: str, on_ans
     if not any(probes for _, probes in open_tasks):
         return
     names = expand(here(devices, os.environ), os.environ)
-    shares = [_share(open_tasks, place, len(names)) for place in range(len(names))]
+    shares = [_share(open_tasks, index, len(names)) for index in range(len(names))]
     with _processes([(name, tasks) for name, tasks in zip(names, shares, strict=True) if tasks], names) as said:
-        for one in said:
-            open_tasks[one.task][0].append(one.answer)
+        for line in said:
+            open_tasks[line.task][0].append(line.answer)
             on_answer()
 
 
 def missing(record: Record, probes: Sequence[Probe]) -> list[Probe]:
-    """The probes without an answer."""
-    known = record.read()
-    return [probe for probe in dict.fromkeys(probes) if probe not in known]
+    """Return the probes without an answer, each once."""
+    answers = record.read()
+    return [probe for probe in dict.fromkeys(probes) if probe not in answers]
 
 
-def _share(tasks: Sequence[tuple[Record, list[Probe]]], place: int, of: int) -> list[Task]:
-    """Every `of`-th probe of each task; a task keeps its number."""
-    shares = [(record, probes[place::of]) for record, probes in tasks]
+def _share(tasks: Sequence[tuple[Record, list[Probe]]], index: int, of: int) -> list[Task]:
+    """Return every `of`-th probe of each task, beginning with number `index`; a task keeps its number."""
+    shares = [(record, probes[index::of]) for record, probes in tasks]
     if not any(probes for _, probes in shares):
         return []
     return [Task(written(record.folder.path), record.setting, tuple(probes)) for record, probes in shares]
@@ -61,7 +61,7 @@ def _share(tasks: Sequence[tuple[Record, list[Probe]]], place: int, of: int) -> 
 
 @contextmanager
 def _processes(work: Sequence[tuple[str, list[Task]]], devices: list[str]) -> Iterator[Iterator[Said]]:
-    """Start one process for each device; within, what they say as they say it. None of them outlives this."""
+    """Start one process for each device and yield their answers as they come. None of them outlives the block."""
     environment = prepare(os.environ, devices)
     with nameless_file() as log:
         running = [_start(device, tasks, environment, log.fileno()) for device, tasks in work]
@@ -74,7 +74,7 @@ def _processes(work: Sequence[tuple[str, list[Task]]], devices: list[str]) -> It
 
 
 def _start(device: str, tasks: list[Task], environment: dict[str, str], log: int) -> "subprocess.Popen[bytes]":
-    with nameless_file() as asked:  # a pipe would hold this one up until torch is loaded there
+    with nameless_file() as asked:  # a pipe would block this process until the other has loaded torch
         asked.write(msgspec.json.encode(tasks))
         asked.seek(0)
         return subprocess.Popen(
@@ -83,7 +83,7 @@ def _start(device: str, tasks: list[Task], environment: dict[str, str], log: int
             stdout=subprocess.PIPE,
             stderr=log,
             env=environment,
-            start_new_session=True,  # a Ctrl-C is for the one that waits for it
+            start_new_session=True,  # a Ctrl-C is for the process that waits for it
         )
 
 

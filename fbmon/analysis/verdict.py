@@ -1,15 +1,15 @@
-"""The verdict on whether a training can be repeated bit by bit: what was compared, and what it came to."""
+"""The verdict on whether a training can be repeated bit by bit: the comparisons made, and their results."""
 
 import msgspec
 
-WARNING = "warning: "  # begins a line that the command passes on, and is no stage of the work
+WARNING = "warning: "  # begins a line that the command passes on and that is not a stage of the work
 
 
 class Compared(msgspec.Struct, frozen=True):
     """A gradient computed again in another way, beside the first one."""
 
     way: str
-    is_promised: bool  # whether fbmon says that they are the same bits
+    is_promised: bool  # whether fbmon promises the same bits
     numbers: int
     equal: int  # of them, to the last bit
     ulps: int  # the greatest distance, in steps from one float to the next
@@ -18,12 +18,12 @@ class Compared(msgspec.Struct, frozen=True):
 
     @property
     def agrees(self) -> bool:
-        """Say whether they agree to the last bit."""
+        """Say whether the two gradients agree to the last bit."""
         return self.equal == self.numbers
 
 
 class Repeated(msgspec.Struct, frozen=True):
-    """A number of a step that was taken again, beside that of the journal."""
+    """A number of a step that was taken again, beside the number in the journal."""
 
     step: int
     name: str
@@ -36,7 +36,7 @@ class Repeated(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The whole report; `skipped` says what could not be tried, and why."""
+    """The report of a verification; `skipped` says what could not be tried, and why."""
 
     step: int  # of the checkpoint whose gradient was compared
     device: str
@@ -48,8 +48,10 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def agrees(self) -> bool:
-        """Say whether everything that is promised to be the same bits is."""
-        return all(one.agrees for one in self.compared if one.is_promised) and all(one.agrees for one in self.repeated)
+        """Say whether everything promised to have the same bits has them."""
+        return all(gradient.agrees for gradient in self.compared if gradient.is_promised) and all(
+            number.agrees for number in self.repeated
+        )
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -71,6 +73,6 @@ class Rank(msgspec.Struct, frozen=True):
     devices: tuple[str, ...]
     rank: int
     meeting: str  # the folder in which the first rank leaves the gradient
-    store: str  # the file in it at which the ranks find each other; or they do
-    address: str  # here,
-    listener: int | None  # where the first one listens at this descriptor
+    store: str  # the file in it at which the ranks find each other, if not at `address`
+    address: str
+    listener: int | None  # the descriptor at which the first rank listens there

@@ -9,7 +9,7 @@ from fbmon.recipe import Ema
 
 
 class Average:
-    """Starts as a copy of the model and follows it; without an `ema` it is the model itself."""
+    """A copy of the model that follows its weights; without an `ema`, the model itself."""
 
     def __init__(self, model: nn.Module, ema: Ema | None) -> None:
         self._source = model
@@ -18,7 +18,7 @@ class Average:
 
     @torch.no_grad()
     def follow(self) -> None:
-        """average = momentum * average + (1 - momentum) * weights; counters are copied."""
+        """Set average = momentum * average + (1 - momentum) * weights; copy counters."""
         if self._ema is None:
             return
         averages, present = self.model.state_dict().values(), self._source.state_dict().values()

@@ -1,4 +1,4 @@
-"""The wishes of the user, of the running trainer: asked at every block, done at once or when the step is over."""
+"""The user's commands to the running trainer: read at every block, carried out at once or when the step is over."""
 
 import time
 from collections import deque
@@ -11,13 +11,13 @@ from fbmon.train.ranks.distribute import ALONE, Ranks
 Emit = Callable[[Event], None]
 NextCommand = Callable[[], CommandTaken | None]
 
-# The more urgent the later: where ranks have been asked different things at once, all of them do the last.
+# In ascending urgency: if ranks get different commands at once, all of them carry out the most urgent one.
 _BY_URGENCY: tuple[Command, ...] = ("resume", "pause", "checkpoint", "stop_after_step", "stop", "preempt")
-_PAUSE_SECONDS = 0.05  # between two looks for the command that ends a pause
+_PAUSE_SECONDS = 0.05  # between two checks for the command that ends a pause
 
 
 class Interrupted(Exception):  # noqa: N818 - a wish, not an error
-    """The user wants the run to end here."""
+    """The wish of the user that the run end here."""
 
     def __init__(self, state: State) -> None:
         super().__init__(state)
@@ -25,7 +25,7 @@ class Interrupted(Exception):  # noqa: N818 - a wish, not an error
 
 
 class Beforehand:
-    """Takes commands before the training has blocks: those to stop at once, others are kept for the first block."""
+    """The commands before the training has blocks: stops take effect at once, others are kept for the first block."""
 
     def __init__(self, emit: Emit, next_command: NextCommand) -> None:
         self._emit = emit
@@ -33,7 +33,7 @@ class Beforehand:
         self._kept: deque[CommandTaken] = deque()
 
     def heed(self) -> None:
-        """Look for a command. Raises Interrupted."""
+        """Look for a command. Raises Interrupted if it is to stop."""
         taken = self._next_command()
         if taken is None:
             return
@@ -43,14 +43,14 @@ class Beforehand:
         self._kept.append(taken)
 
     def next_command(self) -> CommandTaken | None:
-        """Return what has been kept, then what comes."""
+        """Return the next command: first those kept, then new ones."""
         return self._kept.popleft() if self._kept else self._next_command()
 
 
 class Control:
-    """Takes commands, on all ranks the same at the same block, and tells each.
+    """The commands during the training, the same on all ranks at the same block; each is reported.
 
-    `paused_seconds` is how long it has waited in all.
+    `paused_seconds` is the total time spent in pauses.
     """
 
     def __init__(self, emit: Emit, next_command: NextCommand, ranks: Ranks = ALONE) -> None:
@@ -62,7 +62,7 @@ class Control:
         self._checkpoint_wanted = False
 
     def at_block(self) -> None:
-        """Carry out the next command, if there is one; a pause waits here. Raises Interrupted."""
+        """Carry out the next command, if there is one; wait here during a pause. Raises Interrupted."""
         command = self._agreed()
         if command and self._take(command) == "pause":
             began = time.monotonic()
@@ -85,12 +85,12 @@ class Control:
             with self._ranks.away():
                 time.sleep(_PAUSE_SECONDS)
             command = self._agreed()
-            if command and command.command == "stop_after_step":  # for which the step has to go on
+            if command and command.command == "stop_after_step":  # for this the step has to go on
                 self._emit(CommandTaken("resume", command.source))
             taken = self._take(command) if command else ""
 
     def _agreed(self) -> CommandTaken | None:
-        """Return what any rank has been asked; a signal of a whole job may reach one of them sooner than another."""
+        """Return the command given to any rank; a signal to a whole job may reach one rank sooner than another."""
         asked = self._next_command()
         urgency = self._ranks.highest(1 + _BY_URGENCY.index(asked.command) if asked else 0)
         if not urgency:

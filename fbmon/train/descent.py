@@ -1,4 +1,4 @@
-"""An update of the weights: the mean gradient over some blocks, clipped, looked at from the host, then applied."""
+"""An update of the weights: the mean gradient over some blocks, clipped, checked on the host, then applied."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from fbmon.train.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class Work:
-    """The order for an update: what it is computed from."""
+    """The order for an update: its blocks, step, learning rate and callbacks."""
 
     blocks: Sequence[Tensor]  # the numbers of the images of each
     step: int  # by which they are augmented
@@ -67,7 +67,7 @@ class Descent:
         self._engine = make_engine(self.network, self._statistics, self.watch)
 
     def make_ready(self, blocks: Sequence[Tensor]) -> str:
-        """Record what an engine has to record of updates by such blocks; what a user is told of the engine."""
+        """Capture what the engine needs for updates by such blocks, and return its name for users."""
         mean = self._mean if len(blocks) > 1 else self._single
         part = Pass(blocks, [0.0] * len(blocks), 1, 0.0, mean, self._recipe.penalty)
         self._model.train()
@@ -77,7 +77,7 @@ class Descent:
         return self._engine.name
 
     def aim_(self, work: Work) -> Measures:
-        """Give the parameters the clipped mean gradient over the blocks as their `grad`, and measure it."""
+        """Set the parameters' `grad` to the clipped mean gradient over the blocks, and measure it."""
         self._model.train()
         penalty, clip = self._recipe.penalty, self._recipe.clip
         mean = self._mean if len(work.blocks) > 1 else self._single
@@ -90,19 +90,19 @@ class Descent:
         return measures
 
     def move_(self, rate: float) -> None:
-        """Update the weights by the gradients that they have."""
+        """Update the weights by their present gradients."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self.watch.timing("update"):
             self.optimizer.step()
 
     def units(self) -> dict[str, Tensor]:
-        """Return what the exact means remember from step to step: float64 (parameters,), on the device."""
+        """Return the units that the exact means remember from step to step: float64 (parameters,), on the device."""
         means = {"mean": self._mean, "acc_mean": self._acc_mean}
         return {name: mean.units for name, mean in means.items() if isinstance(mean, ExactMean)}
 
     def weight_norms(self) -> tuple[float, float]:
-        """The L2 norms of all parameters, and of those that weight decay acts on."""
+        """Return the L2 norms of all parameters, and of those that weight decay acts on."""
         return norm_of(self._parameters).item(), norm_of(self._decayed).item()
 
     def _good_pass(
@@ -113,7 +113,7 @@ class Descent:
         acc: Gradient | None = None,
         threshold: float | None = None,
     ) -> tuple[Gradient, Measures]:
-        """A pass, made once more where the mean asks for it."""
+        """Make a pass, and repeat it once if the mean asks for it."""
         before = Snapshot(self._model)
         gradient, measures = self._pass(work, mean, penalty, acc, threshold)
         if not measures.is_good:

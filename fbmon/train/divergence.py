@@ -1,4 +1,4 @@
-"""A run that diverges: its loss stays far above its start, step after step, finite as it may be."""
+"""The detection of a diverging run: its loss, though finite, stays far above its start, step after step."""
 
 from dataclasses import dataclass
 
@@ -17,24 +17,24 @@ class Past:
 
 
 class DivergenceWatch:
-    """Looks at each step's loss, the same bits on all ranks, so that all come to the same end."""
+    """A watch over each step's loss, which has the same bits on all ranks, so that all come to the same end."""
 
-    def __init__(self, wanted: Divergence, emit: Emit) -> None:
+    def __init__(self, section: Divergence, emit: Emit) -> None:
         self.past = Past()
-        self._wanted = wanted
+        self._wanted = section
         self._emit = emit
 
     def step(self, step: int, loss: float) -> None:
-        """Tell once of each stretch that the run diverges. Raises DivergenceError if that is to end it."""
-        past, wanted = self.past, self._wanted
+        """Report each stretch of divergence once. Raises DivergenceError if it is to end the run."""
+        past, section = self.past, self._wanted
         if past.start_loss is None:
             past.start_loss = loss
-        past.above = past.above + 1 if loss > wanted.factor * past.start_loss else 0
-        if past.above == wanted.steps:
+        past.above = past.above + 1 if loss > section.factor * past.start_loss else 0
+        if past.above == section.steps:
             self._emit(DivergenceFound(step, loss, past.start_loss, past.above))
-        if past.above >= wanted.steps and wanted.stop:
+        if past.above >= section.steps and section.stop:
             raise DivergenceError(
-                f"the loss has been above {wanted.factor:g} times that of the first step ({past.start_loss:.4g}) for "
+                f"the loss has been above {section.factor:g} times that of the first step ({past.start_loss:.4g}) for "
                 f"{past.above} steps: {loss:.4g} at step {step}",
                 "a lower learning rate, a longer warm-up or a smaller clip norm may help",
             )

@@ -1,4 +1,4 @@
-"""Validation: when, and the loss and accuracy over held-out images, in evaluation mode; shared by the ranks."""
+"""Validation: its steps, and loss and accuracy over held-out images, in evaluation mode; shared by the ranks."""
 
 import math
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from fbmon.recipe import Recipe
 from fbmon.train.data.data import DataSet
 from fbmon.train.ranks.distribute import ALONE, Ranks
 
-_BLOCK = 500  # images at a time; no result depends on it but by rounding
+_BLOCK = 500  # images at a time; affects results only by rounding
 
 
 @torch.no_grad()
 def evaluate(
     model: nn.Module, data: DataSet, on_block: Callable[[int, int], None], ranks: Ranks = ALONE
 ) -> dict[str, float | None]:
-    """`val_loss` (mean cross-entropy) and `val_accuracy` over all validation images; leaves the model in eval mode.
+    """Return `val_loss` (mean cross-entropy) and `val_accuracy` over all validation images; set the model to eval mode.
 
-    The same bits on any number of ranks: the blocks are, and they are added up in their order. `on_block(done, total)`
+    The bits are the same on any number of ranks: the blocks are, and they are added in order. `on_block(done, total)`
     is called before each round of one block a rank and may raise, on all ranks.
     """
     model.eval()

@@ -12,18 +12,18 @@ from fbmon.train.engine.network import Network
 from fbmon.train.objective.regularize import forward_passes, is_differentiated_twice, needs_full_gradient
 from fbmon.train.sharpness.hessian import Hessian
 
-_IMAGES = 2  # that are counted together: batch norm wants more than one
+_IMAGES = 2  # counted together: batch norm needs more than one
 
 
 def count_step(model: nn.Module, shape: torch.Size, recipe: Recipe, blocks: int) -> float:
-    """FLOP of an image (C, H, W) in a step of so many blocks, penalty included."""
+    """Return the FLOP of an image (C, H, W) in a step of `blocks` blocks, penalty included."""
     once = count(model, shape, recipe.penalty)
     together = blocks if recipe.gradient.update == "full" else 1
     return once + count(model, shape, None) if needs_full_gradient(recipe.penalty, together) else once
 
 
 def count(model: nn.Module, shape: torch.Size, penalty: Penalty | None) -> float:
-    """FLOP of an image in a pass over all blocks."""
+    """Return the FLOP of an image in a pass over all blocks."""
     if is_differentiated_twice(penalty):
         return _count_by_dispatch(model, shape, penalty)
     layers = _layers(model, shape)
@@ -32,12 +32,12 @@ def count(model: nn.Module, shape: torch.Size, penalty: Penalty | None) -> float
 
 
 def count_forward(model: nn.Module, shape: torch.Size) -> float:
-    """FLOP of an image in a validation."""
+    """Return the FLOP of an image in a validation."""
     return sum(_layers(model, shape))
 
 
 def count_product(model: nn.Module, shape: torch.Size) -> float:
-    """FLOP of an image in a product of the Hessian and a vector."""
+    """Return the FLOP of an image in a product of the Hessian and a vector."""
     from torch.utils.flop_counter import FlopCounterMode
 
     abstract, (inputs, labels) = _abstract(model, shape)
@@ -50,12 +50,12 @@ def count_product(model: nn.Module, shape: torch.Size) -> float:
 
 @torch.no_grad()
 def _layers(model: nn.Module, shape: torch.Size) -> list[float]:
-    """FLOP of every layer for one image, in the order in which they are gone through; takes some milliseconds."""
-    found: list[float] = []
+    """Return the FLOP of every layer for one image, in the order of the forward pass; takes some milliseconds."""
+    flop: list[float] = []
 
     def note(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         weight = layer.get_parameter("weight")
-        found.append(2.0 * weight[0].numel() * output.numel())  # each output is a product with one row of weights
+        flop.append(2.0 * weight[0].numel() * output.numel())  # each output is a product with one row of weights
 
     hooks = [
         module.register_forward_hook(note) for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)
@@ -65,11 +65,11 @@ def _layers(model: nn.Module, shape: torch.Size) -> list[float]:
     model.train(was_training)
     for hook in hooks:
         hook.remove()
-    return found
+    return flop
 
 
 def _count_by_dispatch(model: nn.Module, shape: torch.Size, penalty: Penalty | None) -> float:
-    """The same by torch's own counter, for what has no simple rule; on tensors without memory, in a second or more."""
+    """Count by torch's own counter what has no simple rule, on tensors without memory, in a second or more."""
     from torch.utils.flop_counter import FlopCounterMode
 
     abstract, batch = _abstract(model, shape)
@@ -80,7 +80,7 @@ def _count_by_dispatch(model: nn.Module, shape: torch.Size, penalty: Penalty | N
 
 
 def _abstract(model: nn.Module, shape: torch.Size) -> tuple[nn.Module, Batch]:
-    """A network and a batch of shapes without numbers, and so without the ways of one processor or another."""
+    """Return a network and a batch that are shapes without numbers, and so independent of the processor."""
     meta = torch.device("meta")
     batch = torch.empty(_IMAGES, *shape, device=meta), torch.zeros(_IMAGES, dtype=torch.int64, device=meta)
     return copy.deepcopy(model).float().to(meta).train(), batch

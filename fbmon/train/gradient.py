@@ -15,11 +15,11 @@ from fbmon.train.ranks.distribute import ALONE, Ranks
 
 @dataclass(frozen=True)
 class FullGradient:
-    """The mean over all images at the present weights."""
+    """The mean gradient over all images at the present weights."""
 
     gradient: Gradient  # like the parameters, in their dtype
     is_good: Tensor  # 1; or 0 if the mean has to adapt and the pass to be repeated
-    rows: Tensor  # float64 (blocks, 4) on the device: what `block_gradient` tells of each
+    rows: Tensor  # float64 (blocks, 4) on the device: the measures of each by `block_gradient`
 
 
 def full_gradient(
@@ -30,7 +30,7 @@ def full_gradient(
     watch: Stopwatch,
     ranks: Ranks = ALONE,
 ) -> FullGradient:
-    """One pass over all blocks (paper, section 2, steps 1 to 3); every rank gets the same result, to the last bit.
+    """Make one pass over all blocks (paper, section 2, steps 1 to 3); every rank gets the same result, to the last bit.
 
     The statistics and the mean have been started, and the engine has begun. `on_block(k)` is called before each round
     of one block a rank, with the first of them, and may raise, on all ranks.

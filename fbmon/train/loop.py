@@ -1,11 +1,11 @@
-"""The run, first step to last.
+"""The run, from the first step to the last.
 
-prepare     device, data, model; the method and its optimizer (descent.py); where it goes on from (saving.py)
+prepare     device, data, model; the method and its optimizer (descent.py); the checkpoint to continue from (saving.py)
 each step   aim: gradient over all blocks, norm and clipping, one look from the host -> move: update -> tell (step.py)
 sometimes   look at the sharpness before a step (analysis.py); validate; save; compare weights; a stop: at every block
 at the end  save
 
-The same lines on every rank; `emit` does nothing on all but the first, which is also the one that saves.
+Every rank runs the same lines; `emit` does nothing on all but the first, which is also the one that saves.
 """
 
 from pathlib import Path
@@ -45,12 +45,12 @@ def train(
     resume: bool = False,
     run: str = "",
 ) -> State:
-    """Train as the recipe says and tell everything to `emit`; return how it ended.
+    """Train as the recipe says and report everything to `emit`; return how it ended.
 
-    With `resume`, go on from the newest checkpoint that is whole and of this `run`, or from the beginning if there is
-    none. Raises UsageError (the recipe was changed), DataError, FbmonError (no such device, out of memory),
-    StorageError, RankLostError, ReplicaError; and
-    NonFiniteError and DivergenceError after the weights of the last good step have been saved.
+    With `resume`, continue from the newest intact checkpoint of this `run`, or from the beginning if there is none.
+    Raises UsageError (the recipe was changed), DataError, FbmonError (no such device, out of memory),
+    StorageError, RankLostError, ReplicaError; and NonFiniteError and DivergenceError after the weights of the last good
+    step have been saved.
     """
     device = choose_device(device_name)
     set_up()
@@ -71,8 +71,8 @@ def train(
         set_precision_(model, recipe.precision)
         choose_threads_(recipe, model, data, ranks)
         stepper = Stepper(recipe, data, model, emit, next_command, ranks)
-    wanted = recipe.analysis
-    analyst = Analyst(recipe, wanted, data, model, emit, stepper.control.at_block, ranks) if wanted else None
+    section = recipe.analysis
+    analyst = Analyst(recipe, section, data, model, emit, stepper.control.at_block, ranks) if section else None
     learnt = Learnt(model, stepper.average, stepper.descent)
     watch = DivergenceWatch(recipe.divergence, emit)
     saving = Saving(checkpoints, recipe, learnt, watch, emit, ranks, run)
@@ -95,7 +95,7 @@ def train(
 def _take_steps(
     recipe: Recipe, stepper: Stepper, watch: DivergenceWatch, saving: Saving, analyst: Analyst | None, ranks: Ranks
 ) -> None:
-    """All steps that are left."""
+    """Take all steps that are left."""
     replicas.compare(stepper.model, ranks, stepper.step)
     if is_validated(recipe, stepper.step) and not saving.has_validated(stepper.step):
         saving.validated(stepper.step, stepper.validate(stepper.step))  # the run was interrupted in the middle of it

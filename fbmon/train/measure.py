@@ -14,7 +14,7 @@ from fbmon.train.objective.regularize import penalty_loss
 
 @dataclass(frozen=True)
 class Measures:
-    """One update's, or the mean over the updates of a pass. Sums over blocks are exact, so no order shows in them."""
+    """The measures of an update, or their mean over the updates of a pass. Sums over blocks are exact in any order."""
 
     loss: float
     accuracy: float
@@ -29,7 +29,7 @@ class Measures:
     block_norms: tuple[float, ...]  # of the plain block gradients
 
     def not_finite(self) -> list[str]:
-        """The names of those that are infinite or not a number."""
+        """Return the names of the measures that are infinite or not a number."""
         numbers = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "block_norms"}
         return [name for name, value in numbers.items() if not math.isfinite(value)]
 
@@ -42,20 +42,20 @@ def look(
     decayed: Sequence[nn.Parameter],
     images: Sequence[int],
 ) -> Measures:
-    """The measures of an update that is about to be made: the one full sync of the step.
+    """Return the measures of an update that is about to be made: the only full sync of the step.
 
     `acc` is the plain full gradient, if it was computed; `images` are the numbers of images of the blocks.
     """
     scalars = [grad_norm, norm_of(acc or [grad_norm.new_zeros(1)]), norm_of(parameters), norm_of(decayed), full.is_good]
-    told = torch.cat([torch.stack([scalar.double() for scalar in scalars]), full.rows.reshape(-1)]).tolist()
-    grad, accumulated, param, decay, is_good, *rows = told
+    values = torch.cat([torch.stack([scalar.double() for scalar in scalars]), full.rows.reshape(-1)]).tolist()
+    grad, accumulated, param, decay, is_good, *rows = values
     losses, accuracies, squares, clipped = rows[0::4], rows[1::4], rows[2::4], rows[3::4]
     return Measures(
         loss=_mean(losses, images),
         accuracy=_mean(accuracies, images),
         grad_norm=grad,
         block_square=_mean(squares, images),
-        acc_square=accumulated**2 if len(images) > 1 else squares[0],  # of one block its own gradient is the full one
+        acc_square=accumulated**2 if len(images) > 1 else squares[0],  # a single block's gradient is the full one
         param_norm=param,
         decayed_norm=decay,
         clipped_blocks=_mean(clipped, [1] * len(clipped)),
@@ -67,48 +67,48 @@ def look(
 
 @torch.no_grad()
 def norm_of(tensors: Sequence[Tensor]) -> Tensor:
-    """The L2 norm over all entries, as a float64 scalar; at least one tensor."""
+    """Return the L2 norm over all entries of one or more tensors, as a float64 scalar."""
     norm: Tensor = torch.stack(torch._foreach_norm(list(tensors))).double().norm()
     return norm
 
 
-def combine(told: Sequence[Measures]) -> Measures:
-    """The measures of a pass of several updates, weighted by images; norms by their root mean square."""
-    if len(told) == 1:
-        return told[0]
-    images = [one.images for one in told]
+def combine(updates: Sequence[Measures]) -> Measures:
+    """Return the measures of a pass of several updates, weighted by images; norms as their root mean square."""
+    if len(updates) == 1:
+        return updates[0]
+    images = [update.images for update in updates]
     return Measures(
-        loss=_mean([one.loss for one in told], images),
-        accuracy=_mean([one.accuracy for one in told], images),
-        grad_norm=math.sqrt(_mean([one.grad_norm**2 for one in told], images)),
-        block_square=_mean([one.block_square for one in told], images),
-        acc_square=_mean([one.acc_square for one in told], images),
-        param_norm=told[-1].param_norm,
-        decayed_norm=told[-1].decayed_norm,
-        clipped_blocks=_mean([one.clipped_blocks for one in told], [1] * len(told)),
+        loss=_mean([update.loss for update in updates], images),
+        accuracy=_mean([update.accuracy for update in updates], images),
+        grad_norm=math.sqrt(_mean([update.grad_norm**2 for update in updates], images)),
+        block_square=_mean([update.block_square for update in updates], images),
+        acc_square=_mean([update.acc_square for update in updates], images),
+        param_norm=updates[-1].param_norm,
+        decayed_norm=updates[-1].decayed_norm,
+        clipped_blocks=_mean([update.clipped_blocks for update in updates], [1] * len(updates)),
         is_good=1.0,
         images=sum(images),
-        block_norms=tuple(norm for one in told for norm in one.block_norms),
+        block_norms=tuple(norm for update in updates for norm in update.block_norms),
     )
 
 
 def decay_loss(measures: Measures, recipe: Recipe) -> float:
-    """Weight decay as part of the loss: ½ λ ‖θ‖² over the parameters that it acts on."""
+    """Return weight decay as part of the loss: ½ λ ‖θ‖² over the parameters that it acts on."""
     return recipe.optimizer.weight_decay / 2 * measures.decayed_norm**2
 
 
 def added_loss(measures: Measures, recipe: Recipe, rate: float) -> float:
-    """The penalty as part of the loss."""
+    """Return the penalty as part of the loss."""
     return penalty_loss(recipe.penalty, rate, measures.block_square, measures.acc_square)
 
 
 def full_loss(measures: Measures, recipe: Recipe, rate: float) -> float:
-    """Loss, weight decay and penalty together (paper's code, statistics)."""
+    """Return the sum of loss, weight decay and penalty (paper's code, statistics)."""
     return measures.loss + decay_loss(measures, recipe) + added_loss(measures, recipe, rate)
 
 
 def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
-    """The weighted mean, its sum rounded once; not finite if a value is not."""
+    """Return the weighted mean, its sum rounded once; NaN if a value is not finite."""
     if not all(map(math.isfinite, values)):
         return math.nan
     return math.fsum(value * weight for value, weight in zip(values, weights, strict=True)) / sum(weights)

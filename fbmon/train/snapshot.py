@@ -1,4 +1,4 @@
-"""The state before a pass, kept so that what is not finished has not happened."""
+"""The state before a pass, kept so that an unfinished pass can be undone."""
 
 import copy
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""One step of a run: an update of the weights, or one per block, and what is told of it; and one validation."""
+"""A step of a run: an update of the weights, or one per block, and its report; and a validation."""
 
 import time
 from dataclasses import replace
@@ -32,7 +32,7 @@ from fbmon.train.tell import plan, rank_seconds, step_values
 
 
 class Stepper:
-    """The state that steps share; `step` is the number of steps that the weights have behind them."""
+    """The state that steps share; `step` is the number of steps taken so far."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Stepper:
         ranks: Ranks = ALONE,
     ) -> None:
         self.step = 0
-        self._least_seconds: float | None = None  # that a step would take at the attainable rate
+        self._least_seconds: float | None = None  # for a step at the attainable rate
         self.model = model
         self.control = Control(emit, next_command, ranks)
         self._recipe = recipe
@@ -55,37 +55,37 @@ class Stepper:
         self.average = Average(model, recipe.ema)
 
     def plan(self) -> TrainingStarted:
-        """Return what is about to be trained."""
+        """Prepare for training and return its plan."""
         cut = self._blocks(1)
         engine = self.descent.make_ready(cut[:1] if is_by_block(self._recipe.gradient, self.step + 1) else cut)
-        told = plan(self._recipe, self._data, self.model, cut, self._ranks, engine)
-        if told.flop_per_step and told.attainable_flops:
-            self._least_seconds = told.flop_per_step / told.attainable_flops
-        return told
+        started = plan(self._recipe, self._data, self.model, cut, self._ranks, engine)
+        if started.flop_per_step and started.attainable_flops:
+            self._least_seconds = started.flop_per_step / started.attainable_flops
+        return started
 
     def take_step(self, step: int) -> Measures:
-        """Update the weights, once or once per block, and tell what was measured.
+        """Update the weights, once or once per block, and report the measures.
 
-        Raises Interrupted or NonFiniteError, the state then being that before the step.
+        Raises Interrupted or NonFiniteError, with the state restored to that before the step.
         """
         began, paused = time.perf_counter(), self.control.paused_seconds
         rate = learning_rate(step - 1, self._recipe.schedule, self._recipe.optimizer.lr)
         numbers = self._blocks(step)
         by_block = is_by_block(self._recipe.gradient, step)
         before = Snapshot(self.model, self.descent.optimizer if by_block else None, self.descent.units().values())
-        updates = [[some] for some in numbers] if by_block else [numbers]
+        updates = [[block] for block in numbers] if by_block else [numbers]
         try:
-            told = [self._update(step, numbers, some, place, rate) for place, some in enumerate(updates)]
+            measures = [self._update(step, numbers, update, first, rate) for first, update in enumerate(updates)]
         except (Interrupted, NonFiniteError):
             before.restore_()
             raise
         self.average.follow()
         self.step = step
         seconds = time.perf_counter() - began - (self.control.paused_seconds - paused)
-        return self._tell(step, told, rate, seconds)
+        return self._tell(step, measures, rate, seconds)
 
     def validate(self, step: int) -> float | None:
-        """Tell the loss and accuracy over the validation images, and return the accuracy."""
+        """Report the loss and accuracy over the validation images, and return the accuracy."""
         with autocast(self._recipe.precision, self._data.val.labels.device):
             values = evaluate(
                 self.average.model,
@@ -100,28 +100,28 @@ class Stepper:
         images, labels = len(self._data.train), self._data.train.labels
         return blocks(images, self._recipe.data, self._recipe.gradient, self._recipe.seed, step, labels.device)
 
-    def _update(self, step: int, every: list[Tensor], numbers: list[Tensor], place: int, rate: float) -> Measures:
-        """One update by the mean over the blocks `numbers`; the first is block `place` of `every` one of the step."""
+    def _update(self, step: int, every: list[Tensor], numbers: list[Tensor], first: int, rate: float) -> Measures:
+        """Make one update by the mean over the blocks `numbers`, from index `first` among `every` block of the step."""
         work = Work(
             numbers,
             step,
             rate,
-            lambda k: self._on_block("training", step, place + k, len(every)),
+            lambda k: self._on_block("training", step, first + k, len(every)),
             lambda: self._emit(PassRepeated(step)),
             sum(map(len, numbers)) / sum(map(len, every)),
-            goes_on=place > 0,
+            goes_on=first > 0,
         )
         measures = self.descent.aim_(work)
         self._check(step, measures)
         self.descent.move_(rate)
         return measures
 
-    def _tell(self, step: int, told: list[Measures], rate: float, seconds: float) -> Measures:
-        recipe, measures = self._recipe, combine(told)
-        if is_by_block(recipe.gradient, step):  # the weights that the pass has led to
+    def _tell(self, step: int, updates: list[Measures], rate: float, seconds: float) -> Measures:
+        recipe, measures = self._recipe, combine(updates)
+        if is_by_block(recipe.gradient, step):  # of the weights after the pass
             param_norm, decayed_norm = self.descent.weight_norms()
             measures = replace(measures, param_norm=param_norm, decayed_norm=decayed_norm)
-        longest = max(update.grad_norm for update in told)
+        longest = max(update.grad_norm for update in updates)
         if recipe.clip and recipe.clip.norm and longest > recipe.clip.norm:
             self._emit(GradientClipped(step, longest, recipe.clip.norm))
         parts = self.descent.watch.lap()

@@ -24,7 +24,7 @@ _HOST_BYTES = 64  # the longest name of a host on Linux
 def plan(
     recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tensor], ranks: Ranks, engine: str
 ) -> TrainingStarted:
-    """Return what is about to be trained, in blocks of images of these numbers."""
+    """Return the plan of the training, in blocks of images of these numbers."""
     images, device, shape = sum(map(len, blocks)), data.train.labels.device, data.train.pictures.shape[1:]
     return TrainingStarted(
         steps=recipe.steps,
@@ -39,7 +39,7 @@ def plan(
         target_val_accuracy=recipe.target.val_accuracy if recipe.target else None,
         hosts=_hosts(ranks),
         flop_per_step=count_step(model, shape, recipe, len(blocks)) * images,
-        # Only the first tells it; the others wait for it with their next exchange.
+        # Only the first rank reports it; the others wait for that rank with their next exchange.
         attainable_flops=attainable_flops(device, recipe.precision) * ranks.size if ranks.is_first else None,
         ranks=ranks.size,
         machine=this_machine(device),
@@ -48,12 +48,12 @@ def plan(
 
 
 def rank_seconds(parts: Mapping[Part, float], ranks: Ranks) -> list[float]:
-    """Return the seconds of each of several ranks in a step, without the mean, in which it may have waited."""
+    """Return the seconds of each of several ranks in a step, without the mean, in which a rank may have waited."""
     if ranks.size == 1:
         return []
     own = sum(seconds for part, seconds in parts.items() if part != "mean")
-    told: list[float] = ranks.gather(torch.tensor(own, dtype=torch.float64)).tolist()
-    return [round(seconds, 6) for seconds in told]
+    gathered: list[float] = ranks.gather(torch.tensor(own, dtype=torch.float64)).tolist()
+    return [round(seconds, 6) for seconds in gathered]
 
 
 def step_values(
@@ -65,7 +65,7 @@ def step_values(
     least: float | None,
     of_ranks: Sequence[float] = (),
 ) -> dict[str, float | None]:
-    """The metrics of a step that took so many seconds, in these parts, and on several ranks so many of each.
+    """Return the metrics of a step that took `seconds`, in these `parts`, and on several ranks `of_ranks` seconds each.
 
     It would have taken `least` seconds if its FLOP were all there is to do.
     """
@@ -95,7 +95,7 @@ def step_values(
 
 
 def _devices(device: torch.device, ranks: Ranks) -> str:
-    """The devices of all ranks, taken to be like rank 0's."""
+    """Name the devices of all ranks, taken to be like rank 0's."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
         return f"{device} ({name})" if ranks.size == 1 else f"{ranks.size} ranks, each on a {name}"
@@ -105,8 +105,8 @@ def _devices(device: torch.device, ranks: Ranks) -> str:
 
 
 def _hosts(ranks: Ranks) -> list[str]:
-    """The names of the machines of several ranks; empty where it is but one."""
+    """Return the host name of each rank; empty if all are on one machine."""
     name = socket.gethostname().encode()[:_HOST_BYTES].ljust(_HOST_BYTES)
     gathered = ranks.gather(torch.frombuffer(bytearray(name), dtype=torch.uint8))
-    hosts = [one.numpy().tobytes().decode(errors="replace").rstrip() for one in gathered]
+    hosts = [host.numpy().tobytes().decode(errors="replace").rstrip() for host in gathered]
     return hosts if len(set(hosts)) > 1 else []

@@ -1,4 +1,4 @@
-"""Steps of a run taken once more from a checkpoint, beside what its journal says of them."""
+"""Steps of a run taken once more from a checkpoint, beside the numbers in its journal."""
 
 from collections.abc import Iterator
 
@@ -18,17 +18,17 @@ _NAMES = ("loss", "grad_norm", "block_grad_norm", "accuracy", "param_norm")
 
 
 def repeat(folder: RunFolder, since: int, count: int, device: str) -> tuple[Repeated, ...]:
-    """Take `count` steps after `since` again, with as many threads as the run had."""
-    told = {event.step: event for event in Tail(folder.journal).read() if isinstance(event, StepTaken)}
-    found: list[Event] = []
-    stepper = _stepper(folder, since, device, found)
+    """Take the `count` steps after `since` again, with as many threads as the run had."""
+    journaled = {event.step: event for event in Tail(folder.journal).read() if isinstance(event, StepTaken)}
+    events: list[Event] = []
+    stepper = _stepper(folder, since, device, events)
     for step in range(since + 1, since + count + 1):
         stepper.take_step(step)
-    return tuple(_compare(told, found))
+    return tuple(_compare(journaled, events))
 
 
 def trained_on(folder: RunFolder, since: int) -> Machine | None:
-    """The machine that took the step after `since`, the last time that it was taken; None where it is not told."""
+    """Return the machine that last took the step after `since`; None if the journal does not say."""
     machine = trained = None
     for event in Tail(folder.journal).read():
         if isinstance(event, TrainingStarted):
@@ -38,22 +38,23 @@ def trained_on(folder: RunFolder, since: int) -> Machine | None:
     return trained
 
 
-def _stepper(folder: RunFolder, since: int, device: str, found: list[Event]) -> Stepper:
+def _stepper(folder: RunFolder, since: int, device: str, events: list[Event]) -> Stepper:
     recipe = recipes.load(folder.resolved)
     model, data = bare(folder, recipe, device)
-    stepper = Stepper(recipe, data, model, found.append, lambda: None)
+    stepper = Stepper(recipe, data, model, events.append, lambda: None)
     kept = since or max(steps(folder.checkpoints), default=0)
     if kept:
         state, content = checkpoint.read(path_of(folder.checkpoints, kept), folder.first_name())
-        torch.set_num_threads(state.threads)  # another number of them has other last bits
+        torch.set_num_threads(state.threads)  # with another number of threads the last bits differ
         if since:
             Learnt(model, stepper.average, stepper.descent).load_(content)
     return stepper
 
 
-def _compare(told: dict[int, StepTaken], found: list[Event]) -> Iterator[Repeated]:
-    for event in found:
+def _compare(journaled: dict[int, StepTaken], events: list[Event]) -> Iterator[Repeated]:
+    for event in events:
         if isinstance(event, StepTaken):
-            before = told[event.step].values if event.step in told else {}  # a line that is damaged agrees with nothing
+            # A damaged line of the journal agrees with nothing.
+            before = journaled[event.step].values if event.step in journaled else {}
             for name in _NAMES:
                 yield Repeated(event.step, name, before.get(name), event.values[name])

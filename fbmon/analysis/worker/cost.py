@@ -1,7 +1,7 @@
-"""Counts and measures what a recipe costs, on random images of the shape of its own, and prints a Plan as JSON.
+"""The process that counts and measures the cost of a recipe, on random images of its shape; prints a Plan as JSON.
 
-A few steps of the real loop are taken with a clock, on a few blocks. No data set is needed. The recipe comes as JSON on
-standard input.
+It times a few steps of the real loop on a few blocks. No data set is needed. The recipe comes as JSON on standard
+input.
 """
 
 import argparse
@@ -27,10 +27,10 @@ from fbmon.train.hardware.process import set_up
 from fbmon.train.models import make_model
 from fbmon.train.objective.regularize import needs_full_gradient
 
-_PROBE = 16  # images whose time says how many can be afforded
-_FEW = 2  # images, likewise, where so many could take minutes
+_PROBE = 16  # images, timed to see how many can be afforded
+_FEW = 2  # images, timed first, as `_PROBE` of them could take minutes
 _VAL_PROBE = 500
-_PATIENCE = 3.0  # times the seconds that were asked for, and some more to begin with: no measurement takes longer
+_PATIENCE = 3.0  # times the requested seconds, plus some more to begin with: no measurement takes longer
 _MORE_SECONDS, _MORE_SECONDS_OF_OWN = 10.0, 60.0  # the recipe's own precision is needed for the plan
 
 
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _leave_after(limit: float, reason: str, seconds: float) -> None:
-    """End this process after `limit` seconds, whatever it is at: an operation cannot be interrupted."""
+    """End this process after `limit` seconds, whatever it is doing: an operation cannot be interrupted."""
 
     def leave() -> None:
         print(f"{reason}: not done in {limit:.0f} s, --seconds {10 * seconds:g} allows for more", file=sys.stderr)
@@ -70,7 +70,7 @@ def _leave_after(limit: float, reason: str, seconds: float) -> None:
 
 
 def make_plan(recipe: Recipe, device: torch.device, precision: Precision, seconds: float) -> Plan:
-    """The plan of a recipe, measured in one precision."""
+    """Return the plan of a recipe, measured in one precision."""
     shape = SHAPES[recipe.data.dataset]
     train, val = _first(shape.train, recipe.data.limit), _first(shape.val, recipe.data.val_limit)
     cut = blocks(train, recipe.data, recipe.gradient, recipe.seed, 1, torch.device("cpu"))
@@ -79,7 +79,7 @@ def make_plan(recipe: Recipe, device: torch.device, precision: Precision, second
     analysis = recipe.analysis
     every = analysis.sharpness_every if analysis else None
     timing = _time(recipe, precision, device, max(map(len, cut)), len(cut), seconds)
-    threads = torch.get_num_threads()  # as they were chosen for the blocks that were timed
+    threads = torch.get_num_threads()  # as chosen for the blocks that were timed
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} CPU thread{'s'[: threads > 1]}"
     return Plan(
         recipe=recipe.name,
@@ -104,7 +104,7 @@ def make_plan(recipe: Recipe, device: torch.device, precision: Precision, second
 
 
 def _memory_mib(device: torch.device) -> float:
-    """Return what this process may have of the device's memory."""
+    """Return how much of the device's memory this process may use, in MiB."""
     is_gpu = device.type == "cuda"
     return (torch.cuda.get_device_properties(device).total_memory if is_gpu else memory().total) / 2**20
 
@@ -114,7 +114,7 @@ def _first(images: int, limit: int | None) -> int:
 
 
 def _count(recipe: Recipe, shape: Shape, blocks: int) -> tuple[float, float, float, int]:
-    """FLOP of an image in a step, a validation and a Hessian-vector product, and the number of parameters."""
+    """Return the FLOP of an image in a step, validation and Hessian-vector product, and the number of parameters."""
     model = make_model(recipe.model, shape.channels, shape.classes, shape.side)
     size = torch.Size((shape.channels, shape.side, shape.side))
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -126,9 +126,9 @@ def _count(recipe: Recipe, shape: Shape, blocks: int) -> tuple[float, float, flo
 def _time(
     recipe: Recipe, precision: Precision, device: torch.device, block: int, blocks: int, seconds: float
 ) -> Timing:
-    """Blocks of the recipe's own size, as many as the time allows; smaller ones where not even three do.
+    """Time as many blocks of the recipe's own size as the time allows; smaller ones if not even three would do.
 
-    A step of several blocks may take a pass that one of a single block does not: what is timed does so if it does.
+    A step of several blocks may take a pass that a step of a single block does not: it is timed too if it is taken.
     """
     recipe = recipe.model_copy(update={"precision": precision})
     probe, least = min(_FEW, block), 2 if needs_full_gradient(recipe.penalty, blocks) else 1

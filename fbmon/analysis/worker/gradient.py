@@ -1,4 +1,4 @@
-"""The full gradient that follows a checkpoint, as the training computes it, in this way or in that."""
+"""The full gradient at a checkpoint, as the training computes it, in one way or another."""
 
 from collections.abc import Sequence
 
@@ -18,9 +18,10 @@ from fbmon.train.ranks.distribute import ALONE, Ranks
 def gradient_after(
     folder: RunFolder, recipe: Recipe, step: int, device: str, ranks: Ranks = ALONE, *, backwards: bool = False
 ) -> Tensor:
-    """The clipped gradient (n,) of step `step` + 1 at the weights after `step`, in the recipe's precision, on the host.
+    """Return the clipped gradient (n,) of step `step` + 1 at the weights after `step`, on the host.
 
-    Of the very images of that step, so that augmentation makes no difference; `backwards`: its blocks in reverse.
+    It is computed in the recipe's precision, on exactly the images of that step, so that augmentation makes no
+    difference; `backwards`: with its blocks in reverse.
     """
     model, data = bare(folder, recipe, device)
     if step:
@@ -30,8 +31,8 @@ def gradient_after(
     dtype = next(model.parameters()).dtype
     numbers = blocks(len(data.train), recipe.data, recipe.gradient, recipe.seed, following, where)
 
-    def make_batch(some: Tensor, at: int | Tensor) -> Batch:
-        return batch(data, recipe.data, some, recipe.seed, at, dtype)
+    def make_batch(block: Tensor, at: int | Tensor) -> Batch:
+        return batch(data, recipe.data, block, recipe.seed, at, dtype)
 
     descent = Descent(recipe, model, len(numbers), make_batch, ranks)
     work = Work(

@@ -1,4 +1,4 @@
-"""Answers probes: moves a trained network's weights and looks at its loss there; they are put back afterwards."""
+"""Answers to probes: the loss of a trained network at moved weights, which are put back afterwards."""
 
 import math
 from dataclasses import replace
@@ -24,7 +24,7 @@ _HALVINGS = 7  # of the stride that the loss is passed in: to 0.0008
 
 
 class Look:
-    """A trained network in one setting."""
+    """A trained network in one setting, to be probed."""
 
     def __init__(self, trained: Trained, setting: Setting) -> None:
         self._trained = trained
@@ -37,7 +37,7 @@ class Look:
         self._statistics = RunningStatistics(self._model, "mean") if setting.statistics == "fresh" else None
 
     def answer(self, probe: Probe) -> Answer:
-        """Return what is found there; the weights are the trained ones afterwards."""
+        """Answer a probe; the weights are the trained ones again afterwards."""
         try:
             match probe:
                 case Point(directions=directions, at=at):
@@ -52,17 +52,17 @@ class Look:
             self._move([], ())
 
     def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float | None]:
-        """Mean cross-entropy, None if it is not finite, and accuracy."""
+        """Return mean cross-entropy, None if it is not finite, and accuracy at the moved weights."""
         self._move(directions, at)
         if self._statistics:
             self._renew(self._statistics)
         with autocast(self._trained.recipe.precision, self._trained.device):
-            found = evaluate(self._model, self._data, lambda _done, _total: None)
-        loss = found["val_loss"]
-        return {"loss": loss if loss is not None and math.isfinite(loss) else None, "accuracy": found["val_accuracy"]}
+            values = evaluate(self._model, self._data, lambda _done, _total: None)
+        loss = values["val_loss"]
+        return {"loss": loss if loss is not None and math.isfinite(loss) else None, "accuracy": values["val_accuracy"]}
 
     def _radius(self, direction: Tensors, threshold: float) -> float:
-        """The loss is below up to here, as far as steps of the stride can tell, and above right behind."""
+        """Return the reach up to which the loss is low, as seen in steps of `_STRIDE`; just beyond it is high."""
         near = 0.0
         while near < FARTHEST and self._is_low(direction, near, threshold):
             near += _STRIDE
@@ -79,9 +79,9 @@ class Look:
         return loss is not None and loss <= threshold
 
     def _uphill(self) -> Tensors:
-        """The gradient over all images in evaluation mode, scaled to length 1: the steepest way up.
+        """Return the gradient over all images in evaluation mode, scaled to length 1: the steepest way up.
 
-        In the run's precision and with the statistics of the setting, which stand still for it, fresh ones too.
+        It is computed in the run's precision and with the setting's statistics, which are held fixed, fresh ones too.
         """
         self._move([], ())
         precision = self._trained.recipe.precision
@@ -103,7 +103,7 @@ class Look:
 
     @torch.no_grad()
     def _renew(self, statistics: RunningStatistics) -> None:
-        """Batch norm's statistics as the mean over the training blocks at the present weights."""
+        """Set batch norm's statistics to the mean over the training blocks at the present weights."""
         recipe, data = self._trained.recipe, self._trained.data
         every = torch.arange(len(data.train), device=self._trained.device)
         parts = torch.split(every, recipe.gradient.block)

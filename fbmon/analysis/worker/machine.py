@@ -1,4 +1,4 @@
-"""The findings of torch on this machine, and which data sets lie in a folder: one line of JSON, for `fbmon doctor`.
+"""The process that reports on torch here and the data sets in a folder: one line of JSON, for `fbmon doctor`.
 
 python -m fbmon.analysis.worker.machine DATA_DIR
 """
@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def look(data_dir: Path) -> Answer:
-    """Every GPU is put to work for a moment: one that is counted may still be unable."""
+    """Examine torch and the data sets; put every GPU to work for a moment, as one that is listed may still fail."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return Answer(
         version=str(torch.__version__),
@@ -37,7 +37,7 @@ def look(data_dir: Path) -> Answer:
 
 
 def _gpu(number: int) -> Gpu:
-    known = torch.cuda.get_device_properties(number)
+    properties = torch.cuda.get_device_properties(number)
     fault = ""
     try:
         ones = torch.ones(16, 16, device=f"cuda:{number}")
@@ -45,7 +45,7 @@ def _gpu(number: int) -> Gpu:
             fault = "it multiplies wrongly"
     except RuntimeError as error:
         fault = str(error).splitlines()[0]
-    return Gpu(known.name, f"GPU-{known.uuid}", known.total_memory / 2**20, fault)
+    return Gpu(properties.name, f"GPU-{properties.uuid}", properties.total_memory / 2**20, fault)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from fbmon.train.step import Stepper
 
 @dataclass(frozen=True)
 class Shape:
-    """The shape of a data set."""
+    """The size and shape of a data set."""
 
     train: int
     val: int
@@ -73,10 +73,10 @@ class Probe:
             evaluate(self._model, self._data, lambda _done, _total: None)
 
     def seconds_per_image(self, steps: int) -> float:
-        """The mean over some steps after a first one, which warms up and sets the exact mean's unit."""
+        """Return the mean over `steps` steps after a first one, which warms up and sets the exact mean's unit."""
         for _ in range(1 + steps):
             self.step()
-        timed = [told.values["step_seconds"] or 0.0 for told in self._told[1:]]
+        timed = [event.values["step_seconds"] or 0.0 for event in self._told[1:]]
         return sum(timed) / len(timed) / self._images
 
     def val_seconds_per_image(self) -> float:
@@ -85,7 +85,7 @@ class Probe:
         return (time.perf_counter() - began) / len(self._data.val)
 
     def memory_mib(self) -> float:
-        """The memory in use at the peak until now."""
+        """Return the peak of the memory in use so far."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_reserved(self._device) / 2**20
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 2**20)

@@ -1,6 +1,6 @@
-"""Computes one gradient in several ways and some steps once more, and prints what agrees, as JSON.
+"""The process that computes one gradient in several ways and some steps again; prints what agrees, as JSON.
 
-`python -m fbmon.analysis.worker.verify ASK`; with a rank's part to do, that rank's.
+`python -m fbmon.analysis.worker.verify first ASK`, or `rank RANK` for the part of one rank.
 """
 
 import subprocess
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def verify(ask: Ask) -> Verdict:
-    """The report that was asked for."""
+    """Compare the gradients and steps of an order and return the report."""
     folder, device = RunFolder(as_path(ask.folder)), ask.devices[0]
     recipe = recipes.load(folder.resolved)
     slow = emulation(recipe.precision, choose_device(device))
@@ -60,7 +60,7 @@ def verify(ask: Ask) -> Verdict:
     _begin("its blocks in reverse")
     reverse = gradient_after(folder, recipe, ask.step, device, backwards=True)
     is_exact = recipe.gradient.accumulation == "exact"
-    # An average with weights by place is another one in another order.
+    # An average that weights blocks by their position is a different one in another order.
     compared = [
         compare("the same once more", first, again, is_promised=True),
         compare("its blocks in reverse", first, reverse, is_promised=is_exact),
@@ -87,7 +87,7 @@ def verify(ask: Ask) -> Verdict:
 
 
 def _begin(stage: str) -> None:
-    """A line that is no JSON: the command that waits for the verdict shows it."""
+    """Print the stage of the work: the waiting command shows every line that is not JSON."""
     print(stage, flush=True)
 
 
@@ -104,8 +104,8 @@ def _by_ranks(ask: Ask, first: Tensor, *, is_promised: bool) -> Compared:
         codes = [process.wait() for process in running]
         if any(codes):
             raise FbmonError("one of the ranks has failed")
-        found = load_file(Path(temporary) / _GRADIENT)["gradient"]
-    return compare(f"by {count} ranks", first, found, is_promised=is_promised)
+        gradient = load_file(Path(temporary) / _GRADIENT)["gradient"]
+    return compare(f"by {count} ranks", first, gradient, is_promised=is_promised)
 
 
 def _start(ask: Ask, rank: int, temporary: str, meeting: Meeting) -> "subprocess.Popen[bytes]":

@@ -1,4 +1,4 @@
-"""The weights of a checkpoint in their network, with the images of their run."""
+"""The weights of a checkpoint in their network, with the images of the run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,12 @@ Tensors = dict[str, Tensor]  # a network's parameters and buffers by name
 
 @dataclass(frozen=True)
 class Trained:
-    """A network as its run has left it; with an average of the weights, that one, as it is what was validated."""
+    """A network as its run left it, with the averaged weights if the run kept an average, as those were validated."""
 
     recipe: Recipe
     data: DataSet
     model: nn.Module
-    weights: Tensors  # a copy of what the checkpoint holds
+    weights: Tensors  # a copy of the state that was loaded
 
     @property
     def device(self) -> torch.device:
@@ -36,7 +36,7 @@ class Trained:
 
 
 def load_trained(folder: RunFolder, step: int, device: str) -> Trained:
-    """The network after a step of a run, on a device. Raises DataError where checkpoint or images are not to be had."""
+    """Load the network after a step of a run. Raises DataError if checkpoint or images are not available."""
     recipe = recipes.load(folder.resolved)
     model, data = bare(folder, recipe, device)
     weights = read_weights(path_of(folder.checkpoints, step), model, folder.first_name())
@@ -46,7 +46,7 @@ def load_trained(folder: RunFolder, step: int, device: str) -> Trained:
 
 
 def bare(folder: RunFolder, recipe: Recipe, device: str) -> tuple[nn.Module, DataSet]:
-    """The network of a run before its first step, and its images."""
+    """Make the network of a run as before its first step, and load its images."""
     meta = folder.read_meta()
     data_dir = folders.as_path(meta.data_dir) if meta and meta.data_dir else None
     data = load(recipe.data, data_dir, choose_device(device), lambda _: None)
@@ -58,9 +58,9 @@ def bare(folder: RunFolder, recipe: Recipe, device: str) -> tuple[nn.Module, Dat
 
 
 def read_weights(path: Path, model: nn.Module, run: str = "", *, averaged: bool = True) -> Tensors:
-    """The tensors of a checkpoint's folder that belong into the network, averaged if they were and that is wanted.
+    """Return the network's tensors from a checkpoint's folder, the averaged ones if they exist and are asked for.
 
-    Raises DataError if they do not fit it, or are not of this `run`.
+    Raises DataError if they do not fit the network, or are not of this `run`.
     """
     _, content = checkpoint.read(path, run)
     tensors = safetensors.torch.load(content)

@@ -1,4 +1,4 @@
-"""Answers the probes of some tasks on one device: tasks as JSON on standard input, a line for each answer."""
+"""The process that answers probes on one device: tasks as JSON on standard input, a line for each answer."""
 
 import sys
 
@@ -20,7 +20,7 @@ def main() -> None:
         for number, task in enumerate(tasks):
             if task.probes:
                 _answer(number, task, sys.argv[1])
-    except BrokenPipeError:  # nobody listens any more
+    except BrokenPipeError:  # nobody is listening any more
         sys.stderr.close()
         raise SystemExit(1) from None
     except (FbmonError, RuntimeError) as error:  # torch's out of memory is a RuntimeError

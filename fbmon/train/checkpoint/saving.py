@@ -1,4 +1,4 @@
-"""The states of a run on disk: when one is due, which are kept, and which one a run goes on from."""
+"""The states of a run on disk: when one is due, which are kept, and from which one a run continues."""
 
 import itertools
 import time
@@ -22,20 +22,20 @@ from fbmon.train.ranks.distribute import ALONE, Ranks
 
 _PATIENCE = 100  # at most a hundredth of the time goes into saving
 _RETRY_SECONDS = 10.0  # after a save that failed
-_LAST_SECONDS = 300.0  # for which the save at the end is tried: somebody may make room
-_LAST_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)  # between two tries; then always the last of them
-_LOOK_SECONDS = 0.1  # between two looks for a command meanwhile
+_LAST_SECONDS = 300.0  # for which the save at the end is retried: somebody may make room
+_LAST_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)  # between two attempts; after these always the last one
+_LOOK_SECONDS = 0.1  # between two checks for a command meanwhile
 
 
 class _Failure(NamedTuple):
-    """The reason why a state could not be saved, and whether that may be otherwise a minute later."""
+    """The reason why a state could not be saved, and whether a later attempt may succeed."""
 
     reason: str
     may_pass: bool
 
 
 class Saving:
-    """Saves when it is due, keeps the last ones and the best; `step` counts the updates that the state has had."""
+    """The saver of a run's states as they are due; it keeps the last ones and the best; `step` counts the updates."""
 
     def __init__(
         self,
@@ -56,16 +56,16 @@ class Saving:
         self._watch = watch
         self._emit = emit
         self._due = time.monotonic() + recipe.checkpoint.seconds
-        self._failure: _Failure | None = None  # of the last try
+        self._failure: _Failure | None = None  # of the last attempt
         self._validated = 0
         self._best: tuple[int, float | None] = (0, None)
         self._waiting: tuple[State, bytes] | None = None  # the state of the best validation, until the next save
 
     def restore_(self) -> int:
-        """Put the newest good checkpoint into place, on all ranks, and return its step, 0 if there is none.
+        """Restore the newest good checkpoint, on all ranks, and return its step, 0 if there is none.
 
-        Raises UsageError where settings were changed that its numbers hang on, DataError if it is of another model,
-        FbmonError where states are there that cannot be read.
+        Raises UsageError if settings were changed on which its numbers depend, DataError if it is of another model,
+        FbmonError if there are states that cannot be read.
         """
         with refusing_unreadable():
             newest = self._newest() if self._ranks.is_first else None
@@ -81,7 +81,7 @@ class Saving:
         return restored.step
 
     def has_validated(self, step: int) -> bool:
-        """Say whether the validation after this step has been told."""
+        """Say whether the validation after this step has been reported."""
         return self._validated >= step
 
     def validated(self, step: int, accuracy: float | None) -> None:
@@ -95,13 +95,13 @@ class Saving:
             self._waiting = self._state(step), content
 
     def after_step(self, step: int) -> None:
-        """Save if it is due."""
+        """Save if a checkpoint is due."""
         every = self._settings.every
         if time.monotonic() >= self._due or (every and step % every == 0):
             self.save(step)
 
     def save(self, step: int) -> bool:
-        """Save, and say whether the state is on disk; where it cannot be, that is told, and tried again soon."""
+        """Save, and say whether the state is on disk; a failure is reported, and saving is tried again soon."""
         if not self._ranks.is_first:
             return True
         before = self._failure
@@ -111,16 +111,16 @@ class Saving:
         return failure is None
 
     def save_good(self, step: int, next_command: NextCommand) -> str:
-        """Save after a step that could not be taken, as `finish` does; say of which step there is a state now."""
+        """Save after a step that could not be taken, as `finish` does; say which step is saved now."""
         if self._insist(step, next_command):
             return f"the weights of step {step} are saved"
         there = steps(self._folder)
         return f"the last weights saved are those of step {there[-1]}" if there else "no weights could be saved"
 
     def finish(self, step: int, next_command: NextCommand) -> None:
-        """Save the last state of the run; where that fails, try for minutes, until somebody asks for a stop.
+        """Save the last state of the run; if that fails, keep trying for minutes, or until somebody asks for a stop.
 
-        Raises StorageError if it could not be done.
+        Raises StorageError if it could not be saved.
         """
         if not self._insist(step, next_command):
             there = steps(self._folder)
@@ -133,7 +133,7 @@ class Saving:
             )
 
     def _insist(self, step: int, next_command: NextCommand) -> bool:
-        """Save at the end of a run, and say whether that was done: after this nobody tries again."""
+        """Save at the end of a run, and say whether that succeeded: nobody tries again after this."""
         if not self._ranks.is_first:
             return True
         failure = self._try(step)
@@ -150,7 +150,7 @@ class Saving:
         raise AssertionError
 
     def _wait(self, seconds: float, next_command: NextCommand) -> bool:
-        """Let time pass, and say whether somebody asks for a stop; a batch job that is preempted has until it dies."""
+        """Wait, and say whether somebody asks for a stop; a preempted batch job may use the time until it is killed."""
         end = time.monotonic() + seconds
         with self._ranks.away():
             while time.monotonic() < end:
@@ -163,7 +163,7 @@ class Saving:
         return False
 
     def _newest(self) -> tuple[bytes, bytes] | None:
-        """The newest checkpoint of this run as it was written: state and tensors; others are set aside and told."""
+        """Return this run's newest good checkpoint as written, state and tensors; set damaged ones aside and say so."""
         checkpoint.sweep(self._folder)
         damaged = []
         for step in reversed(steps_to_go_on_from(self._folder)):
@@ -181,7 +181,7 @@ class Saving:
         return None
 
     def _try(self, step: int) -> "_Failure | None":
-        """Write the state down, and remember why that failed, if it did."""
+        """Try to write the state, and remember why that failed, if it did."""
         began = time.monotonic()
         with self._ranks.away():
             content = self._learnt.dump()
@@ -192,7 +192,7 @@ class Saving:
         return self._failure
 
     def _write(self, step: int, content: bytes) -> "_Failure | None":
-        """Write the best state, if it waits, then this one."""
+        """Write the best state, if one is waiting, then this one."""
         try:
             if self._waiting and self._waiting[0].step != step:
                 checkpoint.save(self._folder, *self._waiting)

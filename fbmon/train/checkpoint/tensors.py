@@ -1,4 +1,4 @@
-"""All that a run has learnt, as named tensors in one piece of bytes, and back."""
+"""The learnt state of a run as named tensors in one sequence of bytes, and back."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ class Learnt:
     descent: Descent
 
     def dump(self) -> bytes | None:
-        """The bytes of a safetensors file; None if a number in it is not finite."""
+        """Return the bytes of a safetensors file; None if a number in it is not finite."""
         tensors = dict(self._named())
         if not _are_finite(list(tensors.values())):
             return None
         return safetensors.torch.save({name: value.cpu().contiguous() for name, value in tensors.items()})
 
     def load_(self, content: bytes) -> None:
-        """Put every tensor where it came from. Raises DataError if they are those of another model or optimizer."""
+        """Restore every tensor from `dump`. Raises DataError if they are those of another model or optimizer."""
         try:
             tensors = safetensors.torch.load(content)
             self._load_optimizer_(tensors)
@@ -57,7 +57,7 @@ class Learnt:
             yield f"units.{name}", value
 
     def _load_optimizer_(self, tensors: dict[str, Tensor]) -> None:
-        """Room for the optimizer's memory, which a new one does not have yet; it lies as the weights do, for speed."""
+        """Make room for the state that a new optimizer lacks, in the memory layout of the weights, for speed."""
         parameters = dict(self.model.named_parameters())
         for name in tensors:
             kind, _, rest = name.partition(".")
@@ -69,7 +69,7 @@ class Learnt:
 
 
 def _refuse_others(own: dict[str, Tensor], others: dict[str, Tensor]) -> None:
-    """Raise DataError where a tensor is missing, too many, or of another shape or dtype: copying would convert it."""
+    """Raise DataError for a missing or extra tensor, or another shape or dtype: copying would convert it."""
     for name in own | others:
         here, there = (_kind(tensors.get(name)) for tensors in (own, others))
         if here != there:
@@ -82,6 +82,6 @@ def _kind(tensor: Tensor | None) -> str:
 
 def _are_finite(tensors: list[Tensor]) -> bool:
     finite = [value.isfinite().all() for value in tensors if value.is_floating_point() and value.numel()]
-    on_device = [one for one in finite if one.device.type != "cpu"]
-    together = torch.stack(on_device).all().item() if on_device else True  # one look at the device
-    return bool(together) and all(bool(one) for one in finite if one.device.type == "cpu")
+    on_device = [flag for flag in finite if flag.device.type != "cpu"]
+    together = torch.stack(on_device).all().item() if on_device else True  # a single read from the device
+    return bool(together) and all(bool(flag) for flag in finite if flag.device.type == "cpu")

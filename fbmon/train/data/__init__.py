@@ -1,1 +1,1 @@
-"""The data that are trained on: data sets as two tensors on a device, cut into blocks, augmented by indexing."""
+"""The training data: data sets as two tensors on a device, cut into blocks, augmented by indexing."""

@@ -12,11 +12,11 @@ _Bits = TypeVar("_Bits", int, Tensor)
 
 
 def random_bits(seed: int, step: int | Tensor, images: Tensor, draw: int) -> Tensor:
-    """32 random bits per image as int64 (B,), a hash of (seed, step, image, draw).
+    """Return 32 random bits per image as int64 (B,), a hash of (seed, step, image, draw).
 
     `images` are the numbers of the images in the data set, int64 (B,). Each of the four is mixed in by one round of
-    MurmurHash3's 32-bit finalizer, whose integer arithmetic is the same on every device. On the device
-    a step is int64 (), below 2^32.
+    MurmurHash3's 32-bit finalizer, whose integer arithmetic is the same on every device. A step on
+    the device is int64 (), below 2^32.
     """
     mixed = _mix_integer(seed) ^ step
     mixed = _mix(mixed) if isinstance(mixed, Tensor) else _mix_integer(mixed)
@@ -26,7 +26,7 @@ def random_bits(seed: int, step: int | Tensor, images: Tensor, draw: int) -> Ten
 def augment(
     images: Tensor, numbers: Tensor, how: Literal["none", "shift", "crop_flip"], seed: int, step: int | Tensor
 ) -> Tensor:
-    """The images of this step, uint8 (B, C, H, W), moved by up to 1 pixel ("shift") or 4 ("crop_flip"); zeros come in.
+    """Move the images of this step, uint8 (B, C, H, W), by up to 1 pixel ("shift") or 4 ("crop_flip"), padding with 0.
 
     "crop_flip" also mirrors every other image, as torchvision's RandomCrop(32, padding=4) and RandomHorizontalFlip do.
     """
@@ -58,6 +58,6 @@ def _mix(bits: _Bits) -> _Bits:
 
 
 def _mix_integer(value: int) -> int:
-    """`_mix` of one number, which may have more than 32 bits: the upper ones are folded in."""
+    """Return `_mix` of a number that may have more than 32 bits: the upper ones are folded in."""
     low = _mix(value)
     return low if value <= _MASK else _mix_integer(low ^ (value >> 32))

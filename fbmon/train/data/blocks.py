@@ -1,4 +1,4 @@
-"""The images that each block of a step holds, and how they become network input."""
+"""The images of each block of a step, and their conversion to network input."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ Batch = tuple[Tensor, Tensor]  # network input (B, C, H, W), labels int64 (B,)
 
 
 def blocks(images: int, data: Data, gradient: Gradient, seed: int, step: int, device: torch.device) -> list[Tensor]:
-    """The numbers of the images of each block of step `step`, int64, as the recipe alone cuts them.
+    """Return the numbers of the images of each block of step `step`, int64, as the recipe alone cuts them.
 
     Of a data set of `images` images in several copies, copy c holds the numbers from c * images on. "shuffled" draws a
     new order each step, a function of (seed, step). A data set smaller than a block is one block.
@@ -25,12 +25,12 @@ def blocks(images: int, data: Data, gradient: Gradient, seed: int, step: int, de
     return list(torch.split(numbers[: whole or len(numbers)], gradient.block))
 
 
-def batch(data: DataSet, wanted: Data, numbers: Tensor, seed: int, step: int | Tensor, dtype: torch.dtype) -> Batch:
-    """The images with these numbers as network input, and their labels.
+def batch(data: DataSet, section: Data, numbers: Tensor, seed: int, step: int | Tensor, dtype: torch.dtype) -> Batch:
+    """Return the images with these numbers as network input, and their labels.
 
     Augmentation is drawn anew for each step, or, in a data set of several copies, once for every (seed, copy, image).
     """
-    rows = numbers % len(data.train) if wanted.copies else numbers
-    drawn = 0 if wanted.copies else step  # steps count from 1
-    pictures = augment(data.train.pictures[rows], numbers, wanted.augment, seed, drawn)
+    rows = numbers % len(data.train) if section.copies else numbers
+    drawn = 0 if section.copies else step  # steps count from 1
+    pictures = augment(data.train.pictures[rows], numbers, section.augment, seed, drawn)
     return data.normalize(pictures, dtype), data.train.labels[rows]

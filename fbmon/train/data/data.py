@@ -17,7 +17,7 @@ from fbmon.train.control import Interrupted
 from fbmon.train.data.download import Archive, fetch
 from fbmon.train.ranks.distribute import Ranks
 
-_LOADED = "loaded"  # what the first rank says where it has not been interrupted
+_LOADED = "loaded"  # what the first rank says if it was not interrupted
 # The authors' constants.
 CIFAR10_MEAN = (0.4914672374725342, 0.4822617471218109, 0.4467701315879822)
 CIFAR10_STD = (0.24703224003314972, 0.24348513782024384, 0.26158785820007324)
@@ -44,7 +44,7 @@ class Images:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Training and validation images, and how a pixel becomes a number: (pixel / scale - mean) / std, by channel."""
+    """Training and validation images, and the normalization of a pixel: (pixel / scale - mean) / std, by channel."""
 
     train: Images
     val: Images
@@ -54,7 +54,7 @@ class DataSet:
     std: tuple[float, ...]
 
     def normalize(self, pictures: Tensor, dtype: torch.dtype) -> Tensor:
-        """Network input of `dtype` from uint8 (B, C, H, W)."""
+        """Return network input of `dtype` from uint8 (B, C, H, W)."""
         mean = _by_channel(self.mean, dtype, pictures.device)
         std = _by_channel(self.std, dtype, pictures.device)
         return (pictures.to(dtype) / self.scale - mean) / std
@@ -70,17 +70,17 @@ def _nothing() -> None:
 
 
 def load(
-    wanted: recipe.Data,
+    section: recipe.Data,
     data_dir: Path | None,
     device: torch.device,
     emit: Callable[[Event], None],
     heed: Callable[[], None] = _nothing,
 ) -> DataSet:
-    """The data set of a recipe, on `device`. Raises DataError if it is neither there nor to be had.
+    """Load a recipe's data set onto `device`. Raises DataError if it is neither there nor available for download.
 
     `heed` is called again and again during a download, and may raise to end it.
     """
-    match wanted.dataset:
+    match section.dataset:
         case "digits":
             data = _digits()
         case "cifar10":
@@ -88,14 +88,14 @@ def load(
         case "cifar100":
             data = _cifar("cifar100", data_dir or Path.cwd(), emit, heed)
         case _:
-            assert_never(wanted.dataset)
-    train = data.train.first(wanted.limit).to(device)
-    val = data.val.first(wanted.val_limit).to(device)
+            assert_never(section.dataset)
+    train = data.train.first(section.limit).to(device)
+    val = data.val.first(section.val_limit).to(device)
     return DataSet(train, val, data.classes, data.scale, data.mean, data.std)
 
 
 def load_in_turn(
-    wanted: recipe.Data,
+    section: recipe.Data,
     data_dir: Path | None,
     device: torch.device,
     emit: Callable[[Event], None],
@@ -104,7 +104,7 @@ def load_in_turn(
 ) -> DataSet:
     """Load a data set on several ranks: the first downloads what is missing before the others look for it.
 
-    Where `heed` ends that by Interrupted, it is raised on all of them.
+    If `heed` ends that by Interrupted, it is raised on all ranks.
     """
 
     def tell(event: Event) -> None:
@@ -115,9 +115,9 @@ def load_in_turn(
         end = ranks.follow_first("data")
         if end != _LOADED:
             raise Interrupted(cast(State, end))
-        return load(wanted, data_dir, device, emit)
+        return load(section, data_dir, device, emit)
     try:
-        data = load(wanted, data_dir, device, tell, heed)
+        data = load(section, data_dir, device, tell, heed)
     except Interrupted as interrupted:
         ranks.lead("data", interrupted.state)
         raise
@@ -126,7 +126,7 @@ def load_in_turn(
 
 
 def _digits() -> DataSet:
-    """UCI handwritten digits (see digits/LICENSE.md): 1,437 training and 360 validation images."""
+    """Load the UCI handwritten digits (see digits/LICENSE.md): 1,437 training and 360 validation images."""
     with np.load(Path(__file__).parent / "digits" / "digits.npz", allow_pickle=False) as file:
         pictures, labels = torch.from_numpy(file["images"]), torch.from_numpy(file["labels"]).long()
     train = Images(pictures[: recipe.DIGITS], labels[: recipe.DIGITS])
@@ -155,7 +155,7 @@ def _known(dataset: Literal["cifar10", "cifar100"]) -> _Cifar:
 def _cifar(
     dataset: Literal["cifar10", "cifar100"], root: Path, emit: Callable[[Event], None], heed: Callable[[], None]
 ) -> DataSet:
-    """CIFAR-10 or -100 through torchvision."""
+    """Load CIFAR-10 or -100 through torchvision."""
     cifar = _known(dataset)
     if not cifar.archive.is_in(root):
         fetch(cifar.archive, root, emit, heed)

@@ -1,7 +1,7 @@
-"""A data set that is not there yet: downloaded by one run for all that share the folder, and given up when asked to.
+"""The download of a missing data set, by one run for all that share the folder; it can be interrupted.
 
-It comes into a temporary folder beside its goal, which is renamed when it is whole. What is whole is never taken away,
-and what is damaged is set aside.
+It goes into a temporary folder beside its goal, which is renamed when complete. A complete data set is never removed,
+and a damaged one is set aside.
 """
 
 import itertools
@@ -38,7 +38,7 @@ class Archive:
     size: int  # bytes, of the file that is downloaded
 
     def is_in(self, root: Path) -> bool:
-        """Say whether all of it lies in a folder."""
+        """Say whether the complete data set lies in a folder."""
         try:
             self.kind(str(root), train=False)
         except RuntimeError:
@@ -47,9 +47,9 @@ class Archive:
 
 
 def fetch(archive: Archive, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]) -> None:
-    """Have the data set in `root`, by a download of its own or another run's.
+    """Bring the data set into `root`, by a download of this run's own or another run's.
 
-    `heed` is called several times a second, and may raise to end it. Raises DataError where it is not to be had.
+    `heed` is called several times a second, and may raise to end it. Raises DataError if it cannot be obtained.
     """
     waiting = _Waiting(archive, root, emit, heed)
     emit(_DOWNLOADING)
@@ -57,7 +57,7 @@ def fetch(archive: Archive, root: Path, emit: Callable[[Event], None], heed: Cal
         root.mkdir(parents=True, exist_ok=True)
         with turn(root / f".{archive.kind.base_folder}.lock", waiting.look):
             if not archive.is_in(root):
-                if waiting.is_told:  # the other one has given up
+                if waiting.is_told:  # the other run has given up
                     emit(_DOWNLOADING)
                 _sweep(archive, root)
                 _download(archive, root, emit, heed)
@@ -71,7 +71,7 @@ def fetch(archive: Archive, root: Path, emit: Callable[[Event], None], heed: Cal
 
 
 class _Growth:
-    """Tells how far a download is whenever it has grown: torchvision says it only to people."""
+    """The growth of a download, reported whenever there is more of it: torchvision reports only to people."""
 
     def __init__(self, archive: Archive, emit: Callable[[Event], None]) -> None:
         self._total = archive.size
@@ -89,7 +89,7 @@ class _Growth:
 
 
 class _Waiting:
-    """The waiting while another run downloads."""
+    """The waiting of this run while another one downloads."""
 
     def __init__(self, archive: Archive, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]) -> None:
         self._pattern = f"{_PREFIX}{archive.kind.base_folder}-*/{archive.kind.filename}"
@@ -100,7 +100,7 @@ class _Waiting:
         self.is_told = False  # that another run is waited for
 
     def look(self) -> None:
-        """Say that another one does it, and how far it is."""
+        """Report that another run is downloading, and its progress."""
         self._heed()
         if not self.is_told:
             self._emit(PhaseEntered("downloading data", "another run does it"))
@@ -128,7 +128,7 @@ def _download(archive: Archive, root: Path, emit: Callable[[Event], None], heed:
 
 
 def _call_beside(work: Callable[[], object], look: Callable[[], None]) -> None:
-    """Call `work`, and `look` again and again meanwhile; where that raises, `work` is left to end with the process."""
+    """Call `work`, and `look` again and again meanwhile; if `look` raises, `work` is left to end with the process."""
     outcomes: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
 
     def call() -> None:
@@ -150,7 +150,7 @@ def _call_beside(work: Callable[[], object], look: Callable[[], None]) -> None:
 
 
 def _put(archive: Archive, new: Path, root: Path) -> None:
-    """Rename a folder to its goal, and what lies there and is not whole to another name."""
+    """Rename a folder to its goal, and an incomplete folder already there to another name."""
     goal = root / new.name
     try:
         if goal.exists() and not archive.is_in(root):
@@ -168,7 +168,7 @@ def _free_name(goal: Path) -> Path:
 
 
 def _sweep(archive: Archive, root: Path) -> None:
-    """Take away what killed downloads have left: those of this data set, whose turn it is, and very old ones."""
+    """Remove the leftovers of killed downloads: those of this data set, whose lock is held, and very old ones."""
     for leftover in root.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             is_of_this = leftover.name.startswith(f"{_PREFIX}{archive.kind.base_folder}-")

@@ -1,7 +1,7 @@
 """The ways to compute the blocks of a pass: one after the other, or in lanes of captured graphs, with the same results.
 
-`eager` is the reference. An engine is chosen by the device; FBMON_ENGINE=eager, lanes or lanes:N chooses otherwise, and
-with ",compiled" behind it torch's compiler fuses what a network does, which changes the last bits.
+`eager` is the reference. An engine is chosen by the device; FBMON_ENGINE=eager, lanes or lanes:N overrides that, and
+with ",compiled" appended torch's compiler fuses the network's operations, which changes the last bits.
 """
 
 import os
@@ -22,14 +22,14 @@ _LANES = 4  # a guess until it is measured on a GPU: enough that blocks of 32 fi
 
 
 def make_engine(network: Network, statistics: RunningStatistics, watch: Stopwatch) -> Engine:
-    """The engine asked for, or the one that suits the device of the network. Raises UsageError."""
+    """Make the engine asked for, or the one that suits the device of the network. Raises UsageError."""
     asked = os.environ.get("FBMON_ENGINE") or ("lanes" if network.device.type == "cuda" else "eager")
-    found = re.fullmatch(r"(?:eager|(lanes)(?::([1-9]\d?))?)(,compiled)?", asked, re.ASCII)
-    if found is None:
+    match = re.fullmatch(r"(?:eager|(lanes)(?::([1-9]\d?))?)(,compiled)?", asked, re.ASCII)
+    if match is None:
         raise UsageError(
             f"FBMON_ENGINE = {clean(asked)}: must be eager, lanes or lanes:N, N from 1 to 99, each also with ,compiled"
         )
-    lanes, count, compiled = found.groups()
+    lanes, count, compiled = match.groups()
     network, note = (network.compiled(), "compiled") if compiled else (network, "")
     if lanes:
         return Lanes(network, statistics, watch, int(count or _LANES), note)

@@ -14,7 +14,7 @@ from fbmon.train.objective.regularize import Gradient, gradient_of, is_different
 
 Forward = Callable[[Tensor], Tensor]  # network input (B, C, H, W) to logits (B, classes)
 Objective = Callable[[Tensor, Tensor], Tensor]  # of logits (B, classes) and labels: the block's mean loss
-Timing = Callable[[Part], AbstractContextManager[None]]  # what is done within counts as that part
+Timing = Callable[[Part], AbstractContextManager[None]]  # time spent within counts as that part
 
 
 def block_gradient(
@@ -28,11 +28,11 @@ def block_gradient(
     full: Gradient | None = None,
     clip_norm: float | None = None,
 ) -> tuple[Gradient, Tensor]:
-    """A block's gradient, penalized and then clipped to `clip_norm`, and what is told of it.
+    """Return a block's gradient, penalized and then clipped to `clip_norm`, and its measures.
 
-    That is float64 (4,): mean loss, accuracy, squared norm of the plain gradient, and whether it was clipped (1 or 0).
-    The learning rate may lie on the device, () in the parameters' dtype, for a graph to read.
-    `full` is the full gradient, for a penalty with an `acc_strength`. The parameters are as before when it returns.
+    These are float64 (4,): mean loss, accuracy, squared norm of the plain gradient, and whether it was clipped (1 or
+    0). The learning rate may lie on the device, () in the parameters' dtype, for a graph to read. `full` is the full
+    gradient, for a penalty with an `acc_strength`. The parameters are unchanged on return.
     """
     inputs, labels = batch
     with timing("gradient"):

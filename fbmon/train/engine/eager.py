@@ -1,4 +1,4 @@
-"""One block after the other, operation by operation: the readable engine, and the reference of the others."""
+"""One block after the other, operation by operation: the readable engine, and the reference for the others."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ _AHEAD = 2  # blocks
 
 
 class Eager:
-    """See `Engine`."""
+    """An `Engine` that computes one block after the other."""
 
     def __init__(self, network: Network, statistics: RunningStatistics, watch: Stopwatch, name: str = "") -> None:
         self.name = name
@@ -28,7 +28,7 @@ class Eager:
     def add(self, k: int, row: Tensor) -> None:
         work = self._work
         self._flight.wait()
-        gradient, told = self._network.block(
+        gradient, measures = self._network.block(
             work.blocks[k],
             work.step,
             work.rate,
@@ -39,11 +39,11 @@ class Eager:
         )
         with self._watch.timing("mean"), torch.no_grad():
             work.mean.add(gradient, work.weights[k])
-            row.copy_(told)
+            row.copy_(measures)
         self._flight.add()
 
     def join(self) -> None:
-        """Wait for nothing: nothing is anywhere else."""
+        """Do nothing: all work is already in the present queue."""
 
     def finish(self) -> None:
-        """Do nothing: it is in the mean already."""
+        """Do nothing: every block is already in the mean."""

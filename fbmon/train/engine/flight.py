@@ -1,4 +1,4 @@
-"""Keeps the host from running far ahead of a GPU, so that progress and stopping are per block."""
+"""A limit on how far the host runs ahead of a GPU, so that progress and stopping are per block."""
 
 from collections import deque
 
@@ -6,7 +6,7 @@ import torch
 
 
 class InFlight:
-    """Blocks that are asked for and not yet computed, `most` at most; on a CPU there is nothing to wait for."""
+    """Blocks requested and not yet computed, `most` at most; on a CPU there is nothing to wait for."""
 
     def __init__(self, device: torch.device, most: int) -> None:
         self._is_cuda = device.type == "cuda"
@@ -14,12 +14,12 @@ class InFlight:
         self._events: deque[torch.cuda.Event] = deque()
 
     def wait(self) -> None:
-        """Wait until another block may be asked for."""
+        """Wait until another block may be requested."""
         while len(self._events) >= self._most:
             self._events.popleft().synchronize()
 
     def add(self) -> None:
-        """A block has been asked for, in the present stream."""
+        """Note that a block has been requested, in the present stream."""
         if self._is_cuda:
             event = torch.cuda.Event()
             event.record()

@@ -1,4 +1,4 @@
-"""One lane: a copy of the network, and the whole work of a block on it as one graph with inputs at fixed places."""
+"""A lane: a copy of the network, and the whole work of a block on it as one graph with inputs at fixed addresses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class Program:
     """The work of a block of one size in one kind of pass; `run` computes it from the inputs to the results."""
 
     numbers: Tensor  # of the images, int64 (B,): input
-    row: Tensor  # what is told of the block, float64 (4,): result
+    row: Tensor  # the measures of the block, float64 (4,): result
     statistics: Tensor  # what batch norm has left, (rows, channels): result
     run: Callable[[], None]
 
 
 class Lane:
-    """Computes blocks into a mean of its own; on a GPU in a queue of its own, beside other lanes."""
+    """A lane that computes blocks into a mean of its own; on a GPU in a queue of its own, beside other lanes."""
 
     def __init__(self, network: Network) -> None:
         self._network = network.twin()
@@ -42,7 +42,7 @@ class Lane:
 
     @torch.no_grad()
     def begin(self, work: Pass, network: Network, rows: int) -> None:
-        """Make ready for a pass at the weights of `network` that keeps so many rows of each block's statistics.
+        """Prepare for a pass at the weights of `network` that keeps `rows` rows of each block's statistics.
 
         Raises RuntimeError for work that cannot be captured.
         """
@@ -58,15 +58,15 @@ class Lane:
         for key, numbers in {self._key(len(numbers)): numbers for numbers in work.blocks}.items():
             if key not in self._programs:
                 self._programs[key] = self._make(numbers)
-                self._mean.follow(work.mean)  # without what was added while warming up
+                self._mean.follow(work.mean)  # drops what was added while warming up
 
     def absorb_into(self, mean: Mean) -> None:
-        """Add what has been computed in this pass to its mean."""
+        """Add this lane's part of the pass to `mean`."""
         mean.absorb(self._mean)
 
     @torch.no_grad()
     def compute(self, numbers: Tensor, weight: float) -> Program:
-        """A block's gradient, which counts with `weight`, to the mean; its results lie in what is returned."""
+        """Add a block's gradient, with `weight`, to the mean; return the program that holds its results."""
         program = self._programs[self._key(len(numbers))]
         program.numbers.copy_(numbers)
         self._weight.fill_(weight)
@@ -74,32 +74,32 @@ class Lane:
         return program
 
     def _key(self, size: int) -> tuple[object, ...]:
-        """Return what a graph is captured for; the mean, because it adds to the memory of that one."""
+        """Return the key of a captured graph; it includes the mean, to whose memory the graph adds."""
         work = self._work
         return size, work.mean, work.penalty, work.full is not None, self._rows
 
     def _make(self, numbers: Tensor) -> Program:
-        """The program for blocks as large as this one."""
+        """Make the program for blocks as large as this one."""
         numbers = numbers.clone()
         row = torch.zeros(4, dtype=torch.float64, device=numbers.device)
         statistics = self._left.new_zeros(self._rows, len(self._left))
         mean, penalty = self._mean, self._work.penalty
         full = self._full if self._work.full is not None else None
-        # Not the lane itself, which holds the programs: what holds itself keeps its memory until Python collects it.
+        # Not the lane itself, which holds the programs: a cycle would keep its memory until Python collects it.
         network, left, step, rate, weight = self._network, self._left, self._step, self._rate, self._weight
 
         def run() -> None:
-            places = iter(statistics)
+            slots = iter(statistics)
 
             def take() -> None:
-                if (place := next(places, None)) is not None:
-                    place.copy_(left)
+                if (slot := next(slots, None)) is not None:
+                    slot.copy_(left)
 
             with torch.enable_grad():
-                gradient, told = network.block(numbers, step, rate, take, penalty, full)
-            if next(places, None) is not None:
+                gradient, measures = network.block(numbers, step, rate, take, penalty, full)
+            if next(slots, None) is not None:
                 raise AssertionError(f"a block left fewer rows of batch norm's statistics than {len(statistics)}")
             mean.add(gradient, weight)
-            row.copy_(told)
+            row.copy_(measures)
 
         return Program(numbers, row, statistics, self.queue.captured(run))

@@ -1,6 +1,6 @@
-"""Several blocks at a time, each in a lane: a copy of the network whose whole work is one captured graph.
+"""Several blocks at a time, each in a lane: a copy of the network, its whole work one captured graph.
 
-The means of the lanes are put together exactly, so the gradient has the bits of the eager engine's wherever their
+The means of the lanes are added exactly, so the gradient has the bits of the eager engine's wherever their
 operations are the same. On a CPU a lane computes without a graph, one block after the other; that is for tests.
 """
 
@@ -21,7 +21,7 @@ _AHEAD = 2  # blocks a lane
 
 
 class Lanes:
-    """See `Engine`; the n-th block of this rank goes through lane n mod `count`."""
+    """An `Engine` of `count` lanes; the n-th block of this rank goes through lane n mod `count`."""
 
     def __init__(
         self, network: Network, statistics: RunningStatistics, watch: Stopwatch, count: int, note: str = ""
@@ -33,7 +33,7 @@ class Lanes:
         self._note = note
         self._lanes = [Lane(network) for _ in range(count)]
         self._flight = InFlight(network.device, _AHEAD * count)
-        self._apart = ExitStack()  # what ends when the lanes come together again
+        self._apart = ExitStack()  # contexts that end when the lanes come together again
         self._are_apart = False
 
     @property
@@ -45,12 +45,12 @@ class Lanes:
     def begin(self, work: Pass) -> None:
         self._apart.close()  # of a pass that was interrupted
         self._work, self._added = work, 0
-        for place, lane in enumerate(self._lanes[: len(work.blocks)]):
+        for index, lane in enumerate(self._lanes[: len(work.blocks)]):
             try:
                 lane.begin(work, self._network, self._statistics.rows)
             except RuntimeError as error:  # whatever CUDA refuses, memory included
-                is_enough = place > 0 and is_out_of_memory(error)
-                del self._lanes[place if is_enough else 0 :]  # and their memory
+                is_enough = index > 0 and is_out_of_memory(error)
+                del self._lanes[index if is_enough else 0 :]  # and their memory
                 if is_enough:
                     return
                 raise CaptureError(f"not captured, {str(error).strip().splitlines()[0][:200]}") from None
@@ -76,7 +76,7 @@ class Lanes:
                 lane.absorb_into(self._work.mean)
 
     def _fork(self) -> None:
-        """Let the lanes go on from here, each by itself, if they do not do so already."""
+        """Let each lane continue from here by itself, if the lanes do not do so already."""
         if self._are_apart:
             return
         self._apart.enter_context(self._watch.timing("gradient"))

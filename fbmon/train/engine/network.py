@@ -1,4 +1,4 @@
-"""A network and all that a block is put through: data, forward, backward, penalty, clipping."""
+"""A network and the whole path of a block through it: data, forward, backward, penalty, clipping."""
 
 import copy
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from fbmon.train.hardware.precision import Precision, logits_of
 from fbmon.train.hardware.stopwatch import Part
 from fbmon.train.objective.regularize import Gradient, forward_passes, is_differentiated_twice
 
-# Of the numbers of some images, int64 (B,), and the step, which a captured graph reads from the device.
+# From the numbers of some images, int64 (B,), and the step, which a captured graph reads from the device.
 MakeBatch = Callable[[Tensor, int | Tensor], Batch]
-Evaluate = Callable[[nn.Module, Tensor], Tensor]  # of a model and its input (B, C, H, W): logits (B, classes)
+Evaluate = Callable[[nn.Module, Tensor], Tensor]  # from a model and its input (B, C, H, W): logits (B, classes)
 
 
 def untimed(_part: Part) -> AbstractContextManager[None]:
@@ -25,13 +25,13 @@ def untimed(_part: Part) -> AbstractContextManager[None]:
 
 
 def evaluate(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Operation by operation."""
+    """Evaluate a model operation by operation."""
     logits: Tensor = model(inputs)
     return logits
 
 
 class Network:
-    """The recipe's network on its device; `block_norm` is to what each block's gradient is clipped."""
+    """The recipe's network on its device; each block's gradient is clipped to `block_norm`."""
 
     def __init__(
         self,
@@ -53,21 +53,21 @@ class Network:
         self._evaluate = evaluate
 
     def twin(self) -> "Network":
-        """A network of its own weights and buffers."""
+        """Return a copy of the network with weights and buffers of its own."""
         return self._with(copy.deepcopy(self.model), self._evaluate)
 
     def compiled(self) -> "Network":
-        """The same network, forward and backward fused by torch's compiler: other roundings, and so other last bits.
+        """Return this network with forward and backward fused by torch's compiler, which changes the last bits.
 
-        It compiles for each size of a block when it first meets one, once for all twins. Its kernels are chosen without
-        a clock, so that they are the same each time; they are captured as any others are.
+        It compiles once for each size of a block, when it first meets it, for all twins. Kernels are chosen without
+        timing, so that they are the same each time; they are captured like any others.
         """
         fused = torch.compile(evaluate, fullgraph=True, dynamic=False, options={"deterministic": True})
         return self._with(self.model, fused)
 
     @torch.no_grad()
     def follow(self, other: "Network") -> None:
-        """Take over the weights of another."""
+        """Copy the weights of another network."""
         torch._foreach_copy_(list(self.parameters), list(other.parameters))
 
     def block(
@@ -80,14 +80,14 @@ class Network:
         full: Gradient | None = None,
         timing: Timing = untimed,
     ) -> tuple[Gradient, Tensor]:
-        """The gradient of the block of the images with these numbers, and what is told of it (see `block_gradient`).
+        """Return the gradient and measures (see `block_gradient`) of the block of the images with these numbers.
 
         `take` is called after each forward pass, when batch norm has left its statistics. Raises AssertionError for a
-        penalty that takes another number of them than it promises, which batch norm and the FLOP count rely on.
+        penalty that makes another number of passes than it promises: batch norm and the FLOP count rely on it.
         """
         with timing("data"):
             batch = self._make_batch(numbers, step)
-        # What is compiled has no second derivative.
+        # Compiled code has no second derivative.
         run = evaluate if is_differentiated_twice(penalty) else self._evaluate
         passes = 0
 
@@ -98,7 +98,7 @@ class Network:
             take()
             return logits
 
-        told = block_gradient(
+        result = block_gradient(
             forward,
             self.parameters,
             batch,
@@ -113,7 +113,7 @@ class Network:
             raise AssertionError(
                 f"a block went {passes} times through the network, but forward_passes() says {promised}"
             )
-        return told
+        return result
 
     def _with(self, model: nn.Module, evaluate: Evaluate) -> "Network":
         return Network(model, self._make_batch, self._objective, self._precision, self._block_norm, evaluate)

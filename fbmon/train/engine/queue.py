@@ -1,4 +1,4 @@
-"""A queue of a device beside others, and recording work for it as a graph, which the host asks for as a whole."""
+"""A queue of a device beside others, and the capture of work for it as a graph that the host launches as a whole."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -9,7 +9,7 @@ _WARM_UPS = 2  # the first run chooses algorithms and makes tables, which a capt
 
 
 class Queue:
-    """A stream of a GPU, and memory for what is captured for it; a CPU does everything at once, in order."""
+    """A stream of a GPU, and memory for the graphs captured for it; a CPU does everything at once, in order."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -17,24 +17,24 @@ class Queue:
         self._pool = torch.cuda.graph_pool_handle() if self._stream else None
 
     def within(self) -> AbstractContextManager[object]:
-        """Let what is asked of the device go into this queue."""
+        """Send all requests to the device within the context to this queue."""
         return torch.cuda.stream(self._stream) if self._stream else nullcontext()
 
     def fork(self) -> None:
-        """Let what follows in this queue come after what has been asked for outside."""
+        """Let later work in this queue wait for all work requested outside so far."""
         if self._stream:
             self._stream.wait_stream(torch.cuda.current_stream(self._device))
 
     def join(self) -> None:
-        """Let what follows outside come after what has been asked for in this queue."""
+        """Let later work outside wait for all work requested in this queue so far."""
         if self._stream:
             torch.cuda.current_stream(self._device).wait_stream(self._stream)
 
     def captured(self, run: Callable[[], None]) -> Callable[[], None]:
-        """Return what computes the same as `run`, if it is called within; `run` itself is called to find that out.
+        """Return a function that does the same as `run` if it is called `within`; `run` is called to capture it.
 
-        All that is captured shares its memory, so nothing of a run may stay there. Raises RuntimeError for what CUDA
-        refuses; the device is then as it was.
+        All captures share their memory, so no result of a run may stay there. Raises RuntimeError for what CUDA
+        refuses; the device is then as before.
         """
         if self._stream is None:
             return run
@@ -44,17 +44,17 @@ class Queue:
             with self.within():
                 for _ in range(_WARM_UPS):
                     run()
-                # Other threads, as that which looks after NCCL, may ask the driver for something meanwhile.
+                # Other threads, such as the one that watches NCCL, may call the driver meanwhile.
                 with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
                     run()
         except Exception:
             self._end_allocation()
-            self.join()  # memory that is let go of now, and used again outside, may still be written to in here
+            self.join()  # memory freed now and used again outside may still be written to by this queue
             raise
         return graph.replay
 
     def _end_allocation(self) -> None:
-        """Do what torch leaves undone where a capture fails: the allocator would take it to go on for ever."""
+        """Clean up after a failed capture as torch does not: the allocator would believe it to go on for ever."""
         if self._pool is None:
             return
         with suppress(RuntimeError):  # it has not begun, or has been ended

@@ -1,4 +1,4 @@
-"""The work that an engine is given, and what is asked of it."""
+"""The work given to an engine, and the interface of engines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from fbmon.train.objective.regularize import Gradient
 
 
 class CaptureError(Exception):
-    """The work of a block could not be recorded; nothing of the pass has been computed."""
+    """A failure to capture the work of a block; nothing of the pass has been computed."""
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,20 @@ class Pass:
 
 
 class Engine(Protocol):
-    """Puts blocks through the network: `begin`, `add` for each block of this rank, `join`."""
+    """The interface that puts blocks through the network: `begin`, `add` for each block of this rank, `join`."""
 
     @property
     def name(self) -> str:
-        """Return what a user is told of it; empty for the plain one."""
+        """The engine's name for users; empty for the plain one."""
 
     def begin(self, work: Pass) -> None:
-        """Make ready for a pass, whose mean and statistics have been started. Raises CaptureError."""
+        """Prepare for a pass whose mean and statistics have been started. Raises CaptureError."""
 
     def add(self, k: int, row: Tensor) -> None:
-        """Block k: its gradient to the mean, its statistics to the running ones, what is told of it to `row`."""
+        """Add block k: its gradient to the mean, its statistics to the running ones, its measures to `row`."""
 
     def join(self) -> None:
-        """The rows and statistics are there for whoever comes next in the device's queue; also during a pass."""
+        """Make rows and statistics available to later work in the device's queue; also called during a pass."""
 
     def finish(self) -> None:
-        """All that has been added is there, and in the mean."""
+        """Complete the pass: all that has been added is computed, and in the mean."""

@@ -1,4 +1,4 @@
-"""The speed at which a device multiplies matrices: what a training can reach at best."""
+"""The speed at which a device multiplies matrices: the most that a training can reach."""
 
 import time
 
@@ -13,9 +13,9 @@ _TRIES = 5
 
 
 def attainable_flops(device: torch.device, precision: Precision) -> float:
-    """FLOP a second of large square matrix products in this precision: the most that was ever measured here.
+    """Return the FLOP per second of large square matrix products in this precision: the most ever measured here.
 
-    It is measured each time, in a tenth of a second, since at other times others may have been at work on the machine.
+    It is measured each time, in a tenth of a second, since other programs may have been running the times before.
     """
     threads = torch.get_num_threads()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} threads"
@@ -25,7 +25,7 @@ def attainable_flops(device: torch.device, precision: Precision) -> float:
 @torch.no_grad()
 def _measure(device: torch.device, precision: Precision) -> float:
     side = _LEAST_SIDE if is_emulated(precision, device) else _SIDE[device.type]
-    # Random, from no generator that a training draws from: on factors that are all alike a GPU is faster.
+    # Random, as a GPU is faster on constant factors, and from a generator that no training draws from.
     generator = torch.Generator(device).manual_seed(0)
     factor = torch.randn(side, side, generator=generator, dtype=factors(precision), device=device)
     product = factor @ factor

@@ -6,7 +6,7 @@ from fbmon.errors import FbmonError
 
 
 def choose_device(devices: str) -> torch.device:
-    """The device meant by "auto", "cpu" or "cuda:N". Raises FbmonError if the machine has none such."""
+    """Return the device meant by "auto", "cpu" or "cuda:N". Raises FbmonError if the machine has no such device."""
     if devices == "cpu" or (devices == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     device = torch.device("cuda:0" if devices == "auto" else devices)
@@ -15,5 +15,5 @@ def choose_device(devices: str) -> torch.device:
             f"--devices {devices}: this machine has {torch.cuda.device_count()} CUDA devices",
             "try --devices cpu",
         )
-    torch.cuda.set_device(device)  # events, captures and Triton's kernels go to whatever device is the present one
+    torch.cuda.set_device(device)  # events, captures and Triton's kernels go to the current device
     return device

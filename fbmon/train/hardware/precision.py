@@ -1,4 +1,4 @@
-"""The arithmetic in which a network is evaluated, and how its images lie in memory for it."""
+"""The arithmetic in which a network is evaluated, and the memory layout that suits it."""
 
 import time
 from collections.abc import Callable
@@ -18,9 +18,9 @@ _EMULATED = 3.0
 
 
 def set_precision_(model: nn.Module, precision: Precision) -> None:
-    """Give the weights their dtype and layout, and say process-wide whether a GPU may round factors to TF32 (10 bits).
+    """Set the weights' dtype and layout and, process-wide, whether a GPU may round factors to TF32 (10 bits).
 
-    A CPU knows no TF32: there "tf32" is "float32".
+    A CPU has no TF32: there "tf32" is "float32".
     """
     model.to(torch.float64 if precision == "float64" else torch.float32)
     if _is_channels_last(precision, next(model.parameters()).device):
@@ -33,12 +33,12 @@ def set_precision_(model: nn.Module, precision: Precision) -> None:
 
 def lay_out_(model: nn.Module, layout: torch.memory_format) -> None:
     """Move the weights into another memory layout."""
-    to: Any = model.to  # in torch 2.10 it is not typed with this argument
+    to: Any = model.to  # torch 2.10 has no type for this argument
     to(memory_format=layout)
 
 
 def factors(precision: Precision) -> torch.dtype:
-    """The dtype in which factors are multiplied."""
+    """Return the dtype in which factors are multiplied."""
     match precision:
         case "bfloat16":
             return torch.bfloat16
@@ -54,8 +54,8 @@ def factors(precision: Precision) -> torch.dtype:
 def is_emulated(precision: Precision, device: torch.device) -> bool:
     """Say whether a device has no instructions for this precision, so that it is many times slower than float32.
 
-    A processor is asked by the clock of one thread, in a tenth of a second: that sees what torch and its libraries
-    really use, and no other program.
+    A CPU is tested by timing one thread for a tenth of a second: that shows what torch and its libraries really use,
+    and is not affected by other programs.
     """
     if precision != "bfloat16":
         return False
@@ -71,7 +71,7 @@ def is_emulated(precision: Precision, device: torch.device) -> bool:
 
 
 def emulation(precision: Precision, device: torch.device) -> str:
-    """Say that a precision is emulated; nothing where it is not."""
+    """Return a note that a precision is emulated; empty if it is not."""
     kind = "GPU" if device.type == "cuda" else "processor"
     return f"{precision} is emulated by this {kind}" if is_emulated(precision, device) else ""
 
@@ -87,10 +87,10 @@ def _product_seconds(dtype: torch.dtype) -> float:
 
 
 def _is_channels_last(precision: Precision, device: torch.device) -> bool:
-    """Say whether convolutions are faster where a pixel's channels lie together; docs/performance.md has the figures.
+    """Say whether convolutions are faster with a pixel's channels side by side; docs/performance.md has the figures.
 
-    The layout of the weights decides for all that comes after them. It is a rule, not a measurement at the start: with
-    another layout a run has other last bits. A GPU's tensor cores want it, its float32 does not.
+    The layout of the weights decides that of all features. It is a rule, not a measurement at the start: with another
+    layout a run has other last bits. A GPU's tensor cores need it, its float32 does not.
     """
     if precision == "float64":
         return False
@@ -98,13 +98,13 @@ def _is_channels_last(precision: Precision, device: torch.device) -> bool:
 
 
 def logits_of(model: Callable[[Tensor], Tensor], inputs: Tensor, precision: Precision) -> Tensor:
-    """Logits (B, classes) for inputs (B, C, H, W), in the dtype of these; the way between is in the precision."""
+    """Return logits (B, classes) for inputs (B, C, H, W), in the inputs' dtype, computed in the precision."""
     with autocast(precision, inputs.device):
         return model(inputs).to(inputs.dtype)
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """Let forward passes be in bfloat16 where that is safe, if the precision says so."""
+    """Run forward passes in bfloat16 where that is safe, if the precision says so."""
     if precision != "bfloat16":
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)

@@ -1,4 +1,4 @@
-"""The measurements of this machine that are kept in fbmon's cache folder for the runs that come."""
+"""Measurements of this machine, kept in fbmon's cache folder for later runs."""
 
 import platform
 from collections.abc import Callable
@@ -14,28 +14,28 @@ from fbmon.host.own_folders import cache_folder
 
 
 def remembered(name: str, measure: Callable[[], float]) -> float:
-    """The number kept under `name`, or, the first time, what `measure` gives, which is kept then.
+    """Return the number kept under `name`; the first time, measure and keep it.
 
-    It holds for this machine, this version of torch and, on a CPU, as many cores as this process may use. What cannot
-    be read is measured, and what cannot be written is measured again the next time.
+    It holds for this machine, this version of torch and, on a CPU, as many cores as this process may use. A number
+    that cannot be read is measured, and one that cannot be written is measured again the next time.
     """
     path, key = _place(), _key(name)
-    known = _read(path)
-    if key not in known:
+    numbers = _read(path)
+    if key not in numbers:
         number = measure()
-        known = {**_read(path), key: number}
-        _write(path, known)
-    return known[key]
+        numbers = {**_read(path), key: number}
+        _write(path, numbers)
+    return numbers[key]
 
 
 def highest(name: str, number: float) -> float:
-    """The highest number that was ever given under `name`, this one included; it is kept as `remembered` keeps."""
+    """Return the highest number ever given under `name`, this one included; keep it as `remembered` does."""
     path, key = _place(), _key(name)
-    known = _read(path)
-    if number > known.get(key, float("-inf")):
-        known[key] = number
-        _write(path, known)
-    return known[key]
+    numbers = _read(path)
+    if number > numbers.get(key, float("-inf")):
+        numbers[key] = number
+        _write(path, numbers)
+    return numbers[key]
 
 
 def _place() -> Path:
@@ -52,7 +52,7 @@ def _read(path: Path) -> dict[str, float]:
     return {}
 
 
-def _write(path: Path, known: dict[str, float]) -> None:
+def _write(path: Path, numbers: dict[str, float]) -> None:
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, msgspec.json.encode(known))
+        replace(path, msgspec.json.encode(numbers))

@@ -1,4 +1,4 @@
-"""The time of a step, and where it goes."""
+"""The time of a step, and its parts."""
 
 import time
 from collections import defaultdict
@@ -12,7 +12,7 @@ Part = Literal["data", "gradient", "penalty", "mean", "update"]  # mean: adding 
 
 
 class Stopwatch:
-    """Adds up seconds by part; on a GPU by events in its own queue, so that nobody waits for it."""
+    """A stopwatch that adds up seconds by part; on a GPU by events in its own queue, so that nobody waits for it."""
 
     def __init__(self, device: torch.device) -> None:
         self._is_cuda = device.type == "cuda"
@@ -21,7 +21,7 @@ class Stopwatch:
 
     @contextmanager
     def timing(self, part: Part) -> Iterator[None]:
-        """Count what is done within as `part`."""
+        """Count the time spent within as `part`."""
         if self._is_cuda:
             start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             start.record()
@@ -34,10 +34,10 @@ class Stopwatch:
             self._seconds[part] += time.perf_counter() - began
 
     def lap(self) -> dict[Part, float]:
-        """The seconds since the last lap; waits for the last event."""
+        """Return the seconds of each part since the last lap, after waiting for the last event."""
         for part, start, end in self._events:
             end.synchronize()
             self._seconds[part] += start.elapsed_time(end) / 1000
         self._events = []
-        told, self._seconds = dict(self._seconds), defaultdict(float)
-        return told
+        seconds, self._seconds = dict(self._seconds), defaultdict(float)
+        return seconds

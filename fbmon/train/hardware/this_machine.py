@@ -1,4 +1,4 @@
-"""The machine that a training is about to run on, as far as the last bits of its numbers depend on it."""
+"""The machine on which a training is about to run, as far as the last bits of its numbers depend on it."""
 
 import os
 import socket
@@ -9,12 +9,12 @@ from fbmon.events import Machine
 from fbmon.host.processor import processor_name
 from fbmon.text import clean
 
-# With these oneDNN, which torch multiplies with, uses less than the processor has.
+# With these set, oneDNN, which multiplies for torch, uses fewer instructions than the processor has.
 _LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 
 
 def this_machine(device: torch.device) -> Machine:
-    """Return what this process computes with on a device."""
+    """Describe the hardware and software with which this process computes on a device."""
     limit = next((f" (oneDNN up to {clean(os.environ[name], 40)})" for name in _LIMITS if os.environ.get(name)), "")
     return Machine(
         host=clean(socket.gethostname()),

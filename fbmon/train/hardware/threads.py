@@ -1,4 +1,4 @@
-"""The number of threads on which a CPU computes: as many as are worth it for the network at hand, as measured once."""
+"""The number of threads on which a CPU computes: as many as pay off for the network at hand, measured once."""
 
 import copy
 import os
@@ -16,7 +16,7 @@ from fbmon.train.ranks.distribute import Ranks
 
 _SECONDS = 0.1  # of each timing
 _TRIES = 5
-_MOST_SECONDS = 1.0  # of all tries; where a pass takes longer, one is enough
+_MOST_SECONDS = 1.0  # of all attempts; a single longer pass is enough
 # Threads have to be faster by their number to this power, twice as many 1.5 times: they wait for each other after every
 # operation, so that beside other programs two may be five times slower than one, where they are 1.3 times as fast on
 # idle cores (quickstart).
@@ -24,24 +24,24 @@ _WORTH = 0.6
 
 
 def choose_threads_(recipe: Recipe, model: nn.Module, data: DataSet, ranks: Ranks) -> None:
-    """Set the number of threads, which the last bits of a run depend on.
+    """Set the number of threads, on which the last bits of a run depend.
 
     OMP_NUM_THREADS wins. Without it a run alone on a CPU takes from one thread up to as many as torch would, by
-    measuring forward and backward passes; what was found is kept, so that the next run has the same bits.
+    measuring forward and backward passes; the result is kept, so that the next run has the same bits.
     """
     most = torch.get_num_threads()
     if data.train.labels.device.type != "cpu" or "OMP_NUM_THREADS" in os.environ or ranks.size > 1 or most == 1:
         return
-    wanted, block = recipe.model, min(recipe.gradient.block, len(data.train))
+    section, block = recipe.model, min(recipe.gradient.block, len(data.train))
     shape = "x".join(map(str, data.train.pictures.shape[1:]))
     name = (
-        f"threads worth it of {most}: {wanted.name} of width {wanted.width} in {recipe.precision}, {block} of {shape}"
+        f"threads worth it of {most}: {section.name} of width {section.width} in {recipe.precision}, {block} of {shape}"
     )
     torch.set_num_threads(round(remembered(name, lambda: _fastest(recipe, model, data, most))))
 
 
 def _fastest(recipe: Recipe, model: nn.Module, data: DataSet, most: int) -> int:
-    """The fewest threads to which adding any was not worth it."""
+    """Return the fewest threads to which adding more was not worth it."""
     twin = copy.deepcopy(model).train()  # a pass changes batch norm's statistics
     images = 1
     if _seconds(recipe, twin, data, images) < _MOST_SECONDS:
@@ -58,12 +58,12 @@ def _fastest(recipe: Recipe, model: nn.Module, data: DataSet, most: int) -> int:
 
 
 def _fewer(most: int) -> list[int]:
-    """The powers of two below, downwards."""
+    """Return the powers of two below `most`, descending."""
     return [2**power for power in range(most.bit_length()) if 2**power < most][::-1]
 
 
 def _seconds(recipe: Recipe, model: nn.Module, data: DataSet, images: int) -> float:
-    """The best time of forward and backward passes over so many images, after one that warms up where that is short."""
+    """Return the best time of forward and backward passes over `images` images, after a warm-up if a pass is short."""
     dtype = next(model.parameters()).dtype
     inputs, labels = data.normalize(data.train.pictures[:images], dtype), data.train.labels[:images]
     taken: list[float] = []

@@ -1,7 +1,7 @@
-"""The one operation for which torch has no kernel of its own: rounding terms to a unit and adding them, in one go.
+"""The operation for which torch has no kernel of its own: rounding terms to a unit and adding them, in one go.
 
-Operation after operation that is five passes over float64; on a GPU, where a block of 32 images is to take half a
-millisecond, they would cost a good part of it.
+Done operation by operation it takes five passes over float64; on a GPU, where a block of 32 images is to take half a
+millisecond, they would cost a good part of that.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ AddRounded = Callable[[Tensor, Tensor, Tensor, Tensor], None]
 
 
 def add_rounded_(total: Tensor, terms: Tensor, magic: Tensor, weight: float | Tensor) -> None:
-    """total += weight * terms, each rounded by adding and subtracting `magic`; (N,), float64 but for `terms`.
+    """Add weight * terms to `total`, each rounded by adding and subtracting `magic`; (N,), float64 except `terms`.
 
     `terms` is scratch: it may be overwritten.
     """
@@ -28,7 +28,7 @@ def add_rounded_(total: Tensor, terms: Tensor, magic: Tensor, weight: float | Te
 
 @cache
 def _kernel(device: torch.device) -> AddRounded | None:
-    """Triton's, where it works. It comes with torch for CUDA, but wants a C compiler and Python's headers besides."""
+    """Return Triton's kernel if it works: it comes with torch for CUDA, but needs a C compiler and Python's headers."""
     try:
         from fbmon.train.mean.kernels import add_rounded_  # takes a second to import
 

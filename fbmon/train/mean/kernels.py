@@ -9,7 +9,7 @@ _BLOCK = 1024
 
 
 def add_rounded_(total: Tensor, terms: Tensor, magic: Tensor, weight: Tensor) -> None:
-    """See `fused`; `weight` is float64 (), `terms` of any floating dtype."""
+    """Do the same as `fused.add_rounded_` in one kernel; `weight` is float64 (), `terms` of any floating dtype."""
     count = len(total)
     _add_rounded[(-(-count // _BLOCK),)](total, terms, magic, weight, count, BLOCK=_BLOCK, **OPTIONS)
 

@@ -19,39 +19,39 @@ _FLOAT64_BITS = 53
 
 
 class Mean(Protocol):
-    """The interface of a mean to a pass over the blocks: `start`, `add` for each block of this rank, `finish`."""
+    """The interface of a mean for a pass over the blocks: `start`, `add` for each block of this rank, `finish`."""
 
     @property
     def device(self) -> torch.device:
-        """Return where it is."""
+        """The device on which the mean lies."""
 
     def start(self) -> None:
         """Begin a new mean."""
 
     def add(self, gradient: Sequence[Tensor], weight: float | Tensor) -> None:
-        """Take in a block's gradient; a tensor of a weight is float64 ()."""
+        """Add a block's gradient; a weight given as a tensor is float64 ()."""
 
     def twin(self) -> Self:
-        """A mean of a part of the blocks on this rank, to be followed by `follow` and `absorb`."""
+        """Return a mean for part of the blocks on this rank, for use with `follow` and `absorb`."""
 
     def follow(self, other: Self) -> None:
-        """Begin anew, as a part of `other`, which has been started."""
+        """Begin anew as a part of `other`, which has been started."""
 
     def absorb(self, other: Self) -> None:
-        """Take in what a twin has taken in."""
+        """Add the sum of a twin."""
 
     def finish(self) -> list[Tensor]:
-        """The sum of all ranks' weighted gradients, like the parameters in shape and dtype."""
+        """Return the sum of all ranks' weighted gradients, like the parameters in shape and dtype."""
 
     def is_good(self) -> Tensor:
-        """1 on the device if what `finish` gave is as promised; 0 if the pass has to be repeated after `adapt`."""
+        """Return 1 on the device if what `finish` gave is as promised; 0 if the pass needs repeating after `adapt`."""
 
     def adapt(self) -> None:
-        """Make the same pass, repeated, good."""
+        """Prepare for a repetition of the same pass that will be good."""
 
 
 def make_mean(accumulation: Accumulation, parameters: Sequence[Tensor], blocks: int, ranks: Ranks = ALONE) -> Mean:
-    """The mean that a recipe names, of `blocks` gradients like `parameters`."""
+    """Make the mean that a recipe names, for `blocks` gradients like `parameters`."""
     match accumulation:
         case "exact" | "legacy":
             return ExactMean(parameters, blocks, ranks)
@@ -62,9 +62,9 @@ def make_mean(accumulation: Accumulation, parameters: Sequence[Tensor], blocks: 
 
 
 def weights(accumulation: Accumulation, images: Sequence[int]) -> list[float]:
-    """Return how much each block counts in the mean, given its number of images.
+    """Return the weight of each block in the mean, given its number of images.
 
-    "legacy" is what the authors' code took for a mean until January 2023, and the published figures very likely rest on
+    "legacy" is what the authors' code used as a mean until January 2023, and the published figures very likely rest on
     it: an exponential average at rate 1/K over K blocks, from zero. The last block counts e times the first, and all
     together 0.63 instead of 1 (the authors' commit "stable mean tentative fix" mends it).
     """
@@ -81,8 +81,8 @@ class ExactMean:
     Terms are rounded to multiples of a unit, a power of two, before they are added in float64, so that every sum is
     exact and therefore associative (pre-rounding: Demmel and Nguyen, Parallel Reproducible Summation, 2015). With K
     blocks a unit is 2^-(49 - log2 K) of a parameter's largest term, so 2^-38 for 1,562 blocks: far below float32's
-    2^-24. Of float64 gradients, for which that is too little, what the rounding leaves is added up likewise in a second
-    sum, in units 2^-(52 - log2 K) of the first: 2^-79 for as many blocks.
+    2^-24. Of float64 gradients, for which that is too little, the remainder of the rounding is added up likewise in a
+    second sum, in units 2^-(52 - log2 K) of the first: 2^-79 for as many blocks.
 
     Units follow the largest terms of the pass before (a maximum has no order either); when a gradient has grown 16-fold
     or shrunk 256-fold since, and in the first pass of all, the pass is repeated once with new units.
@@ -102,7 +102,7 @@ class ExactMean:
         self._sum: RoundedSum | None = None
 
     def start(self) -> None:
-        # Made when it is first needed, and kept: to find 200 MB of fresh memory for each pass costs more than to add.
+        # Made when first needed, and kept: finding 200 MB of fresh memory for each pass costs more than the addition.
         self._sum = self._sum or RoundedSum(self._parameters, self._finer)
         self._sum.start(self.units)
         self._largest.zero_()
@@ -142,16 +142,16 @@ class ExactMean:
         return self._sum
 
     def is_good(self) -> Tensor:
-        """See `Mean`; a gradient that is not finite is left to the check that stops the run."""
-        known = self._largest.isfinite() & (self._largest > 0)
+        """Return 1 or 0, see `Mean`; leave a gradient that is not finite to the check that stops the run."""
+        usable = self._largest.isfinite() & (self._largest > 0)
         exact = self._largest <= self.units * 2.0 ** (self._bits + _GROWTH_BITS)
         fine = self._largest >= self.units * 2.0 ** (self._bits - _SHRINK_BITS)
-        return ((exact & fine) | ~known).all().double()
+        return ((exact & fine) | ~usable).all().double()
 
     def adapt(self) -> None:
-        known = self._largest.isfinite() & (self._largest > 0)
+        usable = self._largest.isfinite() & (self._largest > 0)
         units = torch.exp2(torch.ceil(torch.log2(self._largest)) - self._bits)
-        self.units.copy_(torch.where(known, units, self.units))
+        self.units.copy_(torch.where(usable, units, self.units))
 
 
 class PlainMean:

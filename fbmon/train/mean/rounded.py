@@ -14,20 +14,20 @@ _CHUNK = 1 << 16
 
 
 def flat(tensor: Tensor) -> Tensor:
-    """All entries (N,) in the order of the memory: a view also of weights that lie channels last."""
+    """Return all entries (N,) in memory order: a view even of weights that lie channels last."""
     if tensor.dim() == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last):
         tensor = tensor.permute(0, 2, 3, 1)
     return tensor.reshape(-1)
 
 
 def unflatten(total: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    """Views of (N,) in the shapes of the parameters, whose entries were laid one after the other by `flat`."""
+    """Return views of (N,) in the shapes of the parameters, whose entries `flat` laid out one after the other."""
     parts = torch.split(total, [parameter.numel() for parameter in parameters])
     return [part.as_strided(like.shape, like.stride()) for part, like in zip(parts, parameters, strict=True)]
 
 
 def largest_entries(gradient: Sequence[Tensor]) -> Tensor:
-    """The largest absolute value of each part, (parameters,)."""
+    """Return the largest absolute value of each part, (parameters,)."""
     if gradient[0].is_cuda:
         return torch.stack(torch._foreach_norm(list(gradient), ord=torch.inf))
     return torch.stack([_largest(part) for part in gradient])  # a tenth of the time of the norm on a CPU
@@ -40,7 +40,7 @@ def _largest(part: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Piece:
-    """Entries `start` to `stop` of parameter `number`, and where they lie among the terms of a chunk."""
+    """Entries `start` to `stop` of parameter `number`, and their slice of a chunk's terms."""
 
     number: int
     start: int
@@ -50,7 +50,7 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Some of the sum, views of everything that belongs to it."""
+    """A part of the sum, with views of everything that belongs to it."""
 
     total: Tensor  # (rows, n)
     magic: Tensor
@@ -59,10 +59,10 @@ class _Chunk:
 
 
 class RoundedSum:
-    """`total` float64 (rows, N): all entries of all parameters, as `flat` lays them.
+    """A sum of gradients: `total`, float64 (rows, N), holds all entries of all parameters, as `flat` lays them out.
 
-    The sum is that of its rows. With `finer`, a power of two, there are two: what the rounding to a unit leaves of a
-    term is added up in the second, rounded to `finer` units. Without, it is left out.
+    The sum is that of its rows. With `finer`, a power of two, there are two rows: the remainder of rounding a term to a
+    unit is added up in the second, rounded to `finer` units. Without it, the remainder is dropped.
     """
 
     def __init__(self, parameters: Sequence[Tensor], finer: float | None = None) -> None:
@@ -96,7 +96,7 @@ class RoundedSum:
                 self._add_with_rest_(chunk, weight, self._finer)
 
     def parts(self) -> list[Tensor]:
-        """The sum in the shapes of the parameters, as views where it has one row."""
+        """Return the sum in the shapes of the parameters, as views if it has one row."""
         total = self.total[0] if self._finer is None else self.total.sum(0)
         return unflatten(total, self._parameters)
 
@@ -108,7 +108,7 @@ class RoundedSum:
             rest.sub_(rounded)  # without a rounding of its own, as it is no larger than half a unit
 
     def _cut(self, terms: Tensor) -> list[_Chunk]:
-        """The sum in chunks that share one stretch of memory for their terms."""
+        """Cut the sum into chunks that share one stretch of memory for their terms."""
         chunks: list[_Chunk] = []
         begin, pieces, used = 0, list[_Piece](), 0
         for number, size in enumerate(self._sizes):
@@ -128,11 +128,11 @@ class RoundedSum:
 
 
 def flat_like(part: Tensor, like: Tensor) -> Tensor:
-    """The entries of `part` in the order in which those of `like` lie; a copy only where the two lie differently."""
+    """Return the entries of `part` in the memory order of `like`; a copy only if the two lie differently."""
     return flat(part) if part.stride() == like.stride() else flat(part.contiguous(memory_format=format_of(like)))
 
 
 def format_of(tensor: Tensor) -> torch.memory_format:
-    """Return how a tensor lies in memory."""
+    """Return the memory format of a tensor."""
     is_last = tensor.dim() == 4 and not tensor.is_contiguous()
     return torch.channels_last if is_last else torch.contiguous_format

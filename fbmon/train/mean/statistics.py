@@ -1,4 +1,4 @@
-"""Batch norm's running statistics: each block's are taken down and folded in the order of the blocks, on all ranks."""
+"""Batch norm's running statistics: those of each block are recorded and folded in block order, on all ranks."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ class RunningStatistics:
     """The statistics with which batch norm evaluates, the same bits on any number of ranks.
 
     In training every batch norm writes the mean and the unbiased variance of the block at hand into one flat tensor of
-    ours, the row, of which its buffers are views; after each forward pass the row is taken down. "momentum" folds all
+    ours, the row, of which its buffers are views; after each forward pass the row is recorded. "momentum" folds all
     rows as the authors' code does, running = 0.9 running + 0.1 row, also those that the penalty takes at shifted
     weights; "mean" is the mean over the blocks of a step, by images, of each one's first row, that at the weights
     themselves.
@@ -35,13 +35,13 @@ class RunningStatistics:
                 module.momentum = 1.0  # a forward pass then leaves exactly the block's own statistics
 
     def start(self, shares: Sequence[float], passes: int, *, goes_on: bool = False) -> None:
-        """Begin a pass over blocks that hold these shares of the step's images and go forward `passes` times each.
+        """Begin a pass over blocks with these shares of the step's images and `passes` forward passes each.
 
         `goes_on`: the step has had a pass over other blocks before, which counts too.
         """
         self._shares = shares
         self._passes = passes
-        self.rows = passes if self._how == "momentum" else 1  # that are kept of each block
+        self.rows = passes if self._how == "momentum" else 1  # kept of each block
         self._rounds = min(_ROUNDS, math.ceil(len(shares) / self._ranks.size))
         self._table = self._row.new_zeros(self._rounds, self.rows, len(self._row))
         self._round = -1
@@ -54,9 +54,9 @@ class RunningStatistics:
         self._counted = self._counts + len(shares) * passes
 
     def next_block(self, join: Callable[[], None]) -> None:
-        """The forward passes that follow are those of this rank's next block.
+        """Begin this rank's next block, to which the following forward passes belong.
 
-        `join` is called before what has been taken down so far is used.
+        `join` is called before the statistics recorded so far are used.
         """
         self._end_block()
         self._round += 1
@@ -65,21 +65,21 @@ class RunningStatistics:
             self._fold()
 
     def take(self) -> None:
-        """Take down what a forward pass has left."""
+        """Record the statistics of a forward pass."""
         if self._taken < self.rows:
             self._table[self._round % self._rounds, self._taken] = self._row
         self._taken += 1
 
     def put(self, taken: Tensor) -> None:
-        """Take down all that a block has left elsewhere, (`rows`, channels)."""
-        place = self._table[self._round % self._rounds]
-        if taken.shape != place.shape:  # a copy would spread one row over all
+        """Record all statistics of a block computed elsewhere, (`rows`, channels)."""
+        slot = self._table[self._round % self._rounds]
+        if taken.shape != slot.shape:  # a copy would spread one row over all
             raise AssertionError(f"a block left {len(taken)} rows of batch norm's statistics instead of {self.rows}")
-        place.copy_(taken)
+        slot.copy_(taken)
         self._taken = self._passes
 
     def finish(self) -> None:
-        """Put the running statistics where batch norm evaluates with them."""
+        """Put the running statistics into the buffers with which batch norm evaluates."""
         self._end_block()
         if (begun := (self._round + 1) * self._ranks.size) < len(self._shares):
             raise AssertionError(f"batch norm's statistics are of {begun} of {len(self._shares)} blocks")
@@ -88,7 +88,7 @@ class RunningStatistics:
         self._counts.copy_(self._counted)
 
     def _end_block(self) -> None:
-        """Raise AssertionError if the block at hand has not left what was promised of it: zeros would stand for it."""
+        """Raise AssertionError if the block at hand lacks promised passes or has too many: zeros would stand for it."""
         block = self._round * self._ranks.size + self._ranks.rank
         promised = self._passes if self._round >= 0 and block < len(self._shares) else 0
         if self._taken != promised:
@@ -108,7 +108,7 @@ class RunningStatistics:
 
 
 def flatten_(model: nn.Module, *names: str) -> Tensor:
-    """One tensor that holds batch norm's buffers of these names; the buffers become views of it."""
+    """Move batch norm's buffers of these names into one tensor and return it; they become views of it."""
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     buffers = [(norm, name, norm.get_buffer(name)) for norm in norms for name in names]
     if not buffers:

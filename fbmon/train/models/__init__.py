@@ -1,4 +1,4 @@
-"""make_model(): the network of a recipe."""
+"""The network of a recipe: `make_model`."""
 
 from typing import assert_never
 
@@ -11,13 +11,13 @@ from fbmon.train.models.resnet import BasicBlock, Bottleneck, ResNet
 from fbmon.train.models.vgg import VGG
 
 
-def make_model(wanted: Model, channels: int, classes: int, side: int = 8) -> nn.Module:
-    """A freshly initialized network for images of `channels` channels; takes torch's global random generator.
+def make_model(section: Model, channels: int, classes: int, side: int = 8) -> nn.Module:
+    """Make a freshly initialized network for images of `channels` channels, with torch's global random generator.
 
-    Only the fully connected one has to know the `side` of the images, in pixels.
+    Only the fully connected network needs the `side` of the images, in pixels.
     """
-    width = wanted.width
-    match wanted.name:
+    width = section.width
+    match section.name:
         case "resnet8":
             return ResNet(BasicBlock, (1, 1, 1), width, channels, classes)
         case "resnet18":
@@ -37,4 +37,4 @@ def make_model(wanted: Model, channels: int, classes: int, side: int = 8) -> nn.
         case "mlp":
             return MLP(width, channels, side, classes)
         case _:
-            assert_never(wanted.name)
+            assert_never(section.name)

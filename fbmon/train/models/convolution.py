@@ -10,7 +10,7 @@ _HAS_AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 class Convolution(nn.Conv2d):
-    """3x3 pixels with a border of zeros, in all but the last bits an `nn.Conv2d`."""
+    """A 3x3 convolution with a border of zeros, in all but the last bits an `nn.Conv2d`."""
 
     def __init__(self, channels_in: int, channels: int, stride: int = 1, *, bias: bool = False) -> None:
         super().__init__(channels_in, channels, 3, stride, padding=1, bias=bias)
@@ -22,7 +22,7 @@ class Convolution(nn.Conv2d):
 
 
 def side_by_side(images: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
-    """The convolution of images (B, C, H, W), in rows of 16 images with columns of zeros between them.
+    """Convolve images (B, C, H, W) in rows of 16 images with columns of zeros between them.
 
     oneDNN multiplies the pixels of a row together, and those of one small map are too few to keep a core busy. The
     columns cost a quarter more arithmetic where maps are four pixels wide.
@@ -38,7 +38,7 @@ def side_by_side(images: Tensor, weight: Tensor, bias: Tensor | None, stride: in
 
 
 def _is_faster_side_by_side(images: Tensor, stride: int) -> bool:
-    """A rule from what was measured (docs/performance.md), not a clock: the last bits depend on it."""
+    """Apply a rule from measurements (docs/performance.md), not a timing: the last bits depend on it."""
     if images.device.type != "cpu":
         return False
     channels, width = images.shape[1], (images.shape[3] - 1) // stride + 1

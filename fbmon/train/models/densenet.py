@@ -11,7 +11,7 @@ _BOTTLENECK = 4
 
 
 class DenseLayer(nn.Module):
-    """Batch norm, ReLU, 1x1 convolution, the same with 3x3; its output is laid beside its input."""
+    """Batch norm, ReLU, 1x1 convolution, then the same with 3x3; the output is concatenated to the input."""
 
     def __init__(self, channels_in: int, growth: int) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 class MLP(nn.Module):
     """Two hidden layers of `width` units. Input (B, channels, side, side), output logits (B, classes).
 
-    Torch's own initialization, as in the study's code.
+    The initialization is torch's own, as in the study's code.
     """
 
     def __init__(self, width: int, channels: int, side: int, classes: int) -> None:

@@ -9,7 +9,7 @@ from fbmon.train.models.convolution import Convolution
 
 
 def shortcut(channels_in: int, channels: int, stride: int) -> nn.Module:
-    """The identity; where the shape changes, an average over stride x stride pixels and a projection."""
+    """Make the identity or, if the shape changes, an average over stride x stride pixels and a projection."""
     if stride == 1 and channels_in == channels:
         return nn.Identity()
     return nn.Sequential(
@@ -37,7 +37,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions beside a shortcut; the 3x3 one has the stride ("v1.5")."""
+    """Three convolutions, 1x1, 3x3 and 1x1, beside a shortcut; the 3x3 one has the stride ("v1.5")."""
 
     expansion = 4
 

@@ -1,1 +1,1 @@
-"""The function to minimize: the loss, the penalties on its gradient, and the clipping of what comes of them."""
+"""The function to minimize: the loss, the penalties on its gradient, and the clipping of the result."""

@@ -7,7 +7,7 @@ from torch import Tensor
 def clip_(gradient: list[Tensor], threshold: float | None) -> Tensor:
     """Scale the gradient in place to L2 norm `threshold` if it is longer; return its norm before, without a host sync.
 
-    n > c scales by c / (n + 1e-6), the arithmetic of torch.nn.utils.clip_grad_norm_ that the paper's code uses.
+    A norm n > c is scaled by c / (n + 1e-6), as torch.nn.utils.clip_grad_norm_ does, which the paper's code uses.
     """
     norm: Tensor = torch.stack(torch._foreach_norm(gradient)).norm()
     if threshold is not None:

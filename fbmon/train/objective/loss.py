@@ -5,7 +5,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 
 def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Mean cross-entropy over logits (B, classes) and labels int64 (B,), with 1 - smoothing on the label.
+    """Return the mean cross-entropy of logits (B, classes) and labels int64 (B,), with 1 - smoothing on the label.
 
     The rest is spread evenly over the other classes, as in the authors' code; torch's own label smoothing spreads it
     over all classes.

@@ -25,14 +25,14 @@ Loss = Callable[[], Tensor]
 
 
 def gradient_of(loss: Tensor, parameters: Sequence[Tensor], *, again: bool = False) -> Gradient:
-    """The gradient of a scalar loss, like the parameters; with `again`, one that can itself be differentiated."""
+    """Return the gradient of a scalar loss, like the parameters; `again` makes it differentiable itself."""
     return list(torch.autograd.grad(loss, parameters, create_graph=again))
 
 
 def forward_passes(penalty: Penalty | None) -> int:
-    """Return how often a block goes forward for its penalized gradient; `Network.block` holds it to that.
+    """Return the number of forward passes of a block for its penalized gradient; `Network.block` enforces it.
 
-    Each of them goes back too, but for what is differentiated twice.
+    Each of them has a backward pass too, except for what is differentiated twice.
     """
     if penalty is None:
         return 1
@@ -53,15 +53,15 @@ def is_differentiated_twice(penalty: Penalty | None) -> bool:
 
 
 def needs_full_gradient(penalty: Penalty | None, blocks: int) -> bool:
-    """Say whether an update by so many blocks begins with a pass without penalty over them, for the full gradient G.
+    """Say whether an update by `blocks` blocks begins with a pass without penalty over them, for the full gradient G.
 
-    Of a single block its own gradient is the full one.
+    The gradient of a single block is the full one.
     """
     return penalty is not None and penalty.acc_strength > 0 and blocks > 1
 
 
 def penalty_loss(penalty: Penalty | None, learning_rate: float, block_square: float, acc_square: float) -> float:
-    """The penalty as the authors' code writes it into the full loss: (τ/4) (α mean ‖g‖² + β ‖G‖²).
+    """Return the penalty as the authors' code adds it to the full loss: (τ/4) (α mean ‖g‖² + β ‖G‖²).
 
     `block_square` is the mean squared norm of the plain block gradients, `acc_square` that of the plain full gradient.
     """
@@ -78,7 +78,7 @@ def penalize(
     learning_rate: float | Tensor,
     penalty: Penalty,
 ) -> Gradient:
-    """A block's gradient with the penalty.
+    """Return a block's gradient with the penalty.
 
     `gradient` is the one without it; the method "autograd" differentiates it. `again` computes the block's loss anew at
     the present weights, which are the same to the last bit afterwards. `full` is the full gradient, for a penalty with
@@ -107,14 +107,14 @@ def penalize(
 
 
 def _direction(plain: Gradient, full: Gradient | None, penalty: Penalty) -> Gradient:
-    """α g + β G."""
+    """Return α g + β G."""
     if full is None:
         return list(torch._foreach_mul(plain, penalty.strength + penalty.acc_strength))
     return list(torch._foreach_add(torch._foreach_mul(plain, penalty.strength), full, alpha=penalty.acc_strength))
 
 
 def _shifted(again: Loss, parameters: Sequence[Tensor], direction: Gradient, reach: Tensor) -> Gradient:
-    """The gradient at the weights moved by `reach` times `direction`; the weights are put back."""
+    """Return the gradient at the weights moved by `reach` times `direction`; put the weights back."""
     before = [parameter.detach().clone() for parameter in parameters]
     with torch.no_grad():
         torch._foreach_add_(list(parameters), torch._foreach_mul(direction, reach))

@@ -1,1 +1,1 @@
-"""Several processes that train as one: how they meet, share their blocks, and stay alike."""
+"""Several processes that train as one: their meeting, their shares of blocks, and the check that they stay alike."""

@@ -23,23 +23,23 @@ def _silent(_doing: Doing) -> None:
 
 @dataclass
 class Ranks:
-    """The place of this process, number `rank` of `size`; block k of a pass is the work of rank k mod size.
+    """The ranks as seen by this process, number `rank` of `size`; block k of a pass is the work of rank k mod size.
 
-    `tell` is told what the process is at, for whoever looks after it. An exchange that fails raises RankLostError.
+    `tell` is called with what the process is doing, for its supervisor. A failed exchange raises RankLostError.
     """
 
     rank: int = 0
     size: int = 1
     tell: Tell = _silent
-    _doing: Doing = field(default=Doing.PREPARING, init=False)  # until its first block has ended: that one compiles
+    _doing: Doing = field(default=Doing.PREPARING, init=False)  # until its first block has ended, which compiles
 
     @property
     def is_first(self) -> bool:
-        """Say whether it is this one that tells, saves and is spoken to."""
+        """Say whether this is the rank that reports, saves and is spoken to."""
         return self.rank == 0
 
     def rounds(self, blocks: int) -> Iterator[tuple[int, int | None]]:
-        """Round by round, as many on every rank: the number of the round's first block, and this rank's, if any."""
+        """Yield the number of each round's first block, and of this rank's, if any; every rank has as many rounds."""
         for first in range(0, blocks, self.size):
             self.tell(self._doing)
             mine = first + self.rank
@@ -59,7 +59,7 @@ class Ranks:
                 dist.all_reduce(tensor, dist.ReduceOp.MAX)
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """The tensors of all ranks, stacked in the order of the ranks: (size, *shape)."""
+        """Return the tensors of all ranks, stacked in the order of the ranks: (size, *shape)."""
         if self.size == 1:
             return tensor[None]
         stacked = [torch.empty_like(tensor) for _ in range(self.size)]
@@ -68,7 +68,7 @@ class Ranks:
         return torch.stack(stacked)
 
     def highest(self, number: int) -> int:
-        """The highest of the ranks' numbers, between the hosts: no device is waited for."""
+        """Return the highest of the ranks' numbers, exchanged between the hosts without waiting for a device."""
         if self.size == 1:
             return number
         together = torch.tensor([number])
@@ -76,7 +76,7 @@ class Ranks:
         return int(together)
 
     def share(self, content: bytes) -> bytes:
-        """Return what rank 0 has, on every rank."""
+        """Return rank 0's content on every rank."""
         if self.size == 1:
             return content
         length = self.highest(len(content) if self.is_first else 0)
@@ -89,12 +89,12 @@ class Ranks:
         return shared.numpy().tobytes()
 
     def lead(self, what: str, word: str) -> None:
-        """Let the other ranks go on that wait in `follow_first`, with a word of rank 0's, which calls this."""
+        """Let the ranks that wait in `follow_first` continue, with a word from rank 0, which calls this."""
         if self.size > 1:
             dist.distributed_c10d._get_default_store().set(what, word)
 
     def follow_first(self, what: str) -> str:
-        """Wait, for hours if need be, until rank 0 has come to its `lead`; its word."""
+        """Wait, for hours if need be, until rank 0 has called `lead`, and return its word."""
         store = dist.distributed_c10d._get_default_store()
         with self._exchange():
             store.wait([what], _FIRST_ALONE)
@@ -102,11 +102,11 @@ class Ranks:
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Compute nothing in this process, for as long as it takes."""
+        """Report this process as away, computing nothing, for as long as the context lasts."""
         self.tell(Doing.AWAY)
         try:
             yield
-        finally:  # else it would be away for ever, and nobody would find it stuck
+        finally:  # else it would seem away for ever, and nobody would notice that it is stuck
             self.tell(self._doing)
 
     @contextmanager

@@ -18,14 +18,14 @@ from fbmon.train.ranks.meet import Waiting, meet, store_of_job
 
 _FOR_EVER = timedelta(days=365)  # where a supervisor looks after ranks that are stuck
 _LAST_SAVE = timedelta(hours=24)  # a disk may be slow or full; when rank 0 dies the others notice
-_GOODBYE_SECONDS = 5.0  # for the others to hear rank 0's last word: with it the store may go
+_GOODBYE_SECONDS = 5.0  # for the others to hear rank 0's exit code: the store may end with rank 0
 _CODE, _GONE = "fbmon/exit code", "fbmon/gone"  # keys of the store
 
 
 def join(seat: Seat, device: str, tell: Tell, waiting: Waiting) -> tuple[Ranks, str]:
-    """Find the other ranks, and the device that is this one's own.
+    """Join the other ranks; return the ranks and the name of this rank's device.
 
-    Raises RankLostError if they are not to be had, FbmonError if it is others that are met.
+    Raises RankLostError if they cannot be reached, FbmonError if the ranks met are those of another job.
     """
     own = _own_device(seat, device)
     if seat.size == 1:
@@ -38,11 +38,11 @@ def join(seat: Seat, device: str, tell: Tell, waiting: Waiting) -> tuple[Ranks, 
 
 
 def leave_together(ranks: Ranks, code: int) -> int:
-    """Wait for rank 0 to have done all that it has to do, the saving above all; return the exit code that it has.
+    """Wait for rank 0 to finish all its work, the saving above all; return its exit code.
 
     To be called by each rank when it has nothing more to do. A launcher may kill all ranks as soon as one of them has
-    left: none may be gone before the state is saved and the last word is written. A rank whose own `code` is that of
-    an accident does not wait: the others do not come to this line. Raises RankLostError if rank 0 is gone without that.
+    left: none may be gone before the state is saved and the last event is written. A rank whose own `code` is that of
+    an accident does not wait: the others do not reach this line. Raises RankLostError if rank 0 is gone before that.
     """
     if ranks.size == 1:
         return code
@@ -91,14 +91,14 @@ def _own_store(seat: Seat, timeout: timedelta) -> Store:
         return FileStore(str(seat.store), seat.size)
     host, _, port = seat.address.rpartition(":")
     is_first = seat.listener is not None
-    # Given no socket it would listen on every interface.
+    # Without a socket given it would listen on every interface.
     return TCPStore(
         host, int(port), seat.size, is_first, timeout, wait_for_workers=False, master_listen_fd=seat.listener
     )
 
 
 def _own_device(seat: Seat, device: str) -> str:
-    """The name of this rank's device; in the job of another engine the ranks of a machine share its GPUs."""
+    """Return the name of this rank's device; in the job of another engine the ranks of a machine share its GPUs."""
     if not seat.engine or device == "cpu" or not torch.cuda.is_available():
         return "cpu" if device.startswith("cpu") else device
     return f"cuda:{seat.local_rank % torch.cuda.device_count()}"

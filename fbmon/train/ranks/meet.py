@@ -1,8 +1,8 @@
-"""The meeting of the ranks: at a store, where each says that it has come, and all hear whom they are still waiting for.
+"""The meeting of the ranks: at a store, where each announces itself, and all learn for whom they are still waiting.
 
-torch's own ways to meet wait without a word, and believe whoever answers at the address: a rank that has met the store
-of another job waits for ranks that will never come. Here every wait is a loop of short looks, so that it can be told,
-ended by a signal, and bounded; and before anything else a rank asks the store whose it is.
+torch's own ways to meet wait silently, and trust whoever answers at the address: a rank that has met the store of
+another job waits for ranks that will never come. Here every wait is a loop of short checks, so that it can be reported,
+ended by a signal, and bounded; and before anything else a rank asks the store to which job it belongs.
 """
 
 import os
@@ -28,9 +28,9 @@ Tell = Callable[[str], None]
 
 
 class Waiting:
-    """The time spent waiting for other ranks: told again and again, ended by a signal, and bounded.
+    """The time spent waiting for other ranks: reported again and again, ended by a signal, and bounded.
 
-    `tell` hears who is waited for, every `interval` seconds; `heed` raises where a signal wants the end.
+    `tell` is called with the awaited ranks every `interval` seconds; `heed` raises if a signal asks for the end.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Waiting:
         self._due = self._began + interval
 
     def look(self, awaited: str) -> None:
-        """Wait a moment more for whoever has not come yet. Raises RankLostError when that has been long enough."""
+        """Wait a moment more for the awaited ranks. Raises RankLostError if that has taken longer than the patience."""
         self._heed()
         now = time.monotonic()
         if self.patience is not None and now - self._began > self.patience:
@@ -63,9 +63,9 @@ class Waiting:
 
 
 def store_of_job(seat: Seat, waiting: Waiting) -> Store:
-    """The store at the address of a job; rank 0 opens it there, unless torchrun's agent has.
+    """Return the store at the address of a job; rank 0 opens it there, unless torchrun's agent has.
 
-    Raises RankLostError where nobody answers, FbmonError where another job has the address.
+    Raises RankLostError if nobody answers, FbmonError if another job has the address.
     """
     host, _, port = seat.address.rpartition(":")
     name = f"{seat.job}, {plural(seat.size, 'rank')}"
@@ -92,7 +92,7 @@ def store_of_job(seat: Seat, waiting: Waiting) -> Store:
 
 
 def meet(seat: Seat, store: Store, waiting: Waiting) -> None:
-    """Return when all ranks of the run have come to the store. Raises RankLostError where one does not."""
+    """Wait until all ranks of the run have come to the store. Raises RankLostError if one does not."""
     store.set(_arrival(seat.rank), socket.gethostname())
     if seat.rank == 0:
         _await_all(store, seat.size, waiting)
@@ -110,13 +110,13 @@ def _await_all(store: Store, size: int, waiting: Waiting) -> None:
 
 
 def _await_word(store: Store, waiting: Waiting) -> None:
-    """Wait for rank 0, which knows whom it waits for itself."""
+    """Wait for rank 0, which says for whom it is waiting itself."""
     while not store.check([_ALL_HERE]):
         waiting.look(store.get(_AWAITED).decode() if store.check([_AWAITED]) else "rank 0")
 
 
 def _named(missing: list[int], size: int) -> str:
-    """Ranks that have not come, at most five by their numbers."""
+    """Name the ranks that have not come, at most five by their numbers."""
     if len(missing) > 5:
         return f"{plural(len(missing), 'rank')} of {size}, rank {missing[0]} among them,"
     *others, last = map(str, missing)
@@ -129,7 +129,7 @@ def _arrival(rank: int) -> str:
 
 
 def _obstacle(host: str, port: int) -> str:
-    """Say why nobody can be spoken to at an address; empty if somebody answers there."""
+    """Return the reason why no connection to an address is possible; empty if somebody answers there."""
     try:
         socket.create_connection((host, port), _CONNECT_SECONDS).close()
     except OSError as error:
@@ -138,7 +138,7 @@ def _obstacle(host: str, port: int) -> str:
 
 
 def _patiently(open_store: Callable[[], TCPStore], awaited: str, waiting: Waiting) -> TCPStore:
-    """Open a store in a thread: torch's own limit does not hold where a stranger listens who never answers."""
+    """Open a store in a thread: torch's own limit does not hold if a stranger listens and never answers."""
     outcome: list[TCPStore | Exception] = []
 
     def attempt() -> None:

@@ -1,1 +1,1 @@
-"""The largest eigenvalues of the Hessian, while it trains."""
+"""The largest eigenvalues of the Hessian, measured during the training."""

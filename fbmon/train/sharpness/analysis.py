@@ -1,6 +1,6 @@
 """The analysis that a recipe asks for while training: the sharpness now and then, and a few numbers of every step.
 
-It looks and touches nothing: a run with it has the weights of one without, to the last bit.
+It only observes: a run with it has the weights of a run without it, to the last bit.
 """
 
 import math
@@ -28,12 +28,12 @@ _TOLERANCE = 1e-3  # of a residual; the eigenvalue itself is then good to about 
 
 
 class Analyst:
-    """Tells what is to be told of a step before and after it; `at_block` is called at every block and may raise."""
+    """The analysis of each step, before and after it; `at_block` is called at every block and may raise."""
 
     def __init__(
         self,
         recipe: Recipe,
-        wanted: Analysis,
+        section: Analysis,
         data: DataSet,
         model: nn.Module,
         emit: Emit,
@@ -41,7 +41,7 @@ class Analyst:
         ranks: Ranks = ALONE,
     ) -> None:
         self._recipe = recipe
-        self._wanted = wanted
+        self._wanted = section
         self._data = data
         self._model = model
         self._emit = emit
@@ -57,13 +57,13 @@ class Analyst:
             moved = [now - begin for now, begin in zip(self._parameters, self._begin, strict=True)]
             self._distance = norm_of(moved)
         if self._is_due(step):
-            found = self.spectrum(step)
-            values: dict[str, float | None] = {"sharpness": found.values[0] if found.values else None}
-            values |= {f"eigenvalue_{place}": value for place, value in enumerate(found.values[1:], 2)}
-            self._emit(Analysed(step, values, found.residuals[0] if found.values else None))
+            spectrum = self.spectrum(step)
+            values: dict[str, float | None] = {"sharpness": spectrum.values[0] if spectrum.values else None}
+            values |= {f"eigenvalue_{number}": value for number, value in enumerate(spectrum.values[1:], 2)}
+            self._emit(Analysed(step, values, spectrum.residuals[0] if spectrum.values else None))
 
     def after(self, step: int, measures: Measures, is_full: bool) -> None:
-        """Tell of the step that was taken; `is_full`: in one update by all its blocks."""
+        """Report on the step that was taken; `is_full`: in one update by all its blocks."""
         values: dict[str, float | None] = {"distance": self._distance.item()}
         if is_full:
             values |= self._of_gradient(measures)
@@ -73,22 +73,22 @@ class Analyst:
         self._emit(Analysed(step, values))
 
     def spectrum(self, step: int) -> Spectrum:
-        """The largest eigenvalues of the Hessian of the loss that the step is to descend."""
+        """Return the largest eigenvalues of the Hessian of the loss that the step is to descend."""
         recipe, most = self._recipe, self._wanted.products
         device = self._data.train.labels.device
         numbers = blocks(len(self._data.train), recipe.data, recipe.gradient, recipe.seed, step, device)
         numbers = numbers[: self._wanted.blocks]
-        told = 0
+        done = 0
 
         def on_block(_: int) -> None:
-            nonlocal told
-            self._emit(ProgressMade("analysing", step, told, most * len(numbers)))
-            told += self._ranks.size
+            nonlocal done
+            self._emit(ProgressMade("analysing", step, done, most * len(numbers)))
+            done += self._ranks.size
             self._at_block()
 
-        images = [len(some) for some in numbers]
+        images = [len(block) for block in numbers]
         hessian = Hessian(lambda k: self._loss(numbers[k], step), self._parameters, images, on_block, self._ranks)
-        statistics = Snapshot(self._model)  # batch norm takes down every forward pass
+        statistics = Snapshot(self._model)  # batch norm records every forward pass
         self._model.train()
         try:
             start = start_vector(self._begin, recipe.seed)
@@ -103,7 +103,7 @@ class Analyst:
         return smoothed_cross_entropy(logits, labels, recipe.loss.label_smoothing)
 
     def _of_gradient(self, measures: Measures) -> dict[str, float | None]:
-        """Clipping changes no direction, so the clipped gradient that the parameters have will do."""
+        """Return agreement and cosine of the gradient; the clipped one will do, as clipping changes no direction."""
         now = [parameter.grad.detach().clone() for parameter in self._parameters if parameter.grad is not None]
         before, self._gradient = self._gradient, now
         values: dict[str, float | None] = {}
@@ -125,8 +125,8 @@ class Analyst:
         return min(1.0, norm / measures.grad_norm) if norm and measures.grad_norm else 1.0
 
 
-def _cosine(one: Sequence[Tensor], other: Sequence[Tensor]) -> float | None:
-    """Between two vectors in parts; None where one is zero."""
-    dots = [a.double().flatten() @ b.double().flatten() for a, b in zip(one, other, strict=True)]
-    dot, first, second = torch.stack([torch.stack(dots).sum(), norm_of(one), norm_of(other)]).tolist()
+def _cosine(before: Sequence[Tensor], now: Sequence[Tensor]) -> float | None:
+    """Return the cosine between two vectors given in parts; None if one is zero."""
+    dots = [a.double().flatten() @ b.double().flatten() for a, b in zip(before, now, strict=True)]
+    dot, first, second = torch.stack([torch.stack(dots).sum(), norm_of(before), norm_of(now)]).tolist()
     return dot / (first * second) if first and second else None

@@ -32,14 +32,14 @@ class Hessian:
         self._ranks = ranks
 
     def product(self, vector: Tensor) -> Tensor:
-        """H v, float64 (n,), for v (n,), the parameters one after the other in their own dtype."""
+        """Return H v, float64 (n,), for v (n,), the parameters one after the other in their own dtype."""
         total = torch.zeros_like(vector, dtype=torch.float64)
         for first, k in self._ranks.rounds(len(self._shares)):
             self._on_block(first)
             mine = torch.zeros_like(vector) if k is None else self._of_block(k, vector)
-            for place, part in enumerate(self._ranks.gather(mine)):
-                if first + place < len(self._shares):
-                    total.add_(part.double(), alpha=self._shares[first + place])
+            for offset, part in enumerate(self._ranks.gather(mine)):
+                if first + offset < len(self._shares):
+                    total.add_(part.double(), alpha=self._shares[first + offset])
         return total
 
     def _of_block(self, k: int, vector: Tensor) -> Tensor:

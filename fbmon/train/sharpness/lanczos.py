@@ -11,7 +11,7 @@ from torch import Tensor
 
 Product = Callable[[Tensor], Tensor]  # of the operator with a vector (n,), in float64
 
-_EXHAUSTED = 1e-12  # of the largest value: a new direction shorter than that is rounding, the old ones are all there is
+_EXHAUSTED = 1e-12  # of the largest value: a shorter new direction is only rounding, and the basis is complete
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Spectrum:
     products: int
 
 
-def largest(product: Product, start: Tensor, wanted: int, most: int, tolerance: float) -> Spectrum:
-    """The `wanted` largest eigenvalues, until their residuals are below `tolerance` times the largest one's size.
+def largest(product: Product, start: Tensor, count: int, most: int, tolerance: float) -> Spectrum:
+    """Return the `count` largest eigenvalues, with residuals below `tolerance` times the largest one's size.
 
-    `start` (n,) is any vector with a share of the eigenvectors looked for; the vectors are kept in its dtype, n numbers
-    for each product, and added up in float64. After `most` products the values are what they are: never above the
-    exact ones, but for rounding. An operator of rank below `wanted` has fewer, and one
-    that is not finite none.
+    `start` (n,) is any vector with a share of the eigenvectors sought; the vectors are kept in its dtype, n numbers
+    for each product, and added up in float64. After `most` products the values are returned as they are: never
+    above the exact ones, except by rounding. An operator of rank below `count` has fewer, and one that is not finite
+    none.
     """
     basis: list[Tensor] = []
     diagonal: list[float] = []
@@ -40,29 +40,29 @@ def largest(product: Product, start: Tensor, wanted: int, most: int, tolerance: 
         basis.append((direction / length).to(start.dtype))
         direction = product(basis[-1])
         diagonal.append(float(direction @ basis[-1].double()))
-        for _ in range(2):  # once leaves what the first round has rounded away; twice is enough (Parlett 1980, 6.9)
-            for known in basis:
-                direction -= (direction @ known.double()) * known.double()
+        for _ in range(2):  # one round leaves what it has rounded away; twice is enough (Parlett 1980, 6.9)
+            for vector in basis:
+                direction -= (direction @ vector.double()) * vector.double()
         length = float(direction.norm())
         if not math.isfinite(diagonal[-1] + length):
             return Spectrum((), (), len(basis))
         values, residuals = _ritz(diagonal, beside, length)
         size = float(np.abs(values).max())
         if len(basis) >= most or length <= _EXHAUSTED * size or (
-            len(basis) >= wanted and (residuals[:wanted] <= tolerance * size).all()
+            len(basis) >= count and (residuals[:count] <= tolerance * size).all()
         ):  # fmt: skip
-            return Spectrum(tuple(values[:wanted].tolist()), tuple(residuals[:wanted].tolist()), len(basis))
+            return Spectrum(tuple(values[:count].tolist()), tuple(residuals[:count].tolist()), len(basis))
         beside.append(length)
 
 
 def start_vector(like: Sequence[Tensor], seed: int) -> Tensor:
-    """A Gaussian vector (n,) for parameters like these: the same at every call, on every rank and device."""
+    """Return a Gaussian vector (n,) for parameters like these: the same at every call, on every rank and device."""
     generator = torch.Generator().manual_seed(seed)
     count = sum(part.numel() for part in like)
     return torch.randn(count, generator=generator, dtype=torch.float64).to(like[0])
 
 
 def _ritz(diagonal: list[float], beside: list[float], length: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The eigenvalues of the tridiagonal matrix, descending, and the residual that each leaves in the operator."""
+    """Return the eigenvalues of the tridiagonal matrix, descending, and the residual of each in the operator."""
     values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
     return values[::-1], length * np.abs(vectors[-1, ::-1])
