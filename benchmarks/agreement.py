@@ -12,6 +12,7 @@ from benchmarks.variants import engine, stepper_of
 from fbmon.recipe import Penalty, Recipe
 from fbmon.train.data.data import DataSet
 from fbmon.train.hardware.precision import Precision, emulation
+from fbmon.train.objective.regularize import make_regularizer
 
 _IMAGES = 1024
 _SHOWN = (1, 2, 5, 10, 20, 30, 40, 50)  # steps
@@ -29,7 +30,7 @@ def print_losses(recipe: Recipe, images: DataSet, ways: Sequence[str], steps: in
 
 def print_penalties(recipe: Recipe, images: DataSet) -> None:
     """The cosine between what the penalty adds to the gradient of the first block and the same in float64."""
-    penalty = recipe.penalty or Penalty(strength=0.5)
+    regularizer = make_regularizer(recipe.penalty or Penalty(strength=0.5))
     numbers = torch.arange(min(recipe.gradient.block, len(images.train)), device=images.train.labels.device)
     found: dict[str, tuple[Tensor, Tensor]] = {}
     precisions: tuple[Precision, ...] = ("float64", "float32", "tf32", "bfloat16")
@@ -40,7 +41,7 @@ def print_penalties(recipe: Recipe, images: DataSet) -> None:
         network = stepper_of(recipe, precision, images).descent.network
         network.model.train()
         plain, _ = network.block(numbers, 1, 0.8, _nothing)
-        penalized, _ = network.block(numbers, 1, 0.8, _nothing, penalty)
+        penalized, _ = network.block(numbers, 1, 0.8, _nothing, regularizer)
         gradient = torch.cat([part.reshape(-1).double() for part in plain])
         found[precision] = gradient, torch.cat([part.reshape(-1).double() for part in penalized]) - gradient
     print(f"\nOne block of {len(numbers)} at the first weights of {recipe.name}, cosine to float64:\n")
@@ -74,7 +75,7 @@ def _curve(recipe: Recipe, images: DataSet, way: str, steps: int) -> list[float]
     with engine(name):
         stepper = stepper_of(recipe, cast(Precision, precision), images)
         stepper.plan()
-        return [stepper.take_step(step).loss for step in range(1, steps + 1)]
+        return [stepper.take_step(stepper.plan_step(step)).loss for step in range(1, steps + 1)]
 
 
 def _deviation(curve: Sequence[float], first: Sequence[float]) -> float:

@@ -32,6 +32,7 @@ from fbmon.train.flop import count
 from fbmon.train.hardware.precision import Precision, is_emulated
 from fbmon.train.hardware.process import set_up
 from fbmon.train.models import make_model
+from fbmon.train.objective.regularize import make_regularizer
 
 PARTS = ("goals", "profile", "agreement", "variants")
 SECONDS = {"fb_clipped": 0.45, "fb_regularized": 0.9, "fb_strong_reg": 1.2}  # the goals: of a step, on an H200
@@ -88,7 +89,7 @@ class Bench:
 
     def _table(self, recipe: Recipe, variants: Sequence[Variant], until: float, *, beside_textbook: bool) -> None:
         shape = self.images.train.pictures.shape[1:]
-        flop = count(make_model(recipe.model, shape[0], self.images.classes), shape, recipe.penalty)
+        flop = count(make_model(recipe.model, shape[0], self.images.classes), shape, make_regularizer(recipe.penalty))
         goal = SECONDS.get(recipe.name, "–")
         print(f"\n{recipe.name}: {flop / 1e9:.2f} GFLOP an image; goal on an H200: {goal} s a step\n")
         print_table(HEADER, self._rows(recipe, variants, until, flop, beside_textbook))

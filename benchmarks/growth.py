@@ -55,10 +55,10 @@ def measure(images: int, copies: int) -> dict[str, float]:
     model = make_model(wanted.model, 3, 10)
     set_precision_(model, wanted.precision)
     stepper = Stepper(wanted, data, model, lambda _: None, lambda: None)
-    stepper.take_step(1)
+    stepper.take_step(stepper.plan_step(1))
     began = time.process_time()
     for step in range(2, 2 + _STEPS):
-        stepper.take_step(step)
+        stepper.take_step(stepper.plan_step(step))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 2**20)
     return {"seconds": (time.process_time() - began) / _STEPS, "mib": peak}
 

@@ -17,10 +17,10 @@ def print_profile(stepper: Stepper, device: torch.device) -> None:
     is_cuda = device.type == "cuda"
     told = stepper.plan()
     for step in (1, 2):
-        stepper.take_step(step)
+        stepper.take_step(stepper.plan_step(step))
     with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if is_cuda else [])]) as profiled:
         began = time.perf_counter()
-        stepper.take_step(3)
+        stepper.take_step(stepper.plan_step(3))
         seconds = time.perf_counter() - began
     key, kind = ("self_device_time_total", _CUDA) if is_cuda else ("self_cpu_time_total", _CPU)
     # An operation of the host has the time of its kernels too, and a label that of all kernels under it.

@@ -58,7 +58,7 @@ def _measured(variant: Variant, recipe: Recipe, images: DataSet, seconds: float,
     taken, begun = list[float](), time.monotonic()
     while len(taken) < 2 or time.monotonic() - begun < seconds:
         before = time.perf_counter()
-        stepper.take_step(stepper.step + 1)
+        stepper.take_step(stepper.plan_step(stepper.step + 1))
         taken.append(time.perf_counter() - before)
     limit = attainable_flops(images.train.labels.device, variant.precision)
     return _cells(taken[1:], told.images, told.images * flop / limit)  # the first warms up, and sets the mean's units

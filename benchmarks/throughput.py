@@ -124,7 +124,7 @@ def own(wanted: Recipe, count: int) -> Measure:
 
     def measure() -> tuple[float, Parts]:
         began = time.perf_counter()
-        stepper.take_step(stepper.step + 1)
+        stepper.take_step(stepper.plan_step(stepper.step + 1))
         taken = time.perf_counter() - began
         values = next(event.values for event in reversed(told) if isinstance(event, StepTaken))
         return taken, {part: values.get(f"{part}_seconds") or 0.0 for part in _PARTS}

@@ -21,7 +21,7 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.recipe import Cosine
+from fbmon.recipe import Cosine, Sgd
 from fbmon.recipe.schedule import learning_rate
 from fbmon.run.journal import Journal
 from fbmon.store.series import Floats
@@ -64,7 +64,7 @@ def events() -> Iterator[Event]:
         norm = max(laid, 1.01 * THRESHOLD) if is_clipped else min(laid, 0.99 * THRESHOLD)
         if is_clipped:
             yield GradientClipped(step, norm, THRESHOLD)
-        rate = learning_rate(step - 1, schedule, 0.8)
+        rate = learning_rate(step - 1, schedule, Sgd(name="sgd", lr=0.8))
         yield StepTaken(step, {"loss": loss, "full_loss": 1.3 * loss, "grad_norm": norm, "learning_rate": rate})
         if step in VALIDATIONS:
             yield Validated(step, {"val_accuracy": VALIDATIONS[step]})

@@ -142,7 +142,7 @@ def replay(golden: Golden, folder: Path | None, steps: int | None = None) -> dic
     stepper = Stepper(wanted, data, model, told.append, lambda: None)
     block_norms = []
     for step in range(1, (steps or wanted.steps) + 1):
-        block_norms.append(stepper.take_step(step).block_norms)
+        block_norms.append(stepper.take_step(stepper.plan_step(step)).block_norms)
         stepper.validate(step)
     found = series_of(told, wanted)
     deviations = {name: largest(found[name], values[:steps]) for name, values in golden["stats"].items()}

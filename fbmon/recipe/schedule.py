@@ -3,18 +3,18 @@
 import math
 from typing import assert_never
 
-from fbmon.recipe import AnySchedule, Constant, Cosine, Exponential, MultiStep
+from fbmon.recipe import AnyOptimizer, AnySchedule, Constant, Cosine, Exponential, MultiStep
 
 
-def learning_rate(step: int, schedule: AnySchedule, peak: float) -> float:
-    """The learning rate of update `step`, counted from 0 (paper's code, scheduler; section 1.1 of its configuration).
+def learning_rate(step: int, schedule: AnySchedule, optimizer: AnyOptimizer) -> float:
+    """Return the learning rate of update `step`, counted from 0 (the paper's code and configuration, section 1.1).
 
-    During the warm-up peak * step / warmup, so update 0 moves nothing; update warmup + 1 has the peak again, and the
-    rest of the schedule counts from there. Without a warm-up, update 0 has the peak.
+    During the warm-up lr * step / warmup, so update 0 moves nothing; update warmup + 1 has lr again, and the
+    rest of the schedule counts from there. Without a warm-up, update 0 has lr.
     """
     if step <= schedule.warmup and schedule.warmup > 0:
-        return peak * step / schedule.warmup
-    return peak * _after_warmup(step - schedule.warmup - 1 if schedule.warmup > 0 else step, schedule)
+        return optimizer.lr * step / schedule.warmup
+    return optimizer.lr * _after_warmup(step - schedule.warmup - 1 if schedule.warmup > 0 else step, schedule)
 
 
 def _after_warmup(since: int, schedule: AnySchedule) -> float:

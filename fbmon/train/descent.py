@@ -1,103 +1,130 @@
-"""An update of the weights: the mean gradient over some blocks, clipped, checked on the host, then applied."""
+"""An update of the weights: the mean gradient over its blocks, clipped, looked at from the host, checked, applied."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from fbmon.recipe import Penalty, Recipe
+from fbmon.errors import NonFiniteError
+from fbmon.events import NonFiniteFound, PassRepeated, ProgressMade
+from fbmon.recipe import Recipe
+from fbmon.train.control import Emit
 from fbmon.train.engine import CaptureError, Eager, make_engine
 from fbmon.train.engine.network import MakeBatch, Network
 from fbmon.train.engine.work import Pass
-from fbmon.train.gradient import full_gradient
+from fbmon.train.gradient import FullGradient, full_gradient
 from fbmon.train.hardware.stopwatch import Stopwatch
 from fbmon.train.mean.mean import ExactMean, Mean, PlainMean, make_mean, weights
 from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.measure import Measures, look, norm_of
 from fbmon.train.objective.clip import clip_
 from fbmon.train.objective.loss import smoothed_cross_entropy
-from fbmon.train.objective.regularize import Gradient, forward_passes, needs_full_gradient
+from fbmon.train.objective.regularize import Gradient, forward_passes, make_regularizer
 from fbmon.train.optimize import decayed, make_optimizer
 from fbmon.train.ranks.distribute import ALONE, Ranks
 from fbmon.train.snapshot import Snapshot
-
-
-@dataclass(frozen=True)
-class Work:
-    """The order for an update: its blocks, step, learning rate and callbacks."""
-
-    blocks: Sequence[Tensor]  # the numbers of the images of each
-    step: int  # by which they are augmented
-    rate: float  # the learning rate, which scales the penalty too
-    on_block: Callable[[int], None]  # called before each block; may raise
-    on_repeat: Callable[[], None]  # called when a pass has to be made once more
-    share: float = 1.0  # of the images of the step, which may have more updates
-    goes_on: bool = False  # whether the step has had an update before
+from fbmon.train.update import Step, Update
 
 
 class Descent:
     """The recipe's method on one model; it owns the optimizer, batch norm's running statistics and the stopwatch.
 
-    `blocks` is the number of blocks of a full-batch update, `make_batch` gives their images.
+    `blocks` is the number of blocks of a full-batch update, `make_batch` gives their images. `at_block` is called
+    before each block, after its progress was emitted, and may raise.
     """
 
     def __init__(
-        self, recipe: Recipe, model: nn.Module, blocks: int, make_batch: MakeBatch, ranks: Ranks = ALONE
+        self,
+        recipe: Recipe,
+        model: nn.Module,
+        blocks: int,
+        make_batch: MakeBatch,
+        ranks: Ranks = ALONE,
+        emit: Emit = lambda _: None,
+        at_block: Callable[[], None] = lambda: None,
     ) -> None:
         self.optimizer = make_optimizer(model, recipe.optimizer)
+        self.regularizer = make_regularizer(recipe.penalty)
         self.watch = Stopwatch(next(model.parameters()).device)
-        self._recipe = recipe
+        self._clip_norm = recipe.clip.norm if recipe.clip else None
         self._model = model
         self._parameters = list(model.parameters())
         self._decayed = decayed(model, recipe.optimizer)
         self._ranks = ranks
+        self._emit = emit
+        self._at_block = at_block
         self._statistics = RunningStatistics(model, recipe.model.running_statistics, ranks)
-        accumulation = recipe.gradient.accumulation
-        self._mean = make_mean(accumulation, self._parameters, blocks, ranks)
-        self._acc_mean = make_mean(accumulation, self._parameters, blocks, ranks)  # of gradients without penalty
+        self._accumulation = recipe.gradient.accumulation
+        self._mean = make_mean(self._accumulation, self._parameters, blocks, ranks)
+        self._acc_mean = make_mean(self._accumulation, self._parameters, blocks, ranks)  # of gradients without penalty
         self._single = PlainMean(self._parameters, ranks)  # a single gradient is its own mean, and is always good
-        smoothing, clip = recipe.loss.label_smoothing, recipe.clip
+        smoothing = recipe.loss.label_smoothing
         self.network = Network(
             model,
             make_batch,
             lambda logits, labels: smoothed_cross_entropy(logits, labels, smoothing),
             recipe.precision,
-            clip.block_norm if clip else None,
+            recipe.clip.block_norm if recipe.clip else None,
         )
         self._engine = make_engine(self.network, self._statistics, self.watch)
 
-    def make_ready(self, blocks: Sequence[Tensor]) -> str:
-        """Capture what the engine needs for updates by such blocks, and return its name for users."""
-        mean = self._mean if len(blocks) > 1 else self._single
-        part = Pass(blocks, [0.0] * len(blocks), 1, 0.0, mean, self._recipe.penalty)
+    def make_ready(self, step: Step) -> str:
+        """Record what an engine has to record of a step's updates; return what a user is told of the engine."""
+        work = self._work(step.updates()[0])
         self._model.train()
-        self._statistics.start(part.weights, forward_passes(part.penalty))
-        mean.start()
-        self._begin(part)
+        self._begin(work)
         return self._engine.name
 
-    def aim_(self, work: Work) -> Measures:
-        """Set the parameters' `grad` to the clipped mean gradient over the blocks, and measure it."""
-        self._model.train()
-        penalty, clip = self._recipe.penalty, self._recipe.clip
-        mean = self._mean if len(work.blocks) > 1 else self._single
-        acc = None
-        if needs_full_gradient(penalty, len(work.blocks)):
-            acc, _ = self._good_pass(work, self._acc_mean)
-        gradient, measures = self._good_pass(work, mean, penalty, acc, clip.norm if clip else None)
+    def update_(self, update: Update) -> Measures:
+        """Update the weights and return what was measured.
+
+        Raises NonFiniteError, with the weights as before, if a measure is not finite.
+        """
+        gradient, measures = self.gradient(update)
+        self._check(update.step.number, measures)
         for parameter, part in zip(self._parameters, gradient, strict=True):
             parameter.grad = part
-        return measures
-
-    def move_(self, rate: float) -> None:
-        """Update the weights by their present gradients."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = update.step.learning_rate
         with self.watch.timing("update"):
             self.optimizer.step()
+        return measures
+
+    def gradient(self, update: Update) -> tuple[Gradient, Measures]:
+        """Return the mean gradient over the update's blocks, penalized and clipped, and its measures."""
+        self._model.train()
+        full = None
+        if self.regularizer and self.regularizer.needs_full_gradient(len(update.blocks)):
+            full, _ = self._good_pass(self._work(update, self._acc_mean, is_plain=True))
+        return self._good_pass(self._work(update, full=full), self._clip_norm)
+
+    def _good_pass(self, work: Pass, clip_norm: float | None = None) -> tuple[Gradient, Measures]:
+        """Compute a pass, clip its gradient and look at it; do so again if the mean must adapt."""
+        before = Snapshot(self._model)
+        gradient, measures = self._look(work, clip_norm)
+        if not measures.is_good:
+            before.restore_()
+            work.mean.adapt()
+            self._emit(PassRepeated(work.update.step.number))
+            gradient, measures = self._look(work, clip_norm)
+        return gradient, measures
+
+    def _look(self, work: Pass, clip_norm: float | None) -> tuple[Gradient, Measures]:
+        full = self._compute(work)  # forward and backward through every block, on all ranks
+        norm = clip_(full.gradient, clip_norm)
+        measures = look(full, norm, work.full, self._parameters, self._decayed, work.update.images)  # the one copy
+        return full.gradient, measures
+
+    def _check(self, step: int, measures: Measures) -> None:
+        names = measures.not_finite()
+        if names:
+            self._emit(NonFiniteFound(step, names))
+            raise NonFiniteError(
+                f"step {step} was not finite ({', '.join(names)})",
+                "a lower learning rate, a longer warm-up or a smaller clip norm may help",
+            )
 
     def units(self) -> dict[str, Tensor]:
-        """Return the units that the exact means remember from step to step: float64 (parameters,), on the device."""
+        """Return what the exact means remember from step to step: float64 (parameters,), on the device."""
         means = {"mean": self._mean, "acc_mean": self._acc_mean}
         return {name: mean.units for name, mean in means.items() if isinstance(mean, ExactMean)}
 
@@ -105,41 +132,32 @@ class Descent:
         """Return the L2 norms of all parameters, and of those that weight decay acts on."""
         return norm_of(self._parameters).item(), norm_of(self._decayed).item()
 
-    def _good_pass(
-        self,
-        work: Work,
-        mean: Mean,
-        penalty: Penalty | None = None,
-        acc: Gradient | None = None,
-        threshold: float | None = None,
-    ) -> tuple[Gradient, Measures]:
-        """Make a pass, and repeat it once if the mean asks for it."""
-        before = Snapshot(self._model)
-        gradient, measures = self._pass(work, mean, penalty, acc, threshold)
-        if not measures.is_good:
-            before.restore_()
-            mean.adapt()
-            work.on_repeat()
-            gradient, measures = self._pass(work, mean, penalty, acc, threshold)
-        return gradient, measures
+    def _work(
+        self, update: Update, mean: Mean | None = None, full: Gradient | None = None, *, is_plain: bool = False
+    ) -> Pass:
+        usual = self._mean if len(update.blocks) > 1 else self._single
+        shares = weights(self._accumulation, update.images)
+        return Pass(update, mean or usual, shares, None if is_plain else self.regularizer, full)
 
-    def _pass(
-        self, work: Work, mean: Mean, penalty: Penalty | None, acc: Gradient | None, threshold: float | None
-    ) -> tuple[Gradient, Measures]:
-        images = [len(numbers) for numbers in work.blocks]
-        counts = weights(self._recipe.gradient.accumulation, images)
-        part = Pass(work.blocks, counts, work.step, work.rate, mean, penalty, acc)
-        shares = [work.share * share for share in weights("exact", images)]
-        self._statistics.start(shares, forward_passes(penalty), goes_on=work.goes_on)
-        mean.start()
-        self._begin(part)
-        full = full_gradient(self._engine, part, self._statistics, work.on_block, self.watch, self._ranks)
-        norm = clip_(full.gradient, threshold)
-        return full.gradient, look(full, norm, acc, self._parameters, self._decayed, images)
+    def _compute(self, work: Pass) -> FullGradient:
+        update, step = work.update, work.update.step
+        self._begin(work)
 
-    def _begin(self, part: Pass) -> None:
+        def on_block(k: int) -> None:
+            self._emit(ProgressMade("training", step.number, update.first + k, len(step.blocks)))
+            self._at_block()
+
+        return full_gradient(self._engine, work, self._statistics, on_block, self.watch, self._ranks)
+
+    def _begin(self, work: Pass) -> None:
+        """Start mean, statistics and engine; go on block by block where the engine cannot capture the work."""
+        update = work.update
+        share = sum(update.images) / update.step.images
+        shares = [share * part for part in weights("exact", update.images)]
+        self._statistics.start(shares, forward_passes(work.regularizer), goes_on=update.first > 0)
+        work.mean.start()
         try:
-            self._engine.begin(part)
+            self._engine.begin(work)
         except CaptureError as error:
             self._engine = Eager(self.network, self._statistics, self.watch, f"block by block: {error}")
-            self._engine.begin(part)
+            self._engine.begin(work)

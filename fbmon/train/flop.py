@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from fbmon.recipe import Penalty, Recipe
+from fbmon.recipe import Recipe
 from fbmon.train.data.blocks import Batch
 from fbmon.train.engine.network import Network
-from fbmon.train.objective.regularize import forward_passes, is_differentiated_twice, needs_full_gradient
+from fbmon.train.objective.regularize import Regularizer, forward_passes, make_regularizer
 from fbmon.train.sharpness.hessian import Hessian
 
 _IMAGES = 2  # counted together: batch norm needs more than one
@@ -17,18 +17,20 @@ _IMAGES = 2  # counted together: batch norm needs more than one
 
 def count_step(model: nn.Module, shape: torch.Size, recipe: Recipe, blocks: int) -> float:
     """Return the FLOP of an image (C, H, W) in a step of `blocks` blocks, penalty included."""
-    once = count(model, shape, recipe.penalty)
+    regularizer = make_regularizer(recipe.penalty)
+    once = count(model, shape, regularizer)
     together = blocks if recipe.gradient.update == "full" else 1
-    return once + count(model, shape, None) if needs_full_gradient(recipe.penalty, together) else once
+    needs_plain = regularizer is not None and regularizer.needs_full_gradient(together)
+    return once + count(model, shape, None) if needs_plain else once
 
 
-def count(model: nn.Module, shape: torch.Size, penalty: Penalty | None) -> float:
+def count(model: nn.Module, shape: torch.Size, regularizer: Regularizer | None) -> float:
     """Return the FLOP of an image in a pass over all blocks."""
-    if is_differentiated_twice(penalty):
-        return _count_by_dispatch(model, shape, penalty)
+    if regularizer and regularizer.differentiates_twice:
+        return _count_by_dispatch(model, shape, regularizer)
     layers = _layers(model, shape)
     # Backward asks every layer for the gradient of its weights, and all but the first for that of its input.
-    return forward_passes(penalty) * (3 * sum(layers) - layers[0])
+    return forward_passes(regularizer) * (3 * sum(layers) - layers[0])
 
 
 def count_forward(model: nn.Module, shape: torch.Size) -> float:
@@ -68,14 +70,14 @@ def _layers(model: nn.Module, shape: torch.Size) -> list[float]:
     return flop
 
 
-def _count_by_dispatch(model: nn.Module, shape: torch.Size, penalty: Penalty | None) -> float:
+def _count_by_dispatch(model: nn.Module, shape: torch.Size, regularizer: Regularizer | None) -> float:
     """Count by torch's own counter what has no simple rule, on tensors without memory, in a second or more."""
     from torch.utils.flop_counter import FlopCounterMode
 
     abstract, batch = _abstract(model, shape)
     network = Network(abstract, lambda *_: batch, cross_entropy)
     with FlopCounterMode(display=False) as counter:
-        network.block(batch[1], 1, 0.1, lambda: None, penalty)
+        network.block(batch[1], 1, 0.1, lambda: None, regularizer)
     return float(counter.get_total_flops()) / _IMAGES
 
 

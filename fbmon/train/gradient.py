@@ -35,7 +35,7 @@ def full_gradient(
     The statistics and the mean have been started, and the engine has begun. `on_block(k)` is called before each round
     of one block a rank, with the first of them, and may raise, on all ranks.
     """
-    mean, blocks = work.mean, len(work.blocks)
+    mean, blocks = work.mean, len(work.update.blocks)
     rows = torch.zeros(blocks, 4, dtype=torch.float64, device=mean.device)
     try:
         for first, k in ranks.rounds(blocks):

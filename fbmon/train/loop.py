@@ -30,7 +30,7 @@ from fbmon.train.models import make_model
 from fbmon.train.ranks import replicas
 from fbmon.train.ranks.distribute import ALONE, Ranks
 from fbmon.train.sharpness.analysis import Analyst
-from fbmon.train.step import Stepper, is_by_block
+from fbmon.train.step import Stepper
 
 
 def train(
@@ -99,17 +99,18 @@ def _take_steps(
     replicas.compare(stepper.model, ranks, stepper.step)
     if is_validated(recipe, stepper.step) and not saving.has_validated(stepper.step):
         saving.validated(stepper.step, stepper.validate(stepper.step))  # the run was interrupted in the middle of it
-    for step in range(stepper.step + 1, recipe.steps + 1):
+    for number in range(stepper.step + 1, recipe.steps + 1):
+        step = stepper.plan_step(number)
         if analyst:
             analyst.before(step)
         measures = stepper.take_step(step)
         if analyst:
-            analyst.after(step, measures, is_full=not is_by_block(recipe.gradient, step))
-        watch.step(step, measures.loss)
-        if step % replicas.EVERY == 0 or step == recipe.steps:
-            replicas.compare(stepper.model, ranks, step)
-        if is_validated(recipe, step):
-            saving.validated(step, stepper.validate(step))
-        if step < recipe.steps:
+            analyst.after(step, measures)
+        watch.step(number, measures.loss)
+        if number % replicas.EVERY == 0 or number == recipe.steps:
+            replicas.compare(stepper.model, ranks, number)
+        if is_validated(recipe, number):
+            saving.validated(number, stepper.validate(number))
+        if number < recipe.steps:
             stepper.control.after_step(lambda: saving.save(stepper.step))
-            saving.after_step(step)
+            saving.after_step(number)

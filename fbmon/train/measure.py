@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fbmon.recipe import Recipe
 from fbmon.train.gradient import FullGradient
-from fbmon.train.objective.regularize import penalty_loss
+from fbmon.train.objective.regularize import Regularizer
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,9 @@ def decay_loss(measures: Measures, recipe: Recipe) -> float:
     return recipe.optimizer.weight_decay / 2 * measures.decayed_norm**2
 
 
-def added_loss(measures: Measures, recipe: Recipe, rate: float) -> float:
+def added_loss(measures: Measures, regularizer: Regularizer | None, learning_rate: float) -> float:
     """Return the penalty as part of the loss."""
-    return penalty_loss(recipe.penalty, rate, measures.block_square, measures.acc_square)
-
-
-def full_loss(measures: Measures, recipe: Recipe, rate: float) -> float:
-    """Return the sum of loss, weight decay and penalty (paper's code, statistics)."""
-    return measures.loss + decay_loss(measures, recipe) + added_loss(measures, recipe, rate)
+    return regularizer.loss(learning_rate, measures.block_square, measures.acc_square) if regularizer else 0.0
 
 
 def _mean(values: Sequence[float], weights: Sequence[int]) -> float:

@@ -15,8 +15,10 @@ from fbmon.train.hardware.attainable import attainable_flops
 from fbmon.train.hardware.precision import emulation
 from fbmon.train.hardware.stopwatch import Part
 from fbmon.train.hardware.this_machine import this_machine
-from fbmon.train.measure import Measures, added_loss, decay_loss, full_loss
+from fbmon.train.measure import Measures, added_loss, decay_loss
+from fbmon.train.objective.regularize import Regularizer
 from fbmon.train.ranks.distribute import Ranks
+from fbmon.train.update import Step
 
 _HOST_BYTES = 64  # the longest name of a host on Linux
 
@@ -57,9 +59,10 @@ def rank_seconds(parts: Mapping[Part, float], ranks: Ranks) -> list[float]:
 
 
 def step_values(
+    step: Step,
     measures: Measures,
     recipe: Recipe,
-    rate: float,
+    regularizer: Regularizer | None,
     seconds: float,
     parts: Mapping[Part, float],
     least: float | None,
@@ -69,7 +72,8 @@ def step_values(
 
     It would have taken `least` seconds if its FLOP were all there is to do.
     """
-    full = full_loss(measures, recipe, rate)
+    decay, penalty = decay_loss(measures, recipe), added_loss(measures, regularizer, step.learning_rate)
+    full = measures.loss + decay + penalty  # paper's code, statistics
     values: dict[str, float | None] = {
         "loss": measures.loss,
         "full_loss": full,
@@ -77,16 +81,16 @@ def step_values(
         "grad_norm": measures.grad_norm,
         "block_grad_norm": math.sqrt(measures.block_square),
         "param_norm": measures.param_norm,
-        "learning_rate": rate,
+        "learning_rate": step.learning_rate,
         "step_seconds": seconds,
         "images_per_second": measures.images / seconds,
         "flop_share": least / seconds if least else None,
         **{f"{part}_seconds": spent for part, spent in parts.items()},
     }
     if recipe.penalty:
-        values["penalty_share"] = added_loss(measures, recipe, rate) / full if full else None
+        values["penalty_share"] = penalty / full if full else None
     if recipe.optimizer.weight_decay:
-        values["decay_share"] = decay_loss(measures, recipe) / full if full else None
+        values["decay_share"] = decay / full if full else None
     if recipe.clip and recipe.clip.block_norm:
         values["clipped_blocks"] = measures.clipped_blocks
     if of_ranks:

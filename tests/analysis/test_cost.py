@@ -12,6 +12,7 @@ from fbmon.host.limits import memory
 from fbmon.recipe import Model, Penalty
 from fbmon.train.flop import count, count_forward, count_product
 from fbmon.train.models import convolution, make_model
+from fbmon.train.objective.regularize import make_regularizer
 
 
 def plan_of(name: str, *settings: str) -> Plan:
@@ -24,7 +25,7 @@ def test_resnet18_takes_the_operations_it_is_known_for_and_the_penalty_doubles_t
     forward, plain, penalized = (
         count_forward(model, shape),
         count(model, shape, None),
-        count(model, shape, recipe.penalty),
+        count(model, shape, make_regularizer(recipe.penalty)),
     )
 
     # 0.5564e9 multiplications of convolutions and the last product for one 32x32 image, and as many additions.
@@ -82,7 +83,7 @@ def test_what_takes_a_pass_more_where_there_are_several_blocks_is_timed_with_sev
 def test_what_is_counted_is_the_same_on_every_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where small maps lie side by side, with columns between them that are multiplied too."""
     model, shape = make_model(Model(name="resnet8", width=64), 3, 10, side=16), torch.Size((3, 16, 16))
-    doubly = Penalty(method="autograd", strength=0.5)
+    doubly = make_regularizer(Penalty(method="autograd", strength=0.5))
     counted = []
     for has in (True, False):
         monkeypatch.setattr(convolution, "_HAS_AMX", has)
@@ -90,7 +91,11 @@ def test_what_is_counted_is_the_same_on_every_processor(monkeypatch: pytest.Monk
         counted.append(
             (
                 convolution._is_faster_side_by_side(torch.zeros(2, 256, 4, 4), 1),
-                [count_product(model, shape), count(model, shape, doubly), count_forward(model, shape)],
+                [
+                    count_product(model, shape),
+                    count(model, shape, doubly),
+                    count_forward(model, shape),
+                ],
             )
         )
     assert [is_faster for is_faster, _ in counted] == [True, False]

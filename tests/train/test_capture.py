@@ -29,7 +29,8 @@ from fbmon.train.hardware.precision import set_precision_
 from fbmon.train.mean import fused
 from fbmon.train.mean.mean import ExactMean
 from fbmon.train.models import make_model
-from fbmon.train.objective.regularize import forward_passes
+from fbmon.train.objective.regularize import forward_passes, make_regularizer
+from fbmon.train.update import Step, Update
 
 META = torch.device("meta")
 SMALL = ("data.limit=16", "gradient.block=4", "model.width=4", "data.augment=crop_flip", "penalty.strength=0.5")
@@ -99,10 +100,12 @@ def begun(recipe: Recipe) -> tuple[Lane, Tensor]:
     )
     penalty = recipe.penalty
     full = [torch.empty_like(part) for part in model.parameters()] if penalty and penalty.acc_strength else None
-    descent._statistics.start([0.25] * len(numbers), forward_passes(penalty))
+    regularizer = make_regularizer(penalty)
+    descent._statistics.start([0.25] * len(numbers), forward_passes(regularizer))
     descent._mean.start()
     lane = Lane(descent.network)
-    lane.begin(Pass(numbers, [0.25] * 4, 1, 0.1, descent._mean, penalty, full), descent.network, 1)
+    update = Update(Step(1, 0.1, numbers, False), numbers)
+    lane.begin(Pass(update, descent._mean, [0.25] * 4, regularizer, full), descent.network, 1)
     return lane, numbers[0]
 
 

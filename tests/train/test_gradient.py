@@ -19,7 +19,8 @@ from fbmon.train.mean.mean import make_mean, weights
 from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.models import make_model
 from fbmon.train.objective.clip import clip_
-from fbmon.train.objective.regularize import forward_passes, gradient_of, penalize
+from fbmon.train.objective.regularize import GradientNorm, forward_passes, gradient_of, make_regularizer
+from fbmon.train.update import Step, Update
 
 IMAGES, CLASSES = 22, 5
 WATCH = Stopwatch(torch.device("cpu"))
@@ -61,14 +62,14 @@ def full(
     shares = weights(accumulation, [len(block) for block in blocks])
     mean = make_mean(accumulation, parameters, len(blocks))
     statistics = RunningStatistics(model, "momentum")
-
+    regularizer = make_regularizer(penalty)
     network = Network(model, lambda numbers, _step: (inputs[numbers], labels[numbers]), cross_entropy)
     engine = Eager(network, statistics, WATCH)
 
     def one_pass() -> FullGradient:
-        statistics.start(shares, forward_passes(penalty))
+        statistics.start(shares, forward_passes(regularizer))
         mean.start()
-        work = Pass(blocks, shares, 1, 0.8, mean, penalty)
+        work = Pass(Update(Step(1, 0.8, blocks, False), blocks), mean, shares, regularizer)
         engine.begin(work)
         return full_gradient(engine, work, statistics, on_block, WATCH)
 
@@ -181,7 +182,7 @@ def test_a_gradient_of_zero_has_a_penalty_of_zero(method: Method) -> None:
         return torch.stack([(part - 1).square().sum() for part in places]).sum()
 
     plain = gradient_of(flat_valley(), places, again=True)
-    found = penalize(plain, flat_valley, places, None, 0.0, Penalty(strength=0.5, method=method))
+    found = GradientNorm(Penalty(strength=0.5, method=method)).penalize(plain, flat_valley, places, None, 0.0)
     assert [part.abs().max().item() for part in (*plain, *found)] == [0, 0, 0, 0]
 
 

@@ -38,7 +38,8 @@ def test_one_full_batch_step_on_two_images_moves_every_parameter(name: str) -> N
     model = make_model(wanted.model, channels=3, classes=10)
     before = [parameter.detach().clone() for parameter in model.parameters()]
     told: list[Event] = []
-    Stepper(wanted, noise(2), model, told.append, lambda: None).take_step(1)
+    stepper = Stepper(wanted, noise(2), model, told.append, lambda: None)
+    stepper.take_step(stepper.plan_step(1))
     assert [event.values["accuracy"] is not None for event in told if isinstance(event, StepTaken)] == [True]
     for parameter, old in zip(model.parameters(), before, strict=True):
         assert parameter.isfinite().all()
@@ -78,7 +79,7 @@ def test_every_recipe_takes_a_step_on_a_few_images(name: str) -> None:
     model = make_model(wanted.model, data.train.pictures.shape[1], data.classes)
     told: list[Event] = []
     stepper = Stepper(wanted, data, model, told.append, lambda: None)
-    stepper.take_step(1)
+    stepper.take_step(stepper.plan_step(1))
     stepper.validate(1)
     taken = [event.values for event in told if isinstance(event, (StepTaken, Validated))]
     assert [math.isfinite(values.get("loss", values.get("val_loss")) or math.nan) for values in taken] == [True, True]

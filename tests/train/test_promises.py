@@ -11,12 +11,11 @@ from torch.nn.functional import cross_entropy
 
 from fbmon import recipe
 from fbmon.recipe import Model, Penalty
-from fbmon.train.engine import block
 from fbmon.train.engine.network import Network
 from fbmon.train.loop import train
 from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.models import make_model
-from fbmon.train.objective.regularize import forward_passes
+from fbmon.train.objective.regularize import GradientNorm
 from fbmon.train.ranks.distribute import Ranks
 
 SMALL = ("steps=1", "data.limit=32", "data.val_limit=8", "gradient.block=16", "model.width=2", "penalty.strength=0.5")
@@ -33,8 +32,8 @@ def network() -> Network:
 def test_every_penalty_takes_as_many_forward_passes_as_it_promises(method: str) -> None:
     penalty = Penalty.model_validate({"method": method, "strength": 0.5})
     taken: list[int] = []
-    network().block(torch.arange(8), 1, 0.1, lambda: taken.append(1), penalty)
-    assert len(taken) == forward_passes(penalty)
+    network().block(torch.arange(8), 1, 0.1, lambda: taken.append(1), GradientNorm(penalty))
+    assert len(taken) == GradientNorm(penalty).passes
 
 
 @pytest.mark.parametrize("engine", ["eager", "lanes:2"])
@@ -43,13 +42,13 @@ def test_every_penalty_takes_as_many_forward_passes_as_it_promises(method: str) 
 def test_a_penalty_that_takes_another_number_ends_the_run(
     engine: str, statistics: str, more: int, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def penalize(gradient: list[Tensor], again: Callable[[], Tensor], *_: object) -> list[Tensor]:
+    def penalize(_self: object, gradient: list[Tensor], again: Callable[[], Tensor], *_: object) -> list[Tensor]:
         for _pass in range(1 + more):
             again()
         return gradient
 
     monkeypatch.setenv("FBMON_ENGINE", engine)
-    monkeypatch.setattr(block, "penalize", penalize)
+    monkeypatch.setattr(GradientNorm, "penalize", penalize)
     wanted = recipe.load(tiny, [*SMALL, f"model.running_statistics={statistics}"])
     with pytest.raises(AssertionError, match=rf"a block went {2 + more} times .* says 2"):
         train(wanted, "cpu", None, tmp_path / "checkpoints", lambda _: None, lambda: None)

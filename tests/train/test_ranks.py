@@ -21,7 +21,8 @@ import torch.distributed as dist
 
 from fbmon import recipe
 from fbmon.train.data.data import load
-from fbmon.train.descent import Descent, Work
+from fbmon.train.descent import Descent
+from fbmon.train.update import Step, Update
 from fbmon.train.data.blocks import batch, blocks
 from fbmon.train.ranks.distribute import Ranks
 from fbmon.train import evaluate as evaluation
@@ -47,16 +48,10 @@ def steps(ranks, statistics, backwards=False):
     descent = Descent(wanted, model, len(numbers), make_batch, ranks)
     told = []
     for step in (1, 2, 3):
-        work = Work(
-            numbers[::-1] if backwards else numbers,
-            step,
-            1.0 if step == 2 else 0.1,  # a gradient of another size at step 3
-            lambda k: None,
-            lambda: None,
-        )
-        measures = descent.aim_(work)
+        cut = numbers[::-1] if backwards else numbers
+        planned = Step(step, 1.0 if step == 2 else 0.1, cut, False)  # a gradient of another size at step 3
+        measures = descent.update_(Update(planned, cut))
         told.append((measures.loss, measures.accuracy, measures.grad_norm, measures.block_square))
-        descent.move_(work.rate)
     weights = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
     told.append(evaluate(model, data, lambda done, total: None, ranks))
     return {"told": told, "weights": weights, "buffers": [buffer.clone() for buffer in model.buffers()]}
@@ -73,8 +68,9 @@ def not_finite_on_rank_one(ranks):
         pictures, labels = batch(data, wanted.data, some, 0, step, torch.float32)
         return (pictures * torch.nan if ranks.rank == 1 else pictures), labels
 
-    work = Work(numbers, 1, 0.1, lambda k: None, lambda: None)
-    return Descent(wanted, model, len(numbers), made, ranks).aim_(work).not_finite()
+    update = Update(Step(1, 0.1, numbers, False), numbers)
+    _, measures = Descent(wanted, model, len(numbers), made, ranks).gradient(update)
+    return measures.not_finite()
 
 
 def flipped_on_rank_one(ranks):

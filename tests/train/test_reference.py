@@ -63,7 +63,7 @@ def test_three_steps_lead_where_the_textbook_leads(wanted: Recipe) -> None:
     told: list[Event] = []
     stepper = Stepper(wanted, data, ours, told.append, lambda: None)
     for step in range(1, 4):
-        stepper.take_step(step)
+        stepper.take_step(stepper.plan_step(step))
     *_, average = textbook(wanted, data, theirs)
     for found, expected in ((ours, theirs), (stepper.average.model, average)):
         for name, value in expected.state_dict().items():
@@ -125,7 +125,7 @@ def textbook(wanted: Recipe, data: DataSet, model: nn.Module) -> Iterator[nn.Mod
         return [part + rate / 4 * other for part, other in zip(plain, product, strict=True)]
 
     for step in range(wanted.steps):
-        rate = learning_rate(step, wanted.schedule, wanted.optimizer.lr)
+        rate = learning_rate(step, wanted.schedule, wanted.optimizer)
         model.train()
         for norm in norms:
             norm.momentum = 0.1

@@ -14,6 +14,7 @@ from fbmon.train.flop import _count_by_dispatch, count
 from fbmon.train.hardware import remembered, threads
 from fbmon.train.hardware.threads import choose_threads_
 from fbmon.train.models import make_model
+from fbmon.train.objective.regularize import make_regularizer
 from fbmon.train.ranks.distribute import ALONE
 
 
@@ -73,8 +74,8 @@ def test_more_threads_are_taken_where_they_are_worth_it_and_the_number_is_kept(
 def test_flop_are_counted_as_torch_counts_them(name: str, penalty: Penalty | None) -> None:
     shape = torch.Size((3, 32, 32))
     model = make_model(recipes.Model.model_validate({"name": name, "width": 8}), 3, 10)
-    by_torch = _count_by_dispatch(model, shape, penalty)
-    assert count(model, shape, penalty) == by_torch
+    regularizer = make_regularizer(penalty)
+    assert count(model, shape, regularizer) == _count_by_dispatch(model, shape, regularizer)
     assert model.training
 
 

@@ -23,7 +23,7 @@ def repeat(folder: RunFolder, since: int, count: int, device: str) -> tuple[Repe
     events: list[Event] = []
     stepper = _stepper(folder, since, device, events)
     for step in range(since + 1, since + count + 1):
-        stepper.take_step(step)
+        stepper.take_step(stepper.plan_step(step))
     return tuple(_compare(journaled, events))
 
 

@@ -25,7 +25,7 @@ from fbmon.train.hardware.device import choose_device
 from fbmon.train.hardware.precision import Precision, emulation
 from fbmon.train.hardware.process import set_up
 from fbmon.train.models import make_model
-from fbmon.train.objective.regularize import needs_full_gradient
+from fbmon.train.objective.regularize import make_regularizer
 
 _PROBE = 16  # images, timed to see how many can be afforded
 _FEW = 2  # images, timed first, as `_PROBE` of them could take minutes
@@ -131,7 +131,8 @@ def _time(
     A step of several blocks may take a pass that a step of a single block does not: it is timed too if it is taken.
     """
     recipe = recipe.model_copy(update={"precision": precision})
-    probe, least = min(_FEW, block), 2 if needs_full_gradient(recipe.penalty, blocks) else 1
+    regularizer = make_regularizer(recipe.penalty)
+    probe, least = min(_FEW, block), 2 if regularizer and regularizer.needs_full_gradient(blocks) else 1
     guess = Probe(recipe, probe, least, 1, device).seconds_per_image(1)
     if probe * guess <= seconds / 4:
         probe = min(_PROBE, block)

@@ -1,18 +1,17 @@
 """The full gradient at a checkpoint, as the training computes it, in one way or another."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from fbmon.analysis.worker.weights import bare, read_weights
 from fbmon.recipe import Recipe
-from fbmon.recipe.schedule import learning_rate
 from fbmon.run import RunFolder
 from fbmon.run.checkpoints import path_of
-from fbmon.train.data.blocks import Batch, batch, blocks
-from fbmon.train.descent import Descent, Work
 from fbmon.train.ranks.distribute import ALONE, Ranks
+from fbmon.train.step import Stepper
+from fbmon.train.update import Update
 
 
 def gradient_after(
@@ -27,21 +26,9 @@ def gradient_after(
     if step:
         path = path_of(folder.checkpoints, step)
         model.load_state_dict(read_weights(path, model, folder.first_name(), averaged=False))
-    where, following = data.train.labels.device, step + 1
-    dtype = next(model.parameters()).dtype
-    numbers = blocks(len(data.train), recipe.data, recipe.gradient, recipe.seed, following, where)
-
-    def make_batch(block: Tensor, at: int | Tensor) -> Batch:
-        return batch(data, recipe.data, block, recipe.seed, at, dtype)
-
-    descent = Descent(recipe, model, len(numbers), make_batch, ranks)
-    work = Work(
-        numbers[::-1] if backwards else numbers,
-        following,
-        learning_rate(step, recipe.schedule, recipe.optimizer.lr),
-        lambda _: None,
-        lambda: None,
-    )
-    descent.aim_(work)
-    parts: Sequence[Tensor] = [part.grad for part in model.parameters() if part.grad is not None]
-    return torch.cat([part.flatten() for part in parts]).cpu()
+    stepper = Stepper(recipe, data, model, lambda _: None, lambda: None, ranks)
+    following = stepper.plan_step(step + 1)
+    if backwards:
+        following = replace(following, blocks=following.blocks[::-1])
+    gradient, _ = stepper.descent.gradient(Update(following, following.blocks))
+    return torch.cat([part.flatten() for part in gradient]).cpu()

@@ -66,7 +66,7 @@ class Probe:
 
     def step(self) -> None:
         self._steps += 1
-        self._stepper.take_step(self._steps)
+        self._stepper.take_step(self._stepper.plan_step(self._steps))
 
     def validate(self) -> None:
         with autocast(self._recipe.precision, self._device):

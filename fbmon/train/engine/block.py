@@ -6,11 +6,10 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor
 
-from fbmon.recipe import Penalty
 from fbmon.train.data.blocks import Batch
 from fbmon.train.hardware.stopwatch import Part
 from fbmon.train.objective.clip import clip_
-from fbmon.train.objective.regularize import Gradient, gradient_of, is_differentiated_twice, penalize
+from fbmon.train.objective.regularize import Gradient, Regularizer, gradient_of
 
 Forward = Callable[[Tensor], Tensor]  # network input (B, C, H, W) to logits (B, classes)
 Objective = Callable[[Tensor, Tensor], Tensor]  # of logits (B, classes) and labels: the block's mean loss
@@ -24,7 +23,7 @@ def block_gradient(
     objective: Objective,
     learning_rate: float | Tensor,
     timing: Timing,
-    penalty: Penalty | None = None,
+    regularizer: Regularizer | None = None,
     full: Gradient | None = None,
     clip_norm: float | None = None,
 ) -> tuple[Gradient, Tensor]:
@@ -32,17 +31,17 @@ def block_gradient(
 
     These are float64 (4,): mean loss, accuracy, squared norm of the plain gradient, and whether it was clipped (1 or
     0). The learning rate may lie on the device, () in the parameters' dtype, for a graph to read. `full` is the full
-    gradient, for a penalty with an `acc_strength`. The parameters are unchanged on return.
+    gradient, if the regularizer needs it. The parameters are unchanged on return.
     """
     inputs, labels = batch
     with timing("gradient"):
         logits = forward(inputs)
         loss = objective(logits, labels)
-        plain = gradient = gradient_of(loss, parameters, again=is_differentiated_twice(penalty))
-    if penalty:
+        plain = gradient = gradient_of(loss, parameters, again=bool(regularizer and regularizer.differentiates_twice))
+    if regularizer:
         with timing("penalty"):
-            gradient = penalize(
-                plain, lambda: objective(forward(inputs), labels), parameters, full, learning_rate, penalty
+            gradient = regularizer.penalize(
+                plain, lambda: objective(forward(inputs), labels), parameters, full, learning_rate
             )
             plain = [part.detach() for part in plain]
     with torch.no_grad():

@@ -26,14 +26,14 @@ class Eager:
         self._work = work
 
     def add(self, k: int, row: Tensor) -> None:
-        work = self._work
+        work, step = self._work, self._work.update.step
         self._flight.wait()
         gradient, measures = self._network.block(
-            work.blocks[k],
-            work.step,
-            work.rate,
+            work.update.blocks[k],
+            step.number,
+            step.learning_rate,
             self._statistics.take,
-            work.penalty,
+            work.regularizer,
             work.full,
             self._watch.timing,
         )

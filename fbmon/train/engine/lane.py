@@ -34,7 +34,7 @@ class Lane:
         self.queue = Queue(network.device)
         # Inputs that stay the same for a pass, and the weight of a block.
         self._step = torch.zeros((), dtype=torch.int64, device=network.device)
-        self._rate = torch.zeros((), dtype=network.dtype, device=network.device)
+        self._learning_rate = torch.zeros((), dtype=network.dtype, device=network.device)
         self._weight = torch.zeros((), dtype=torch.float64, device=network.device)
         self._full: Gradient = []
         self._means: dict[Mean, Mean] = {}
@@ -48,14 +48,14 @@ class Lane:
         """
         self._work, self._rows = work, rows
         self._network.follow(network)
-        self._step.fill_(work.step)
-        self._rate.fill_(work.rate)
+        self._step.fill_(work.update.step.number)
+        self._learning_rate.fill_(work.update.step.learning_rate)
         if work.full is not None:
             self._full = self._full or [part.clone() for part in work.full]
             torch._foreach_copy_(self._full, work.full)
         self._mean = self._means.setdefault(work.mean, work.mean.twin())
         self._mean.follow(work.mean)
-        for key, numbers in {self._key(len(numbers)): numbers for numbers in work.blocks}.items():
+        for key, numbers in {self._key(len(numbers)): numbers for numbers in work.update.blocks}.items():
             if key not in self._programs:
                 self._programs[key] = self._make(numbers)
                 self._mean.follow(work.mean)  # drops what was added while warming up
@@ -76,17 +76,18 @@ class Lane:
     def _key(self, size: int) -> tuple[object, ...]:
         """Return the key of a captured graph; it includes the mean, to whose memory the graph adds."""
         work = self._work
-        return size, work.mean, work.penalty, work.full is not None, self._rows
+        return size, work.mean, work.regularizer, work.full is not None, self._rows
 
     def _make(self, numbers: Tensor) -> Program:
         """Make the program for blocks as large as this one."""
         numbers = numbers.clone()
         row = torch.zeros(4, dtype=torch.float64, device=numbers.device)
         statistics = self._left.new_zeros(self._rows, len(self._left))
-        mean, penalty = self._mean, self._work.penalty
+        mean, regularizer = self._mean, self._work.regularizer
         full = self._full if self._work.full is not None else None
         # Not the lane itself, which holds the programs: a cycle would keep its memory until Python collects it.
-        network, left, step, rate, weight = self._network, self._left, self._step, self._rate, self._weight
+        network, left, step, weight = self._network, self._left, self._step, self._weight
+        learning_rate = self._learning_rate
 
         def run() -> None:
             slots = iter(statistics)
@@ -96,7 +97,7 @@ class Lane:
                     slot.copy_(left)
 
             with torch.enable_grad():
-                gradient, measures = network.block(numbers, step, rate, take, penalty, full)
+                gradient, measures = network.block(numbers, step, learning_rate, take, regularizer, full)
             if next(slots, None) is not None:
                 raise AssertionError(f"a block left fewer rows of batch norm's statistics than {len(statistics)}")
             mean.add(gradient, weight)

@@ -45,7 +45,7 @@ class Lanes:
     def begin(self, work: Pass) -> None:
         self._apart.close()  # of a pass that was interrupted
         self._work, self._added = work, 0
-        for index, lane in enumerate(self._lanes[: len(work.blocks)]):
+        for index, lane in enumerate(self._lanes[: len(work.update.blocks)]):
             try:
                 lane.begin(work, self._network, self._statistics.rows)
             except RuntimeError as error:  # whatever CUDA refuses, memory included
@@ -61,7 +61,7 @@ class Lanes:
         lane = self._lanes[self._added % len(self._lanes)]
         self._added += 1
         with lane.queue.within(), torch.no_grad():
-            program = lane.compute(self._work.blocks[k], self._work.weights[k])
+            program = lane.compute(self._work.update.blocks[k], self._work.weights[k])
             row.copy_(program.row)
             self._statistics.put(program.statistics)
             self._flight.add()

@@ -8,12 +8,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from fbmon.recipe import Penalty
 from fbmon.train.data.blocks import Batch
 from fbmon.train.engine.block import Objective, Timing, block_gradient
 from fbmon.train.hardware.precision import Precision, logits_of
 from fbmon.train.hardware.stopwatch import Part
-from fbmon.train.objective.regularize import Gradient, forward_passes, is_differentiated_twice
+from fbmon.train.objective.regularize import Gradient, Regularizer, forward_passes
 
 # From the numbers of some images, int64 (B,), and the step, which a captured graph reads from the device.
 MakeBatch = Callable[[Tensor, int | Tensor], Batch]
@@ -74,21 +73,21 @@ class Network:
         self,
         numbers: Tensor,
         step: int | Tensor,
-        rate: float | Tensor,
+        learning_rate: float | Tensor,
         take: Callable[[], None],
-        penalty: Penalty | None = None,
+        regularizer: Regularizer | None = None,
         full: Gradient | None = None,
         timing: Timing = untimed,
     ) -> tuple[Gradient, Tensor]:
         """Return the gradient and measures (see `block_gradient`) of the block of the images with these numbers.
 
         `take` is called after each forward pass, when batch norm has left its statistics. Raises AssertionError for a
-        penalty that makes another number of passes than it promises: batch norm and the FLOP count rely on it.
+        regularizer that makes another number of passes than it promises: batch norm and the FLOP count rely on it.
         """
         with timing("data"):
             batch = self._make_batch(numbers, step)
         # Compiled code has no second derivative.
-        run = evaluate if is_differentiated_twice(penalty) else self._evaluate
+        run = evaluate if regularizer and regularizer.differentiates_twice else self._evaluate
         passes = 0
 
         def forward(inputs: Tensor) -> Tensor:
@@ -103,16 +102,14 @@ class Network:
             self.parameters,
             batch,
             self._objective,
-            rate,
+            learning_rate,
             timing,
-            penalty,
+            regularizer,
             full,
             self._block_norm,
         )
-        if passes != (promised := forward_passes(penalty)):
-            raise AssertionError(
-                f"a block went {passes} times through the network, but forward_passes() says {promised}"
-            )
+        if passes != (promised := forward_passes(regularizer)):
+            raise AssertionError(f"a block went {passes} times through the network, its regularizer says {promised}")
         return result
 
     def _with(self, model: nn.Module, evaluate: Evaluate) -> "Network":

@@ -6,9 +6,9 @@ from typing import Protocol
 
 from torch import Tensor
 
-from fbmon.recipe import Penalty
 from fbmon.train.mean.mean import Mean
-from fbmon.train.objective.regularize import Gradient
+from fbmon.train.objective.regularize import Gradient, Regularizer
+from fbmon.train.update import Update
 
 
 class CaptureError(Exception):
@@ -17,15 +17,13 @@ class CaptureError(Exception):
 
 @dataclass(frozen=True)
 class Pass:
-    """The computation over some blocks at the present weights."""
+    """The computation of an update's blocks at the present weights."""
 
-    blocks: Sequence[Tensor]  # the numbers of the images of each
-    weights: Sequence[float]  # of each in the mean
-    step: int  # by which images are augmented
-    rate: float  # the learning rate, which scales the penalty
+    update: Update
     mean: Mean
-    penalty: Penalty | None = None
-    full: Gradient | None = None  # the full gradient, for a penalty with an `acc_strength`
+    weights: Sequence[float]  # of each block in the mean
+    regularizer: Regularizer | None = None
+    full: Gradient | None = None  # the full gradient, where the regularizer needs it
 
 
 class Engine(Protocol):

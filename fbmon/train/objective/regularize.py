@@ -13,7 +13,8 @@ over a finite step, which works better (Karakida et al. 2023, arXiv 2210.02720).
 """
 
 from collections.abc import Callable, Sequence
-from typing import assert_never
+from dataclasses import dataclass
+from typing import Protocol, assert_never
 
 import torch
 from torch import Tensor
@@ -24,93 +25,132 @@ Gradient = list[Tensor]
 Loss = Callable[[], Tensor]
 
 
+class Regularizer(Protocol):
+    """The interface of a penalty: what it adds to a block's gradient and to the loss, and what that takes."""
+
+    @property
+    def passes(self) -> int:
+        """The forward passes of a block for its penalized gradient, the plain one included.
+
+
+        Each has a backward pass too, except for a gradient that is differentiated twice. `Network.block` counts them.
+        """
+
+    @property
+    def differentiates_twice(self) -> bool:
+        """Say whether the plain gradient must itself be differentiable."""
+
+    def needs_full_gradient(self, blocks: int) -> bool:
+        """Say whether an update by `blocks` blocks begins with a plain pass over them, for the full gradient."""
+
+    def penalize(
+        self,
+        gradient: Gradient,
+        again: Loss,
+        parameters: Sequence[Tensor],
+        full: Gradient | None,
+        learning_rate: float | Tensor,
+    ) -> Gradient:
+        """Return a block's gradient with the penalty.
+
+        `gradient` is the one without it, to be differentiated if it `differentiates_twice`. `again` computes the
+        block's loss anew at the present weights, which are the same to the last bit afterwards. `full` is the full
+        gradient, if it was needed; without it the block is all there is, and its own gradient the full one.
+        """
+
+    def loss(self, learning_rate: float, block_square: float, acc_square: float) -> float:
+        """Return the penalty's part of the full loss.
+
+        `block_square` is the mean squared norm of the plain block gradients, `acc_square` that of the full gradient.
+        """
+
+
+def make_regularizer(section: Penalty | None) -> Regularizer | None:
+    """Make the regularizer that a recipe names; None if it names none."""
+    match section:
+        case None:
+            return None
+        case Penalty():
+            return GradientNorm(section)
+        case _:
+            assert_never(section)
+
+
+def forward_passes(regularizer: Regularizer | None) -> int:
+    """Return the number of forward passes of a block for its gradient."""
+    return regularizer.passes if regularizer else 1
+
+
 def gradient_of(loss: Tensor, parameters: Sequence[Tensor], *, again: bool = False) -> Gradient:
     """Return the gradient of a scalar loss, like the parameters; `again` makes it differentiable itself."""
     return list(torch.autograd.grad(loss, parameters, create_graph=again))
 
 
-def forward_passes(penalty: Penalty | None) -> int:
-    """Return the number of forward passes of a block for its penalized gradient; `Network.block` enforces it.
+@dataclass(frozen=True)
+class GradientNorm:
+    """The penalty on the gradient norms of the blocks and of the full gradient (paper, section 4)."""
 
-    Each of them has a backward pass too, except for what is differentiated twice.
-    """
-    if penalty is None:
-        return 1
-    match penalty.method:
-        case "autograd":
-            return 1
-        case "forward":
-            return 2
-        case "central":
-            return 3
-        case _:
-            assert_never(penalty.method)
+    section: Penalty
 
+    @property
+    def passes(self) -> int:
+        match self.section.method:
+            case "autograd":
+                return 1
+            case "forward":
+                return 2
+            case "central":
+                return 3
+            case _:
+                assert_never(self.section.method)
 
-def is_differentiated_twice(penalty: Penalty | None) -> bool:
-    """Say whether the penalty needs a gradient that can itself be differentiated."""
-    return penalty is not None and penalty.method == "autograd"
+    @property
+    def differentiates_twice(self) -> bool:
+        return self.section.method == "autograd"
 
+    def needs_full_gradient(self, blocks: int) -> bool:
+        return self.section.acc_strength > 0 and blocks > 1  # the gradient of a single block is the full one
 
-def needs_full_gradient(penalty: Penalty | None, blocks: int) -> bool:
-    """Say whether an update by `blocks` blocks begins with a pass without penalty over them, for the full gradient G.
+    def penalize(
+        self,
+        gradient: Gradient,
+        again: Loss,
+        parameters: Sequence[Tensor],
+        full: Gradient | None,
+        learning_rate: float | Tensor,
+    ) -> Gradient:
+        """Return the gradient plus (τ/4) H v; batch norm sees every forward pass, as in the authors' code."""
+        section = self.section
+        plain = [part.detach() for part in gradient]
+        direction = _direction(plain, full, section)
+        if section.method == "autograd":
+            product = torch.autograd.grad(gradient, parameters, grad_outputs=direction)
+            return _add(plain, product, learning_rate / 4)
+        order = 2.0 if section.epsilon_norm == "l2" else torch.inf
+        length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(direction, ord=order)), ord=order)
+        # A gradient of zero has no direction: the difference is then zero too, and must not become 0/0.
+        reach = section.epsilon / length.clamp_min(torch.finfo(length.dtype).tiny)
+        match section.method:
+            case "forward":  # (g(θ + h v) - g(θ)) / h
+                ahead, behind = _shifted(again, parameters, direction, reach), plain
+            case "central":  # (g(θ + h v/2) - g(θ - h v/2)) / h
+                ahead = _shifted(again, parameters, direction, reach / 2)
+                behind = _shifted(again, parameters, direction, -reach / 2)
+            case _:
+                assert_never(section.method)
+        difference = [after - before for after, before in zip(ahead, behind, strict=True)]
+        return _add(plain, difference, reach.reciprocal() * (learning_rate / 4))
 
-    The gradient of a single block is the full one.
-    """
-    return penalty is not None and penalty.acc_strength > 0 and blocks > 1
-
-
-def penalty_loss(penalty: Penalty | None, learning_rate: float, block_square: float, acc_square: float) -> float:
-    """Return the penalty as the authors' code adds it to the full loss: (τ/4) (α mean ‖g‖² + β ‖G‖²).
-
-    `block_square` is the mean squared norm of the plain block gradients, `acc_square` that of the plain full gradient.
-    """
-    if penalty is None:
-        return 0.0
-    return learning_rate / 4 * (penalty.strength * block_square + penalty.acc_strength * acc_square)
-
-
-def penalize(
-    gradient: Gradient,
-    again: Loss,
-    parameters: Sequence[Tensor],
-    full: Gradient | None,
-    learning_rate: float | Tensor,
-    penalty: Penalty,
-) -> Gradient:
-    """Return a block's gradient with the penalty.
-
-    `gradient` is the one without it; the method "autograd" differentiates it. `again` computes the block's loss anew at
-    the present weights, which are the same to the last bit afterwards. `full` is the full gradient, for a penalty with
-    an `acc_strength`; without it the block is all there is, and its own gradient the full one. Batch norm sees every
-    forward pass, as in the authors' code.
-    """
-    plain = [part.detach() for part in gradient]
-    direction = _direction(plain, full, penalty)
-    if penalty.method == "autograd":
-        product = torch.autograd.grad(gradient, parameters, grad_outputs=direction)
-        return _add(plain, product, learning_rate / 4)
-    order = 2.0 if penalty.epsilon_norm == "l2" else torch.inf
-    length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(direction, ord=order)), ord=order)
-    # A gradient of zero has no direction: the difference is then zero too, and must not become 0/0.
-    reach = penalty.epsilon / length.clamp_min(torch.finfo(length.dtype).tiny)
-    match penalty.method:
-        case "forward":  # (g(θ + h v) - g(θ)) / h
-            ahead, behind = _shifted(again, parameters, direction, reach), plain
-        case "central":  # (g(θ + h v/2) - g(θ - h v/2)) / h
-            ahead = _shifted(again, parameters, direction, reach / 2)
-            behind = _shifted(again, parameters, direction, -reach / 2)
-        case _:
-            assert_never(penalty.method)
-    difference = [after - before for after, before in zip(ahead, behind, strict=True)]
-    return _add(plain, difference, reach.reciprocal() * (learning_rate / 4))
+    def loss(self, learning_rate: float, block_square: float, acc_square: float) -> float:
+        """Return (τ/4) (α mean ‖g‖² + β ‖G‖²), as the authors' code adds it to the full loss."""
+        return learning_rate / 4 * (self.section.strength * block_square + self.section.acc_strength * acc_square)
 
 
-def _direction(plain: Gradient, full: Gradient | None, penalty: Penalty) -> Gradient:
+def _direction(plain: Gradient, full: Gradient | None, section: Penalty) -> Gradient:
     """Return α g + β G."""
     if full is None:
-        return list(torch._foreach_mul(plain, penalty.strength + penalty.acc_strength))
-    return list(torch._foreach_add(torch._foreach_mul(plain, penalty.strength), full, alpha=penalty.acc_strength))
+        return list(torch._foreach_mul(plain, section.strength + section.acc_strength))
+    return list(torch._foreach_add(torch._foreach_mul(plain, section.strength), full, alpha=section.acc_strength))
 
 
 def _shifted(again: Loss, parameters: Sequence[Tensor], direction: Gradient, reach: Tensor) -> Gradient:

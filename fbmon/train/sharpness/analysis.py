@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from fbmon.events import Analysed, ProgressMade
 from fbmon.recipe import Analysis, Recipe
-from fbmon.recipe.schedule import learning_rate
 from fbmon.recipe.stability import stability_limit
 from fbmon.train.control import Emit
-from fbmon.train.data.blocks import batch, blocks
+from fbmon.train.data.blocks import batch
 from fbmon.train.data.data import DataSet
 from fbmon.train.hardware.precision import logits_of
 from fbmon.train.measure import Measures, norm_of
@@ -23,6 +22,7 @@ from fbmon.train.ranks.distribute import ALONE, Ranks
 from fbmon.train.sharpness.hessian import Hessian
 from fbmon.train.sharpness.lanczos import Spectrum, largest, start_vector
 from fbmon.train.snapshot import Snapshot
+from fbmon.train.update import Step
 
 _TOLERANCE = 1e-3  # of a residual; the eigenvalue itself is then good to about its square
 
@@ -41,7 +41,7 @@ class Analyst:
         ranks: Ranks = ALONE,
     ) -> None:
         self._recipe = recipe
-        self._wanted = section
+        self._section = section
         self._data = data
         self._model = model
         self._emit = emit
@@ -51,48 +51,49 @@ class Analyst:
         self._begin = [parameter.detach().clone() for parameter in self._parameters]
         self._gradient: list[Tensor] | None = None  # of the last full-batch update
 
-    def before(self, step: int) -> None:
+    def before(self, step: Step) -> None:
         """Measure at the weights from which the step starts, with its own images."""
         with torch.no_grad():
             moved = [now - begin for now, begin in zip(self._parameters, self._begin, strict=True)]
             self._distance = norm_of(moved)
-        if self._is_due(step):
+        if self._is_due(step.number):
             spectrum = self.spectrum(step)
             values: dict[str, float | None] = {"sharpness": spectrum.values[0] if spectrum.values else None}
             values |= {f"eigenvalue_{number}": value for number, value in enumerate(spectrum.values[1:], 2)}
-            self._emit(Analysed(step, values, spectrum.residuals[0] if spectrum.values else None))
+            self._emit(Analysed(step.number, values, spectrum.residuals[0] if spectrum.values else None))
 
-    def after(self, step: int, measures: Measures, is_full: bool) -> None:
-        """Report on the step that was taken; `is_full`: in one update by all its blocks."""
+    def after(self, step: Step, measures: Measures) -> None:
+        """Report on the step that was taken."""
         values: dict[str, float | None] = {"distance": self._distance.item()}
-        if is_full:
+        if not step.is_by_block:
             values |= self._of_gradient(measures)
-            limit = stability_limit(self._recipe.optimizer, self._rate(step), self._clip_scale(measures))
-            if self._is_due(step) and limit is not None and not measures.clipped_blocks:
+            limit = stability_limit(self._recipe.optimizer, step.learning_rate, self._clip_scale(measures))
+            if self._is_due(step.number) and limit is not None and not measures.clipped_blocks:
                 values["stability_limit"] = limit
-        self._emit(Analysed(step, values))
+        self._emit(Analysed(step.number, values))
 
-    def spectrum(self, step: int) -> Spectrum:
+    def spectrum(self, step: Step) -> Spectrum:
         """Return the largest eigenvalues of the Hessian of the loss that the step is to descend."""
-        recipe, most = self._recipe, self._wanted.products
-        device = self._data.train.labels.device
-        numbers = blocks(len(self._data.train), recipe.data, recipe.gradient, recipe.seed, step, device)
-        numbers = numbers[: self._wanted.blocks]
+        most, numbers = self._section.products, step.blocks[: self._section.blocks]
         done = 0
 
         def on_block(_: int) -> None:
             nonlocal done
-            self._emit(ProgressMade("analysing", step, done, most * len(numbers)))
+            self._emit(ProgressMade("analysing", step.number, done, most * len(numbers)))
             done += self._ranks.size
             self._at_block()
 
         images = [len(block) for block in numbers]
-        hessian = Hessian(lambda k: self._loss(numbers[k], step), self._parameters, images, on_block, self._ranks)
+
+        def loss(k: int) -> Tensor:
+            return self._loss(numbers[k], step.number)
+
+        hessian = Hessian(loss, self._parameters, images, on_block, self._ranks)
         statistics = Snapshot(self._model)  # batch norm records every forward pass
         self._model.train()
         try:
-            start = start_vector(self._begin, recipe.seed)
-            return largest(hessian.product, start, self._wanted.eigenvalues, most, _TOLERANCE)
+            start = start_vector(self._begin, self._recipe.seed)
+            return largest(hessian.product, start, self._section.eigenvalues, most, _TOLERANCE)
         finally:
             statistics.restore_()
 
@@ -114,11 +115,8 @@ class Analyst:
         return values
 
     def _is_due(self, step: int) -> bool:
-        every = self._wanted.sharpness_every
+        every = self._section.sharpness_every
         return every is not None and (step - 1) % every == 0
-
-    def _rate(self, step: int) -> float:
-        return learning_rate(step - 1, self._recipe.schedule, self._recipe.optimizer.lr)
 
     def _clip_scale(self, measures: Measures) -> float:
         norm = self._recipe.clip.norm if self._recipe.clip else None
