@@ -21,7 +21,7 @@ from benchmarks.table import in_turn, machine, print_table, spread
 from fbmon import metrics
 from fbmon import run as folders
 from fbmon.events import StepTaken
-from fbmon.process.emit import Teller
+from fbmon.process.emit import Emitter
 from fbmon.run import RunFolder
 
 _FBMON = (sys.executable, "-m", "fbmon")
@@ -80,7 +80,7 @@ def emit_microseconds(count: int) -> list[float]:
     with tempfile.TemporaryDirectory() as home:
         reader, writer = os.pipe()
         threading.Thread(target=_drain, args=(reader,), daemon=True).start()
-        teller = Teller(RunFolder(Path(home)), writer)
+        teller = Emitter(RunFolder(Path(home)), writer)
         taken = []
         for step in range(count):
             event = StepTaken(step, values)

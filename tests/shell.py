@@ -183,7 +183,7 @@ def trainer(folder: RunFolder) -> psutil.Process:
 
 def rank(folder: RunFolder, number: int) -> psutil.Process:
     """The process of a rank."""
-    here = f'"rank":{number},'
+    here = f'"index":{number},'
     found = processes
     return until(
         lambda: [one for one in found(folder.path, "fbmon.process.worker") if here in one.info["cmdline"][-1]]

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from fbmon.ranks.rank import Rank
+
 WARNING = "warning: "  # begins a line that the command passes on and that is not a stage of the work
 
 
@@ -65,14 +67,9 @@ class Ask(msgspec.Struct, frozen=True):
     precision: str
 
 
-class Rank(msgspec.Struct, frozen=True):
+class Share(msgspec.Struct, frozen=True):
     """The order to a process that computes the same gradient as one of several ranks."""
 
-    folder: str
-    step: int
-    devices: tuple[str, ...]
-    rank: int
-    meeting: str  # the folder in which the first rank leaves the gradient
-    store: str  # the file in it at which the ranks find each other, if not at `address`
-    address: str
-    listener: int | None  # the descriptor at which the first rank listens there
+    ask: Ask
+    rank: Rank
+    goal: str  # the folder in which the first rank leaves the gradient

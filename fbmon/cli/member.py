@@ -15,11 +15,11 @@ from fbmon.events import Event
 from fbmon.host.scratch import with_what_torch_needs
 from fbmon.host.signals import SIGNALS
 from fbmon.process import launch
-from fbmon.process.emit import Teller
+from fbmon.process.emit import Emitter
 from fbmon.process.recorder import guarded, recorded
-from fbmon.process.worker import Part, leave, work
+from fbmon.process.worker import Assignment, carry_out, leave
 from fbmon.ranks import devices as device_names
-from fbmon.ranks.rank import Seat
+from fbmon.ranks.rank import Rank
 from fbmon.recipe import Recipe
 from fbmon.run import RunFolder, unmade_on_failure
 from fbmon.run.journal import Tail, unseal
@@ -31,19 +31,19 @@ _PATIENCE = 600.0  # seconds to wait for the other ranks: what torch grants a GP
 
 def take_part(
     recipe: Recipe,
-    seat: Seat,
+    rank: Rank,
     device: str,
     data_dir: Path,
     make_folder: Callable[[], RunFolder],
     ui: Ui,
     stall_limit: float | None,
 ) -> int:
-    """Train as rank `seat` and return the exit code; the first rank makes or finds the folder, tells and shows."""
+    """Train as rank `rank` and return the exit code; the first rank makes or finds the folder, tells and shows."""
     os.umask(0o077)
     os.environ.update(device_names.FOR_CUDA | with_what_torch_needs(os.environ))
     patience = stall_limit or _PATIENCE
-    if seat.rank:
-        leave(work(Part(recipe, seat, device, data_dir, Path(), patience=patience)))
+    if rank.index:
+        leave(carry_out(Assignment(recipe, rank, device, data_dir, Path(), patience=patience)))
     launch.hold(SIGNALS)  # until the run is there to hear them
     folder = make_folder()
     with ExitStack() as over:
@@ -53,13 +53,13 @@ def take_part(
             over.callback(summary.write, folder)
             over.enter_context(recorded(folder, device_names.expand(device, os.environ), os.environ))
         warn_of_locks(folder)
-        teller = _Shown(folder, _screen(folder, ui))
-        part = Part(recipe, seat, device, data_dir, folder.checkpoints, folder, teller)
-        code = work(replace(part, patience=patience, conclude=over.close))
+        emitter = _Shown(folder, _screen(folder, ui))
+        work = Assignment(recipe, rank, device, data_dir, folder.checkpoints, folder, emitter)
+        code = carry_out(replace(work, patience=patience, conclude=over.close))
     leave(code)
 
 
-class _Shown(Teller):
+class _Shown(Emitter):
     """Tells the journal, and shows each of its lines here."""
 
     def __init__(self, folder: RunFolder, show: Callable[[Event], None]) -> None:

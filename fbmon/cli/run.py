@@ -68,10 +68,10 @@ def run(
     Examples: fbmon run quickstart · fbmon run recipes/fb_strong_reg.toml --no-ui --set optimizer.lr=0.4
     """
     from fbmon.cli.terminal_guard import keep
-    from fbmon.ranks.rank import job_of, job_seat
+    from fbmon.ranks.rank import job_of, rank_in_job
 
-    seat, job = job_seat(os.environ), job_of(os.environ)
-    shown = Ui.NONE if detach else choose_ui(Ui.PLAIN if seat and ui in (Ui.AUTO, Ui.FULL) else ui, no_ui)
+    rank, job = rank_in_job(os.environ), job_of(os.environ)
+    shown = Ui.NONE if detach else choose_ui(Ui.PLAIN if rank and ui in (Ui.AUTO, Ui.FULL) else ui, no_ui)
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon import recipe as recipes
@@ -83,20 +83,20 @@ def run(
     wanted = recipes.load(file, asked_settings(overrides, steps, seed))
     named, resolved = wanted.name if name is None else name, recipes.dump(wanted)
     # In a job every rank sees the GPUs of its own machine.
-    on, data = parse(devices) if seat else here(devices, os.environ), data_folder(data_dir)
-    if not seat:
+    on, data = parse(devices) if rank else here(devices, os.environ), data_folder(data_dir)
+    if not rank:
         check_loopback(expand(on, os.environ))
 
-    is_first = seat is None or seat.rank == 0
+    is_first = rank is None or rank.index == 0
     begun = folders.of_job(runs_dir, job.name, named, resolved) if job.is_restarted and is_first else None
 
     def find() -> "RunFolder":
         return begun or folders.create(runs_dir, named, file, resolved, on, data, job.name, stall_limit)
 
-    if seat:
+    if rank:
         from fbmon.cli.member import take_part
 
-        raise typer.Exit(take_part(wanted, seat, on, data, find, shown, stall_limit))
+        raise typer.Exit(take_part(wanted, rank, on, data, find, shown, stall_limit))
     if begun and has_finished(begun, wanted.steps):
         return
     warn_of_logout()

@@ -20,7 +20,7 @@ class Signalled(Exception):  # noqa: N818 - a wish, not an error
         self.command = command
 
 
-class Orders:
+class Commands:
     """Commands to the trainer: signals, and a folder's inbox, as one question asked at every block."""
 
     def __init__(self, folder: RunFolder | None) -> None:

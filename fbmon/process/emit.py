@@ -15,7 +15,7 @@ _PROGRESS_SECONDS = 0.1
 _LAST_WORD_SECONDS = 10.0  # for which a full disk is tried; the supervisor goes on trying
 
 
-class Teller:
+class Emitter:
     """Rank 0's `emit`: progress to a small file, everything else to the journal first and the queue second."""
 
     def __init__(self, folder: RunFolder, queue: int | None) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from fbmon.host.signals import AT_ONCE, SIGNALS
-from fbmon.process.rank_processes import Crew
+from fbmon.process.rank_processes import RankProcesses
 
 _HEARD = (*SIGNALS, AT_ONCE)
 
@@ -14,10 +14,10 @@ _HEARD = (*SIGNALS, AT_ONCE)
 class Signals:
     """Passes them on, however often each comes. They come in blocked, and are blocked outside `heard`."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, ranks: RankProcesses) -> None:
         self.taken: list[int] = []
         self.hurried = False
-        self._crew = crew
+        self._ranks = ranks
         for number in SIGNALS:
             signal.signal(number, self._pass_on)
         signal.signal(AT_ONCE, self._hurry)
@@ -25,16 +25,16 @@ class Signals:
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Pass signals on to the crew, those too that came before it was there."""
+        """Pass signals on to the ranks, those too that came before it was there."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
         yield
         signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
         self.taken.append(number)
-        self._crew.first.send_signal(number)
+        self._ranks.first.send_signal(number)
 
     def _hurry(self, number: int, _frame: FrameType | None) -> None:
         self.taken.append(number)
         self.hurried = True
-        self._crew.kill()
+        self._ranks.kill()

@@ -10,16 +10,15 @@ import msgspec
 
 from fbmon.errors import Exit
 from fbmon.process.stall import StallWatch
-from fbmon.ranks import heartbeat
-from fbmon.ranks.exit_reason import ORDINARY, Loss, explain, obstacle
-from fbmon.ranks.heartbeat import Doing
+from fbmon.ranks.exit_reason import ORDINARY, ExitReason, explain, obstacle
+from fbmon.ranks.heartbeat import Doing, make_heartbeat
 from fbmon.ranks.meeting import Meeting
 from fbmon.ranks.start import Start
 
 _GRACE_SECONDS = 2.0  # for the others to notice by themselves, and for rank 0 to say why
 
 
-class Crew:
+class RankProcesses:
     """One process for each of `devices`, started by the main thread: Linux ends them with the thread they come from."""
 
     def __init__(
@@ -29,16 +28,16 @@ class Crew:
         self._devices = devices
         self._environment = environment
         self._stall_seconds = stall_seconds
-        self._beats = heartbeat.make(len(devices))
+        self._heartbeat = make_heartbeat(len(devices))
         self._ranks: list[subprocess.Popen[bytes]] = []
 
     def start(self, queue: int | None = None) -> None:
         """Start all ranks, once more if they have been there before; `queue` is the pipe from rank 0 to the screen."""
-        self._stalled: Loss | None = None
+        self._stalled: ExitReason | None = None
         self._first_gone: int | None = None
         self._deadline: float | None = None
         self._stall = StallWatch(self._stall_seconds)
-        self._beats.clear()
+        self._heartbeat.clear()
         self._meeting = Meeting(self._folder, len(self._devices))
         self._ranks.clear()
         for rank in range(len(self._devices)):
@@ -53,12 +52,12 @@ class Crew:
         return self._ranks[0]
 
     def is_there(self, now: float) -> bool:
-        """Say whether a rank is left; a crew that cannot go on is ended."""
+        """Say whether a rank is left; ranks that cannot go on are ended."""
         codes = [rank.poll() for rank in self._ranks]
         self._look_for_the_first_to_go(codes)
         if all(code is not None for code in codes):
             return False
-        slots = self._beats.read()
+        slots = self._heartbeat.read()
         stuck = self._stall.look(now, slots)
         if stuck and self._deadline is None:
             self._stalled = self._tell_stall(stuck, now)
@@ -70,7 +69,7 @@ class Crew:
             self.kill()
         return True
 
-    def account(self) -> Loss:
+    def account(self) -> ExitReason:
         """Return what is known of ranks that are all gone although none has said why."""
         if self._stalled:
             return self._stalled
@@ -89,18 +88,8 @@ class Crew:
     def _start(self, rank: int, queue: int | None) -> "subprocess.Popen[bytes]":
         # A trainer's standard input is its lifeline: when the supervisor dies, however it dies, the kernel closes the
         # pipe, and the trainer sees the end of the file and leaves.
-        meeting, listener = self._meeting, self._meeting.listener(rank)
-        start = Start(
-            self._devices[rank],
-            rank,
-            len(self._devices),
-            self._beats.descriptor,
-            meeting.file.name if meeting.file else "",
-            queue,
-            meeting.address,
-            listener,
-        )
-        inherited = (self._beats.descriptor, queue, listener)
+        start = Start(self._meeting.rank(rank), self._devices[rank], self._heartbeat.descriptor, queue)
+        inherited = (start.heartbeat, start.queue, start.rank.listener)
         return subprocess.Popen(
             [sys.executable, "-m", "fbmon.process.worker", str(self._folder), msgspec.json.encode(start).decode()],
             stdin=subprocess.PIPE,
@@ -115,13 +104,13 @@ class Crew:
             guilty = [rank for rank in gone if codes[rank] not in (Exit.LOST, Exit.STALLED)]
             self._first_gone = (guilty or gone)[0]
 
-    def _tell_stall(self, stuck: list[int], now: float) -> Loss:
+    def _tell_stall(self, stuck: list[int], now: float) -> ExitReason:
         states = {rank: obstacle(self._ranks[rank].pid) for rank in range(len(self._ranks))}
         stopped = [rank for rank, state in states.items() if state]  # what the kernel says is sure
         names = " and ".join(
             self._name(rank) + (f", {states[rank]}," if states[rank] else "") for rank in stopped or stuck
         )
-        return Loss(
+        return ExitReason(
             f"{names} did not answer any more: no block has ended for {self._stall.silent_for(now):.0f} s",
             Exit.STALLED,
             "`fbmon resume` goes on from the last checkpoint; `--stall-limit` allows for more",

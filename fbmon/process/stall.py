@@ -1,4 +1,4 @@
-"""The judgement of whether the ranks still move, and which one does not: pure, from what `Beats` shows."""
+"""The judgement of whether the ranks still move, and which one does not: pure, from what `Heartbeat` shows."""
 
 from collections.abc import Sequence
 

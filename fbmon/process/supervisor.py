@@ -13,10 +13,10 @@ from fbmon.errors import Exit, FbmonError, of_system
 from fbmon.events import Event, RunEnded, RunRestarted, State
 from fbmon.host.disk import log
 from fbmon.process.forward_signals import Signals
-from fbmon.process.rank_processes import Crew
+from fbmon.process.rank_processes import RankProcesses
 from fbmon.process.recorder import guarded, recorded
 from fbmon.ranks import devices as device_names
-from fbmon.ranks.exit_reason import Loss
+from fbmon.ranks.exit_reason import ExitReason
 from fbmon.run import RunFolder
 from fbmon.run.journal import Journal, last_event, last_step
 from fbmon.store import summary
@@ -53,20 +53,20 @@ def supervise(folder: RunFolder, queue: int | None) -> int:
     names = device_names.expand(meta.devices if meta else "auto", os.environ)
     environment = device_names.prepare(_environment(), names, folder.path)
     before = last_event(folder.journal)  # the last word of an earlier start is not that of this one
-    crew, restarts = None, 0
+    ranks, restarts = None, 0
     try:
-        crew = Crew(folder.path, names, environment, meta.stall_seconds if meta else None)
-        signals = Signals(crew)
+        ranks = RankProcesses(folder.path, names, environment, meta.stall_seconds if meta else None)
+        signals = Signals(ranks)
         with recorded(folder, names, environment):
-            _run(crew, queue, signals)
-            while not _told(folder, before) and not signals.taken and _may_restart(crew.account(), folder, restarts):
+            _run(ranks, queue, signals)
+            while not _told(folder, before) and not signals.taken and _may_restart(ranks.account(), folder, restarts):
                 restarts += 1
-                _run(crew, None, signals)
-        crew.close()
-        ended = _told(folder, before) or _last_word(crew, folder, restarts, hurried=signals.hurried)
+                _run(ranks, None, signals)
+        ranks.close()
+        ended = _told(folder, before) or _last_word(ranks, folder, restarts, hurried=signals.hurried)
     except Exception as error:  # as no process is to be had, or none of its pipes
-        if crew:
-            crew.kill()
+        if ranks:
+            ranks.kill()
         ended = _fail(folder, error)
     summary.write(folder)  # so that no table ever has to read the whole journal
     return ended.exit_code
@@ -87,11 +87,11 @@ def _fail(folder: RunFolder, error: Exception) -> RunEnded:
     return ended
 
 
-def _run(crew: Crew, queue: int | None, signals: Signals) -> None:
+def _run(ranks: RankProcesses, queue: int | None, signals: Signals) -> None:
     """One start of all ranks, and all that comes of it."""
-    crew.start(queue)
+    ranks.start(queue)
     with signals.heard():
-        while crew.is_there(time.monotonic()):
+        while ranks.is_there(time.monotonic()):
             time.sleep(_LOOK_SECONDS)
 
 
@@ -101,12 +101,12 @@ def _told(folder: RunFolder, before: Event | None) -> RunEnded | None:
     return last if isinstance(last, RunEnded) and last != before else None
 
 
-def _may_restart(loss: Loss, folder: RunFolder, restarts: int) -> bool:
+def _may_restart(reason: ExitReason, folder: RunFolder, restarts: int) -> bool:
     """Say whether the ranks are to be started once more, as the recipe allows for accidents, and tell it."""
     at_most = _allowed_restarts(folder)
-    if not loss.is_accident or restarts >= at_most:
+    if not reason.is_accident or restarts >= at_most:
         return False
-    _tell(folder, RunRestarted(last_step(folder.journal), loss.reason, restarts + 1, at_most))
+    _tell(folder, RunRestarted(last_step(folder.journal), reason.reason, restarts + 1, at_most))
     return True
 
 
@@ -117,20 +117,20 @@ def _allowed_restarts(folder: RunFolder) -> int:
         return 0
 
 
-def _last_word(crew: Crew, folder: RunFolder, restarts: int, *, hurried: bool) -> RunEnded:
+def _last_word(ranks: RankProcesses, folder: RunFolder, restarts: int, *, hurried: bool) -> RunEnded:
     """The supervisor's, where the trainer has had none."""
     step = last_step(folder.journal)
     if hurried:
         ended = RunEnded("stopped", Exit.STOPPED, step, "at once, by a second Ctrl-C; nothing was saved")
     else:
-        loss = crew.account()
+        reason = ranks.account()
         after = f", after {plural(restarts, 'restart')}" if restarts else ""
         ended = RunEnded(
-            "killed" if loss.was_killed else _STATES.get(loss.exit_code, "failed"),
-            loss.exit_code,
+            "killed" if reason.was_killed else _STATES.get(reason.exit_code, "failed"),
+            reason.exit_code,
             step,
-            loss.reason + after,
-            loss.hint,
+            reason.reason + after,
+            reason.hint,
         )
     _tell(folder, ended)
     return ended

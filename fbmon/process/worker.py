@@ -20,10 +20,10 @@ from fbmon.events import Event, PhaseEntered, RunEnded, RunResumed, RunStarted, 
 from fbmon.host.disk import log
 from fbmon.host.signals import exit_code
 from fbmon.host.threads import start_thread
-from fbmon.process.commands import Orders, Signalled
-from fbmon.process.emit import Teller
-from fbmon.ranks.heartbeat import Beats, Doing
-from fbmon.ranks.rank import Seat
+from fbmon.process.commands import Commands, Signalled
+from fbmon.process.emit import Emitter
+from fbmon.ranks.heartbeat import Doing, Heartbeat
+from fbmon.ranks.rank import Rank
 from fbmon.ranks.start import Start
 from fbmon.recipe import Recipe
 from fbmon.run import RunFolder
@@ -36,16 +36,16 @@ _PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 @dataclass(frozen=True)
-class Part:
-    """A rank's part of a run: what to train, on what, and whom to tell."""
+class Assignment:
+    """The work of a rank: what to train, on what, and whom to tell."""
 
     recipe: Recipe
-    seat: Seat
+    rank: Rank
     device: str
     data_dir: Path | None
     checkpoints: Path
     folder: RunFolder | None = None  # only the first rank's
-    teller: Teller | None = None  # likewise
+    emitter: Emitter | None = None  # likewise
     tell_doing: Callable[[Doing], None] = lambda _: None
     patience: float | None = None  # seconds to wait for the others; None: the supervisor looks after that
     conclude: Callable[[], None] = lambda: None  # what is left to do when all is told, before the other ranks may leave
@@ -56,34 +56,27 @@ def main() -> None:
     os.umask(0o077)
     folder = RunFolder(Path(sys.argv[1]))
     meta = folder.read_meta()
-    is_first, beats = start.rank == 0, Beats(start.beats, start.ranks)
-    teller = Teller(folder, start.queue) if is_first else None
+    is_first, heartbeat = start.rank.index == 0, Heartbeat(start.heartbeat, start.rank.size)
+    emitter = Emitter(folder, start.queue) if is_first else None
     try:
         _die_with_supervisor()
         recipe = recipes.load(folder.resolved)
     except FbmonError as error:
         log(error.message, error.hint)
-        if teller:
-            teller.emit(RunEnded("failed", error.exit_code, teller.step, error.message, error.hint))
+        if emitter:
+            emitter.emit(RunEnded("failed", error.exit_code, emitter.step, error.message, error.hint))
         leave(error.exit_code)
-    part = Part(
+    work = Assignment(
         recipe,
-        Seat(
-            start.rank,
-            start.ranks,
-            start.rank,
-            folder.path / start.store if start.store else None,
-            start.address,
-            listener=start.listener,
-        ),
+        start.rank,
         start.device,
         folders.as_path(meta.data_dir) if meta and meta.data_dir else None,
         folder.checkpoints,
         folder if is_first else None,
-        teller,
-        lambda doing: beats.write(start.rank, doing),
+        emitter,
+        lambda doing: heartbeat.write(start.rank.index, doing),
     )
-    leave(work(part))
+    leave(carry_out(work))
 
 
 def leave(code: int) -> NoReturn:
@@ -97,24 +90,24 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def work(part: Part) -> int:
-    """Do the rank's part, tell everything if it is the first, and return the exit code: that of all ranks."""
-    teller = part.teller or Silence()
+def carry_out(work: Assignment) -> int:
+    """Do a rank's work, tell everything if it is the first, and return the exit code: that of all ranks."""
+    emitter = work.emitter or SilentEmitter()
     try:
-        orders = Orders(part.folder)
-        _begin(part, teller)
-        orders.heed_signals()
+        commands = Commands(work.folder)
+        _begin(work, emitter)
+        commands.heed_signals()
         from fbmon.train.ranks.group import (  # torch takes seconds to import; by now a screen says so
             join,
             leave_together,
         )
         from fbmon.train.ranks.meet import Waiting
 
-        waiting = Waiting(part.patience, lambda awaited: _tell_awaited(part, teller, awaited), orders.heed_signals)
-        ranks, device = join(part.seat, part.device, part.tell_doing, waiting)
+        waiting = Waiting(work.patience, lambda awaited: _tell_awaited(work, emitter, awaited), commands.heed_signals)
+        ranks, device = join(work.rank, work.device, work.tell_doing, waiting)
     except Exception as error:
-        return _conclude(part, teller, _explain(error, teller))
-    code = _conclude(part, teller, _train(part, teller, orders, ranks, device))
+        return _conclude(work, emitter, _explain(error, emitter))
+    code = _conclude(work, emitter, _train(work, emitter, commands, ranks, device))
     try:
         return leave_together(ranks, code)
     except RankLostError as error:
@@ -122,81 +115,83 @@ def work(part: Part) -> int:
         return error.exit_code
 
 
-def _begin(part: Part, teller: "Teller | Silence") -> None:
-    if teller.has_begun:
-        teller.emit(RunResumed(fbmon.__version__, os.getpid()))
-    elif part.folder:
-        name, recipe = part.folder.name, part.recipe
-        teller.emit(RunStarted(name, recipe.name, recipe.steps, fbmon.__version__, os.getpid()))
-    teller.emit(PhaseEntered("loading torch"))
+def _begin(work: Assignment, emitter: "Emitter | SilentEmitter") -> None:
+    if emitter.has_begun:
+        emitter.emit(RunResumed(fbmon.__version__, os.getpid()))
+    elif work.folder:
+        name, recipe = work.folder.name, work.recipe
+        emitter.emit(RunStarted(name, recipe.name, recipe.steps, fbmon.__version__, os.getpid()))
+    emitter.emit(PhaseEntered("loading torch"))
 
 
-def _tell_awaited(part: Part, teller: "Teller | Silence", awaited: str) -> None:
-    if part.teller:
-        teller.emit(PhaseEntered("meeting the other ranks", awaited))
+def _tell_awaited(work: Assignment, emitter: "Emitter | SilentEmitter", awaited: str) -> None:
+    if work.emitter:
+        emitter.emit(PhaseEntered("meeting the other ranks", awaited))
     else:
-        log(f"rank {part.seat.rank}: {awaited}")
+        log(f"rank {work.rank.index}: {awaited}")
 
 
-def _train(part: Part, teller: "Teller | Silence", orders: Orders, ranks: "Ranks", device: str) -> RunEnded:
+def _train(
+    work: Assignment, emitter: "Emitter | SilentEmitter", commands: Commands, ranks: "Ranks", device: str
+) -> RunEnded:
     from fbmon.train.loop import train
     from fbmon.train.ranks.group import naming_the_lost
 
     # Also where the journal is lost: no run begins again beside its own states.
-    is_begun = teller.has_begun or (part.folder is not None and os.path.lexists(part.checkpoints))
+    is_begun = emitter.has_begun or (work.folder is not None and os.path.lexists(work.checkpoints))
     try:
         with naming_the_lost(ranks.rank):
             state = train(
-                part.recipe,
+                work.recipe,
                 device,
-                part.data_dir,
-                part.checkpoints,
-                teller.emit,
-                orders.next,
+                work.data_dir,
+                work.checkpoints,
+                emitter.emit,
+                commands.next,
                 ranks=ranks,
                 resume=is_begun,
-                run=part.folder.first_name() if part.folder else "",
+                run=work.folder.first_name() if work.folder else "",
             )
     except Exception as error:
-        return _explain(error, teller)
+        return _explain(error, emitter)
     if state == "finished":
-        return RunEnded(state, Exit.FINISHED, teller.step)
+        return RunEnded(state, Exit.FINISHED, emitter.step)
     code = Exit.PREEMPTED if state == "preempted" else Exit.STOPPED
-    saved = "; the state is saved" if steps(part.checkpoints) else ", before there was anything new to save"
-    return RunEnded(state, code, teller.step, f"by {teller.source}{saved}")
+    saved = "; the state is saved" if steps(work.checkpoints) else ", before there was anything new to save"
+    return RunEnded(state, code, emitter.step, f"by {emitter.source}{saved}")
 
 
-def _explain(error: Exception, teller: "Teller | Silence") -> RunEnded:
+def _explain(error: Exception, emitter: "Emitter | SilentEmitter") -> RunEnded:
     """Log the error with which a run ends, in trainer.log or what a job keeps of its ranks; return its last word."""
     match error:
         case Signalled(command=command):
-            teller.emit(command)
+            emitter.emit(command)
             code = exit_code(command.command)
             state: State = "preempted" if code == Exit.PREEMPTED else "stopped"
-            return RunEnded(state, code, teller.step, f"by {command.source}, before there was anything new to save")
+            return RunEnded(state, code, emitter.step, f"by {command.source}, before there was anything new to save")
         case RankLostError():
             log(error.message)
-            return RunEnded("killed", error.exit_code, teller.step, error.message, error.hint)
+            return RunEnded("killed", error.exit_code, emitter.step, error.message, error.hint)
         case FbmonError():
             log(error.message, error.hint)
             state = "diverged" if error.exit_code == Exit.DIVERGED else "failed"
-            return RunEnded(state, error.exit_code, teller.step, error.message, error.hint)
+            return RunEnded(state, error.exit_code, emitter.step, error.message, error.hint)
         case _:
             log("".join(traceback.format_exception(error)))
             reason = " ".join(f"{type(error).__name__}: {error}".split())  # one line; the log has the rest
-            return RunEnded("failed", Exit.FAILED, teller.step, reason)
+            return RunEnded("failed", Exit.FAILED, emitter.step, reason)
 
 
-def _conclude(part: Part, teller: "Teller | Silence", ended: RunEnded) -> int:
+def _conclude(work: Assignment, emitter: "Emitter | SilentEmitter", ended: RunEnded) -> int:
     """Have the last word and the last deed; of lost ranks a supervisor knows better who is gone."""
-    if part.seat.engine or ended.exit_code not in (Exit.LOST, Exit.STALLED):
-        teller.emit(ended)
-    part.conclude()
+    if work.rank.engine or ended.exit_code not in (Exit.LOST, Exit.STALLED):
+        emitter.emit(ended)
+    work.conclude()
     return ended.exit_code
 
 
-class Silence:
-    """Stand in for `Teller` on ranks other than the first: tell nothing."""
+class SilentEmitter:
+    """Stand in for `Emitter` on ranks other than the first: emit nothing."""
 
     step = 0
     source = ""

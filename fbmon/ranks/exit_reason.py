@@ -15,7 +15,7 @@ ORDINARY = (Exit.FINISHED, Exit.DIVERGED, Exit.STORAGE, Exit.PREEMPTED, Exit.STO
 
 
 @dataclass(frozen=True)
-class Loss:
+class ExitReason:
     """An end and what is known of it; `is_accident`: it need not happen again when the ranks are started once more."""
 
     reason: str
@@ -25,16 +25,16 @@ class Loss:
     is_accident: bool = True
 
 
-def explain(name: str, code: int) -> Loss:
+def explain(name: str, code: int) -> ExitReason:
     """Explain the end of a rank that left with this code, negative for a signal."""
     if code < 0:
         hint = f"often this is the system running out of memory{_allowed()}" if -code == signal.SIGKILL else ""
-        return Loss(f"{name} was killed by {signal_name(-code)}", Exit.LOST, hint)
+        return ExitReason(f"{name} was killed by {signal_name(-code)}", Exit.LOST, hint)
     reason = f"{name} left with exit code {code}; the log may say why"
     is_accident = code not in (*ORDINARY, Exit.USAGE)
     if not is_accident:  # it knew what it did, and has had no room for its last word
         reason = f"{name} left with exit code {code}, and its last word could not be written"
-    return Loss(reason, Exit.LOST if is_accident else Exit(code), was_killed=False, is_accident=is_accident)
+    return ExitReason(reason, Exit.LOST if is_accident else Exit(code), was_killed=False, is_accident=is_accident)
 
 
 def _allowed() -> str:

@@ -19,7 +19,7 @@ class Doing(IntEnum):
     AWAY = 3  # saving, or paused
 
 
-class Beats:
+class Heartbeat:
     """One slot for each rank: how many times it has moved on, and what it is doing. One writer a slot."""
 
     def __init__(self, descriptor: int, ranks: int) -> None:
@@ -28,22 +28,22 @@ class Beats:
         self._page = mmap.mmap(descriptor, ranks * _SLOT.size)
 
     def write(self, rank: int, doing: Doing) -> None:
-        """Rank `rank` has moved on."""
+        """Note that rank `rank` has moved on."""
         count, _ = _SLOT.unpack_from(self._page, rank * _SLOT.size)
         _SLOT.pack_into(self._page, rank * _SLOT.size, count + 1, doing)
 
     def clear(self) -> None:
-        """No rank has moved yet."""
+        """Begin anew: no rank has moved yet."""
         self._page[:] = bytes(len(self._page))
 
     def read(self) -> list[tuple[int, Doing]]:
-        """Every rank's count and doing."""
+        """Return every rank's count and doing."""
         slots = (_SLOT.unpack_from(self._page, rank * _SLOT.size) for rank in range(self._ranks))
         return [(count, Doing(doing)) for count, doing in slots]
 
 
-def make(ranks: int) -> Beats:
-    """A new page for so many ranks, in memory only."""
+def make_heartbeat(ranks: int) -> Heartbeat:
+    """Make a new page for so many ranks, in memory only."""
     with nameless_file() as file:
         file.truncate(ranks * _SLOT.size)
-        return Beats(os.dup(file.fileno()), ranks)
+        return Heartbeat(os.dup(file.fileno()), ranks)

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from fbmon.errors import UsageError
 from fbmon.text import clean
@@ -12,14 +14,13 @@ _NO_ID = "none"  # what torchrun calls every job that was given no --rdzv-id
 _STEP = 997  # ports between two steps of a job, so that they are not those of the next jobs
 
 
-@dataclass(frozen=True)
-class Seat:
-    """Rank `rank` of `size`; it meets the others at `store`, a file, or at `address`, host:port, or needs none."""
+class Rank(msgspec.Struct, frozen=True):
+    """Rank `index` of `size`; it meets the others at `store`, a file, or at `address`, host:port, or needs neither."""
 
-    rank: int = 0
+    index: int = 0
     size: int = 1
-    local_rank: int = 0  # among those of this machine
-    store: Path | None = None
+    local_index: int = 0  # among those of this machine
+    store: str = ""  # its path, as `written`
     address: str = ""
     engine: str = ""  # torchrun or srun; empty under a supervisor
     job: str = ""  # what the ranks of this job call it, and those of no other
@@ -39,20 +40,20 @@ class Job:
         return bool(self.name) and self.restarts > 0
 
 
-def job_seat(environment: Mapping[str, str]) -> Seat | None:
-    """Return this process's place in a job of torchrun or srun, None outside; raises UsageError for half of one."""
+def rank_in_job(environment: Mapping[str, str]) -> Rank | None:
+    """Return this process's rank in a job of torchrun or srun, None outside; raises UsageError for half of one."""
     if "RANK" in environment and "WORLD_SIZE" in environment:
         address = f"{environment.get('MASTER_ADDR', '127.0.0.1')}:{environment.get('MASTER_PORT', '29500')}"
         job, attempt = (environment.get(f"TORCHELASTIC_{name}", "") for name in ("RUN_ID", "RESTART_COUNT"))
         job = "" if job == _NO_ID else job
-        seat = _seat(environment, "torchrun", ("RANK", "WORLD_SIZE", "LOCAL_RANK"), address)
-        return replace(seat, job=f"torchrun {job}".strip(), attempt=attempt or "0")
+        rank = _rank(environment, "torchrun", ("RANK", "WORLD_SIZE", "LOCAL_RANK"), address)
+        return msgspec.structs.replace(rank, job=f"torchrun {job}".strip(), attempt=attempt or "0")
     # A batch script has SLURM_NTASKS and SLURM_PROCID too; only srun's own tasks have the number of those of the step.
     if environment.get("SLURM_STEP_NUM_TASKS", "1") != "1" and "SLURM_PROCID" in environment:
         names = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
         step = f"{environment.get('SLURM_JOB_ID', '')}.{environment.get('SLURM_STEP_ID', '0')}"
-        seat = _seat(environment, "srun", names, _slurm_address(environment))
-        return replace(seat, job=f"slurm {step}", attempt=environment.get("SLURM_RESTART_COUNT") or "0")
+        rank = _rank(environment, "srun", names, _slurm_address(environment))
+        return msgspec.structs.replace(rank, job=f"slurm {step}", attempt=environment.get("SLURM_RESTART_COUNT") or "0")
     return None
 
 
@@ -95,11 +96,11 @@ def _number(environment: Mapping[str, str], name: str) -> int:
     return int(given) if re.fullmatch("[0-9]{1,18}", given) else 0
 
 
-def _seat(environment: Mapping[str, str], engine: str, names: tuple[str, str, str], address: str) -> Seat:
+def _rank(environment: Mapping[str, str], engine: str, names: tuple[str, str, str], address: str) -> Rank:
     try:
-        rank, size, local_rank = (int(environment.get(name, "0")) for name in names)
+        index, size, local_index = (int(environment.get(name, "0")) for name in names)
     except ValueError:
         raise UsageError(f"{', '.join(names)} must be whole numbers, as {engine} sets them") from None
-    if not 0 <= rank < size:
-        raise UsageError(f"{names[0]} is {rank} and {names[1]} {size}: no rank of that job")
-    return Seat(rank, size, local_rank, None, address, engine)
+    if not 0 <= index < size:
+        raise UsageError(f"{names[0]} is {index} and {names[1]} {size}: no rank of that job")
+    return Rank(index, size, local_index, "", address, engine)

@@ -1,10 +1,11 @@
 """A run on a disk: its folder and what lies in it, its journal, how it is made and found, whether it is trained."""
 
+from fbmon.host.paths import as_path, written
 from fbmon.run.creation import create, renew, unmade_on_failure, user_name
 from fbmon.run.discovery import every, find, is_run, of_job, running, unknown
 from fbmon.run.folder import Asked, RunFolder
 from fbmon.run.life import SILENCE_SECONDS, Guard, Holder, Life, Look
-from fbmon.run.meta import Meta, as_path, written
+from fbmon.run.meta import Meta
 from fbmon.run.place import usual
 
 __all__ = [

@@ -19,9 +19,10 @@ import msgspec
 import fbmon
 from fbmon.errors import HeldError, UsageError
 from fbmon.host.disk import replace, sync_folder, write_new
+from fbmon.host.paths import written
 from fbmon.run.folder import RunFolder
 from fbmon.run.life import Holder, Life
-from fbmon.run.meta import Meta, written
+from fbmon.run.meta import Meta
 from fbmon.run.place import refuse_file
 from fbmon.text import NAME_PATTERN, as_utf8, clean, clean_path
 

@@ -16,7 +16,7 @@ from fbmon.cli.member import _screen
 from fbmon.cli.options import Ui
 from fbmon.errors import FbmonError, RankLostError
 from fbmon.events import Event, RunEnded, RunResumed, RunStarted, StateRestored, StepTaken, Validated
-from fbmon.ranks.rank import Seat, job_seat
+from fbmon.ranks.rank import Rank, rank_in_job
 from fbmon.run import RunFolder
 from fbmon.run.journal import Journal
 from fbmon.store.store import Store
@@ -163,7 +163,7 @@ def test_a_rank_that_is_missing_is_named_again_and_again_to_all_until_it_comes()
     def come(rank: int) -> threading.Thread:
         def attempt() -> None:
             try:
-                meet(Seat(rank, 4), store, Waiting(DEADLINE, said.setdefault(rank, []).append, interval=0.01))
+                meet(Rank(rank, 4), store, Waiting(DEADLINE, said.setdefault(rank, []).append, interval=0.01))
             except BaseException as error:
                 errors.append(error)
 
@@ -184,19 +184,19 @@ def test_a_rank_that_is_missing_is_named_again_and_again_to_all_until_it_comes()
 
 def test_the_wait_for_a_missing_rank_has_an_end_and_a_signal_ends_it_too() -> None:
     with pytest.raises(RankLostError, match=r"^rank 1 of 2 did not come within 0 s$"):
-        meet(Seat(0, 2), HashStore(), Waiting(0.2))
+        meet(Rank(0, 2), HashStore(), Waiting(0.2))
 
     def heed() -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        meet(Seat(0, 2), HashStore(), Waiting(DEADLINE, heed=heed))
+        meet(Rank(0, 2), HashStore(), Waiting(DEADLINE, heed=heed))
 
 
 def test_two_steps_of_one_job_have_two_ports_and_where_they_have_one_each_rank_says_whom_it_has_met() -> None:
-    def seat_of(step: int, rank: int, **more: str) -> Seat:
+    def seat_of(step: int, rank: int, **more: str) -> Rank:
         variables = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": str(step), "SLURM_PROCID": str(rank)}
-        seat = job_seat(variables | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "127.0.0.1"} | more)
+        seat = rank_in_job(variables | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "127.0.0.1"} | more)
         assert seat is not None
         return seat
 
@@ -222,11 +222,11 @@ def test_a_stranger_who_listens_and_never_answers_is_not_waited_for_longer_than_
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
         address = f"127.0.0.1:{stranger.getsockname()[1]}"
-        silent = Seat(1, 2, address=address, engine="srun", job="slurm 7.0")
+        silent = Rank(1, 2, address=address, engine="srun", job="slurm 7.0")
         with pytest.raises(RankLostError, match=f"^an answer from {address} did not come within 1 s$"):
             store_of_job(silent, Waiting(1))
     with pytest.raises(RankLostError, match=r"^rank 0 at 127\.0\.0\.1:1 \(Connection refused\) did not come within"):
-        store_of_job(Seat(1, 2, address="127.0.0.1:1", engine="srun"), Waiting(0.2))
+        store_of_job(Rank(1, 2, address="127.0.0.1:1", engine="srun"), Waiting(0.2))
 
 
 @pytest.fixture

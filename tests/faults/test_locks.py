@@ -217,17 +217,18 @@ def test_ranks_meet_at_a_file_of_the_run_or_where_it_cannot_be_locked_at_the_loo
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meeting = Meeting(tmp_path, ranks=2)
-    assert [path.name for path in tmp_path.iterdir()] == [meeting.file and meeting.file.name]
-    assert (meeting.address, meeting.listener(0)) == ("", None)
+    first = meeting.rank(0)
+    assert [str(path) for path in tmp_path.iterdir()] == [first.store]
+    assert (first.index, first.size, first.address, first.listener) == (0, 2, "", None)
     meeting.close()
     monkeypatch.setattr("fbmon.ranks.meeting.refusal", lambda _path: "No locks available")
     meeting = Meeting(tmp_path, ranks=2)
-    descriptor = meeting.listener(0)
-    assert descriptor is not None
-    assert meeting.listener(1) is None
-    with socket.socket(fileno=os.dup(descriptor)) as listening:
+    first = meeting.rank(0)
+    assert first.listener is not None
+    assert meeting.rank(1).listener is None
+    with socket.socket(fileno=os.dup(first.listener)) as listening:
         host, port = listening.getsockname()
-    assert (host, meeting.address) == ("127.0.0.1", f"127.0.0.1:{port}")
+    assert (host, first.address) == ("127.0.0.1", f"127.0.0.1:{port}")
     meeting.begun()
     assert list(tmp_path.iterdir()) == []
 

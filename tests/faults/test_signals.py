@@ -131,14 +131,14 @@ def test_a_signal_before_torch_is_loaded_is_obeyed_without_loading_it(
 def test_a_signal_that_comes_while_the_inbox_is_looked_into_is_kept() -> None:
     look = """\
 import os, signal
-from fbmon.process.commands import Orders
+from fbmon.process.commands import Commands
 
 class Folder:
     def take(self):
         os.kill(os.getpid(), signal.SIGUSR1)
 
-orders = Orders(Folder())
-print(orders.next(), orders.next().command, orders.next())
+commands = Commands(Folder())
+print(commands.next(), commands.next().command, commands.next())
 """
     said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert (said.stdout, said.stderr) == ("None preempt None\n", "")

@@ -54,7 +54,7 @@ def test_a_supervisor_that_cannot_be_started_is_told_by_the_command(tiny: Path, 
 
 @needs_faults
 def test_a_trainer_that_cannot_be_started_is_told_by_its_supervisor(tiny: Path, fbmon: Fbmon) -> None:
-    said = fbmon("run", tiny, "--no-ui", "--devices", "cpu:2", **failing('"rank":1,', fork="ENOMEM"))
+    said = fbmon("run", tiny, "--no-ui", "--devices", "cpu:2", **failing('"index":1,', fork="ENOMEM"))
     ended = last_word(fbmon.run_folder())
     assert ended is not None
     assert (said.returncode, said.stderr) == (1, "")

@@ -185,10 +185,10 @@ def test_a_run_whose_standard_streams_are_closed_trains(tiny: Path, fbmon: Fbmon
 def test_cpu_time_that_runs_out_preempts() -> None:
     program = (
         "import resource\n"
-        "from fbmon.process.commands import Orders\n"
-        "orders = Orders(None)\n"
+        "from fbmon.process.commands import Commands\n"
+        "commands = Commands(None)\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (1, 9))\n"
-        "while not (taken := orders.next()): pass\n"
+        "while not (taken := commands.next()): pass\n"
         "print(taken.command, taken.source)\n"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)

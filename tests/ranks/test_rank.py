@@ -7,11 +7,10 @@ import pytest
 
 from fbmon.errors import UsageError
 from fbmon.process.stall import StallWatch
-from fbmon.ranks import heartbeat
 from fbmon.ranks.devices import expand, here, parse
 from fbmon.ranks.exit_reason import explain
-from fbmon.ranks.heartbeat import Doing
-from fbmon.ranks.rank import Job, Seat, first_host, job_of, job_seat
+from fbmon.ranks.heartbeat import Doing, make_heartbeat
+from fbmon.ranks.rank import Job, Rank, first_host, job_of, rank_in_job
 
 BUSY, WAITS, AWAY = Doing.COMPUTING, Doing.WAITING, Doing.AWAY
 
@@ -78,21 +77,21 @@ def test_one_rank_a_device() -> None:
 
 def test_torchrun_tells_each_process_its_place() -> None:
     environment = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "29500"}
-    assert job_seat(environment) == Seat(3, 4, 1, None, "a:29500", "torchrun", "torchrun")
+    assert rank_in_job(environment) == Rank(3, 4, 1, "", "a:29500", "torchrun", "torchrun")
     again = environment | {"TORCHELASTIC_RUN_ID": "x", "TORCHELASTIC_RESTART_COUNT": "2"}
-    assert job_seat(again) == Seat(3, 4, 1, None, "a:29500", "torchrun", "torchrun x", "2")
+    assert rank_in_job(again) == Rank(3, 4, 1, "", "a:29500", "torchrun", "torchrun x", "2")
     with pytest.raises(UsageError):
-        job_seat(environment | {"RANK": "4"})
+        rank_in_job(environment | {"RANK": "4"})
     with pytest.raises(UsageError):
-        job_seat(environment | {"RANK": "one"})
+        rank_in_job(environment | {"RANK": "one"})
 
 
 def test_srun_tells_it_too_and_a_batch_script_is_no_rank() -> None:
     script = {"SLURM_JOB_ID": "12345", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"}
-    assert job_seat(script) is None
+    assert rank_in_job(script) is None
     step = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NODELIST": "gpu[07-08]", "SLURM_PROCID": "2", "SLURM_LOCALID": "0"}
-    assert job_seat(script | step) == Seat(2, 4, 0, None, f"gpu07:{61_000 + 12345 % 4_000}", "srun", "slurm 12345.0")
-    assert job_seat(script | step | {"SLURM_STEP_NUM_TASKS": "1"}) is None
+    assert rank_in_job(script | step) == Rank(2, 4, 0, "", f"gpu07:{61_000 + 12345 % 4_000}", "srun", "slurm 12345.0")
+    assert rank_in_job(script | step | {"SLURM_STEP_NUM_TASKS": "1"}) is None
 
 
 @pytest.mark.parametrize(
@@ -122,13 +121,13 @@ def test_of_two_jobs_of_torchrun_without_an_id_none_is_taken_for_the_other() -> 
     for nowhere in ("", "/dev/null"):
         assert not job_of(ours | {"TORCHELASTIC_ERROR_FILE": nowhere}).is_restarted
     rank = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
-    seat = job_seat(ours | rank)
+    seat = rank_in_job(ours | rank)
     assert seat is not None
     assert seat.job == "torchrun"
 
 
 def test_what_a_rank_writes_of_itself_the_supervisor_reads() -> None:
-    page = heartbeat.make(2)
+    page = make_heartbeat(2)
     assert page.read() == [(0, Doing.PREPARING), (0, Doing.PREPARING)]
     page.write(1, WAITS)
     page.write(1, BUSY)

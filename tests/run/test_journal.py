@@ -40,7 +40,7 @@ from fbmon.events import (
     TrainingStarted,
     Validated,
 )
-from fbmon.process.emit import Teller
+from fbmon.process.emit import Emitter
 from fbmon.run import RunFolder
 from fbmon.run.journal import Journal, Tail, last_event, seal, unseal
 from fbmon.store.store import Store
@@ -371,7 +371,7 @@ def test_after_a_kill_within_a_long_step_journal_and_telemetry_go_on_with_one_cl
     folder.journal.write_bytes(seal(StepTaken(step=1, values={}, seq=1, elapsed=100.0)))
     folder.telemetry.write_bytes(seal(DeviceSampled("cpu", seq=9, elapsed=640.0)))
     telemetry = Journal(folder.telemetry, folder.journal)
-    Teller(folder, None).emit(StateRestored(step=1))
+    Emitter(folder, None).emit(StateRestored(step=1))
     telemetry.append(DeviceSampled("cpu"))
     told, sampled = last_event(folder.journal), last_event(folder.telemetry)
     assert told

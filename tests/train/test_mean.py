@@ -18,7 +18,7 @@ def parameters(dtype: torch.dtype = torch.float32) -> list[Tensor]:
 
 
 def gradients(scale: float, seed: int, dtype: torch.dtype = torch.float32) -> list[list[Tensor]]:
-    """Entries over some ten binary orders of magnitude, like those of a network."""
+    """Entries over some ten binary commands of magnitude, like those of a network."""
     generator = torch.Generator().manual_seed(seed)
 
     def entries(shape: tuple[int, ...]) -> Tensor:

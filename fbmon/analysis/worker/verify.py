@@ -12,14 +12,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fbmon import recipe as recipes
-from fbmon.analysis.verdict import WARNING, Ask, Compared, Rank, Verdict
+from fbmon.analysis.verdict import WARNING, Ask, Compared, Share, Verdict
 from fbmon.analysis.worker.again import repeat, trained_on
 from fbmon.analysis.worker.bits import compare
 from fbmon.analysis.worker.gradient import gradient_after
 from fbmon.errors import Exit, FbmonError
 from fbmon.host.scratch import folder_of_a_moment
 from fbmon.ranks.meeting import Meeting
-from fbmon.ranks.rank import Seat
 from fbmon.recipe import Recipe
 from fbmon.run import RunFolder, as_path, written
 from fbmon.store.notes import differences
@@ -37,7 +36,7 @@ _PATIENCE = 600.0  # seconds for the ranks to find each other
 def main() -> None:
     set_up()
     if sys.argv[1] == "rank":
-        _help(msgspec.json.decode(sys.argv[2], type=Rank))
+        _help(msgspec.json.decode(sys.argv[2], type=Share))
         return
     ask = msgspec.json.decode(sys.argv[2], type=Ask)
     try:
@@ -99,7 +98,7 @@ def _by_ranks(ask: Ask, first: Tensor, *, is_promised: bool) -> Compared:
     count = len(ask.devices)
     with folder_of_a_moment(as_path(ask.folder)) as temporary:
         meeting = Meeting(Path(temporary), count)
-        running = [_start(ask, rank, temporary, meeting) for rank in range(count)]
+        running = [_start(ask, index, temporary, meeting) for index in range(count)]
         meeting.begun()
         codes = [process.wait() for process in running]
         if any(codes):
@@ -108,24 +107,22 @@ def _by_ranks(ask: Ask, first: Tensor, *, is_promised: bool) -> Compared:
     return compare(f"by {count} ranks", first, gradient, is_promised=is_promised)
 
 
-def _start(ask: Ask, rank: int, temporary: str, meeting: Meeting) -> "subprocess.Popen[bytes]":
-    listener, file = meeting.listener(rank), meeting.file.name if meeting.file else ""
-    part = Rank(ask.folder, ask.step, ask.devices, rank, written(Path(temporary)), file, meeting.address, listener)
+def _start(ask: Ask, index: int, temporary: str, meeting: Meeting) -> "subprocess.Popen[bytes]":
+    rank = meeting.rank(index)
+    share = Share(ask, rank, written(Path(temporary)))
     return subprocess.Popen(
-        [sys.executable, "-m", "fbmon.analysis.worker.verify", "rank", msgspec.json.encode(part)],
-        pass_fds=[] if listener is None else [listener],
+        [sys.executable, "-m", "fbmon.analysis.worker.verify", "rank", msgspec.json.encode(share)],
+        pass_fds=[] if rank.listener is None else [rank.listener],
     )
 
 
-def _help(rank: Rank) -> None:
-    folder, meeting = RunFolder(as_path(rank.folder)), as_path(rank.meeting)
-    store = meeting / rank.store if rank.store else None
-    seat = Seat(rank.rank, len(rank.devices), rank.rank, store, rank.address, listener=rank.listener)
-    ranks, device = join(seat, rank.devices[rank.rank], lambda _: None, Waiting(_PATIENCE))
-    gradient = gradient_after(folder, recipes.load(folder.resolved), rank.step, device, ranks)
+def _help(share: Share) -> None:
+    folder, ask, rank = RunFolder(as_path(share.ask.folder)), share.ask, share.rank
+    ranks, device = join(rank, ask.devices[rank.index], lambda _: None, Waiting(_PATIENCE))
+    gradient = gradient_after(folder, recipes.load(folder.resolved), ask.step, device, ranks)
     leave_together(ranks, Exit.FINISHED)
-    if rank.rank == 0:
-        save_file({"gradient": gradient}, meeting / _GRADIENT)
+    if rank.index == 0:
+        save_file({"gradient": gradient}, as_path(share.goal) / _GRADIENT)
 
 
 if __name__ == "__main__":

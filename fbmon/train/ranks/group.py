@@ -10,9 +10,10 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import FileStore, Store, TCPStore
 
 from fbmon.errors import RankLostError
+from fbmon.host.paths import as_path
 from fbmon.ranks.exit_reason import ORDINARY
 from fbmon.ranks.heartbeat import Doing
-from fbmon.ranks.rank import Seat
+from fbmon.ranks.rank import Rank
 from fbmon.train.ranks.distribute import Ranks, Tell
 from fbmon.train.ranks.meet import Waiting, meet, store_of_job
 
@@ -22,19 +23,19 @@ _GOODBYE_SECONDS = 5.0  # for the others to hear rank 0's exit code: the store m
 _CODE, _GONE = "fbmon/exit code", "fbmon/gone"  # keys of the store
 
 
-def join(seat: Seat, device: str, tell: Tell, waiting: Waiting) -> tuple[Ranks, str]:
+def join(rank: Rank, device: str, tell: Tell, waiting: Waiting) -> tuple[Ranks, str]:
     """Join the other ranks; return the ranks and the name of this rank's device.
 
     Raises RankLostError if they cannot be reached, FbmonError if the ranks met are those of another job.
     """
-    own = _own_device(seat, device)
-    if seat.size == 1:
+    own = _own_device(rank, device)
+    if rank.size == 1:
         return Ranks(0, 1, tell), own
     if own.startswith("cuda"):
         torch.cuda.set_device(own)
-    with naming_the_lost(seat.rank):
-        _enter(seat, "cpu:gloo,cuda:nccl" if own.startswith("cuda") else "gloo", waiting)
-    return Ranks(seat.rank, seat.size, tell), own
+    with naming_the_lost(rank.index):
+        _enter(rank, "cpu:gloo,cuda:nccl" if own.startswith("cuda") else "gloo", waiting)
+    return Ranks(rank.index, rank.size, tell), own
 
 
 def leave_together(ranks: Ranks, code: int) -> int:
@@ -78,27 +79,27 @@ def _hear_goodbyes(store: Store, expected: int) -> None:
         time.sleep(0.01)
 
 
-def _enter(seat: Seat, backend: str, waiting: Waiting) -> None:
+def _enter(rank: Rank, backend: str, waiting: Waiting) -> None:
     timeout = timedelta(seconds=waiting.patience) if waiting.patience else _FOR_EVER
-    store = store_of_job(seat, waiting) if seat.engine else _own_store(seat, timeout)
-    meet(seat, store, waiting)
-    dist.init_process_group(backend, store=store, rank=seat.rank, world_size=seat.size, timeout=timeout)
+    store = store_of_job(rank, waiting) if rank.engine else _own_store(rank, timeout)
+    meet(rank, store, waiting)
+    dist.init_process_group(backend, store=store, rank=rank.index, world_size=rank.size, timeout=timeout)
 
 
-def _own_store(seat: Seat, timeout: timedelta) -> Store:
+def _own_store(rank: Rank, timeout: timedelta) -> Store:
     """Open the store of the ranks of one machine: a file, or a port at which the first rank listens already."""
-    if seat.store:
-        return FileStore(str(seat.store), seat.size)
-    host, _, port = seat.address.rpartition(":")
-    is_first = seat.listener is not None
+    if rank.store:
+        return FileStore(str(as_path(rank.store)), rank.size)
+    host, _, port = rank.address.rpartition(":")
+    is_first = rank.listener is not None
     # Without a socket given it would listen on every interface.
     return TCPStore(
-        host, int(port), seat.size, is_first, timeout, wait_for_workers=False, master_listen_fd=seat.listener
+        host, int(port), rank.size, is_first, timeout, wait_for_workers=False, master_listen_fd=rank.listener
     )
 
 
-def _own_device(seat: Seat, device: str) -> str:
+def _own_device(rank: Rank, device: str) -> str:
     """Return the name of this rank's device; in the job of another engine the ranks of a machine share its GPUs."""
-    if not seat.engine or device == "cpu" or not torch.cuda.is_available():
+    if not rank.engine or device == "cpu" or not torch.cuda.is_available():
         return "cpu" if device.startswith("cpu") else device
-    return f"cuda:{seat.local_rank % torch.cuda.device_count()}"
+    return f"cuda:{rank.local_index % torch.cuda.device_count()}"

@@ -16,7 +16,7 @@ from torch.distributed import DistNetworkError
 
 from fbmon.errors import FbmonError, RankLostError
 from fbmon.host.threads import start_thread
-from fbmon.ranks.rank import Seat
+from fbmon.ranks.rank import Rank
 from fbmon.text import plural
 
 _LOOK_SECONDS = 0.05
@@ -62,40 +62,40 @@ class Waiting:
         time.sleep(_LOOK_SECONDS)
 
 
-def store_of_job(seat: Seat, waiting: Waiting) -> Store:
+def store_of_job(rank: Rank, waiting: Waiting) -> Store:
     """Return the store at the address of a job; rank 0 opens it there, unless torchrun's agent has.
 
     Raises RankLostError if nobody answers, FbmonError if another job has the address.
     """
-    host, _, port = seat.address.rpartition(":")
-    name = f"{seat.job}, {plural(seat.size, 'rank')}"
+    host, _, port = rank.address.rpartition(":")
+    name = f"{rank.job}, {plural(rank.size, 'rank')}"
     is_agents = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    opens = seat.rank == 0 and not is_agents
+    opens = rank.index == 0 and not is_agents
     while not opens and (obstacle := _obstacle(host, int(port))):
-        waiting.look(f"{'the agent of torchrun' if is_agents else 'rank 0'} at {seat.address} ({obstacle})")
+        waiting.look(f"{'the agent of torchrun' if is_agents else 'rank 0'} at {rank.address} ({obstacle})")
     store = _patiently(
         lambda: TCPStore(
-            host, int(port), seat.size, opens, timedelta(seconds=waiting.patience or 600), wait_for_workers=False
+            host, int(port), rank.size, opens, timedelta(seconds=waiting.patience or 600), wait_for_workers=False
         ),
-        f"an answer from {seat.address}",
+        f"an answer from {rank.address}",
         waiting,
     )
-    if seat.rank == 0:
+    if rank.index == 0:
         owner = store.compare_set(_JOB, "", name).decode()
     else:
         while not store.check([_JOB]):
-            waiting.look(f"rank 0 at {seat.address}")
+            waiting.look(f"rank 0 at {rank.address}")
         owner = store.get(_JOB).decode()
     if owner != name:
-        raise FbmonError(f"rank {seat.rank} of {name}, has met {owner}, at {seat.address}", _TWO_JOBS)
-    return PrefixStore(f"attempt {seat.attempt}", store)
+        raise FbmonError(f"rank {rank.index} of {name}, has met {owner}, at {rank.address}", _TWO_JOBS)
+    return PrefixStore(f"attempt {rank.attempt}", store)
 
 
-def meet(seat: Seat, store: Store, waiting: Waiting) -> None:
+def meet(rank: Rank, store: Store, waiting: Waiting) -> None:
     """Wait until all ranks of the run have come to the store. Raises RankLostError if one does not."""
-    store.set(_arrival(seat.rank), socket.gethostname())
-    if seat.rank == 0:
-        _await_all(store, seat.size, waiting)
+    store.set(_arrival(rank.index), socket.gethostname())
+    if rank.index == 0:
+        _await_all(store, rank.size, waiting)
     else:
         _await_word(store, waiting)
 
