@@ -36,7 +36,7 @@ class Commands:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*SIGNALS, AT_ONCE))
 
     def next(self) -> CommandTaken | None:
-        """The next command, or None."""
+        """Return the next command, or None."""
         return self._signalled.popleft() if self._signalled else self._look_into_inbox()
 
     def heed_signals(self) -> None:
@@ -49,8 +49,7 @@ class Commands:
         if self._folder is None or now < self._look_again:
             return None
         self._look_again = now + _INBOX_SECONDS
-        asked = self._folder.take()
-        return CommandTaken(asked.command, asked.source) if asked else None
+        return self._folder.take()
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         taken = signal.Signals(number)

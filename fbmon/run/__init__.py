@@ -3,14 +3,13 @@
 from fbmon.host.paths import as_path, written
 from fbmon.run.creation import create, renew, unmade_on_failure, user_name
 from fbmon.run.discovery import every, find, is_run, of_job, running, unknown
-from fbmon.run.folder import Asked, RunFolder
+from fbmon.run.folder import RunFolder
 from fbmon.run.life import SILENCE_SECONDS, Guard, Holder, Life, Look
 from fbmon.run.meta import Meta
 from fbmon.run.place import usual
 
 __all__ = [
     "SILENCE_SECONDS",
-    "Asked",
     "Guard",
     "Holder",
     "Life",

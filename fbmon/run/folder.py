@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from fbmon.errors import HeldError, UsageError
-from fbmon.events import Command, StepTaken
+from fbmon.events import Command, CommandTaken, StepTaken
 from fbmon.host.disk import replace
 from fbmon.host.locks import Lock, try_lock
 from fbmon.run.journal import Tail
@@ -167,23 +167,16 @@ class RunFolder:
         self.inbox.mkdir(mode=0o700, exist_ok=True)
         name = f"{time.time_ns()}-{os.getpid()}.json"
         # To be read by the run's owner, whoever asks, as root does by `sudo fbmon stop`; the folder keeps others out.
-        replace(self.inbox / name, msgspec.json.encode(Asked(command, source)), mode=0o644)
+        replace(self.inbox / name, msgspec.json.encode(CommandTaken(command, source)), mode=0o644)
 
-    def take(self) -> "Asked | None":
-        """The oldest command in the inbox, removed from it; none while the inbox cannot be read."""
+    def take(self) -> CommandTaken | None:
+        """Remove the oldest command from the inbox and return it; None if there is none or it cannot be read."""
         paths: list[Path] = []
         with suppress(OSError):
             paths = sorted(self.inbox.glob("*.json"))
         for path in paths:
             with suppress(OSError, ValueError, RecursionError):
-                asked = msgspec.json.decode(path.read_bytes(), type=Asked)
+                command = msgspec.json.decode(path.read_bytes(), type=CommandTaken)
                 path.unlink()
-                return asked
+                return command
         return None
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """A command in the inbox, and who laid it there."""
-
-    command: Command
-    source: str

@@ -15,8 +15,9 @@ import pytest
 
 from fbmon import run as folders
 from fbmon.errors import FbmonError, UsageError
+from fbmon.events import CommandTaken
 from fbmon.host import disk
-from fbmon.run import Asked, RunFolder
+from fbmon.run import RunFolder
 from fbmon.run import creation as new
 
 NAME_RULE = "must be 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
@@ -238,8 +239,8 @@ def test_commands_are_taken_in_the_order_they_were_put_each_once(runs: Path, rec
     folder.put("stop", "the screen")
     folder.put("preempt", "a shell")
     assert [folder.take(), folder.take(), folder.take()] == [
-        Asked("stop", "the screen"),
-        Asked("preempt", "a shell"),
+        CommandTaken("stop", "the screen"),
+        CommandTaken("preempt", "a shell"),
         None,
     ]
     assert list(folder.inbox.iterdir()) == []
@@ -254,7 +255,7 @@ def test_a_file_in_the_inbox_that_is_no_command_holds_up_none(runs: Path, recipe
     (folder.inbox / "0.json").write_bytes(content)
     (folder.inbox / "1.json").mkdir()
     folder.put("stop", "the screen")
-    assert folder.take() == Asked("stop", "the screen")
+    assert folder.take() == CommandTaken("stop", "the screen")
     assert folder.take() is None
 
 
