@@ -23,9 +23,9 @@ from benchmarks.rows import HEADER, clean_up, row_of, row_of_textbook
 from benchmarks.table import machine, print_table
 from benchmarks.variants import BEST, GOALS, VARIANTS, Variant, engine, stepper_of
 from fbmon import recipe as recipes
-from fbmon.analysis.worker.probe import SHAPES, random_data
+from fbmon.analysis.worker.probe import random_data
 from fbmon.ranks.devices import FOR_CUDA
-from fbmon.recipe import Recipe
+from fbmon.recipe import DATA_SETS, Recipe
 from fbmon.train.data import data as data_sets
 from fbmon.train.data.data import DataSet
 from fbmon.train.flop import count
@@ -159,7 +159,9 @@ def _print_machine(device: torch.device) -> None:
 def _images(recipe: Recipe, folder: Path | None, device: torch.device) -> DataSet:
     if folder is not None:
         return data_sets.load(recipe.data, folder, device, lambda _: None)
-    return random_data(SHAPES[recipe.data.dataset], recipe.data.limit or 50_000, recipe.data.val_limit or 500, device)
+    return random_data(
+        DATA_SETS[recipe.data.dataset], recipe.data.limit or 50_000, recipe.data.val_limit or 500, device
+    )
 
 
 if __name__ == "__main__":

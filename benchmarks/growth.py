@@ -42,7 +42,8 @@ def measure(images: int, copies: int) -> dict[str, float]:
     import torch
 
     from fbmon import recipe as recipes
-    from fbmon.analysis.worker.probe import SHAPES, random_data
+    from fbmon.analysis.worker.probe import random_data
+    from fbmon.recipe import DATA_SETS
     from fbmon.train.hardware.precision import set_precision_
     from fbmon.train.hardware.process import set_up
     from fbmon.train.models import make_model
@@ -51,7 +52,7 @@ def measure(images: int, copies: int) -> dict[str, float]:
     set_up()
     settings = [*SETTINGS, *([f"data.copies={copies}"] if copies > 1 else [])]
     wanted = recipes.load(recipes.find("fb_clipped"), settings)
-    data = random_data(SHAPES["cifar10"], images, 1, torch.device("cpu"))
+    data = random_data(DATA_SETS["cifar10"], images, 1, torch.device("cpu"))
     model = make_model(wanted.model, 3, 10)
     set_precision_(model, wanted.precision)
     stepper = Stepper(wanted, data, model, lambda _: None, lambda: None)

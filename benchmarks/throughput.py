@@ -19,9 +19,9 @@ import torch
 from benchmarks.table import in_turn, machine, print_table
 from benchmarks.textbook import Textbook, from_memory
 from fbmon import recipe as recipes
-from fbmon.analysis.worker.probe import SHAPES, random_data
+from fbmon.analysis.worker.probe import random_data
 from fbmon.events import Event, StepTaken
-from fbmon.recipe import Recipe
+from fbmon.recipe import DATA_SETS, Recipe
 from fbmon.train.hardware.precision import Precision, emulation, set_precision_
 from fbmon.train.hardware.process import set_up
 from fbmon.train.models import make_model
@@ -100,7 +100,7 @@ def _serve(asks: Connection, make: Callable[[Recipe, int], Measure], wanted: Rec
 
 def textbook(wanted: Recipe, count: int) -> Measure:
     """Steps of the textbook's."""
-    data = random_data(SHAPES[wanted.data.dataset], wanted.gradient.block * count, 1, torch.device("cpu"))
+    data = random_data(DATA_SETS[wanted.data.dataset], wanted.gradient.block * count, 1, torch.device("cpu"))
     loop = Textbook(wanted, data, torch.device("cpu"), from_memory(data, wanted.gradient.block, count))
 
     def measure() -> tuple[float, Parts]:
@@ -114,7 +114,7 @@ def textbook(wanted: Recipe, count: int) -> Measure:
 def own(wanted: Recipe, count: int) -> Measure:
     """Steps of fbmon's."""
     set_up()
-    shape = SHAPES[wanted.data.dataset]
+    shape = DATA_SETS[wanted.data.dataset]
     data = random_data(shape, wanted.gradient.block * count, 1, torch.device("cpu"))
     torch.manual_seed(wanted.seed)
     model = make_model(wanted.model, shape.channels, shape.classes)

@@ -15,8 +15,9 @@ from benchmarks.folders import copy, of_every_kind
 from benchmarks.rows import row_of
 from benchmarks.variants import Variant
 from fbmon import recipe as recipes
-from fbmon.analysis.worker.probe import SHAPES, random_data
+from fbmon.analysis.worker.probe import random_data
 from fbmon.compare.many import read_all
+from fbmon.recipe import DATA_SETS
 from tests.conftest import Ended
 from tests.shell import DEADLINE, environment
 
@@ -40,7 +41,7 @@ def test_the_benchmark_for_gpus_checks_times_and_profiles_every_engine(tmp_path:
 
 def test_a_variant_that_fails_is_a_row_and_the_table_goes_on() -> None:
     recipe = recipes.load(recipes.find("fb_clipped"), ["model.width=4", "gradient.block=4", "data.limit=8"])
-    images = random_data(SHAPES["cifar10"], 8, 1, torch.device("cpu"))
+    images = random_data(DATA_SETS["cifar10"], 8, 1, torch.device("cpu"))
     row = row_of(Variant("warped", "warp", "float32"), recipe, images, 0.1, 1.0)
     assert row[0] == "warped"
     assert row[1].startswith("failed: UsageError: FBMON_ENGINE = warp: must be eager")

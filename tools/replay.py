@@ -18,8 +18,8 @@ from torch import nn
 
 from fbmon.errors import FbmonError
 from fbmon.events import Event, StepTaken, Validated
-from fbmon.recipe import Data, Recipe
-from fbmon.train.data.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, load
+from fbmon.recipe import DATA_SETS, Data, Recipe
+from fbmon.train.data.data import DataSet, Images, load
 from fbmon.train.hardware.precision import set_precision_
 from fbmon.train.hardware.process import set_up
 from fbmon.train.models import make_model
@@ -117,7 +117,7 @@ def data_of(golden: Golden, folder: Path | None) -> DataSet:
     labels = torch.from_numpy(np.random.RandomState(54321).randint(0, 10, train + val))
     shown = torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
     first, rest = Images(shown[:train], labels[:train]), Images(shown[train:], labels[train:])
-    return DataSet(first, rest, classes=10, scale=255.0, mean=CIFAR10_MEAN, std=CIFAR10_STD)
+    return DataSet(first, rest, classes=10, scale=255.0, mean=DATA_SETS["cifar10"].mean, std=DATA_SETS["cifar10"].std)
 
 
 def fill_(model: nn.Module) -> None:

@@ -1,8 +1,8 @@
 """The wish of a user: the recipe, its sections and choices; strict, and every fault told at once with its line."""
 
+from fbmon.recipe.data_sets import DATA_SETS
 from fbmon.recipe.file import dump, find, flatten, load, shipped, whole
 from fbmon.recipe.schema import (
-    DIGITS,
     AdamW,
     Analysis,
     AnyOptimizer,
@@ -24,7 +24,7 @@ from fbmon.recipe.schema import (
 )
 
 __all__ = [
-    "DIGITS",
+    "DATA_SETS",
     "AdamW",
     "Analysis",
     "AnyOptimizer",

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fbmon.recipe.data_sets import DATA_SETS, DataSetName
 from fbmon.text import NAME_PATTERN
 
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -15,9 +16,6 @@ ModestInt = Annotated[int, Field(gt=0, le=65_536)]
 NonNegativeInt = Annotated[int, Field(ge=0, lt=2**63)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
-
-
-DIGITS = 1437  # training images
 
 
 class Section(BaseModel):
@@ -33,7 +31,7 @@ class Data(Section):
     large: every image augmented `copies` times, once and for all; a step sees all copies, or one of them, in turn.
     """
 
-    dataset: Literal["digits", "cifar10", "cifar100"]
+    dataset: DataSetName
     augment: Literal["none", "shift", "crop_flip"] = "none"
     copies: ModestInt | None = None
     copy_per_step: bool = False
@@ -286,16 +284,17 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        name, is_small = self.model.name, self.data.dataset == "digits"
-        if name == "vgg16" and is_small:
-            raise ValueError("model.name vgg16 needs images of at least 32x32 pixels; digits are 8x8")
+        name, images = self.model.name, DATA_SETS[self.data.dataset]
+        title, side = images.title, images.side
+        if name == "vgg16" and side < 32:
+            raise ValueError(f"model.name vgg16 needs images of at least 32x32 pixels; {title} are {side}x{side}")
         if name == "densenet121" and self.model.width < 2:
             raise ValueError("model.width 1 leaves a densenet121 no channel to grow by; it needs 2 at least")
-        has_single_pixels = is_small and name not in ("resnet8", "mlp")  # the last maps of three halvings
-        if has_single_pixels and smallest_block(DIGITS, self.data, self.gradient) == 1:
+        has_single_pixels = side < 16 and name not in ("resnet8", "mlp")  # the last maps of three halvings
+        if has_single_pixels and smallest_block(images.train, self.data, self.gradient) == 1:
             raise ValueError(
                 f"gradient.block {self.gradient.block} leaves a block of one image, whose last maps in a {name} are "
-                "single pixels on digits: batch norm has nothing to take a variance of; take another size, or a "
+                f"single pixels on {title}: batch norm has nothing to take a variance of; take another size, or a "
                 "drop_last that leaves it out"
             )
         return self

@@ -19,8 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from fbmon import recipe as recipes
-from fbmon.analysis.worker.probe import SHAPES, random_data
-from fbmon.recipe import Recipe
+from fbmon.analysis.worker.probe import random_data
+from fbmon.recipe import DATA_SETS, Recipe
 from fbmon.train.data.blocks import batch, blocks
 from fbmon.train.descent import Descent
 from fbmon.train.engine.lane import Lane
@@ -90,7 +90,7 @@ def watching() -> Iterator[Watch]:
 
 def begun(recipe: Recipe) -> tuple[Lane, Tensor]:
     """A lane that is ready for a step, and the numbers of its first block."""
-    data = random_data(SHAPES["cifar10"], 16, 1, META)
+    data = random_data(DATA_SETS["cifar10"], 16, 1, META)
     model = make_model(recipe.model, 3, 10, 32).to(META)
     set_precision_(model, recipe.precision)
     dtype = next(model.parameters()).dtype

@@ -6,9 +6,10 @@ import pickle
 import threading
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import pytest
 import torch
@@ -16,7 +17,8 @@ import torch
 from fbmon.errors import DataError
 from fbmon.events import Event, PhaseEntered, ProgressMade
 from fbmon.ranks.heartbeat import Doing
-from fbmon.recipe import Data
+from fbmon.recipe import DATA_SETS, Data
+from fbmon.recipe.data_sets import DataSetName
 from fbmon.train.data.data import DataSet, load, load_in_turn
 from fbmon.train.ranks.distribute import Ranks
 from tests.serve import ARCHIVE, serving
@@ -42,6 +44,28 @@ def test_the_digits_are_1437_and_360_pictures_of_8_by_8_with_all_ten_labels() ->
     assert (counts[0] + counts[1]).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert int(counts[1].min()) >= 25
     assert (data.classes, data.scale) == (10, 16.0)
+
+
+@pytest.mark.parametrize("name", get_args(DataSetName))
+def test_every_data_set_has_a_row_that_torchvision_agrees_with(name: DataSetName) -> None:
+    import torchvision.datasets
+
+    facts = DATA_SETS[name]
+    assert len(facts.mean) == len(facts.std) == facts.channels
+    if facts.archive:
+        kind = getattr(torchvision.datasets, facts.archive.torchvision)
+        assert (kind.filename, kind.base_folder) == (facts.archive.file, facts.archive.folder)
+    else:
+        data = load(Data(dataset=name), None, CPU, lambda _: None)
+        assert (len(data.train), len(data.val), data.train.pictures.shape[1:]) == (facts.train, facts.val, facts.shape)
+
+
+def test_images_of_another_shape_than_the_row_promises_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DATA_SETS, "digits", replace(DATA_SETS["digits"], side=28, classes=9))
+    with pytest.raises(
+        DataError, match=r"digits has images of \(1, 28, 28\) and 9 classes; found .* \(1, 8, 8\) .* 0 to 9"
+    ):
+        digits()
 
 
 def test_no_validation_picture_is_among_the_training_pictures() -> None:

@@ -8,8 +8,8 @@ import torch
 from fbmon import recipe
 from fbmon.errors import RecipeError
 from fbmon.events import Event, StepTaken, Validated
-from fbmon.recipe import Model
-from fbmon.train.data.data import CIFAR10_MEAN, CIFAR10_STD, DataSet, Images, load
+from fbmon.recipe import DATA_SETS, Model
+from fbmon.train.data.data import DataSet, Images, load
 from fbmon.train.models import make_model
 from fbmon.train.step import Stepper
 
@@ -91,4 +91,4 @@ def noise(images: int) -> DataSet:
     made = torch.Generator().manual_seed(0)
     pictures = torch.randint(256, (images, 3, 32, 32), generator=made).to(torch.uint8)
     some = Images(pictures, torch.arange(images) % 10)
-    return DataSet(some, some, classes=10, scale=255.0, mean=CIFAR10_MEAN, std=CIFAR10_STD)
+    return DataSet(some, some, classes=10, scale=255.0, mean=DATA_SETS["cifar10"].mean, std=DATA_SETS["cifar10"].std)

@@ -14,10 +14,11 @@ import msgspec
 import torch
 
 from fbmon.analysis.plan import Plan, Timing
-from fbmon.analysis.worker.probe import SHAPES, Probe, Shape
+from fbmon.analysis.worker.probe import Probe
 from fbmon.errors import FbmonError
 from fbmon.host.limits import memory
-from fbmon.recipe import Recipe
+from fbmon.recipe import DATA_SETS, Recipe
+from fbmon.recipe.data_sets import DataSetFacts
 from fbmon.train.data.blocks import blocks
 from fbmon.train.evaluate import is_validated
 from fbmon.train.flop import count_forward, count_product, count_step
@@ -71,11 +72,11 @@ def _leave_after(limit: float, reason: str, seconds: float) -> None:
 
 def make_plan(recipe: Recipe, device: torch.device, precision: Precision, seconds: float) -> Plan:
     """Return the plan of a recipe, measured in one precision."""
-    shape = SHAPES[recipe.data.dataset]
-    train, val = _first(shape.train, recipe.data.limit), _first(shape.val, recipe.data.val_limit)
+    facts = DATA_SETS[recipe.data.dataset]
+    train, val = _first(facts.train, recipe.data.limit), _first(facts.val, recipe.data.val_limit)
     cut = blocks(train, recipe.data, recipe.gradient, recipe.seed, 1, torch.device("cpu"))
     taken = range(1, recipe.steps + 1)
-    flop, val_flop, product_flop, parameters = _count(recipe, shape, len(cut))
+    flop, val_flop, product_flop, parameters = _count(recipe, facts, len(cut))
     analysis = recipe.analysis
     every = analysis.sharpness_every if analysis else None
     timing = _time(recipe, precision, device, max(map(len, cut)), len(cut), seconds)
@@ -92,7 +93,7 @@ def make_plan(recipe: Recipe, device: torch.device, precision: Precision, second
         parameters=parameters,
         flop_per_image=flop,
         val_flop_per_image=val_flop,
-        data_mib=(train + val) * shape.channels * shape.side**2 / 2**20,
+        data_mib=(train + val) * facts.channels * facts.side**2 / 2**20,
         device=name,
         timings=(timing,),
         products=len(taken[::every]) * analysis.products if analysis and every else 0,
@@ -113,10 +114,10 @@ def _first(images: int, limit: int | None) -> int:
     return images if limit is None else min(images, limit)
 
 
-def _count(recipe: Recipe, shape: Shape, blocks: int) -> tuple[float, float, float, int]:
+def _count(recipe: Recipe, facts: DataSetFacts, blocks: int) -> tuple[float, float, float, int]:
     """Return the FLOP of an image in a step, validation and Hessian-vector product, and the number of parameters."""
-    model = make_model(recipe.model, shape.channels, shape.classes, shape.side)
-    size = torch.Size((shape.channels, shape.side, shape.side))
+    model = make_model(recipe.model, facts.channels, facts.classes, facts.side)
+    size = torch.Size(facts.shape)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     wants_products = recipe.analysis is not None and recipe.analysis.sharpness_every is not None
     product = count_product(model, size) if wants_products else 0.0

@@ -10,6 +10,7 @@ import msgspec
 import torch
 
 from fbmon.doctor.torch import Answer, Gpu
+from fbmon.recipe import DATA_SETS
 from fbmon.train.data.data import is_there
 from fbmon.train.hardware.device import choose_device
 from fbmon.train.hardware.precision import emulation
@@ -32,7 +33,7 @@ def look(data_dir: Path) -> Answer:
         gpus=[_gpu(number) for number in range(count)],
         has_nccl=torch.distributed.is_nccl_available(),
         emulation=emulation("bfloat16", choose_device("auto")),
-        data={name: is_there(name, data_dir) for name in ("cifar10", "cifar100")},
+        data={name: is_there(name, data_dir) for name, facts in DATA_SETS.items() if facts.archive},
     )
 
 

@@ -3,12 +3,12 @@
 import resource
 import sys
 import time
-from dataclasses import dataclass
 
 import torch
 
 from fbmon.events import Event, StepTaken
-from fbmon.recipe import DIGITS, Data, Recipe
+from fbmon.recipe import DATA_SETS, Data, Recipe
+from fbmon.recipe.data_sets import DataSetFacts
 from fbmon.train.data.data import DataSet, Images
 from fbmon.train.evaluate import evaluate
 from fbmon.train.hardware.precision import autocast, set_precision_
@@ -16,24 +16,6 @@ from fbmon.train.hardware.threads import choose_threads_
 from fbmon.train.models import make_model
 from fbmon.train.ranks.distribute import ALONE
 from fbmon.train.step import Stepper
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The size and shape of a data set."""
-
-    train: int
-    val: int
-    channels: int
-    side: int
-    classes: int
-
-
-SHAPES: dict[str, Shape] = {
-    "digits": Shape(DIGITS, 360, 1, 8, 10),
-    "cifar10": Shape(50_000, 10_000, 3, 32, 10),
-    "cifar100": Shape(50_000, 10_000, 3, 32, 100),
-}
 
 
 class Probe:
@@ -47,14 +29,14 @@ class Probe:
         val_images: int,
         device: torch.device,
     ) -> None:
-        shape = SHAPES[recipe.data.dataset]
+        facts = DATA_SETS[recipe.data.dataset]
         # Copies only multiply the number of images.
         data = Data(dataset=recipe.data.dataset, augment=recipe.data.augment)
         gradient = recipe.gradient.model_copy(update={"block": block})
         recipe = recipe.model_copy(update={"data": data, "gradient": gradient})
         torch.manual_seed(recipe.seed)
-        self._data = random_data(shape, block * count, val_images, device)
-        self._model = make_model(recipe.model, shape.channels, shape.classes, shape.side).to(device)
+        self._data = random_data(facts, block * count, val_images, device)
+        self._model = make_model(recipe.model, facts.channels, facts.classes, facts.side).to(device)
         set_precision_(self._model, recipe.precision)
         self._recipe = recipe
         self._device = device
@@ -95,11 +77,10 @@ class Probe:
             self._told.append(event)
 
 
-def random_data(shape: Shape, train: int, val: int, device: torch.device) -> DataSet:
+def random_data(facts: DataSetFacts, train: int, val: int, device: torch.device) -> DataSet:
     def images(count: int) -> Images:
-        size = (count, shape.channels, shape.side, shape.side)
-        pictures = torch.randint(0, 256, size, dtype=torch.uint8)
-        return Images(pictures, torch.randint(0, shape.classes, (count,))).to(device)
+        pictures = torch.randint(0, 256, (count, *facts.shape), dtype=torch.uint8)
+        return Images(pictures, torch.randint(0, facts.classes, (count,))).to(device)
 
-    ones = (1.0,) * shape.channels
-    return DataSet(images(train), images(val), shape.classes, 255.0, ones, ones)
+    ones = (1.0,) * facts.channels
+    return DataSet(images(train), images(val), facts.classes, 255.0, ones, ones)

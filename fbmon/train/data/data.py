@@ -4,25 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, assert_never, cast
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fbmon import recipe
+from fbmon.errors import DataError
 from fbmon.events import Event, PhaseEntered, State
 from fbmon.ranks.heartbeat import Doing
+from fbmon.recipe.data_sets import DATA_SETS, Archive, DataSetFacts, DataSetName
 from fbmon.train.control import Interrupted
-from fbmon.train.data.download import Archive, fetch
+from fbmon.train.data.download import Download, fetch
 from fbmon.train.ranks.distribute import Ranks
 
 _LOADED = "loaded"  # what the first rank says if it was not interrupted
-# The authors' constants.
-CIFAR10_MEAN = (0.4914672374725342, 0.4822617471218109, 0.4467701315879822)
-CIFAR10_STD = (0.24703224003314972, 0.24348513782024384, 0.26158785820007324)
-_CIFAR100_MEAN = (0.5071598291397095, 0.4866936206817627, 0.44120192527770996)
-_CIFAR100_STD = (0.2673342823982239, 0.2564384639263153, 0.2761504650115967)
 
 
 @dataclass(frozen=True)
@@ -80,18 +77,19 @@ def load(
 
     `heed` is called again and again during a download, and may raise to end it.
     """
-    match section.dataset:
-        case "digits":
-            data = _digits()
-        case "cifar10":
-            data = _cifar("cifar10", data_dir or Path.cwd(), emit, heed)
-        case "cifar100":
-            data = _cifar("cifar100", data_dir or Path.cwd(), emit, heed)
-        case _:
-            assert_never(section.dataset)
-    train = data.train.first(section.limit).to(device)
-    val = data.val.first(section.val_limit).to(device)
-    return DataSet(train, val, data.classes, data.scale, data.mean, data.std)
+    facts = DATA_SETS[section.dataset]
+    root = data_dir or Path.cwd()
+    train, val = _from_archive(facts, facts.archive, root, emit, heed) if facts.archive else _digits(facts)
+    for images in (train, val):
+        _refuse_others(images, facts)
+    return DataSet(
+        train.first(section.limit).to(device),
+        val.first(section.val_limit).to(device),
+        facts.classes,
+        facts.scale,
+        facts.mean,
+        facts.std,
+    )
 
 
 def load_in_turn(
@@ -125,49 +123,42 @@ def load_in_turn(
     return data
 
 
-def _digits() -> DataSet:
-    """Load the UCI handwritten digits (see digits/LICENSE.md): 1,437 training and 360 validation images."""
+def _digits(facts: DataSetFacts) -> tuple[Images, Images]:
+    """Load the digits that ship with fbmon, shuffled once and for all."""
     with np.load(Path(__file__).parent / "digits" / "digits.npz", allow_pickle=False) as file:
         pictures, labels = torch.from_numpy(file["images"]), torch.from_numpy(file["labels"]).long()
-    train = Images(pictures[: recipe.DIGITS], labels[: recipe.DIGITS])
-    val = Images(pictures[recipe.DIGITS :], labels[recipe.DIGITS :])
-    return DataSet(train, val, classes=10, scale=16.0, mean=(0.3055,), std=(0.376,))
+    return Images(pictures[: facts.train], labels[: facts.train]), Images(
+        pictures[facts.train :], labels[facts.train :]
+    )
 
 
-@dataclass(frozen=True)
-class _Cifar:
-    """One of the two data sets of Krizhevsky 2009, 50,000 training and 10,000 validation images of 32x32."""
-
-    archive: Archive
-    classes: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-def _known(dataset: Literal["cifar10", "cifar100"]) -> _Cifar:
-    from torchvision.datasets import CIFAR10, CIFAR100  # a second to import, and only CIFAR needs it
-
-    if dataset == "cifar10":
-        return _Cifar(Archive("CIFAR-10", CIFAR10, 170_498_071), 10, CIFAR10_MEAN, CIFAR10_STD)
-    return _Cifar(Archive("CIFAR-100", CIFAR100, 169_001_437), 100, _CIFAR100_MEAN, _CIFAR100_STD)
-
-
-def _cifar(
-    dataset: Literal["cifar10", "cifar100"], root: Path, emit: Callable[[Event], None], heed: Callable[[], None]
-) -> DataSet:
-    """Load CIFAR-10 or -100 through torchvision."""
-    cifar = _known(dataset)
-    if not cifar.archive.is_in(root):
-        fetch(cifar.archive, root, emit, heed)
+def _from_archive(
+    facts: DataSetFacts, archive: Archive, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]
+) -> tuple[Images, Images]:
+    """Load a data set through torchvision, which checks every file."""
+    download = Download(facts.title, archive)
+    if not download.is_in(root):
+        fetch(download, root, emit, heed)
         emit(PhaseEntered("loading data"))
-    parts = [cifar.archive.kind(str(root), train=train) for train in (True, False)]
+    parts = [download.kind(str(root), train=train) for train in (True, False)]
     train, val = (
         Images(torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets))
         for part in parts
     )
-    return DataSet(train, val, classes=cifar.classes, scale=255.0, mean=cifar.mean, std=cifar.std)
+    return train, val
 
 
-def is_there(dataset: Literal["cifar10", "cifar100"], root: Path) -> bool:
-    """Say whether a data set lies in a folder, every file with its checksum; nothing is downloaded."""
-    return _known(dataset).archive.is_in(root)
+def _refuse_others(images: Images, facts: DataSetFacts) -> None:
+    """Raise DataError for images of another shape or labels of other classes: a plan would have been another one's."""
+    shape, labels = tuple(images.pictures.shape[1:]), images.labels
+    if shape != facts.shape or labels.min() < 0 or labels.max() >= facts.classes:
+        raise DataError(
+            f"{facts.title} has images of {facts.shape} and {facts.classes} classes; "
+            f"found were images of {shape} and labels from {int(labels.min())} to {int(labels.max())}"
+        )
+
+
+def is_there(name: DataSetName, root: Path) -> bool:
+    """Say whether a data set is at hand, every file in the folder with its checksum; nothing is downloaded."""
+    facts = DATA_SETS[name]
+    return facts.archive is None or Download(facts.title, facts.archive).is_in(root)

@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,9 @@ from fbmon.errors import DataError
 from fbmon.events import Event, PhaseEntered, ProgressMade
 from fbmon.host.threads import start_thread
 from fbmon.host.turn import turn
+from fbmon.recipe.data_sets import Archive
 
-if TYPE_CHECKING:  # a second to import, and only CIFAR needs it
+if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10
 
 _DOWNLOADING = PhaseEntered("downloading data")
@@ -29,13 +29,15 @@ _LOOK_SECONDS = 0.2
 _OLD_SECONDS = 86_400.0  # without a change, where a folder's name does not say what was downloaded into it
 
 
-@dataclass(frozen=True)
-class Archive:
-    """A data set as torchvision knows it, which checks the MD5 of every file before it reads it."""
+class Download:
+    """An archive as torchvision knows it, which checks the MD5 of every file before it reads it."""
 
-    title: str
-    kind: "type[CIFAR10]"
-    size: int  # bytes, of the file that is downloaded
+    def __init__(self, title: str, archive: Archive) -> None:
+        import torchvision.datasets  # a second to import, and only archives need it
+
+        self.title = title
+        self.size = archive.size
+        self.kind: type[CIFAR10] = getattr(torchvision.datasets, archive.torchvision)
 
     def is_in(self, root: Path) -> bool:
         """Say whether the complete data set lies in a folder."""
@@ -46,7 +48,7 @@ class Archive:
         return True
 
 
-def fetch(archive: Archive, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]) -> None:
+def fetch(archive: Download, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]) -> None:
     """Bring the data set into `root`, by a download of this run's own or another run's.
 
     `heed` is called several times a second, and may raise to end it. Raises DataError if it cannot be obtained.
@@ -73,7 +75,7 @@ def fetch(archive: Archive, root: Path, emit: Callable[[Event], None], heed: Cal
 class _Growth:
     """The growth of a download, reported whenever there is more of it: torchvision reports only to people."""
 
-    def __init__(self, archive: Archive, emit: Callable[[Event], None]) -> None:
+    def __init__(self, archive: Download, emit: Callable[[Event], None]) -> None:
         self._total = archive.size
         self._emit = emit
         self._told = 0
@@ -91,7 +93,7 @@ class _Growth:
 class _Waiting:
     """The waiting of this run while another one downloads."""
 
-    def __init__(self, archive: Archive, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]) -> None:
+    def __init__(self, archive: Download, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]) -> None:
         self._pattern = f"{_PREFIX}{archive.kind.base_folder}-*/{archive.kind.filename}"
         self._root = root
         self._growth = _Growth(archive, emit)
@@ -108,7 +110,7 @@ class _Waiting:
         self._growth.look(list(self._root.glob(self._pattern)))
 
 
-def _download(archive: Archive, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]) -> None:
+def _download(archive: Download, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]) -> None:
     kind = archive.kind
     temporary = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind.base_folder}-", dir=root))
     try:
@@ -149,7 +151,7 @@ def _call_beside(work: Callable[[], object], look: Callable[[], None]) -> None:
         raise error
 
 
-def _put(archive: Archive, new: Path, root: Path) -> None:
+def _put(archive: Download, new: Path, root: Path) -> None:
     """Rename a folder to its goal, and an incomplete folder already there to another name."""
     goal = root / new.name
     try:
@@ -167,7 +169,7 @@ def _free_name(goal: Path) -> Path:
     return next(name for name in names if not name.exists())
 
 
-def _sweep(archive: Archive, root: Path) -> None:
+def _sweep(archive: Download, root: Path) -> None:
     """Remove the leftovers of killed downloads: those of this data set, whose lock is held, and very old ones."""
     for leftover in root.glob(f"{_PREFIX}*"):
         with suppress(OSError):
