@@ -159,9 +159,8 @@ def _print_machine(device: torch.device) -> None:
 def _images(recipe: Recipe, folder: Path | None, device: torch.device) -> DataSet:
     if folder is not None:
         return data_sets.load(recipe.data, folder, device, lambda _: None)
-    return random_data(
-        DATA_SETS[recipe.data.dataset], recipe.data.limit or 50_000, recipe.data.val_limit or 500, device
-    )
+    facts, data = DATA_SETS[recipe.data.dataset], recipe.data
+    return random_data(facts, data.limit or facts.train, data.val_limit or 500, device)
 
 
 if __name__ == "__main__":

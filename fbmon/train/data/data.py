@@ -127,9 +127,8 @@ def _digits(facts: DataSetFacts) -> tuple[Images, Images]:
     """Load the digits that ship with fbmon, shuffled once and for all."""
     with np.load(Path(__file__).parent / "digits" / "digits.npz", allow_pickle=False) as file:
         pictures, labels = torch.from_numpy(file["images"]), torch.from_numpy(file["labels"]).long()
-    return Images(pictures[: facts.train], labels[: facts.train]), Images(
-        pictures[facts.train :], labels[facts.train :]
-    )
+    every = Images(pictures, labels)
+    return every.first(facts.train), Images(pictures[facts.train :], labels[facts.train :])
 
 
 def _from_archive(
