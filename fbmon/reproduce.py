@@ -33,21 +33,21 @@ class Task:
 
 def tables() -> dict[str, list[str]]:
     """The tables and the shipped recipes that are their rows, in the order of the paper."""
-    found: dict[str, list[str]] = {MAIN: []}
+    rows_by_table: dict[str, list[str]] = {MAIN: []}
     for name in recipes.shipped():
         table, _, _ = name.rpartition("/")
         if name not in _NOT_IN_A_TABLE:
-            found.setdefault(table or MAIN, []).append(name)
-    return {table: sorted(names, key=_place) for table, names in found.items()}
+            rows_by_table.setdefault(table or MAIN, []).append(name)
+    return {table: sorted(names, key=_row_order) for table, names in rows_by_table.items()}
 
 
 def tasks(table: str, seeds: Iterable[int], overrides: Sequence[str] = ()) -> list[Task]:
     """The runs of a table, seed by seed, so that a first result of every row comes early. Raises UsageError."""
-    known = tables()
-    if table not in known:
-        raise UsageError(f"{clean(table)}: no such table", f"there are {', '.join(known)}")
+    rows_by_table = tables()
+    if table not in rows_by_table:
+        raise UsageError(f"{clean(table)}: no such table", f"there are {', '.join(rows_by_table)}")
     shipped = recipes.shipped()
-    files = [(shipped[name], seed) for seed in seeds for name in known[table]]
+    files = [(shipped[name], seed) for seed in seeds for name in rows_by_table[table]]
     return [Task(recipes.load(file, (*overrides, f"seed={seed}")), file) for file, seed in files]
 
 
@@ -55,8 +55,8 @@ def parse_seeds(text: str) -> list[int]:
     """The seeds in `0,1,2` or `0-4`. Raises UsageError."""
     seeds: dict[int, None] = {}
     for part in text.split(","):
-        found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part.strip(), re.ASCII)
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part.strip(), re.ASCII)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if last < first or last - first >= _MANY_SEEDS:
             raise UsageError(
                 f"--seeds {clean(text)}: must be whole numbers", "for example --seeds 0,1,2 or --seeds 0-4"
@@ -83,9 +83,9 @@ def start_folder(task: Task, runs_dir: Path, devices: str, data_dir: Path) -> Ru
 
 def _alike(task: Task, runs_dir: Path) -> Iterator[Run]:
     """The runs of exactly these settings, newest first."""
-    wanted = _without_target(recipes.flatten(task.recipe))
+    settings = _without_target(recipes.flatten(task.recipe))
     for folder in folders.every(runs_dir):
-        if _without_target(read_settings(folder.resolved)) == wanted:
+        if _without_target(read_settings(folder.resolved)) == settings:
             yield read(folder)
 
 
@@ -94,7 +94,6 @@ def _without_target(settings: dict[str, object]) -> dict[str, object]:
     return {key: value for key, value in settings.items() if not key.startswith("target.")}
 
 
-def _place(name: str) -> tuple[int, str]:
+def _row_order(name: str) -> tuple[int, str]:
     last = name.rpartition("/")[2]
-    row = next((place for place, known in enumerate(_ROWS) if last == known), len(_ROWS))
-    return row, last
+    return _ROWS.index(last) if last in _ROWS else len(_ROWS), last

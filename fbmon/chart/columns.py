@@ -42,9 +42,9 @@ def edges(axis: Axis, columns: int) -> Floats:
 
 def borders(x: Floats, at: Floats) -> Indices:
     """Return for each edge the first point not left of it; the last edge takes in the points that stand on it."""
-    found = np.searchsorted(x, at)
-    found[-1] = np.searchsorted(x, at[-1], side="right")
-    return found
+    indices = np.searchsorted(x, at)
+    indices[-1] = np.searchsorted(x, at[-1], side="right")
+    return indices
 
 
 def extent(series: Series, start: Indices, stop: Indices, scale: Scale) -> tuple[Floats, Floats]:
@@ -87,16 +87,16 @@ def value_at(x: Floats, series: Series, at: float) -> float | None:
 
 
 def last_known(series: Series) -> float | None:
-    """The newest value that is known; each look narrows the search to one stretch of those it was in."""
+    """Return the newest known value; each look narrows the search to one stretch of the one before."""
     if (newest := series.last()) is not None:
         return newest
     start, stop = 0, len(series)
     while stop - start > 1:
         stretches = np.unique(np.linspace(start, stop, STRETCHES + 1).astype(np.intp))
-        known = np.flatnonzero(~np.isnan(series.extent(stretches[:-1], stretches[1:])[0]))
-        if not len(known):
+        with_value = np.flatnonzero(~np.isnan(series.extent(stretches[:-1], stretches[1:])[0]))
+        if not len(with_value):
             return None
-        start, stop = int(stretches[known[-1]]), int(stretches[known[-1] + 1])
+        start, stop = int(stretches[with_value[-1]]), int(stretches[with_value[-1] + 1])
     return None if stop == start or np.isnan(series.values[start]) else float(series.values[start])
 
 

@@ -40,8 +40,8 @@ class Frame:
         self._size, self._scale = size, plot.scale
         self.horizontal = horizontal_axis(plot) or Axis(0, 1)
         self._edges = np.linspace(self.horizontal.low, self.horizontal.high, size.right - LEFT + 1)  # one a pixel
-        self._traces = {one: self._trace(one.x, one.series) for one in plot.curves}
-        self._ends = {one: (self._trace(one.x, one.low), self._trace(one.x, one.high)) for one in plot.bands}
+        self._traces = {curve: self._trace(curve.x, curve.series) for curve in plot.curves}
+        self._ends = {band: (self._trace(band.x, band.low), self._trace(band.x, band.high)) for band in plot.bands}
         ends = (end for pair in self._ends.values() for end in pair)
         self.vertical = vertical_axis(plot, [*self._traces.values(), *ends])
 
@@ -68,7 +68,7 @@ class Frame:
         return "".join(map(_stroke, _stretches(self.x(x[kept]), self.y(units[kept]))))
 
     def area(self, band: Band) -> str:
-        """The path around all between the two ends of a band, where both are known."""
+        """Return the path around the area between the two ends of a band, where both are known."""
         if self._has_room(band.x):
             x, low, high = band.x, self.y(self._units(band.low)), self.y(self._units(band.high))
         else:
@@ -76,8 +76,8 @@ class Frame:
             x = self._middle()
             low = self.y(np.fmin(lower.low, np.fmin(lower.line[:-1], lower.line[1:])))
             high = self.y(np.fmax(upper.high, np.fmax(upper.line[:-1], upper.line[1:])))
-        known = 0 * (low + high)
-        around = zip(_stretches(self.x(x), low + known), _stretches(self.x(x), high + known), strict=True)
+        gaps = 0 * (low + high)  # NaN where either end is unknown, else 0
+        around = zip(_stretches(self.x(x), low + gaps), _stretches(self.x(x), high + gaps), strict=True)
         return "".join(f"M{'L'.join([*there, *reversed(back)])}z" for there, back in around)
 
     def _units(self, series: Series) -> Floats:

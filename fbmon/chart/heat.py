@@ -31,8 +31,8 @@ class Heat:
 
 def levels(values: Floats) -> tuple[float, ...]:
     """Four bounds between the lowest and the highest value: in equal ratios, or steps if one is not positive."""
-    known = values[np.isfinite(values)]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     spaced = np.geomspace if low > 0 else np.linspace
     # Rounded, as a value of 2 may stand at a bound of 2.0000000000000004 on one processor and of 2 on another.
     return tuple(float(f"{bound:.12g}") for bound in spaced(low, high, len(SHADES) + 1)[1:-1])
@@ -44,11 +44,11 @@ def draw_heat(heat: Heat) -> Drawing:
     canvas = Canvas(max(_GUTTER + CELL * columns, len(heat.title)), rows + 2)
     canvas.write(0, 0, heat.title, "title")
     shown = _tick_rows(rows)
-    for place in range(rows):
-        line = rows - place
-        label = f"{_label(heat.at[place]):>{_GUTTER - 1}}┤" if place in shown else " " * (_GUTTER - 1) + "│"
+    for row in range(rows):
+        line = rows - row
+        label = f"{_label(heat.at[row]):>{_GUTTER - 1}}┤" if row in shown else " " * (_GUTTER - 1) + "│"
         canvas.write(line, 0, label, "axis")
-        for column, value in enumerate(heat.values[place]):
+        for column, value in enumerate(heat.values[row]):
             canvas.write(line, _GUTTER + CELL * column, *_cell(value, heat.bounds))
     for column in _tick_rows(columns):
         text = _label(heat.at[column])
@@ -59,11 +59,11 @@ def draw_heat(heat: Heat) -> Drawing:
 
 def legend(bounds: Sequence[float]) -> list[Run]:
     """Return what each shade stands for, from the lowest."""
-    told = [f"{bound:.3g}" for bound in bounds]
-    words = [f"below {told[0]}", *(f"to {bound}" for bound in told[1:]), f"above {told[-1]}"]
+    numbers = [f"{bound:.3g}" for bound in bounds]
+    words = [f"below {numbers[0]}", *(f"to {bound}" for bound in numbers[1:]), f"above {numbers[-1]}"]
     return [
-        Run(f"{shade * CELL} {word}", role(place))
-        for place, (shade, word) in enumerate(zip(SHADES, words, strict=True))
+        Run(f"{shade * CELL} {word}", role(level))
+        for level, (shade, word) in enumerate(zip(SHADES, words, strict=True))
     ]
 
 
@@ -84,4 +84,4 @@ def _label(at: float) -> str:
 
 
 def _tick_rows(count: int) -> set[int]:
-    return {round(place * (count - 1) / (_TICKS - 1)) for place in range(_TICKS)}
+    return {round(tick * (count - 1) / (_TICKS - 1)) for tick in range(_TICKS)}

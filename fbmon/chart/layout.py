@@ -73,9 +73,9 @@ def _labels(vertical: Axis | None, area: Area) -> list[Tick]:
     if vertical is None:
         return []
 
-    def fitting(found: list[Tick]) -> list[Tick]:
+    def fitting(candidates: list[Tick]) -> list[Tick]:
         taken: dict[int, Tick] = {}
-        for tick in found:
+        for tick in candidates:
             row = area.row(vertical, tick.units)
             if row is not None and not taken.keys() & {row - 1, row, row + 1}:
                 taken[row] = tick

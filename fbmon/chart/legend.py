@@ -63,7 +63,7 @@ def _entries(plot: Plot, wording: _Wording) -> list[Run]:
     return [_entry(curve, wording, plot) for curve in plot.curves if curve.named]
 
 
-def told(curve: Curve, plot: Plot) -> float | None:
+def legend_value(curve: Curve, plot: Plot) -> float | None:
     """The value of a curve that a legend tells: the latest that is known, or that at the cursor."""
     values = curve.series if curve.values is None else curve.values
     if plot.cursor is None:
@@ -72,7 +72,7 @@ def told(curve: Curve, plot: Plot) -> float | None:
 
 
 def _entry(curve: Curve, wording: _Wording, plot: Plot) -> Run:
-    value = told(curve, plot)
+    value = legend_value(curve, plot)
     full, short = ("–", "–") if value is None else (format(value, plot.y_format), _short(value))
     label = curve.label[: wording.letters].rstrip()
     words = wording.entry.format(marker=curve.marker or "━", label=label, value=full, short=short)

@@ -73,10 +73,10 @@ def _header(canvas: Canvas, plot: Plot, width: int) -> None:
 def _y_axis(canvas: Canvas, area: Area, vertical: Axis, labels: list[Tick]) -> None:
     for row in range(area.height):
         canvas.write(area.top + row, area.left - 1, "│", AXIS)
-    taken = {place: tick.label for tick in labels if (place := area.row(vertical, tick.units)) is not None}
-    for place, label in taken.items():
-        canvas.write(area.top + place, 0, f"{label:>{area.left - 1}}┤", AXIS)
-    free = next((row for row in range(area.height) if row not in taken), None)
+    labels_by_line = {line: tick.label for tick in labels if (line := area.row(vertical, tick.units)) is not None}
+    for line, label in labels_by_line.items():
+        canvas.write(area.top + line, 0, f"{label:>{area.left - 1}}┤", AXIS)
+    free = next((row for row in range(area.height) if row not in labels_by_line), None)
     if vertical.scale == "log" and free is not None:
         canvas.write(area.top + free, 0, f"{LOG:>{area.left - 1}}", AXIS)
 
@@ -89,9 +89,9 @@ def _x_axis(canvas: Canvas, plot: Plot, layout: Layout) -> None:
         last = area.left + area.width - len(tick.label)
         return min(max(area.left + layout.cell(tick.units) - len(tick.label) // 2, area.left), last)
 
-    def fitting(found: list[Tick]) -> list[Tick]:
+    def fitting(candidates: list[Tick]) -> list[Tick]:
         kept: list[Tick] = []
-        for tick in found:
+        for tick in candidates:
             if start(tick) >= (start(kept[-1]) + len(kept[-1].label) + GAP if kept else area.left):
                 kept.append(tick)
         return kept

@@ -32,5 +32,5 @@ def _asked(ends: tuple[float, float] | None, scale: Scale) -> Axis | None:
 def _fitted(plot: Plot, traces: Iterable[Trace]) -> Axis | None:
     levels = to_units(np.array([reference.value for reference in plot.references], float), plot.scale)
     units = np.array([*levels, *(end for trace in traces for end in trace.reach())])
-    known = units[np.isfinite(units)]
-    return fit(float(known.min()), float(known.max()), plot.scale) if len(known) else None
+    finite = units[np.isfinite(units)]
+    return fit(float(finite.min()), float(finite.max()), plot.scale) if len(finite) else None

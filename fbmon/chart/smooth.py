@@ -26,9 +26,9 @@ class Smoothed:
         done = len(self.series)
         if done < len(self.source):
             values = self.source.values[done:]
-            known = ~np.isnan(values)
+            is_known = ~np.isnan(values)
             smooth = np.full(len(values), np.nan)
-            smooth[known] = self._follow(values[known])
+            smooth[is_known] = self._follow(values[is_known])
             self.series.extend(self.source.steps[done:], self.source.elapsed[done:], smooth)
         return self.series
 

@@ -17,10 +17,10 @@ _STEPS = (
 def time_ticks(axis: Axis, apart: float, unit: Literal["span", "clock"], fitting: Fitting = list) -> list[Tick]:
     """Return ticks as `ticks` does; a clock is that of this machine."""
     least = (axis.high - axis.low) * min(apart, 0.5)
-    place = next((place for place, step in enumerate(_STEPS) if step >= least), None)
-    if least < 1 / 2 or place is None or not abs(axis.high) < 1e11:  # a stopwatch, or no time at all
+    index = next((index for index, step in enumerate(_STEPS) if step >= least), None)
+    if least < 1 / 2 or index is None or not abs(axis.high) < 1e11:  # a stopwatch, or no time at all
         return ticks(axis, apart, fitting) if unit == "span" else []
-    finer = _STEPS[max(0, place - 3) : place + 1][::-1]
+    finer = _STEPS[max(0, index - 3) : index + 1][::-1]
     return fitted((_every(step, axis, unit) for step in finer), fitting)
 
 

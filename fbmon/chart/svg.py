@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from fbmon.chart.frame import LEFT, TOP, Frame, Size
-from fbmon.chart.legend import told
+from fbmon.chart.legend import legend_value
 from fbmon.chart.paper import GRID, INK, LETTERS, PALE, page, text, title
 from fbmon.chart.plot import Curve, Plot, Reference
 from fbmon.chart.spans import time_ticks
@@ -123,10 +123,10 @@ class _Chart:
 
     def _legend(self) -> Iterator[str]:
         """Each curve that has a name, with the value it is told with."""
-        for place, curve in enumerate(curve for curve in self._plot.curves if curve.named):
-            row, column = divmod(place, self._size.width // _LEGEND_COLUMN)
+        for number, curve in enumerate(curve for curve in self._plot.curves if curve.named):
+            row, column = divmod(number, self._size.width // _LEGEND_COLUMN)
             x, y = LEFT + column * _LEGEND_COLUMN, self._size.bottom + _X_AXIS + 12 + row * _LEGEND_LINE
             colour, dash = self._looks[curve]
-            value = told(curve, self._plot)
+            value = legend_value(curve, self._plot)
             yield f'<path d="M{x} {y - 4}h26" stroke="{colour}" stroke-width="1.8"{dash}/>'
             yield text(x + 32, y, f"{curve.label}  {'–' if value is None else format(value, self._plot.y_format)}")

@@ -32,8 +32,8 @@ def ticks(axis: Axis, apart: float, fitting: Fitting = list) -> list[Tick]:
 def fitted(choices: Iterable[list[Tick]], fitting: Fitting) -> list[Tick]:
     """The first choice of which two have room; else what has room of the first that there is."""
     first: list[Tick] = []
-    for found in choices:
-        for order in (found, sorted(found)):
+    for choice in choices:
+        for order in (choice, sorted(choice)):
             if len(kept := fitting(order)) >= 2:
                 return kept
             first = first or kept
@@ -99,11 +99,11 @@ def _power_of_ten(number: float) -> int:
 def _logarithmic(axis: Axis, apart: float) -> list[Tick]:
     """Powers of ten, then 2 and 5 between them if those are few; round numbers where that is too coarse."""
     decades = max(1, math.ceil(_round_step((axis.high - axis.low) * apart)))
-    found = [_power(1, count * decades) for count in _multiples(axis.low, axis.high, decades)]
-    if len(found) >= 3 or decades > 1:
-        return found
-    found += _digits(axis, (2, 5))
-    return found if len(found) >= 2 else _round_numbers(axis, apart)
+    candidates = [_power(1, count * decades) for count in _multiples(axis.low, axis.high, decades)]
+    if len(candidates) >= 3 or decades > 1:
+        return candidates
+    candidates += _digits(axis, (2, 5))
+    return candidates if len(candidates) >= 2 else _round_numbers(axis, apart)
 
 
 def _digits(axis: Axis, digits: Iterable[int]) -> list[Tick]:
@@ -125,5 +125,5 @@ def _round_numbers(axis: Axis, apart: float) -> list[Tick]:
         return _linear(axis.low, axis.high, apart)
     if not -290 < axis.low < axis.high < 290:
         return []
-    found = _linear(10.0**axis.low, 10.0**axis.high, apart)
-    return [Tick(math.log10(tick.units), tick.label) for tick in found if tick.units > 0]
+    linear = _linear(10.0**axis.low, 10.0**axis.high, apart)
+    return [Tick(math.log10(tick.units), tick.label) for tick in linear if tick.units > 0]

@@ -54,8 +54,8 @@ app.command()(doctor)
 app.add_typer(recipe_commands, name="recipe")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(is_given: bool) -> None:
+    if is_given:
         import fbmon
 
         typer.echo(f"fbmon {fbmon.__version__}")

@@ -73,31 +73,31 @@ def compare(
     if list_columns:
         _list_columns(json)
         return
-    wanted = choose_form(csv=csv, markdown=markdown, latex=latex, json=json)
-    is_full = wanted == "text" and _is_screen_wanted(no_ui)
+    form = choose_form(csv=csv, markdown=markdown, latex=latex, json=json)
+    is_full = form == "text" and _is_screen_wanted(no_ui)
     from fbmon.cli.terminal_guard import keep
 
     kept = keep() if is_full else None  # before anything that starts threads
     from fbmon.compare.columns import DEFAULT_COLUMNS, columns_for
     from fbmon.compare.columns import only_changed as changed_of
 
-    def chosen() -> "list[Run]":
-        found = chosen_runs(runs_dir, runs or [], sort)
-        if not found:
+    def select_runs() -> "list[Run]":
+        selected = chosen_runs(runs_dir, runs or [], sort)
+        if not selected:
             raise UsageError(
                 no_run_message(runs_dir, runs or []), "`fbmon runs` lists all, `fbmon run quickstart` starts one"
             )
-        return found
+        return selected
 
-    found = chosen()
-    shown = columns_for(found, columns, DEFAULT_COLUMNS, with_settings=True, with_odd=not is_full)
-    shown = changed_of(shown, found) if only_changed else shown
+    selected = select_runs()
+    shown = columns_for(selected, columns, DEFAULT_COLUMNS, with_settings=True, with_odd=not is_full)
+    shown = changed_of(shown, selected) if only_changed else shown
     if kept:
-        raise typer.Exit(_show(_sheet(found, shown, group, sort), chosen))
-    if wanted == "json":
-        _print_json(found, shown, group)
+        raise typer.Exit(_show(_sheet(selected, shown, group, sort), select_runs))
+    if form == "json":
+        _print_json(selected, shown, group)
     else:
-        print_table(found, shown, group, wanted)
+        print_table(selected, shown, group, form)
 
 
 def _is_screen_wanted(no_ui: bool) -> bool:

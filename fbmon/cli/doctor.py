@@ -29,29 +29,29 @@ def doctor(runs_dir: RunsDir = DEFAULT_RUNS_DIR, data_dir: DataDir = None, json:
     from fbmon.cli.output import print_json
     from fbmon.doctor.examine import examine
 
-    findings = examine(runs_dir, data_folder(data_dir), os.environ)
+    examination = examine(runs_dir, data_folder(data_dir), os.environ)
     if json:
-        told = list(findings)
-        print_json({"findings": told, "can_train": not _failed(told)})
+        findings = list(examination)
+        print_json({"findings": findings, "can_train": not _failed(findings)})
     else:
-        told = _show(findings)
-    raise typer.Exit(Exit.FAILED if _failed(told) else Exit.FINISHED)
+        findings = _show(examination)
+    raise typer.Exit(Exit.FAILED if _failed(findings) else Exit.FINISHED)
 
 
-def _show(findings: "Iterable[Finding]") -> "list[Finding]":
-    """Each line as soon as it is known, and the sum of them at the end."""
+def _show(examination: "Iterable[Finding]") -> "list[Finding]":
+    """Print each finding as soon as it is made, and a summary at the end; return all findings."""
     from rich.text import Text
 
     from fbmon.cli.output import make_console
 
-    console, told = make_console(), []
+    console, findings = make_console(), []
     with console.status("looking; torch takes some seconds to load", spinner="line"):  # in a terminal
-        for finding in findings:
-            told.append(finding)
+        for finding in examination:
+            findings.append(finding)
             _print(finding, console)
-    failed = _failed(told)
+    failed = _failed(findings)
     console.print(Text(f"training is prevented by: {', '.join(failed)}" if failed else "this machine can train"))
-    return told
+    return findings
 
 
 def _print(finding: "Finding", console: "Console") -> None:

@@ -7,7 +7,7 @@ import typer
 
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from fbmon.cli.output import print_json
-from fbmon.cli.tables import Runs, meant
+from fbmon.cli.tables import Runs, runs_or_newest
 from fbmon.text import clean_path
 
 
@@ -37,7 +37,7 @@ def export(
     """
     from fbmon.export import export as write
 
-    written = write(meant(runs_dir, runs), to, out, force=force)
+    written = write(runs_or_newest(runs_dir, runs), to, out, force=force)
     if json:
         print_json([str(path) for path in written])
         return

@@ -43,7 +43,7 @@ def flatness(
     """
     from fbmon.analysis import Record, Setting
     from fbmon.analysis.flatness import Measure
-    from fbmon.analysis.flatness import flatness as of
+    from fbmon.analysis.flatness import flatness as flatness_of
 
     measure = Measure(threshold, rho, reach, directions)
     records = [
@@ -52,32 +52,32 @@ def flatness(
         for step in chosen_steps(folder, steps)
     ]
     answer([(record, measure.probes()) for record in records], devices, "measurements")
-    found = [(record, made) for record in records if (made := of(record.read(), measure))]
+    results = [(record, result) for record in records if (result := flatness_of(record.read(), measure))]
     if json:
-        print_json({"measure": asdict(measure), "runs": [_data(record, made) for record, made in found]})
+        print_json({"measure": asdict(measure), "runs": [_data(record, result) for record, result in results]})
     else:
-        _print(found, measure)
+        _print(results, measure)
 
 
-def _data(record: "Record", found: "Flatness") -> dict[str, Any]:
-    return {"run": record.folder.name, "step": record.setting.step, **asdict(found)}
+def _data(record: "Record", result: "Flatness") -> dict[str, Any]:
+    return {"run": record.folder.name, "step": record.setting.step, **asdict(result)}
 
 
-def _print(found: "list[tuple[Record, Flatness]]", measure: "Measure") -> None:
+def _print(results: "list[tuple[Record, Flatness]]", measure: "Measure") -> None:
     heads = ["step", "loss", "accuracy", f"radius to {measure.threshold:g}", f"SAM {measure.rho:g}"]
     rows = [["run", *heads, f"perturbed {measure.reach:g}"]]
-    rows += [[clean(record.folder.name), str(record.setting.step), *_cells(one)] for record, one in found]
+    rows += [[clean(record.folder.name), str(record.setting.step), *_cells(result)] for record, result in results]
     typer.echo("\n".join(aligned(rows)))
     typer.echo(f"mean ± sd over {measure.directions} directions")
 
 
-def _cells(found: "Flatness") -> list[str]:
+def _cells(result: "Flatness") -> list[str]:
     return [
-        _show(found.loss, ".4g"),
-        _show(found.accuracy, ".4f"),
-        f"{found.radius:.3f} ± {found.radius_deviation:.3f}",
-        _show(found.sam, ".4g"),
-        f"{found.perturbed_accuracy:.4f} ± {found.perturbed_deviation:.4f}",
+        _show(result.loss, ".4g"),
+        _show(result.accuracy, ".4f"),
+        f"{result.radius:.3f} ± {result.radius_deviation:.3f}",
+        _show(result.sam, ".4g"),
+        f"{result.perturbed_accuracy:.4f} ± {result.perturbed_deviation:.4f}",
     ]
 
 

@@ -74,19 +74,19 @@ def landscape(
         raise UsageError(f"--2d: shows one minimum, not {len(asked)}")
     answer(asked, devices, "points")
     names = labels([record for record, _ in asked])
-    seen = [
+    minima = [
         Seen(name, record.setting.step, record.read(), asked_points)
         for name, (record, _) in zip(names, asked, strict=True)
     ]
     scale: Scale = "linear" if linear else "log"
-    title = f"{data} loss: {seen[0].label}" if plane else f"{data} loss"
+    title = f"{data} loss: {minima[0].label}" if plane else f"{data} loss"
     x_label = "distance from the minimum, in lengths of the filters" if to is None else f"share of the way to {to}"
-    drawn = plane_svg(seen[0], title) if plane else lines_svg(seen, title, scale, x_label)
-    written = save(out or asked[0][0].path.with_name(stem(asked, plane=plane)), drawn, csv_text(seen))
+    drawn = plane_svg(minima[0], title) if plane else lines_svg(minima, title, scale, x_label)
+    written = save(out or asked[0][0].path.with_name(stem(asked, plane=plane)), drawn, csv_text(minima))
     if json:
-        print_json({"files": written, "points": [_data(one) for one in seen]})
+        print_json({"files": written, "points": [_data(minimum) for minimum in minima]})
         return
-    _show(seen, plane, title, scale)
+    _show(minima, plane, title, scale)
     typer.echo("\n".join(written))
 
 
@@ -103,19 +103,20 @@ def _towards(runs_dir: Path, to: str) -> str:
     return written(path_of(folder.checkpoints, checkpoint(folder, int(step))).resolve())
 
 
-def _data(one: "Seen") -> dict[str, object]:
-    points = [{"directions": point.directions, "at": point.at, **one.known.get(point, {})} for point in one.points]
-    return {"run": one.label, "step": one.step, "points": points}
+def _data(minimum: "Seen") -> dict[str, object]:
+    answers = minimum.known
+    points = [{"directions": point.directions, "at": point.at, **answers.get(point, {})} for point in minimum.points]
+    return {"run": minimum.label, "step": minimum.step, "points": points}
 
 
-def _show(seen: "list[Seen]", plane: bool, title: str, scale: "Scale") -> None:
+def _show(minima: "list[Seen]", plane: bool, title: str, scale: "Scale") -> None:
     from fbmon.analysis.picture import heat_map, legend, plots
     from fbmon.cli.picture import print_heat, print_legend, print_plot
 
     if plane:
-        print_heat(heat_map(seen[0], title))
+        print_heat(heat_map(minima[0], title))
         return
-    for plot in plots(seen, title, scale):
+    for plot in plots(minima, title, scale):
         print_plot(plot)
-    if len(seen) > 1:
-        print_legend(legend([one.label for one in seen]))
+    if len(minima) > 1:
+        print_legend(legend([minimum.label for minimum in minima]))

@@ -50,8 +50,8 @@ def step_line(store: Store, event: StepTaken) -> str:
 def _speed(store: Store) -> str:
     """Return how near the run came to what its devices can do: the median over its steps."""
     series = store.series.get("flop_share")
-    known = [] if series is None else [value for value in series.values.tolist() if not math.isnan(value)]
-    return f"; {statistics.median(known):.0%} of the attainable FLOP/s" if known else ""
+    shares = [] if series is None else [value for value in series.values.tolist() if not math.isnan(value)]
+    return f"; {statistics.median(shares):.0%} of the attainable FLOP/s" if shares else ""
 
 
 def json_line(event: Event) -> str:

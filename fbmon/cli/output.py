@@ -40,7 +40,7 @@ def make_console() -> "Console":
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
     """Rows as lines of columns two blanks apart: the first `left` on the left, the others, which are numbers, right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    sides = ["<" if place < left else ">" for place in range(len(widths))]
+    sides = ["<" if index < left else ">" for index in range(len(widths))]
     return [
         "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
         for row in rows

@@ -40,18 +40,18 @@ def plan(
     from fbmon.analysis.plan import measure
     from fbmon.ranks.devices import expand, here
 
-    wanted = recipes.load(recipes.find(recipe), asked_settings(overrides, steps, seed))
+    loaded = recipes.load(recipes.find(recipe), asked_settings(overrides, steps, seed))
     device = expand(here(devices, os.environ), os.environ)[0]
-    others = [precision for precision in _PRECISIONS if precision != wanted.precision]
-    with staged(f"timing blocks in {wanted.precision}", 1 + len(others)) as begin:
-        made = measure(wanted, device, others, seconds, lambda precision: begin(f"timing blocks in {precision}"))
+    others = [precision for precision in _PRECISIONS if precision != loaded.precision]
+    with staged(f"timing blocks in {loaded.precision}", 1 + len(others)) as begin:
+        estimate = measure(loaded, device, others, seconds, lambda precision: begin(f"timing blocks in {precision}"))
     if json:
-        print_json(_data(made))
+        print_json(_data(estimate))
         return
-    console, told = make_console(), _facts(made)
-    for name, fact in told.items():
-        print_columns(console, [max(map(len, told))], name, fact)
-    typer.echo("\n".join(["", *_alternatives(made)]))
+    console, facts = make_console(), _facts(estimate)
+    for name, fact in facts.items():
+        print_columns(console, [max(map(len, facts))], name, fact)
+    typer.echo("\n".join(["", *_alternatives(estimate)]))
 
 
 def _facts(plan: "Plan") -> dict[str, str]:

@@ -93,8 +93,8 @@ def reproduce(
     if table is None:
         _list_tables(json)
         return
-    wanted = choose_form(csv=csv, markdown=markdown, latex=latex, json=json)
-    is_silent = dry_run or (wanted != "text" and ui is Ui.AUTO and not no_ui)
+    form = choose_form(csv=csv, markdown=markdown, latex=latex, json=json)
+    is_silent = dry_run or (form != "text" and ui is Ui.AUTO and not no_ui)
     shown = Ui.NONE if is_silent else choose_ui(ui, no_ui)
     from fbmon.cli.terminal_guard import keep
 
@@ -116,13 +116,13 @@ def reproduce(
 
         codes = Spread(shares, runs_dir, data_folder(data_dir), lambda line: _say(line, shown)).carry_out(tasks)
     else:
-        places = [f"run {number} of {len(tasks)}" for number in range(1, len(tasks) + 1)]
+        labels = [f"run {number} of {len(tasks)}" for number in range(1, len(tasks) + 1)]
         codes = [
-            _carry_out(task, place, runs_dir, shares[0], data_folder(data_dir), shown, kept)
-            for task, place in zip(tasks, places, strict=True)
+            _carry_out(task, label, runs_dir, shares[0], data_folder(data_dir), shown, kept)
+            for task, label in zip(tasks, labels, strict=True)
         ]
     runs = [run for task in tasks if (run := tables.done(task, runs_dir))]
-    _print(runs, wanted)
+    _print(runs, form)
     if any(codes):
         raise typer.Exit(Exit.FAILED)
 
@@ -130,16 +130,16 @@ def reproduce(
 def _list_tables(json: bool) -> None:
     from fbmon import reproduce as tables
 
-    known = tables.tables()
+    rows_by_table = tables.tables()
     if json:
-        print_json(known)
+        print_json(rows_by_table)
         return
-    rows = [(name, ", ".join(row.rpartition("/")[2] for row in rows)) for name, rows in known.items()]
+    rows = [(name, ", ".join(row.rpartition("/")[2] for row in rows)) for name, rows in rows_by_table.items()]
     typer.echo("\n".join(aligned(rows, left=2)))
 
 
 def _carry_out(
-    task: "Task", place: str, runs_dir: Path, devices: str, data_dir: Path, ui: Ui, kept: "Kept | None"
+    task: "Task", label: str, runs_dir: Path, devices: str, data_dir: Path, ui: Ui, kept: "Kept | None"
 ) -> int:
     """Run it, or watch the run that there is; 0 when it has a result. Leaves when the user does."""
     from fbmon import reproduce as tables
@@ -165,7 +165,7 @@ def _carry_out(
                 kept,
                 devices=devices if interrupted else None,
             )
-        code = show(handle, ui, stays=False, place=place)  # the next run waits
+        code = show(handle, ui, stays=False, label=label)  # the next run waits
     if handle.alive:  # the screen was left
         _say("left; the same command goes on from here", ui)
         raise typer.Exit
@@ -196,14 +196,14 @@ def _say(line: str, ui: Ui) -> None:
         typer.echo(clean(line, 400))
 
 
-def _print(runs: "list[Run]", wanted: "Format | Literal['json']") -> None:
+def _print(runs: "list[Run]", form: "Format | Literal['json']") -> None:
     from fbmon.compare.columns import columns_for
 
     if not runs:
         sys.stderr.write("no run has come to a result\n")
         return
     columns = columns_for(runs, _COLUMNS, (), with_settings=False)
-    if wanted == "json":
+    if form == "json":
         print_groups_json(runs, columns, "recipe")
     else:
-        print_table(runs, columns, "recipe", wanted)
+        print_table(runs, columns, "recipe", form)

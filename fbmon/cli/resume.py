@@ -42,11 +42,11 @@ def resume(
     from fbmon.cli.terminal_guard import keep
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
-    from fbmon.cli.meant import meant
+    from fbmon.cli.default_run import run_or_newest
     from fbmon.cli.show import show_started, start
     from fbmon.ranks.devices import check_loopback, expand, here
 
-    folder = meant(runs_dir, run)
+    folder = run_or_newest(runs_dir, run)
     if not folder.is_alive():
         renew_meta(folder)
         recipe = read_recipe(folder)

@@ -80,24 +80,24 @@ def run(
     from fbmon.ranks.devices import check_loopback, expand, here, parse
 
     file = recipes.find(recipe)
-    wanted = recipes.load(file, asked_settings(overrides, steps, seed))
-    named, resolved = wanted.name if name is None else name, recipes.dump(wanted)
+    loaded = recipes.load(file, asked_settings(overrides, steps, seed))
+    run_name, resolved = loaded.name if name is None else name, recipes.dump(loaded)
     # In a job every rank sees the GPUs of its own machine.
     on, data = parse(devices) if rank else here(devices, os.environ), data_folder(data_dir)
     if not rank:
         check_loopback(expand(on, os.environ))
 
     is_first = rank is None or rank.index == 0
-    begun = folders.of_job(runs_dir, job.name, named, resolved) if job.is_restarted and is_first else None
+    begun = folders.of_job(runs_dir, job.name, run_name, resolved) if job.is_restarted and is_first else None
 
     def find() -> "RunFolder":
-        return begun or folders.create(runs_dir, named, file, resolved, on, data, job.name, stall_limit)
+        return begun or folders.create(runs_dir, run_name, file, resolved, on, data, job.name, stall_limit)
 
     if rank:
         from fbmon.cli.member import take_part
 
-        raise typer.Exit(take_part(wanted, rank, on, data, find, shown, stall_limit))
-    if begun and has_finished(begun, wanted.steps):
+        raise typer.Exit(take_part(loaded, rank, on, data, find, shown, stall_limit))
+    if begun and has_finished(begun, loaded.steps):
         return
     warn_of_logout()
     handle = start(find, shown, kept, detach=detach)

@@ -36,15 +36,15 @@ def runs(
     """
     from fbmon.compare.columns import LIST_COLUMNS, columns_for
 
-    wanted = choose_form(csv=csv, markdown=markdown, latex=latex, json=json)
+    form = choose_form(csv=csv, markdown=markdown, latex=latex, json=json)
     listed = chosen_runs(runs_dir, runs or [], sort)
-    if wanted == "json":
+    if form == "json":
         print_json([_data(run) for run in listed])
     elif not listed:
         hint = "`fbmon runs` lists all" if runs else "start one with: fbmon run quickstart"
         typer.echo(f"{no_run_message(runs_dir, runs or [])}; {hint}")
     else:
-        print_table(listed, columns_for(listed, columns, LIST_COLUMNS, with_settings=False), None, wanted)
+        print_table(listed, columns_for(listed, columns, LIST_COLUMNS, with_settings=False), None, form)
 
 
 def _data(run: "Run") -> dict[str, Any]:

@@ -59,13 +59,13 @@ def show_started(handle: RunHandle, ui: Ui, *, detach: bool) -> int:
     return Exit.FINISHED
 
 
-def show(handle: RunHandle, ui: Ui, *, stays: bool = True, place: str = "") -> int:
+def show(handle: RunHandle, ui: Ui, *, stays: bool = True, label: str = "") -> int:
     """Show the run until it ends or the viewer leaves; a full screen that `stays` only until the viewer leaves.
 
-    `place` is what a full screen calls the run among others, as `run 2 of 21`.
+    `label` is what a full screen calls the run among others, as `run 2 of 21`.
     """
     if ui is Ui.FULL:
-        return _full(handle, stays=stays, place=place)
+        return _full(handle, stays=stays, label=label)
     collect_garbage_again()
     store = Store()
     events = _followed(handle, store)
@@ -81,11 +81,11 @@ def show(handle: RunHandle, ui: Ui, *, stays: bool = True, place: str = "") -> i
     return store.ended.exit_code if store.ended else handle.exit_code()
 
 
-def _full(handle: RunHandle, *, stays: bool, place: str) -> int:
+def _full(handle: RunHandle, *, stays: bool, label: str) -> int:
     from fbmon.host.own_folders import config_folder
     from fbmon.ui.monitor.app import MonitorApp
 
-    app = MonitorApp(handle, config_folder() / "screen.json", stays=stays, place=place)
+    app = MonitorApp(handle, config_folder() / "screen.json", stays=stays, place=label)
     collect_garbage_again()
     app.run()
     if app.return_code:  # the screen itself has failed, and has said why

@@ -94,8 +94,8 @@ class Spread:
             return
         self._tell_due = time.monotonic() + _TELL_SECONDS
         runs = [read(handle.folder) for handle, _ in self._going]
-        told = " · ".join(f"{run.name} {run.summary.step}/{run.steps}" for run in runs)
-        self._say(f"{waiting} to begin · {told}")
+        progress = " · ".join(f"{run.name} {run.summary.step}/{run.steps}" for run in runs)
+        self._say(f"{waiting} to begin · {progress}")
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
         if not self._signals:

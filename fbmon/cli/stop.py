@@ -28,19 +28,19 @@ def stop(run: RunArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
         newest = folders.running(runs_dir)
         if newest is None:
             raise UsageError(f"no run is running in {runs_dir}", "`fbmon runs` lists them all")
-        found = newest
+        folder = newest
     else:
-        found = folders.find(runs_dir, run)
-    seen = found.look()
+        folder = folders.find(runs_dir, run)
+    seen = folder.look()
     if seen.life is Life.ENDED:
-        typer.echo(f"{clean(found.name)} has already ended: {compare.read(found).state}")
+        typer.echo(f"{clean(folder.name)} has already ended: {compare.read(folder).state}")
         return
-    found.put("stop", "fbmon stop")
+    folder.put("stop", "fbmon stop")
     if seen.life is Life.UNKNOWN:
-        typer.echo(f"whether {clean(found.name)} still runs cannot be told from here: {seen.trace}")
-    typer.echo(f"asked {clean(found.name)} to stop at its next block; waiting until its state is saved")
-    _wait(found)
-    typer.echo(compare.read(found).state)
+        typer.echo(f"whether {clean(folder.name)} still runs cannot be told from here: {seen.trace}")
+    typer.echo(f"asked {clean(folder.name)} to stop at its next block; waiting until its state is saved")
+    _wait(folder)
+    typer.echo(compare.read(folder).state)
 
 
 def _wait(folder: "RunFolder") -> None:

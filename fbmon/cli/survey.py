@@ -30,11 +30,11 @@ Devices = Annotated[str, typer.Option(help="As for `fbmon run`; every device tak
 
 
 def chosen_folders(runs_dir: Path, runs: list[str] | None) -> "list[RunFolder]":
-    """The folders of the runs that are `meant`, the oldest first. Raises UsageError for one that is not intact."""
-    from fbmon.cli.tables import meant
+    """Return the folders of `runs_or_newest`, the oldest first. Raises UsageError for a run that is not intact."""
+    from fbmon.cli.tables import runs_or_newest
     from fbmon.run import RunFolder
 
-    folders = [RunFolder(run.path) for run in reversed(meant(runs_dir, runs))]
+    folders = [RunFolder(run.path) for run in reversed(runs_or_newest(runs_dir, runs))]
     for folder in folders:
         read_recipe(folder)
     return folders

@@ -41,15 +41,15 @@ class QueryCommand(TyperCommand):
         )
 
 
-def meant(runs_dir: Path, runs: list[str] | None) -> "list[Run]":
-    """The runs that a command is about; without a word, the newest one. Raises UsageError where there is none."""
+def runs_or_newest(runs_dir: Path, runs: list[str] | None) -> "list[Run]":
+    """Return the runs that a command is about: by default, the newest one. Raises UsageError if there is none."""
     from fbmon import run as folders
     from fbmon.compare import read, select
 
-    found = select(runs_dir, runs) if runs else [read(folders.find(runs_dir, None))]
-    if not found:
+    selected = select(runs_dir, runs) if runs else [read(folders.find(runs_dir, None))]
+    if not selected:
         raise UsageError(no_run_message(runs_dir, runs or []), "`fbmon runs` lists all")
-    return found
+    return selected
 
 
 def no_run_message(runs_dir: Path, arguments: list[str]) -> str:
@@ -73,7 +73,7 @@ def _say_that_it_takes_a_while(journals: int) -> None:
         sys.stderr.write(f"reading {journals:,} journals that have no summary yet ...\n")
 
 
-def print_table(runs: "list[Run]", columns: "list[Field]", group: str | None, wanted: "Format") -> None:
+def print_table(runs: "list[Run]", columns: "list[Field]", group: str | None, form: "Format") -> None:
     """The table of runs, or of groups of runs, in the form that was asked for."""
     from fbmon.compare import fields
     from fbmon.compare.group import group_by
@@ -85,10 +85,10 @@ def print_table(runs: "list[Run]", columns: "list[Field]", group: str | None, wa
         table = lay_out_groups(group_by(runs, by), by, columns)
     else:
         table = lay_out(runs, columns)
-    if wanted == "text" and sys.stdout.isatty():
+    if form == "text" and sys.stdout.isatty():
         _print_in_terminal(table)
     else:
-        sys.stdout.write(render(table, wanted))
+        sys.stdout.write(render(table, form))
 
 
 def print_groups_json(runs: "list[Run]", columns: "Sequence[Field]", group: str) -> None:
@@ -102,7 +102,7 @@ def print_groups_json(runs: "list[Run]", columns: "Sequence[Field]", group: str)
     groups = group_by(runs, by)
     table = lay_out_groups(groups, by, columns)
     names = [column.name for column in table.columns]
-    print_json({"groups": [group_data(one, row, names) for one, row in zip(groups, table.rows, strict=True)]})
+    print_json({"groups": [group_data(grouped, row, names) for grouped, row in zip(groups, table.rows, strict=True)]})
 
 
 def _print_in_terminal(table: "Table") -> None:

@@ -176,10 +176,10 @@ def _going_on(screen: int) -> int | None:
 def _fate(tie: socket.socket) -> str:
     """Return what has become of the run, for the one line that is left of the screen."""
     with suppress(OSError):
-        if told := tie.recv(_PATH_BYTES, socket.MSG_DONTWAIT):
+        if path_bytes := tie.recv(_PATH_BYTES, socket.MSG_DONTWAIT):
             from fbmon.run import Life, RunFolder  # not before: the keeper is small
 
-            folder = RunFolder(Path(os.fsdecode(told)))
+            folder = RunFolder(Path(os.fsdecode(path_bytes)))
             fate = {
                 Life.RUNNING: "the training goes on",
                 Life.ENDED: "the training has ended",

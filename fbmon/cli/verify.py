@@ -57,21 +57,23 @@ def verify(
 def lines(verdict: "Verdict") -> list[str]:
     """The report as text."""
     rows = [["gradient of step " + str(verdict.step + 1), "", "equal", "ulps", "off by", "cosine"]]
-    for one in verdict.compared:
-        said = "the same bits" if one.agrees else "DIFFERENT" if one.is_promised else "not promised"
-        equal = "all" if one.agrees else f"{one.equal * 1000 // one.numbers / 10}%"  # 100 % is never said of fewer
-        rows.append([one.way, said, equal, f"{one.ulps:.3g}", f"{one.difference:.3g}", f"{one.cosine:.12g}"])
-    told = aligned(rows, left=len(rows[0]))
-    told += [f"not tried: {what}" for what in verdict.skipped]
-    wrong = [one for one in verdict.repeated if not one.agrees]
-    count = len({one.step for one in verdict.repeated})
+    for gradient in verdict.compared:
+        bits = "the same bits" if gradient.agrees else "DIFFERENT" if gradient.is_promised else "not promised"
+        # Rounded down: 100 % is never said of fewer than all.
+        equal = "all" if gradient.agrees else f"{gradient.equal * 1000 // gradient.numbers / 10}%"
+        distances = [f"{gradient.ulps:.3g}", f"{gradient.difference:.3g}", f"{gradient.cosine:.12g}"]
+        rows.append([gradient.way, bits, equal, *distances])
+    report = aligned(rows, left=len(rows[0]))
+    report += [f"not tried: {what}" for what in verdict.skipped]
+    wrong = [value for value in verdict.repeated if not value.agrees]
+    count = len({value.step for value in verdict.repeated})
     if verdict.repeated:
         end = "as the journal has them, to the last bit" if not wrong else "NOT AS IN THE JOURNAL"
-        told += ["", f"{plural(count, 'step')} after step {verdict.since} taken again: {end}"]
+        report += ["", f"{plural(count, 'step')} after step {verdict.since} taken again: {end}"]
     if wrong and verdict.differences:
-        told.append(f"  they were trained otherwise: here {', '.join(map(clean, verdict.differences))}")
-    told += [f"  {one.name} of step {one.step} was {one.told!r} and is now {one.found!r}" for one in wrong]
-    return told
+        report.append(f"  they were trained otherwise: here {', '.join(map(clean, verdict.differences))}")
+    report += [f"  {value.name} of step {value.step} was {value.told!r} and is now {value.found!r}" for value in wrong]
+    return report
 
 
 def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: str) -> "Verdict":

@@ -16,11 +16,11 @@ def watch(
     from fbmon.cli.terminal_guard import keep
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
-    from fbmon.cli.meant import meant
+    from fbmon.cli.default_run import run_or_newest
     from fbmon.cli.show import show
     from fbmon.process import launch
 
-    handle = launch.attach(meant(runs_dir, run, running_first=True))
+    handle = launch.attach(run_or_newest(runs_dir, run, running_first=True))
     if kept:
         kept.shows(handle.folder.path)
     raise typer.Exit(show(handle, shown))

@@ -39,18 +39,18 @@ def wrong_value(option: str, message: str, arguments: list[str]) -> UsageError:
     """Return what is wrong with the value of an option, of which the library says `message`."""
     given = _given(option, arguments)
     named = f"{option} {clean(given)}" if given is not None else option
-    if choices := re.search(r"is not one of (.*?)\.?$", message):
-        known = re.findall(r"'([^']*)'", choices[1])
-        near = difflib.get_close_matches(given or "", known, n=1)
-        return UsageError(f"{named}: must be one of {', '.join(known)}", f"did you mean {near[0]}?" if near else "")
-    found = next(((search, ours) for pattern, ours in _WORDS if (search := re.search(pattern, message))), None)
-    return UsageError(f"{named}: {found[0].expand(found[1]) if found else clean(message)}")
+    if listing := re.search(r"is not one of (.*?)\.?$", message):
+        choices = re.findall(r"'([^']*)'", listing[1])
+        near = difflib.get_close_matches(given or "", choices, n=1)
+        return UsageError(f"{named}: must be one of {', '.join(choices)}", f"did you mean {near[0]}?" if near else "")
+    matches = ((re.search(pattern, message), wording) for pattern, wording in _WORDS)
+    return UsageError(f"{named}: {next((match.expand(ours) for match, ours in matches if match), clean(message))}")
 
 
 def _given(option: str, arguments: list[str]) -> str | None:
     """Return what the command line says of an option; None where a variable of the environment does."""
-    for place, argument in enumerate(arguments):
+    for index, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name == option:
-            return value if equals else next(iter(arguments[place + 1 :]), "")
+            return value if equals else next(iter(arguments[index + 1 :]), "")
     return None

@@ -19,17 +19,17 @@ _ALWAYS = ("run", "state", "progress", "final.val_accuracy", "seen")
 
 
 def columns_for(
-    runs: Sequence[Run], wanted: str | None, standard: Sequence[str], with_settings: bool, with_odd: bool = True
+    runs: Sequence[Run], requested: str | None, standard: Sequence[str], with_settings: bool, with_odd: bool = True
 ) -> list[Field]:
-    """The fields of a table. `wanted` is a list with commas; `+a,b` adds to the standard ones. Raises UsageError.
+    """The fields of a table. `requested` is a list with commas; `+a,b` adds to the standard ones. Raises UsageError.
 
     `with_odd` as of `differing`.
     """
-    if wanted is not None and not wanted.startswith("+"):
-        return [fields.find(name, runs) for name in _split(wanted)]
+    if requested is not None and not requested.startswith("+"):
+        return [fields.find(name, runs) for name in _split(requested)]
     names = [name for name in standard if name in _ALWAYS or _is_known(name, runs)]
     names += differing(runs, with_odd=with_odd) if with_settings else []
-    names += _split(wanted[1:]) if wanted else []
+    names += _split(requested[1:]) if requested else []
     names += ["damaged"] if any(run.summary.damaged for run in runs) else []
     return [fields.find(name, runs) for name in dict.fromkeys(names)]
 

@@ -29,8 +29,8 @@ def _apart(cut: dict[str, str], width: int) -> dict[str, str]:
 
 def _from_difference(names: list[str], width: int) -> dict[str, str]:
     """Cut texts to what begins with the first word in which they differ, and as much before it as there is room for."""
-    places = (place for place, signs in enumerate(zip(*names, strict=False)) if len(set(signs)) > 1)
-    start = next(places, min(map(len, names)))
+    indices = (index for index, signs in enumerate(zip(*names, strict=False)) if len(set(signs)) > 1)
+    start = next(indices, min(map(len, names)))
     word = max(names[0].rfind(sign, 0, start) for sign in " -_") + 1
     rests = [name[word if start - word < width // 2 else start :] for name in names]
     room = max(0, width - 1 - max(map(len, rests)))

@@ -14,9 +14,10 @@ def differing(runs: Collection[Run], *, with_odd: bool = True) -> list[str]:
 
     `with_odd` False leaves out those that a single one of several runs has at all, as a section no other has.
     """
-    known = [run.settings for run in runs if run.settings]
-    keys = dict.fromkeys(key for settings in known for key in settings if key not in _NOT_SETTINGS)
-    found = [key for key in keys if any(settings.get(key) != known[0].get(key) for settings in known)]
-    if with_odd or len(known) < _SEVERAL:
-        return found
-    return [key for key in found if sum(key in settings for settings in known) > 1]
+    settings_of_runs = [run.settings for run in runs if run.settings]
+    keys = dict.fromkeys(key for settings in settings_of_runs for key in settings if key not in _NOT_SETTINGS)
+    first, *others = settings_of_runs or [{}]
+    unequal = [key for key in keys if any(settings.get(key) != first.get(key) for settings in others)]
+    if with_odd or len(settings_of_runs) < _SEVERAL:
+        return unequal
+    return [key for key in unequal if sum(key in settings for settings in settings_of_runs) > 1]

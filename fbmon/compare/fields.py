@@ -81,8 +81,8 @@ def _variant(runs: Collection[Run]) -> Field:
     alike: dict[str, list[Run]] = {}
     for run in runs:
         alike.setdefault(run.recipe, []).append(run)
-    names = {recipe: [name for name in differing(some) if name != "seed"] for recipe, some in alike.items()}
-    every_name = {name for some in names.values() for name in some}
+    names = {recipe: [name for name in differing(members) if name != "seed"] for recipe, members in alike.items()}
+    every_name = {name for differing_names in names.values() for name in differing_names}
 
     def value(run: Run) -> Value:
         settings = (f"{name}={show_plain(_of_setting(name).value(run))}" for name in names.get(run.recipe, []))
@@ -104,8 +104,8 @@ def _brief(word: str, names: Collection[str]) -> str:
 
 def _of_setting(name: str) -> Field:
     def value(run: Run) -> Value:
-        found = run.settings.get(name)
-        return found if found is None or isinstance(found, str | float | int) else str(found)
+        setting = run.settings.get(name)
+        return setting if setting is None or isinstance(setting, str | float | int) else str(setting)
 
     return Field(name, name, value, show_plain, is_number=False)
 

@@ -40,8 +40,8 @@ class Group:
 
     def spread(self, field: Field) -> Spread | None:
         """The spread of a number over the finished runs that have it."""
-        told = [field.value(run) for run in self.finished]
-        return spread([float(value) for value in told if isinstance(value, float | int)])
+        values = [field.value(run) for run in self.finished]
+        return spread_of([float(value) for value in values if isinstance(value, float | int)])
 
     def texts(self, field: Field) -> str:
         """Return what a field that is no number says: each value once; of states how many there are of each."""
@@ -59,7 +59,7 @@ def group_by(runs: Sequence[Run], field: Field) -> list[Group]:
     return [Group(value, tuple(members)) for value, members in groups.items()]
 
 
-def spread(values: Sequence[float]) -> Spread | None:
+def spread_of(values: Sequence[float]) -> Spread | None:
     """Mean and sample standard deviation; None of no values."""
     if not values:
         return None

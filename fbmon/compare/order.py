@@ -14,31 +14,31 @@ Item = TypeVar("Item")
 _DIRECTIONS = {"asc": "ascending", "desc": "descending"}
 
 
-def sort_by(runs: Sequence[Run], wanted: str) -> list[Run]:
+def sort_by(runs: Sequence[Run], order: str) -> list[Run]:
     """The runs sorted, best first; those of which the value is unknown come last. Raises UsageError."""
-    field, descending = parse_order(wanted, runs)
+    field, descending = parse_order(order, runs)
     return in_order(runs, [field.rank(run) for run in runs], descending)
 
 
-def parse_order(wanted: str, runs: Sequence[Run]) -> tuple[Field, bool]:
+def parse_order(order: str, runs: Sequence[Run]) -> tuple[Field, bool]:
     """The field that is meant, and whether its largest value comes first."""
-    name, _, how = wanted.partition(":")
+    name, _, how = order.partition(":")
     if how in fields.AGGREGATES:
         field = fields.find(f"{how}.{name}", runs)
     elif not how or how in _DIRECTIONS:
         field = fields.find(name, runs)
     else:
-        known = ", ".join([*fields.AGGREGATES, *_DIRECTIONS])
-        raise UsageError(f"--sort {clean(wanted)}: after the colon must come one of {known}")
+        choices = ", ".join([*fields.AGGREGATES, *_DIRECTIONS])
+        raise UsageError(f"--sort {clean(order)}: after the colon must come one of {choices}")
     return field, _DIRECTIONS.get(how, field.direction) == "descending"
 
 
 def in_order(items: Sequence[Item], values: Sequence[Value], descending: bool) -> list[Item]:
     """Return what has these values, sorted by them; those whose value is unknown come last."""
     pairs = list(zip(items, values, strict=True))
-    known = [pair for pair in pairs if pair[1] is not None]
-    known.sort(key=lambda pair: _key(pair[1]), reverse=descending)
-    return [item for item, _ in known] + [item for item, value in pairs if value is None]
+    with_value = [pair for pair in pairs if pair[1] is not None]
+    with_value.sort(key=lambda pair: _key(pair[1]), reverse=descending)
+    return [item for item, _ in with_value] + [item for item, value in pairs if value is None]
 
 
 def _key(value: Value) -> tuple[bool, float, str]:

@@ -99,10 +99,10 @@ def refuse_unknown_state(term: Term) -> None:
 
 def number(text: str) -> float | None:
     """The number that a text with or without a unit stands for; None if it stands for none."""
-    found = _NUMBER.fullmatch(text)
-    if not found:
+    match = _NUMBER.fullmatch(text)
+    if not match:
         return None
-    value = float(found[1]) * _UNITS[found[2].lower()]
+    value = float(match[1]) * _UNITS[match[2].lower()]
     return value if math.isfinite(value) else None
 
 
@@ -122,12 +122,12 @@ def _query(words: list[str]) -> Query:
 
 
 def _term(word: str) -> Term:
-    found = _TERM.fullmatch(word)
-    assert found
-    operand = found["operand"].replace('"', "")
-    if found["field"] == "recipe":
+    match = _TERM.fullmatch(word)
+    assert match
+    operand = match["operand"].replace('"', "")
+    if match["field"] == "recipe":
         operand = operand.replace("/", "-")  # digits/sgd, as it is shipped, calls itself digits-sgd
-    term = Term(found["field"], found["operator"], operand, bool(found["no"]))
+    term = Term(match["field"], match["operator"], operand, bool(match["no"]))
     if term.operator in _ORDERS and number(term.operand) is None:
         raise UsageError(
             f"{clean(word)}: {clean(term.operand) or 'nothing'} is not a number",
@@ -153,9 +153,9 @@ def _holds(term: Term, value: Value) -> bool:
 def _is_equal(operand: str, value: Value) -> bool:
     if value is None:
         return False
-    wanted = number(operand)
-    if wanted is not None and isinstance(value, float | int) and not isinstance(value, bool):
-        return math.isclose(value, wanted, rel_tol=1e-12)
+    expected = number(operand)
+    if expected is not None and isinstance(value, float | int) and not isinstance(value, bool):
+        return math.isclose(value, expected, rel_tol=1e-12)
     return operand.lower() == _text(value).lower()
 
 

@@ -16,9 +16,9 @@ _LATEX_SIGNS = {
 }  # fmt: skip
 
 
-def render(table: Table, wanted: Format) -> str:
+def render(table: Table, form: Format) -> str:
     """The whole table, in lines that end with a newline."""
-    match wanted:
+    match form:
         case "text":
             return text(table)
         case "csv":
@@ -28,12 +28,12 @@ def render(table: Table, wanted: Format) -> str:
         case "latex":
             return latex(table)
         case _:
-            assert_never(wanted)
+            assert_never(form)
 
 
 def csv_text(table: Table) -> str:
     """Names and full-precision values; of a group `X`, `X.sd` and `X.n`. Unknown values are empty."""
-    spreads = [any(row[place].spread for row in table.rows) for place in range(len(table.columns))]
+    spreads = [any(row[index].spread for row in table.rows) for index in range(len(table.columns))]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(

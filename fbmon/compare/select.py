@@ -11,7 +11,7 @@ from fbmon.run import RunFolder
 
 
 def select(runs_dir: Path, arguments: Sequence[str], notice: Notice = lambda _journals: None) -> list[Run]:
-    """The runs meant, in the order in which they are named, else newest first; nothing given means all in `runs_dir`.
+    """Return the runs asked for, in the order in which they are named, else newest first; by default all in `runs_dir`.
 
     `notice` is called as in `read_all`. Raises UsageError for a name or path that no run has, and for a query that
     makes no sense.
@@ -21,18 +21,18 @@ def select(runs_dir: Path, arguments: Sequence[str], notice: Notice = lambda _jo
     for term in (term for query in queries for term in query.terms):
         refuse_unknown_state(term)
     every = folders.every(runs_dir)
-    meant = [_meant(query, paths, every, runs_dir) for query in queries]
-    once = {folder.path: folder for several in meant for folder in several}
+    candidates = [_candidates(query, paths, every, runs_dir) for query in queries]
+    once = {folder.path: folder for of_query in candidates for folder in of_query}
     runs = {run.path: run for run in read_all(list(once.values()), notice)}
-    found: dict[Path, Run] = {}
-    for query, several in zip(queries, meant, strict=True):
-        for run in keep([runs[folder.path] for folder in several], query.terms):
-            found.setdefault(run.path.resolve(), run)
-    return list(found.values())
+    selected: dict[Path, Run] = {}
+    for query, of_query in zip(queries, candidates, strict=True):
+        for run in keep([runs[folder.path] for folder in of_query], query.terms):
+            selected.setdefault(run.path.resolve(), run)
+    return list(selected.values())
 
 
-def _meant(query: Query, paths: Sequence[str], every: Sequence[RunFolder], runs_dir: Path) -> Sequence[RunFolder]:
-    """The runs that a query speaks of, whether its terms hold or not."""
+def _candidates(query: Query, paths: Sequence[str], every: Sequence[RunFolder], runs_dir: Path) -> Sequence[RunFolder]:
+    """Return the runs that a query names, whether its terms hold for them or not."""
     if not paths and not query.names:
         return every
     named = [folder for path in paths for folder in _in(Path(path))]
@@ -42,13 +42,13 @@ def _meant(query: Query, paths: Sequence[str], every: Sequence[RunFolder], runs_
 def _named(name: str, every: Sequence[RunFolder], runs_dir: Path) -> list[RunFolder]:
     """Return the runs whose whole name it is, else those that it matches as a glob, else those that begin with it."""
     if is_glob(name):
-        found = [folder for folder in every if matches_text(name, folder.name)]
+        matching = [folder for folder in every if matches_text(name, folder.name)]
     else:
-        found = [folder for folder in every if folder.name == name]
-        found = found or [folder for folder in every if folder.name.startswith(name)]
-    if not found:
+        matching = [folder for folder in every if folder.name == name]
+        matching = matching or [folder for folder in every if folder.name.startswith(name)]
+    if not matching:
         raise folders.unknown(name, every, runs_dir)
-    return found
+    return matching
 
 
 def _in(path: Path) -> list[RunFolder]:

@@ -68,7 +68,7 @@ class Sheet:
         marked = [row for row in rows if self.is_marked(row)]
         drawn: list[Row] = []
         for row in marked[:MOST_MARKED] or rows[:MOST_UNMARKED]:
-            if sum(len(one.counted) for one in [*drawn, row]) <= MOST_RUNS:
+            if sum(len(candidate.counted) for candidate in [*drawn, row]) <= MOST_RUNS:
                 drawn.append(row)
         return drawn
 
@@ -90,9 +90,9 @@ class Sheet:
         new = {run.path: run for run in runs}
         self.runs = [new.get(run.path, run) for run in self.runs]
 
-    def field(self, place: int) -> Field | None:
+    def field(self, column: int) -> Field | None:
         """The field of a column of the rows; None for the number of runs in a group."""
-        name = self.headings()[place].name
+        name = self.headings()[column].name
         return next((field for field in [*self.columns, *([self.by] if self.by else [])] if field.name == name), None)
 
     def _shown(self) -> list[Run]:

@@ -39,10 +39,10 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
-    def only(self, places: Sequence[int]) -> "Table":
-        """The table with only the columns at these places."""
-        rows = tuple(tuple(row[place] for place in places) for row in self.rows)
-        return Table(tuple(self.columns[place] for place in places), rows)
+    def only(self, indices: Sequence[int]) -> "Table":
+        """The table with only the columns at these indices."""
+        rows = tuple(tuple(row[index] for index in indices) for row in self.rows)
+        return Table(tuple(self.columns[index] for index in indices), rows)
 
 
 def lay_out(runs: Sequence[Run], columns: Sequence[Field]) -> Table:

@@ -38,11 +38,11 @@ def stacked(table: Table, width: int) -> list[Table]:
         widths[0] = min(widths[0], max(_LEAST_NAME, room if room >= _LEAST_NAME else width // 3))
     groups: list[list[int]] = [[0]]
     used = widths[0]
-    for place, needed in enumerate(others, 1):
+    for column, needed in enumerate(others, 1):
         if used + needed > width and len(groups[-1]) > 1:
             groups.append([0])
             used = widths[0]
-        groups[-1].append(place)
+        groups[-1].append(column)
         used += needed
     return [_shortened(table.only(group), widths[0]) for group in groups]
 

@@ -13,16 +13,16 @@ from fbmon.doctor.memory import examine_memory, examine_shared_memory
 from fbmon.doctor.processor import examine_processor
 from fbmon.doctor.storage import examine_storage, examine_temporary_folder
 from fbmon.doctor.terminal import examine_terminal
-from fbmon.doctor.torch import Asked
+from fbmon.doctor.torch import TorchQuestion
 
 
 def examine(
     runs_dir: Path, data_dir: Path, environment: Mapping[str, str], root: Path = Path("/")
 ) -> Iterator[Finding]:
     """Each finding as soon as it is known; `root` is where the system's own files lie."""
-    asked = Asked(data_dir, environment)  # it loads while the rest is looked at
-    found = f"Python {platform.python_version()} on {platform.system()} {platform.release()}, {platform.machine()}"
-    yield Finding("fbmon", "ok", f"{fbmon.__version__}, {found}")
+    question = TorchQuestion(data_dir, environment)  # torch loads while the rest is looked at
+    system = f"Python {platform.python_version()} on {platform.system()} {platform.release()}, {platform.machine()}"
+    yield Finding("fbmon", "ok", f"{fbmon.__version__}, {system}")
     yield examine_terminal(environment)
     yield examine_login(root)
     yield examine_processor(root, environment)
@@ -31,6 +31,6 @@ def examine(
     yield examine_loopback()
     yield examine_temporary_folder()
     yield from examine_storage(runs_dir)
-    yield from asked.about_torch()
-    yield from examine_gpus(asked.answer, environment)
-    yield from asked.about_data()
+    yield from question.about_torch()
+    yield from examine_gpus(question.answer, environment)
+    yield from question.about_data()

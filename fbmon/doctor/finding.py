@@ -17,6 +17,6 @@ class Finding(msgspec.Struct, frozen=True):
     advice: str = ""
 
 
-def judge(name: str, found: str, advice: str, *, is_well: bool) -> Finding:
+def judge(name: str, observation: str, advice: str, *, is_well: bool) -> Finding:
     """Ok, or a warning with its advice."""
-    return Finding(name, "ok", found) if is_well else Finding(name, "warning", found, advice)
+    return Finding(name, "ok", observation) if is_well else Finding(name, "warning", observation, advice)

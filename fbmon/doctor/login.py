@@ -43,15 +43,15 @@ def examine_login(root: Path = Path("/"), user: str = "") -> Finding:
     if lingers and unit.startswith("user@"):
         return Finding("logout", "ok", "a training goes on after the logout: the user lingers")
     linger = "on" if lingers else "off"
-    found = f"a training started here ends with the logout (KillUserProcesses=yes, {unit}, linger {linger})"
-    return Finding("logout", "warning", found, _ADVICE)
+    observation = f"a training started here ends with the logout (KillUserProcesses=yes, {unit}, linger {linger})"
+    return Finding("logout", "warning", observation, _ADVICE)
 
 
 def _unit(root: Path) -> str:
     """The unit of this process that may end with the session: session-3.scope, user@1000.service, or none."""
     with suppress(OSError):
-        found = re.search(r"/(session-[^/\n]+\.scope|user@\d+\.service)", (root / "proc/self/cgroup").read_text())
-        return clean(found[1]) if found else ""
+        match = re.search(r"/(session-[^/\n]+\.scope|user@\d+\.service)", (root / "proc/self/cgroup").read_text())
+        return clean(match[1]) if match else ""
     return ""
 
 
@@ -61,8 +61,8 @@ def _policy(root: Path) -> Policy:
     command += ["org.freedesktop.login1.Manager", _BOOLEAN, *_LISTS]
     with suppress(OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
         said = subprocess.run(command, capture_output=True, timeout=_ASK_SECONDS, check=True).stdout
-        told = [msgspec.json.decode(line)["data"] for line in said.splitlines()]
-        return Policy(*msgspec.convert(told, tuple[bool, list[str], list[str]]))
+        values = [msgspec.json.decode(line)["data"] for line in said.splitlines()]
+        return Policy(*msgspec.convert(values, tuple[bool, list[str], list[str]]))
     return _read(root)
 
 
@@ -80,15 +80,15 @@ def _built_in(root: Path) -> str:
     """Return what holds where nothing is said: the files have it in a comment, as distributions differ; else yes."""
     for path in _files(root):
         with suppress(OSError, ValueError):
-            found = re.search(rf"^#{_BOOLEAN}=(\w+)", path.read_text(), re.MULTILINE)
-            if found:
-                return found[1]
+            match = re.search(rf"^#{_BOOLEAN}=(\w+)", path.read_text(), re.MULTILINE)
+            if match:
+                return match[1]
     return "yes"
 
 
 def _files(root: Path) -> list[Path]:
     """The later wins: the first main file there is, then all parts by name, of the same name the last folder's."""
-    folders = [root / place / "systemd" for place in ("usr/lib", "run", "etc")]
+    folders = [root / prefix / "systemd" for prefix in ("usr/lib", "run", "etc")]
     main = [folder / "logind.conf" for folder in reversed(folders) if (folder / "logind.conf").is_file()]
     parts = {path.name: path for folder in folders for path in folder.glob("logind.conf.d/*.conf")}
     return [*main[:1], *(parts[name] for name in sorted(parts))]

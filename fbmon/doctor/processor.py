@@ -19,5 +19,5 @@ def examine_processor(root: Path, environment: Mapping[str, str]) -> Finding:
 
 
 def _asked(environment: Mapping[str, str]) -> int:
-    found = re.match(r"\s*(\d{1,6})", environment.get("OMP_NUM_THREADS", ""), re.ASCII)  # it may be a list
-    return int(found[1]) if found else 0
+    match = re.match(r"\s*(\d{1,6})", environment.get("OMP_NUM_THREADS", ""), re.ASCII)  # it may be a list
+    return int(match[1]) if match else 0

@@ -27,8 +27,8 @@ def examine_terminal(environment: Mapping[str, str]) -> Finding:
     if is_ascii:
         faults.append("for finer curves use a terminal with braille and a UTF-8 locale: `export LANG=C.UTF-8`")
     characters = "ASCII" if is_ascii else "Unicode"
-    found = f"{columns}x{lines}, {_colours(environment, term)}, {characters} ({clean(term)})"
-    return Finding("terminal", "warning" if faults else "ok", found, "; ".join(faults))
+    observation = f"{columns}x{lines}, {_colours(environment, term)}, {characters} ({clean(term)})"
+    return Finding("terminal", "warning" if faults else "ok", observation, "; ".join(faults))
 
 
 def _is_terminal() -> bool:

@@ -37,8 +37,8 @@ class Answer(msgspec.Struct, frozen=True):
     fault: str = ""  # why torch could not be asked
 
 
-class Asked:
-    """The question, put at once; whoever wants the answer waits for it."""
+class TorchQuestion:
+    """A question to torch, put at once in a process of its own; reading the answer waits for it."""
 
     def __init__(self, data_dir: Path, environment: Mapping[str, str]) -> None:
         self._data_dir = data_dir
@@ -80,13 +80,12 @@ class Asked:
 
     def about_data(self) -> Iterator[Finding]:
         """Find which data sets are there."""
-        answer, place = self.answer, clean_path(self._data_dir)
+        answer, folder = self.answer, clean_path(self._data_dir)
         if answer.fault:
             return
         there = ", ".join(["digits", *(name for name, is_there in answer.data.items() if is_there)])
         missing = [name for name, is_there in answer.data.items() if not is_there]
-        found = f"{there} in {place}" if len(missing) < len(answer.data) else f"{there}; nothing in {place}"
+        observation = f"{there} in {folder}" if len(missing) < len(answer.data) else f"{there}; nothing in {folder}"
+        observation += f"; no {', '.join(missing)}" * bool(missing)
         advice = "downloaded by the first run that needs it; without a network put cifar-10-python.tar.gz there"
-        yield judge(
-            "data", found + f"; no {', '.join(missing)}" * bool(missing), advice, is_well="cifar10" not in missing
-        )
+        yield judge("data", observation, advice, is_well="cifar10" not in missing)

@@ -22,9 +22,9 @@ class Row(msgspec.Struct):
     values: dict[str, float | None]
 
 
-def rows(journal: Path) -> list[Row]:
-    """The steps of a journal in order; what is not known is missing or None."""
-    found: dict[int, Row] = {}
+def read_rows(journal: Path) -> list[Row]:
+    """Return the steps of a journal in order; an unknown value is missing or None."""
+    rows: dict[int, Row] = {}
     clipped: set[int] = set()
     analysed: dict[int, dict[str, float | None]] = {}
     for event in Tail(journal).read():
@@ -33,41 +33,41 @@ def rows(journal: Path) -> list[Row]:
                 clipped.add(step)
             case StepTaken(step=step, values=values):
                 ahead = analysed.pop(step, {})
-                found[step] = Row(step, event.time, event.elapsed, step in clipped, values | ahead)
+                rows[step] = Row(step, event.time, event.elapsed, step in clipped, values | ahead)
                 clipped.discard(step)
             case Validated(step=step, values=values):
-                found.setdefault(step, Row(step, event.time, event.elapsed, False, {})).values.update(values)
+                rows.setdefault(step, Row(step, event.time, event.elapsed, False, {})).values.update(values)
             case Analysed(step=step, values=values):  # part of it comes before its step
-                (found[step].values if step in found else analysed.setdefault(step, {})).update(values)
+                (rows[step].values if step in rows else analysed.setdefault(step, {})).update(values)
             case _:
                 pass
-    return [found[step] for step in sorted(found)]
+    return [rows[step] for step in sorted(rows)]
 
 
-def names(told: Iterable[Row]) -> list[str]:
+def names(rows: Iterable[Row]) -> list[str]:
     """The metrics that occur, in the order of metrics.py, others behind them."""
-    seen = dict.fromkeys(name for row in told for name in row.values)
+    seen = dict.fromkeys(name for row in rows for name in row.values)
     return [name for name in metrics.BY_NAME if name in seen] + [name for name in seen if name not in metrics.BY_NAME]
 
 
-def csv_text(told: Sequence[Row]) -> str:
+def csv_text(rows: Sequence[Row]) -> str:
     """A heading with units, then the rows; every number reads back equal, an unknown one is empty."""
-    named = names(told)
+    named = names(rows)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["step", "time [s since 1970]", "elapsed [s]", "clipped [0/1]", *map(heading, named)])
-    for row in told:
+    for row in rows:
         values = (row.values.get(name) for name in named)
         writer.writerow([row.step, repr(row.time), repr(row.elapsed), int(row.clipped), *values])
     return out.getvalue()
 
 
-def jsonl_text(told: Sequence[Row]) -> str:
+def jsonl_text(rows: Sequence[Row]) -> str:
     """One JSON object a step, flat."""
     encoder = msgspec.json.Encoder()
     lines: Iterable[dict[str, float | None]] = (
         {"step": row.step, "time": row.time, "elapsed": row.elapsed, "clipped": row.clipped, **row.values}
-        for row in told
+        for row in rows
     )
     return "".join(encoder.encode(line).decode() + "\n" for line in lines)
 

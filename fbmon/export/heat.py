@@ -18,8 +18,8 @@ _UNIT = "along two random directions, in lengths of the filters"
 
 def heat(name: str, at: Floats, values: Floats, *, log: bool) -> str:
     """`values` (rows, columns) at the places `at` along both edges, the first row at the bottom; NaN stays white."""
-    known = values[np.isfinite(values) & ((values > 0) | (not log))]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (1.0, 1.0)
+    drawable = values[np.isfinite(values) & ((values > 0) | (not log))]
+    low, high = (float(drawable.min()), float(drawable.max())) if len(drawable) else (1.0, 1.0)
     side = _SIDE / len(at)
     squares = [
         f'<rect x="{_LEFT + column * side:.2f}" y="{_TOP + _SIDE - (row + 1) * side:.2f}" '
@@ -34,9 +34,9 @@ def heat(name: str, at: Floats, values: Floats, *, log: bool) -> str:
 
 def colour(share: float) -> str:
     """The colour of a share from 0 to 1 of the scale."""
-    place = min(max(share, 0.0), 1.0) * (len(_STOPS) - 1)
-    lower = min(int(place), len(_STOPS) - 2)
-    mixed = (round(a + (b - a) * (place - lower)) for a, b in zip(_STOPS[lower], _STOPS[lower + 1], strict=True))
+    position = min(max(share, 0.0), 1.0) * (len(_STOPS) - 1)
+    lower = min(int(position), len(_STOPS) - 2)
+    mixed = (round(a + (b - a) * (position - lower)) for a, b in zip(_STOPS[lower], _STOPS[lower + 1], strict=True))
     return "#" + "".join(f"{part:02x}" for part in mixed)
 
 

@@ -14,27 +14,28 @@ from fbmon.metrics import Scale
 from fbmon.text import clean, clean_path
 
 
-def lines_svg(seen: Sequence[Seen], title: str, scale: Scale, x_label: str) -> str:
+def lines_svg(minima: Sequence[Seen], title: str, scale: Scale, x_label: str) -> str:
     """The loss and the accuracy along lines: of every run the mean over its directions, and their band."""
-    return svg([*plots(seen, title, scale, paper=x_label)])
+    return svg([*plots(minima, title, scale, paper=x_label)])
 
 
-def plane_svg(seen: Seen, title: str) -> str:
+def plane_svg(minimum: Seen, title: str) -> str:
     """The loss on a grid."""
-    at, values = table(seen.known, seen.points, "loss")
+    at, values = table(minimum.known, minimum.points, "loss")
     return heat(title, at, values, log=True)
 
 
-def csv_text(seen: Sequence[Seen]) -> str:
+def csv_text(minima: Sequence[Seen]) -> str:
     """One row a point; every number reads back equal."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["run", "step", "directions", "at", "loss", "accuracy"])
-    for one in seen:
-        for point in one.points:
-            values = one.known.get(point, {})
-            places = [" ".join(map(repr, part)) for part in (point.directions, point.at)]
-            writer.writerow([clean(one.label), one.step, *places, values.get("loss"), values.get("accuracy")])
+    for minimum in minima:
+        for point in minimum.points:
+            values = minimum.known.get(point, {})
+            coordinates = [" ".join(map(repr, part)) for part in (point.directions, point.at)]
+            answers = [values.get("loss"), values.get("accuracy")]
+            writer.writerow([clean(minimum.label), minimum.step, *coordinates, *answers])
     return out.getvalue()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from fbmon import metrics
 from fbmon.chart import Curve, Plot, Reference
 from fbmon.compare import Run
-from fbmon.export.columns import Row, names, rows
+from fbmon.export.columns import Row, names, read_rows
 from fbmon.metrics import Chart
 from fbmon.run import RunFolder
 from fbmon.store.series import Series
@@ -17,23 +17,23 @@ _COMPARED = ("loss", "val_accuracy", "grad_norm", "val_loss", "accuracy", "full_
 
 def of(runs: Sequence[Run]) -> list[Plot]:
     """The plots of one run or of several; those of which nothing is known are left out."""
-    told = [rows(RunFolder(run.path).journal) for run in runs]
-    plots = _of_one(runs[0], told[0]) if len(runs) == 1 else _of_several(runs, told)
+    rows_by_run = [read_rows(RunFolder(run.path).journal) for run in runs]
+    plots = _of_one(runs[0], rows_by_run[0]) if len(runs) == 1 else _of_several(runs, rows_by_run)
     return [plot for plot in plots if any(len(curve.x) for curve in plot.curves)]
 
 
-def _of_one(run: Run, told: Sequence[Row]) -> list[Plot]:
-    clipped = np.array([row.step for row in told if row.clipped], float)
+def _of_one(run: Run, rows: Sequence[Row]) -> list[Plot]:
+    clipped = np.array([row.step for row in rows if row.clipped], float)
     return [
         Plot(
             chart.title,
             tuple(
                 curve
                 for metric in metrics.METRICS
-                if metric.chart is chart and len((curve := _curve(metric.label, metric.name, told)).x)
+                if metric.chart is chart and len((curve := _curve(metric.label, metric.name, rows)).x)
             ),
             chart.scale,
-            _steps([told]),
+            _steps([rows]),
             references=_levels([run], chart),
             marks=clipped if chart is metrics.GRADIENT else None,
             x_label="step",
@@ -42,29 +42,29 @@ def _of_one(run: Run, told: Sequence[Row]) -> list[Plot]:
     ]
 
 
-def _of_several(runs: Sequence[Run], told: Sequence[Sequence[Row]]) -> list[Plot]:
+def _of_several(runs: Sequence[Run], rows_by_run: Sequence[Sequence[Row]]) -> list[Plot]:
     """Each run has a curve in every plot, be it an empty one: so its look is the same in all."""
-    known = {name for each in told for name in names(each)}
+    present = {name for rows in rows_by_run for name in names(rows)}
     return [
         Plot(
             f"{metric.chart.title}, {metric.label}",
-            tuple(_curve(run.name, metric.name, each) for run, each in zip(runs, told, strict=True)),
+            tuple(_curve(run.name, metric.name, rows) for run, rows in zip(runs, rows_by_run, strict=True)),
             metric.chart.scale,
-            _steps(told),
+            _steps(rows_by_run),
             references=_levels(runs, metric.chart) if metric.name != "accuracy" else (),
             x_label="step",
         )
-        for metric in (metrics.BY_NAME[name] for name in _COMPARED if name in known)
+        for metric in (metrics.BY_NAME[name] for name in _COMPARED if name in present)
     ]
 
 
-def _steps(told: Sequence[Sequence[Row]]) -> tuple[float, float]:
-    return 0.0, max([1.0, *(float(each[-1].step) for each in told if each)])
+def _steps(rows_by_run: Sequence[Sequence[Row]]) -> tuple[float, float]:
+    return 0.0, max([1.0, *(float(rows[-1].step) for rows in rows_by_run if rows)])
 
 
-def _curve(label: str, name: str, told: Sequence[Row]) -> Curve:
+def _curve(label: str, name: str, rows: Sequence[Row]) -> Curve:
     """Empty where no value is known."""
-    points = [row for row in told if name in row.values]
+    points = [row for row in rows if name in row.values]
     if all(row.values[name] is None for row in points):
         points = []
     columns = [[row.step for row in points], [row.elapsed for row in points], [row.values[name] for row in points]]

@@ -128,7 +128,7 @@ def _environment(folder: RunFolder) -> str:
     meta = folder.read_meta()
     if meta is None:
         return ""
-    told = {
+    facts = {
         "started": meta.created,
         "host": meta.host,
         "devices": meta.devices,
@@ -136,7 +136,7 @@ def _environment(folder: RunFolder) -> str:
         "git": meta.git,
         **meta.versions,
     }
-    return "\n".join(f"{name}: {value}" for name, value in told.items() if value)
+    return "\n".join(f"{name}: {value}" for name, value in facts.items() if value)
 
 
 def _events(folder: RunFolder) -> str:

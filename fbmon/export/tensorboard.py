@@ -10,7 +10,7 @@ from typing import Any
 from fbmon import metrics
 from fbmon.errors import UsageError
 from fbmon.events import DeviceSampled
-from fbmon.export.columns import Row, rows
+from fbmon.export.columns import Row, read_rows
 from fbmon.run import RunFolder
 from fbmon.run.journal import Tail
 
@@ -26,14 +26,14 @@ def write(folder: RunFolder, goal: Path) -> None:
     goal.mkdir(parents=True, exist_ok=True)
     # An absolute path: tensorboardX would take one like "s3:..." for an address.
     writer = EventsWriter(str(goal.resolve() / "events"))
-    told = rows(folder.journal)
-    for row in told:
+    rows = read_rows(folder.journal)
+    for row in rows:
         writer.write_event(_event(row.time, row.step, _scalars(row)))
     for sampled in Tail(folder.telemetry).read():
         if isinstance(sampled, DeviceSampled):
             writer.write_event(_event(sampled.time, round(sampled.elapsed), _device_scalars(sampled)))
-    if told:
-        writer.write_event(_text(told[0].time, "recipe", folder))
+    if rows:
+        writer.write_event(_text(rows[0].time, "recipe", folder))
     writer.close()
 
 
@@ -43,8 +43,8 @@ def tag(name: str) -> str:
 
 
 def _scalars(row: Row) -> dict[str, float]:
-    known = {tag(name): value for name, value in row.values.items() if value is not None}
-    return known | {"gradient/clipped": float(row.clipped)}
+    scalars = {tag(name): value for name, value in row.values.items() if value is not None}
+    return scalars | {"gradient/clipped": float(row.clipped)}
 
 
 def _device_scalars(sampled: DeviceSampled) -> dict[str, float]:

@@ -52,13 +52,13 @@ def names(runs: Sequence[Run], kind: Kind) -> list[str]:
     if kind in ("svg", "html"):
         return [f"{_safe(runs[0].name) if len(runs) == 1 else 'comparison'}.{kind}"]
     suffix = "" if kind == "tensorboard" else f".{kind}"
-    found: list[str] = []
+    file_names: list[str] = []
     for run in runs:
         name = _safe(run.name)
-        while f"{name}{suffix}" in found:
+        while f"{name}{suffix}" in file_names:
             name += "_"
-        found.append(f"{name}{suffix}")
-    return found
+        file_names.append(f"{name}{suffix}")
+    return file_names
 
 
 def _safe(name: str) -> str:
@@ -70,7 +70,7 @@ def _write(runs: Sequence[Run], kind: Kind, goals: Sequence[Path]) -> None:
         case "csv" | "jsonl":
             text = columns.csv_text if kind == "csv" else columns.jsonl_text
             for run, goal in zip(runs, goals, strict=True):
-                replace(goal, text(columns.rows(RunFolder(run.path).journal)).encode(), mode=0o666)
+                replace(goal, text(columns.read_rows(RunFolder(run.path).journal)).encode(), mode=0o666)
         case "tensorboard":
             from fbmon.export import tensorboard
 

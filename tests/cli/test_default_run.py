@@ -1,4 +1,4 @@
-"""Which run is meant where none is named."""
+"""The run that a command is about if none is named."""
 
 import fcntl
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fbmon.cli.meant import meant
+from fbmon.cli.default_run import run_or_newest
 from fbmon.events import Event, PhaseEntered, RunEnded, RunStarted
 from tests.runs import story, write_run
 from tests.shell import Fbmon
@@ -30,26 +30,26 @@ def runs(runs_dir: Path) -> Path:
 def test_a_run_that_failed_before_its_first_step_is_not_the_one_that_is_meant(
     runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert meant(runs, None).name == "second"
+    assert run_or_newest(runs, None).name == "second"
     assert capsys.readouterr().err == "second: the newest run that has taken a step; newer is third\n"
-    assert meant(runs, None, running_first=True).name == "second"
-    assert meant(runs, "third").name == "third"
+    assert run_or_newest(runs, None, running_first=True).name == "second"
+    assert run_or_newest(runs, "third").name == "third"
 
 
 def test_where_nothing_has_taken_a_step_the_newest_is_meant_without_a_word(
     runs_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(runs_dir, "only", [RunStarted("r", "small", 3, "1", 7)])
-    assert meant(runs_dir, None).name == "only"
+    assert run_or_newest(runs_dir, None).name == "only"
     assert capsys.readouterr().err == ""
 
 
 def test_who_watches_means_a_run_that_is_running(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (runs / "first" / "lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert meant(runs, None, running_first=True).name == "first"
+        assert run_or_newest(runs, None, running_first=True).name == "first"
         assert capsys.readouterr().err == "first: the newest run that is running; newer is third\n"
-        assert meant(runs, None).name == "second", "to go on with"
+        assert run_or_newest(runs, None).name == "second", "to go on with"
 
 
 def test_watch_and_resume_say_which_run_they_have_taken(runs: Path, fbmon: Fbmon) -> None:
