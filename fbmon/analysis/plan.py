@@ -2,17 +2,17 @@
 
 import math
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from fbmon.errors import FbmonError
 from fbmon.host.scratch import with_what_torch_needs
+from fbmon.host.worker_process import WorkerProcess
 from fbmon.ranks.devices import FOR_CUDA
 from fbmon.recipe import Recipe
-from fbmon.text import clean, signal_name
+
+_MODULE = "fbmon.analysis.worker.cost"
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -116,28 +116,8 @@ def measure(
 
 
 def _measure_one(recipe: Recipe, devices: str, precision: str, seconds: float, *options: str) -> Plan:
-    command = [
-        sys.executable,
-        "-m",
-        "fbmon.analysis.worker.cost",
-        precision,
-        "--devices",
-        devices,
-        "--seconds",
-        str(seconds),
-    ]
-    command += options
-    result = subprocess.run(
-        command,
-        input=recipe.model_dump_json(),
-        env=FOR_CUDA | with_what_torch_needs(os.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        lines = result.stderr.strip().splitlines()
-        killed = f"killed by {signal_name(-result.returncode)}, often for want of memory"
-        gone = killed if result.returncode < 0 else f"exit code {result.returncode}"
-        raise FbmonError(clean(lines[-1] if lines else gone, 400))
-    return msgspec.json.decode(result.stdout.splitlines()[-1], type=Plan)
+    arguments = [precision, "--devices", devices, "--seconds", str(seconds), *options]
+    environment = FOR_CUDA | with_what_torch_needs(os.environ)
+    question = recipe.model_dump_json().encode()
+    with WorkerProcess(_MODULE, *arguments, environment=environment, question=question) as process:
+        return msgspec.json.decode(process.answer(), type=Plan)

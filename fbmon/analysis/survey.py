@@ -2,10 +2,8 @@
 
 import os
 import queue
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import msgspec
@@ -13,16 +11,15 @@ import msgspec
 from fbmon.analysis.asked import Answer, Probe, Task
 from fbmon.analysis.record import Record
 from fbmon.errors import FbmonError
-from fbmon.host.scratch import nameless_file
 from fbmon.host.threads import start_thread
+from fbmon.host.worker_process import WorkerProcess
 from fbmon.ranks.devices import expand, here, prepare
 from fbmon.run import written
-from fbmon.text import clean
 
 _MODULE = "fbmon.analysis.worker.worker"
 
 
-class Said(msgspec.Struct, frozen=True, array_like=True):
+class NumberedAnswer(msgspec.Struct, frozen=True, array_like=True):
     """A line from a process: the number of the task, and an answer to one of its probes."""
 
     task: int
@@ -39,8 +36,8 @@ def survey(asked: Sequence[tuple[Record, Sequence[Probe]]], devices: str, on_ans
         return
     names = expand(here(devices, os.environ), os.environ)
     shares = [_share(open_tasks, index, len(names)) for index in range(len(names))]
-    with _processes([(name, tasks) for name, tasks in zip(names, shares, strict=True) if tasks], names) as said:
-        for line in said:
+    with _processes([(name, tasks) for name, tasks in zip(names, shares, strict=True) if tasks], names) as answers:
+        for line in answers:
             open_tasks[line.task][0].append(line.answer)
             on_answer()
 
@@ -60,50 +57,39 @@ def _share(tasks: Sequence[tuple[Record, list[Probe]]], index: int, of: int) -> 
 
 
 @contextmanager
-def _processes(work: Sequence[tuple[str, list[Task]]], devices: list[str]) -> Iterator[Iterator[Said]]:
+def _processes(work: Sequence[tuple[str, list[Task]]], devices: list[str]) -> Iterator[Iterator[NumberedAnswer]]:
     """Start one process for each device and yield their answers as they come. None of them outlives the block."""
     environment = prepare(os.environ, devices)
-    with nameless_file() as log:
-        running = [_start(device, tasks, environment, log.fileno()) for device, tasks in work]
-        try:
-            yield _listen(running, log.fileno())
-        finally:
-            for process in running:
-                process.kill()
-                process.wait()
-
-
-def _start(device: str, tasks: list[Task], environment: dict[str, str], log: int) -> "subprocess.Popen[bytes]":
-    with nameless_file() as asked:  # a pipe would block this process until the other has loaded torch
-        asked.write(msgspec.json.encode(tasks))
-        asked.seek(0)
-        return subprocess.Popen(
-            [sys.executable, "-m", _MODULE, device],
-            stdin=asked,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=environment,
-            start_new_session=True,  # a Ctrl-C is for the process that waits for it
+    with ExitStack() as running:
+        yield _listen(
+            [
+                running.enter_context(
+                    WorkerProcess(_MODULE, device, environment=environment, question=msgspec.json.encode(tasks))
+                )
+                for device, tasks in work
+            ]
         )
 
 
-def _listen(running: Sequence["subprocess.Popen[bytes]"], log: int) -> Iterator[Said]:
-    lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+def _listen(processes: Sequence[WorkerProcess]) -> Iterator[NumberedAnswer]:
+    lines: queue.SimpleQueue[bytes | FbmonError | None] = queue.SimpleQueue()
 
-    def read(process: "subprocess.Popen[bytes]") -> None:
-        for line in process.stdout or ():
-            lines.put(line)
-        lines.put(None)
+    def read(process: WorkerProcess) -> None:
+        try:
+            for line in process.lines():
+                lines.put(line)
+            lines.put(None)
+        except FbmonError as error:
+            lines.put(error)
 
-    for process in running:
+    for process in processes:
         start_thread(partial(read, process))
-    left = len(running)
-    while left:
+    ended, failure = 0, None
+    while ended < len(processes):
         line = lines.get()
-        if line is None:
-            left -= 1
+        if isinstance(line, bytes):
+            yield msgspec.json.decode(line, type=NumberedAnswer)
         else:
-            yield msgspec.json.decode(line, type=Said)
-    if any(process.wait() for process in running):
-        said = os.pread(log, 1 << 20, 0).decode(errors="replace").strip().splitlines()
-        raise FbmonError(clean(said[-1], 400) if said else "a process of the analysis was killed")
+            ended, failure = ended + 1, failure or line
+    if failure:
+        raise failure

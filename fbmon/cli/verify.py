@@ -77,15 +77,14 @@ def lines(verdict: "Verdict") -> list[str]:
 
 
 def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: str) -> "Verdict":
-    """The verdict of a process of its own, as torch is heavy."""
-    import subprocess
+    """Return the verdict of a process of its own, as torch is heavy."""
     import sys
 
     import msgspec
 
     from fbmon.analysis.record import checkpoint
     from fbmon.analysis.verdict import WARNING, Ask, Verdict
-    from fbmon.host.scratch import nameless_file
+    from fbmon.host.worker_process import WorkerProcess
     from fbmon.ranks.devices import check_loopback, expand, here, prepare
     from fbmon.ranks.gpus import count_gpus
     from fbmon.run import written
@@ -95,23 +94,22 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
     check_loopback(names)
     since, count = _repeatable(folder, steps)
     ask = Ask(written(folder.path), checkpoint(folder, step), since, count, tuple(names), precision)
-    command = [sys.executable, "-m", "fbmon.analysis.worker.verify", "first", msgspec.json.encode(ask).decode()]
+    question, environment = msgspec.json.encode(ask).decode(), prepare(os.environ, names)
     verdict = b""
-    with nameless_file() as errors, staged("the gradient", 5 + (len(names) > 1)) as begin:
-        with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=prepare(os.environ, names)
-        ) as process:
-            for line in process.stdout or ():
+    try:
+        with (
+            staged("the gradient", 5 + (len(names) > 1)) as begin,
+            WorkerProcess("fbmon.analysis.worker.verify", "first", question, environment=environment) as process,
+        ):
+            for line in process.lines():
                 if line.startswith(b"{"):
                     verdict = line
                 elif line.startswith(WARNING.encode()):
                     sys.stderr.write(clean(line.decode()) + "\n")
                 else:
                     begin(clean(line.decode()))
-        errors.seek(0)
-        said = errors.read().decode(errors="replace").strip().splitlines()
-    if process.returncode:
-        raise FbmonError(f"{clean(folder.name)} could not be verified: {clean(said[-1] if said else 'killed', 400)}")
+    except FbmonError as error:
+        raise FbmonError(f"{clean(folder.name)} could not be verified: {error.message}") from None
     return msgspec.json.decode(verdict, type=Verdict)
 
 

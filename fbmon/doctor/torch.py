@@ -1,7 +1,5 @@
 """The answers of torch about this machine: asked in a process of its own, as it takes seconds to load and may fail."""
 
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +7,13 @@ from pathlib import Path
 import msgspec
 
 from fbmon.doctor.finding import Finding, judge
+from fbmon.errors import FbmonError
 from fbmon.host.scratch import with_what_torch_needs
-from fbmon.text import clean, clean_path, plural
+from fbmon.host.worker_process import WorkerProcess
+from fbmon.recipe.data_sets import DATA_SETS
+from fbmon.text import clean_path, plural
 
+_MODULE = "fbmon.analysis.worker.machine"
 _SECONDS = 300.0  # to load from a slow disk
 
 
@@ -44,29 +46,24 @@ class TorchQuestion:
         self._data_dir = data_dir
         # CUDA counts as the training will count.
         environment = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **with_what_torch_needs(environment)}
-        command = [sys.executable, "-m", "fbmon.analysis.worker.machine", str(data_dir)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-        )
+        self._process = WorkerProcess(_MODULE, str(data_dir), environment=environment, limit=_SECONDS)
 
     @cached_property
     def answer(self) -> Answer:
         """Return what torch says, or why it says nothing."""
-        try:
-            said, errors = self._process.communicate(timeout=_SECONDS)
-            return msgspec.json.decode(said.splitlines()[-1], type=Answer)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return Answer(fault=f"no answer within {_SECONDS:.0f} s")
-        except (IndexError, ValueError):
-            lines = errors.decode(errors="replace").strip().splitlines()
-            return Answer(fault=lines[-1] if lines else f"exit code {self._process.returncode}")
+        with self._process as process:
+            try:
+                return msgspec.json.decode(process.answer(), type=Answer)
+            except FbmonError as error:
+                return Answer(fault=error.message)
+            except ValueError:
+                return Answer(fault="its answer could not be read")
 
     def about_torch(self) -> Iterator[Finding]:
         """Find whether torch is there and works."""
         answer = self.answer
         if answer.fault:
-            yield Finding("torch", "failure", clean(answer.fault, 400), "install torch as pytorch.org describes")
+            yield Finding("torch", "failure", answer.fault, "install torch as pytorch.org describes")
             return
         built = f"CUDA {answer.cuda}" if answer.cuda else "the CPU only"
         yield Finding("torch", "ok", f"{answer.version}, built for {built}, {plural(answer.threads, 'thread')}")
@@ -83,9 +80,16 @@ class TorchQuestion:
         answer, folder = self.answer, clean_path(self._data_dir)
         if answer.fault:
             return
-        there = ", ".join(["digits", *(name for name, is_there in answer.data.items() if is_there)])
+        archives = {name: facts.archive.file for name, facts in DATA_SETS.items() if facts.archive}
+        there = ", ".join(
+            [
+                *(name for name in DATA_SETS if name not in archives),
+                *(name for name, is_there in answer.data.items() if is_there),
+            ]
+        )
         missing = [name for name, is_there in answer.data.items() if not is_there]
         observation = f"{there} in {folder}" if len(missing) < len(answer.data) else f"{there}; nothing in {folder}"
         observation += f"; no {', '.join(missing)}" * bool(missing)
-        advice = "downloaded by the first run that needs it; without a network put cifar-10-python.tar.gz there"
-        yield judge("data", observation, advice, is_well="cifar10" not in missing)
+        needed, file = next(iter(archives.items()))  # the paper's
+        advice = f"downloaded by the first run that needs it; without a network put {file} there"
+        yield judge("data", observation, advice, is_well=needed not in missing)
