@@ -5,12 +5,10 @@ from pathlib import Path
 
 from fbmon import cli, recipe
 from fbmon.errors import Exit
-from fbmon.recipe.schema import Recipe, known_keys, sections_in
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 GUIDE = (ROOT / "docs/guide.md").read_text()
-KEYS = (ROOT / "docs/recipes.md").read_text()
 
 
 def test_every_recipe_and_nothing_else_is_in_the_table() -> None:
@@ -19,23 +17,6 @@ def test_every_recipe_and_nothing_else_is_in_the_table() -> None:
     for folder, about in re.findall(r"^\| `(\w+)/...` \|(.*)\|", table, re.MULTILINE):
         named += [f"{folder}/{name}" for name in re.findall(r"`([^`]+)`", about)]
     assert sorted(named) == sorted(recipe.shipped())
-
-
-def test_every_key_of_a_recipe_stands_with_its_default_in_the_list_of_keys() -> None:
-    rows = re.findall(r"^\| `([a-z_0-9.]+)` \|[^|]*\| ?([^|]*?) ?\|", KEYS, re.MULTILINE)
-    leaves = {key for key in known_keys() if "." in key} | {"name", "steps", "seed", "precision"}
-    assert sorted(rows) == sorted((key, shown_default(key)) for key in leaves)
-
-
-def shown_default(key: str) -> str:
-    """As the list has it: nothing where a key has to be given, a dash where it may be left out."""
-    section, _, leaf = key.rpartition(".")
-    choices = sections_in(Recipe.model_fields[section].annotation) if section else [Recipe]
-    field = next(choice.model_fields[leaf] for choice in choices if leaf in choice.model_fields)
-    if field.is_required():
-        return ""
-    value = field.default
-    return "–" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def test_every_command_is_shown_and_every_shown_command_exists() -> None:

@@ -25,18 +25,20 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """The images; `limit` and `val_limit` take only the first ones, so that a laptop can try a large recipe.
-
-    Without `copies`, images are augmented anew at each step. With it the data set is fixed and that many times as
-    large: every image augmented `copies` times, once and for all; a step sees all copies, or one of them, in turn.
-    """
+    """The images, as a recipe asks for them."""
 
     dataset: DataSetName
+    """The digits ship with fbmon; the others are downloaded when they are first needed."""
     augment: Literal["none", "shift", "crop_flip"] = "none"
+    """Move every image by up to 1 pixel, or by up to 4 and mirror half of them, as in the paper."""
     copies: ModestInt | None = None
+    """Enlarge the data set: augment every image so many times, once and for all, instead of anew at each step."""
     copy_per_step: bool = False
+    """Let a step see one of the copies, in turn, instead of all of them."""
     limit: PositiveInt | None = None
+    """Take only the first so many training images, so that a laptop can try a large recipe."""
     val_limit: PositiveInt | None = None
+    """Take only the first so many validation images."""
 
     @model_validator(mode="after")
     def _copies_differ(self) -> Self:
@@ -48,54 +50,60 @@ class Data(Section):
 
 
 class Model(Section):
-    """The network; `width` is the number of channels of its first stage, of an mlp the number of units of a layer.
-
-    `running_statistics`, which batch norm evaluates with: "momentum" is their moving average over the blocks in order,
-    as in the authors' code, so mostly that of the last 50; "mean" is the mean over all blocks of the step.
-    """
+    """The network, and the statistics with which its batch norm evaluates."""
 
     name: Literal[
         "resnet8", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "vgg16", "mlp"
     ]  # fmt: skip
+    """The network."""
     width: ModestInt = 64
+    """The number of channels of the first stage; for an mlp, of units of a layer."""
     running_statistics: Literal["momentum", "mean"] = "momentum"
+    """A moving average over the blocks in order, so mostly of the last 50, as in the authors' code; or their mean."""
 
 
 class Gradient(Section):
-    """The cut of the data into blocks, and what an update is made of; batch norm and penalty act within a block.
-
-    `update` "full": one update a step, by the mean over all blocks. "block": an update after every block, as SGD does,
-    and a step is a pass over all of them; from step `switch_at` on it is the other way round.
-    `accumulation` "exact" has the same bits in any order, "fp32" is faster, "legacy" is the authors' until 2023.
-    """
+    """The cut of the data into blocks, and how the gradients of the blocks become updates of the weights."""
 
     block: PositiveInt
+    """The number of images that go through the network at once; batch norm and penalty act within a block."""
     order: Literal["fixed", "shuffled"] = "fixed"
-    drop_last: bool = False  # true: leave out the last block if it is not full, as the authors do
+    """The same blocks at every step, or blocks drawn anew."""
+    drop_last: bool = False
+    """Leave out the last block if it is not full, as the authors do."""
     accumulation: Literal["exact", "fp32", "legacy"] = "exact"
+    """The same bits in any order and on any number of devices; a faster mean; the authors' mean until 2023."""
     update: Literal["full", "block"] = "full"
+    """Update the weights once a step, or after every block, as SGD does."""
     switch_at: PositiveInt | None = None
+    """The step from which on it is the other way round."""
 
 
 class Loss(Section):
-    """The function to minimize: cross-entropy, in training with so much of the label spread over other classes."""
+    """The function to minimize: cross-entropy."""
 
     label_smoothing: Fraction = 0.0
+    """The share of a label that is spread over the other classes, in training only."""
 
 
-# Which parameters weight decay acts on: all, or only weights proper, not batch norm's and not biases.
 DecayOn = Literal["all", "weights"]
 
 
 class Sgd(Section):
-    """Gradient descent with momentum; `weight_decay` is added to the gradient after clipping."""
+    """Gradient descent with momentum."""
 
     name: Literal["sgd"]
+    """Gradient descent."""
     lr: PositiveFloat
+    """The peak learning rate."""
     momentum: Fraction = 0.0
+    """The momentum."""
     nesterov: bool = False
+    """Look ahead along the momentum; needs a momentum above 0."""
     weight_decay: NonNegativeFloat = 0.0
+    """Times the weights, added to the gradient after clipping."""
     decay_on: DecayOn = "all"
+    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
 
     @model_validator(mode="after")
     def _nesterov_has_momentum(self) -> Self:
@@ -108,12 +116,19 @@ class AdamW(Section):
     """Adam with decoupled weight decay."""
 
     name: Literal["adamw"]
+    """Adam with decoupled weight decay."""
     lr: PositiveFloat
+    """The peak learning rate."""
     beta1: Fraction = 0.9
+    """The momentum of the gradient."""
     beta2: Fraction = 0.999
+    """The momentum of its square."""
     epsilon: PositiveFloat = 1e-8
+    """Added to the denominator."""
     weight_decay: NonNegativeFloat = 0.01
+    """Times the weights and the learning rate, subtracted from the weights."""
     decay_on: DecayOn = "all"
+    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
 
 
 AnyOptimizer = Sgd | AdamW
@@ -124,33 +139,46 @@ class Constant(Section):
     """A linear warm-up, then the peak learning rate."""
 
     name: Literal["constant"]
+    """The peak learning rate throughout."""
     warmup: NonNegativeInt = 0
+    """Steps of linear warm-up; the first has learning rate 0."""
 
 
 class Cosine(Section):
-    """A linear warm-up, then half a cosine that reaches `floor` times the peak `horizon` steps later."""
+    """A linear warm-up, then half a cosine."""
 
     name: Literal["cosine"]
+    """Half a cosine."""
     warmup: NonNegativeInt = 0
+    """Steps of linear warm-up; the first has learning rate 0."""
     horizon: PositiveInt
+    """Steps from the end of the warm-up to the end of the cosine."""
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The end of the cosine, as a share of the peak."""
 
 
 class MultiStep(Section):
-    """A linear warm-up, then the peak, multiplied by `factor` at each of the `drops`, counted from its end."""
+    """A linear warm-up, then the peak with drops at given steps."""
 
     name: Literal["multistep"]
+    """Drops at given steps."""
     warmup: NonNegativeInt = 0
+    """Steps of linear warm-up; the first has learning rate 0."""
     drops: list[PositiveInt]
+    """The steps of the drops, counted from the end of the warm-up."""
     factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """What a drop multiplies the learning rate with."""
 
 
 class Exponential(Section):
-    """A linear warm-up, then the peak, multiplied by `factor` at every step."""
+    """A linear warm-up, then a constant decay."""
 
     name: Literal["exponential"]
+    """A constant decay."""
     warmup: NonNegativeInt = 0
+    """Steps of linear warm-up; the first has learning rate 0."""
     factor: Annotated[float, Field(gt=0, le=1)] = 0.99
+    """What every step multiplies the learning rate with."""
 
 
 AnySchedule = Constant | Cosine | MultiStep | Exponential
@@ -158,10 +186,12 @@ Schedule = Annotated[AnySchedule, Field(discriminator="name")]
 
 
 class Clip(Section):
-    """The full gradient is scaled down to the L2 norm `norm` whenever it is longer, each block's to `block_norm`."""
+    """The clipping of gradients that are too long; at least one of the two."""
 
     norm: PositiveFloat | None = None
+    """The full gradient is scaled down to this L2 norm if it is longer."""
     block_norm: PositiveFloat | None = None
+    """Each block's gradient is scaled down to this L2 norm before they are averaged."""
 
     @model_validator(mode="after")
     def _clips(self) -> Self:
@@ -171,18 +201,18 @@ class Clip(Section):
 
 
 class Penalty(Section):
-    """The gradient-norm penalty (paper, section 4) of strength `strength` on every block's gradient.
-
-    `acc_strength` is that on the full gradient, accumulated over all blocks; it costs one more pass. `epsilon` is the
-    reach of finite differences: how far the weights move, in the norm `epsilon_norm`: all entries' L2 norm, or the
-    largest entry.
-    """
+    """The gradient-norm penalty (paper, section 4)."""
 
     method: Literal["forward", "central", "autograd"] = "forward"
+    """Finite differences on one side, as in the authors' code, or on both; or exactly, by a second backward pass."""
     strength: NonNegativeFloat
+    """The strength of the penalty on the gradient norm of each block."""
     acc_strength: NonNegativeFloat = 0.0
+    """The strength of the penalty on the norm of the full gradient; costs one more pass."""
     epsilon: PositiveFloat = 0.01
+    """How far finite differences move the weights."""
     epsilon_norm: Literal["l2", "max"] = "l2"
+    """The norm in which that is measured: of all entries, or the largest entry."""
 
     @model_validator(mode="after")
     def _penalizes(self) -> Self:
@@ -195,77 +225,82 @@ class Ema(Section):
     """Validate an average of the weights: each step average = momentum * average + (1 - momentum) * weights."""
 
     momentum: Fraction
+    """The momentum of the average."""
 
 
 class Validation(Section):
-    """Validate after steps 1, 1 + every, 1 + 2 every, ... and after the last."""
+    """The validation, after steps 1, 1 + every, 1 + 2 every, ... and after the last."""
 
     every: PositiveInt = 100
+    """Steps between two validations; one follows step 1 and the last step too."""
 
 
 class Checkpoint(Section):
-    """Save the state after the first step that ends `seconds` after the last save, and after every so many steps.
-
-    A save that is slow is made less often, so that all together cost at most a hundredth of the time. Kept are the
-    last `keep` and that of the best validation.
-    """
+    """The saving of the state; a slow save is made less often, so that all cost at most a hundredth of the time."""
 
     seconds: PositiveFloat = 60.0
+    """Save after the first step that ends so many seconds after the last save."""
     every: PositiveInt | None = None
+    """Save also after every so many steps."""
     keep: Annotated[int, Field(ge=2, lt=2**63)] = 2  # the last one may turn out to be damaged
+    """How many of the last checkpoints are kept, beside that of the best validation."""
 
 
 class Divergence(Section):
-    """A run diverges when its loss is above `factor` times that of its first step, `steps` steps in a row.
-
-    That is told, and with `stop` it ends the run, after the state has been saved.
-    """
+    """The watch for a run that diverges, which is always reported."""
 
     stop: bool = False
+    """End a run that diverges, after its state has been saved."""
     factor: Annotated[float, Field(gt=1)] = 4.0  # SGD on CIFAR-10 is above 3 for some steps and comes back
+    """A run diverges if its loss is above so many times that of the first step."""
     steps: PositiveInt = 20
+    """For so many steps in a row."""
 
 
 class Restart(Section):
-    """The number of new starts of all processes, from the newest checkpoint, after one has died or is stuck.
-
-    Counted anew by `fbmon resume`. A run that is not finite or diverges is no such accident, nor is a full disk.
-    """
+    """The restarts after an accident; a run that is not finite or diverges is none, nor is a full disk."""
 
     at_most: NonNegativeInt = 0
+    """How often all processes are started anew from the newest checkpoint if one has died or is stuck; `fbmon resume`
+    counts from 0 again.
+    """
 
 
 class Analysis(Section):
-    """Look at the loss's shape while training: the gradient's direction and the distance from the start at every step.
-
-    Before steps 1, 1 + `sharpness_every`, ... also the largest `eigenvalues` of the Hessian of the loss over the first
-    `blocks` blocks of the step, or all, by at most `products` Hessian-vector products.
-    """
+    """The loss's shape while training: the gradient's direction and the distance from the start, at every step."""
 
     sharpness_every: PositiveInt | None = None
+    """Steps between two measurements of the largest eigenvalues of the loss's Hessian."""
     eigenvalues: Annotated[int, Field(ge=1, le=5)] = 1
+    """How many eigenvalues."""
     products: Annotated[int, Field(ge=2, le=1000)] = 40
+    """Hessian-vector products at most, each of two backward passes."""
     blocks: PositiveInt | None = None
+    """Measure over the first so many blocks of the step instead of all."""
 
 
 class Target(Section):
     """The accuracy reported for this setting, and where it was reported."""
 
     val_accuracy: Annotated[float, Field(gt=0, le=1)]
+    """The reported accuracy, drawn into the chart and compared with."""
     source: str
+    """Where it was reported."""
 
 
 class Recipe(Section):
-    """One training run, as asked for.
-
-    `precision` "float32" multiplies as it says; "tf32" lets a GPU round factors to 10 bits; "bfloat16" goes through the
-    network in 8 bits where that is safe (autocast). Weights are float32 in all three.
-    """
+    """One training run, as asked for."""
 
     name: Name
+    """Names the recipe, and its runs."""
     steps: PositiveInt
+    """Full-batch steps, or passes over the data. `--steps` stops early and leaves the schedule as it is."""
     seed: NonNegativeInt = 0
+    """The seed of the first weights, of the augmentation and of the order of the blocks."""
     precision: Literal["float32", "tf32", "bfloat16", "float64"] = "float32"
+    """How the network multiplies: as it says; on a GPU with factors rounded to 10 bits; with 8 bits where that is safe
+    (autocast); all in float64. In the first three, sums and weights are float32.
+    """
     data: Data
     model: Model
     gradient: Gradient
