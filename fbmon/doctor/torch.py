@@ -73,7 +73,7 @@ class TorchQuestion:
         advice = "train in float32, which is many times as fast here"
         yield judge(
             "bfloat16",
-            answer.emulation.removeprefix("bfloat16 is ") or "has instructions here",
+            answer.emulation.removeprefix("bfloat16 is ") or "supported by this hardware",
             advice,
             is_well=not answer.emulation,
         )
@@ -86,6 +86,6 @@ class TorchQuestion:
         there = ", ".join(["digits", *(name for name, is_there in answer.data.items() if is_there)])
         missing = [name for name, is_there in answer.data.items() if not is_there]
         observation = f"{there} in {folder}" if len(missing) < len(answer.data) else f"{there}; nothing in {folder}"
-        observation += f"; no {', '.join(missing)}" * bool(missing)
-        advice = "downloaded by the first run that needs it; without a network put cifar-10-python.tar.gz there"
+        observation += f"; missing: {', '.join(missing)}" if missing else ""
+        advice = "the first run that needs it downloads it; without a network, put cifar-10-python.tar.gz there"
         yield judge("data", observation, advice, is_well="cifar10" not in missing)
