@@ -45,7 +45,7 @@ def tasks(table: str, seeds: Iterable[int], overrides: Sequence[str] = ()) -> li
     """The runs of a table, seed by seed, so that a first result of every row comes early. Raises UsageError."""
     rows_by_table = tables()
     if table not in rows_by_table:
-        raise UsageError(f"{clean(table)}: no such table", f"there are {', '.join(rows_by_table)}")
+        raise UsageError(f"{clean(table)}: no such table", f"the tables are {', '.join(rows_by_table)}")
     shipped = recipes.shipped()
     files = [(shipped[name], seed) for seed in seeds for name in rows_by_table[table]]
     return [Task(recipes.load(file, (*overrides, f"seed={seed}")), file) for file, seed in files]

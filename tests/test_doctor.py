@@ -25,7 +25,7 @@ from tests.terminal import Terminal
 
 SESSION = "0::/user.slice/user-1000.slice/session-3.scope\n"
 SERVICE = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/run-u1.scope\n"
-CURE = "once `loginctl enable-linger`, then start with `systemd-run --user --scope fbmon run ...`"
+CURE = "run `loginctl enable-linger` once, then start with `systemd-run --user --scope fbmon run ...`"
 
 
 @pytest.fixture
@@ -51,10 +51,10 @@ def kills(root: Path, value: str = "yes", more: str = "") -> None:
 
 
 def ends(unit: str, linger: str = "off") -> tuple[str, str]:
-    return "warning", f"a training started here ends with the logout (KillUserProcesses=yes, {unit}, linger {linger})"
+    return "warning", f"a training started here ends at logout (KillUserProcesses=yes, {unit}, linger {linger})"
 
 
-GOES_ON = ("ok", "a training goes on after the logout (KillUserProcesses=no)")
+GOES_ON = ("ok", "a training goes on after logout (KillUserProcesses=no)")
 
 
 def test_a_login_whose_processes_are_killed_at_its_end_is_named_with_the_cure(root: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_login_whose_processes_are_killed_at_its_end_is_named_with_the_cure(ro
     (root / "var/lib/systemd/linger/ada").touch()
     assert logout(root) == ends("session-3.scope", linger="on")  # the session's own scope is killed all the same
     (root / "proc/self/cgroup").write_text(SERVICE)
-    assert logout(root) == ("ok", "a training goes on after the logout: the user lingers")
+    assert logout(root) == ("ok", "a training goes on after logout: the user lingers")
     (root / "var/lib/systemd/linger/ada").unlink()
     assert logout(root) == ends("user@1000.service")
 
@@ -108,7 +108,7 @@ def test_what_logind_says_itself_counts_more_than_its_files(root: Path, tmp_path
 
 def test_outside_a_login_nothing_ends_at_a_logout(root: Path) -> None:
     kills(root)
-    nothing = ("ok", "no login session of systemd here: nothing ends processes at a logout")
+    nothing = ("ok", "no systemd login session: nothing ends processes at logout")
     (root / "proc/self/cgroup").write_text("0::/system.slice/slurmstepd.scope/job_7\n")
     assert logout(root) == nothing
     (root / "proc/self/cgroup").write_text(SESSION)
@@ -119,7 +119,7 @@ def test_outside_a_login_nothing_ends_at_a_logout(root: Path) -> None:
 def test_more_threads_than_the_container_may_use_are_named(tmp_path: Path) -> None:
     cores = len(os.sched_getaffinity(0))
     own = f"{cores} core{'s' if cores > 1 else ''}"
-    assert examine_processor(tmp_path, {}) == Finding("processor", "ok", f"{own}; one thread a core")
+    assert examine_processor(tmp_path, {}) == Finding("processor", "ok", f"{own}; one thread per core")
     found = examine_processor(tmp_path, {"OMP_NUM_THREADS": "9999,4"})
     advice = f"`export OMP_NUM_THREADS={cores}`: more threads than cores wait for each other"
     assert found == Finding("processor", "warning", f"{own}; OMP_NUM_THREADS=9999", advice)
@@ -127,7 +127,7 @@ def test_more_threads_than_the_container_may_use_are_named(tmp_path: Path) -> No
     (group / "cpu.max").write_text("50000 100000\n")
     assert examine_processor(tmp_path, {}).verdict == "ok", "no more threads are started than may run"
     found = examine_processor(tmp_path, {"OMP_NUM_THREADS": "2"})
-    assert found.found == f"{own}, of which 0.5 may be used here; OMP_NUM_THREADS=2"
+    assert found.found == f"{own}, of which 0.5 can be used here; OMP_NUM_THREADS=2"
     assert found.advice.startswith("`export OMP_NUM_THREADS=1`")
     (group / "cpu.max").write_text("max 100000\n")
     assert examine_processor(tmp_path, {"OMP_NUM_THREADS": "1"}).verdict == "ok"
@@ -137,15 +137,15 @@ def test_the_memory_that_a_container_may_use_is_named(tmp_path: Path) -> None:
     group = grouped(tmp_path, "/docker/abc")
     (group / "memory.max").write_text(f"{2**29}\n")
     (group / "memory.current").write_text(f"{2**28}\n")
-    advice = "a training that needs more is killed: `fbmon plan` says how much a recipe takes"
-    found = "0.5 GiB that may be used here, 0.2 of them free"
+    advice = "a training that needs more will be killed: `fbmon plan` says how much a recipe needs"
+    found = "0.5 GiB available here, 0.2 GiB free"
     assert examine_memory(tmp_path) == Finding("memory", "warning", found, advice)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may mount")
 def test_the_shared_memory_of_a_container_is_too_small_for_several_gpus(tmp_path: Path) -> None:
     place = tmp_path / "dev/shm"
-    advice = "several GPUs need 1 GiB: in Docker `--shm-size=1g`, else a tmpfs at /dev/shm; one device needs none"
+    advice = "several GPUs need 1 GiB: in Docker `--shm-size=1g`, else a tmpfs at /dev/shm; a single device needs none"
     found = examine_shared_memory(tmp_path)
     assert found == Finding("shared memory", "warning", "/dev/shm: No such file or directory", advice)
     place.mkdir(parents=True)
@@ -162,7 +162,7 @@ def test_the_shared_memory_of_a_container_is_too_small_for_several_gpus(tmp_path
         (place / "all").write_bytes(bytes(64 * 2**20))
         *_, last = examine_storage(place / "runs")
         assert last.verdict == "failure"
-        assert last.found == f"nothing can be written to {place}/runs: No space left on device"
+        assert last.found == f"cannot write to {place}/runs: No space left on device"
     finally:
         subprocess.run(["umount", place], check=True)
 
@@ -172,7 +172,7 @@ def test_a_folder_that_is_good_is_left_as_it_was(tmp_path: Path) -> None:
     found = {one.name: one for one in examine_storage(tmp_path / "some/runs")}
     assert list(found) == ["runs folder", "disk space", "disk speed", "saving", "locks"]
     assert found["runs folder"] == Finding("runs folder", "ok", f"{tmp_path}/some/runs")
-    assert found["locks"] == Finding("locks", "ok", "a locked file stays locked")
+    assert found["locks"] == Finding("locks", "ok", "file locks work")
     assert " MB/s written and synced, " in found["disk speed"].found
     assert list(tmp_path.iterdir()) == []
 
@@ -180,7 +180,7 @@ def test_a_folder_that_is_good_is_left_as_it_was(tmp_path: Path) -> None:
 def test_a_folder_to_which_others_may_write_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     found = next(examine_storage(tmp_path))
-    assert (found.verdict, found.found) == ("warning", f"{tmp_path}: other users may write to it")
+    assert (found.verdict, found.found) == ("warning", f"{tmp_path}: other users can write to it")
     tmp_path.chmod(0o777 | stat.S_ISVTX)
     assert next(examine_storage(tmp_path)).verdict == "ok"
 
@@ -209,7 +209,7 @@ def test_each_gpu_is_the_one_whose_utilization_is_shown() -> None:
         ("cuda:1", "ok", "NVIDIA H200, 80 GiB, the driver's gpu 0"),
     ]
     _, first, _ = told(answer)  # CUDA counts in another order than the driver does
-    assert first == ("cuda:0", "warning", "NVIDIA H200, 80 GiB: not the one whose utilization would be shown")
+    assert first == ("cuda:0", "warning", "NVIDIA H200, 80 GiB: not the GPU whose utilization would be shown")
 
 
 def test_a_gpu_that_cannot_compute_prevents_training_and_a_torch_without_nccl_is_named() -> None:
@@ -217,7 +217,7 @@ def test_a_gpu_that_cannot_compute_prevents_training_and_a_torch_without_nccl_is
     _, first, second, third = told(answer)
     assert first == ("cuda:0", "failure", "NVIDIA H200, 80 GiB: no kernel image is available")
     assert second[1] == "ok"
-    assert third == ("NCCL", "warning", "not in this torch")
+    assert third == ("NCCL", "warning", "missing from this torch")
 
 
 @pytest.mark.parametrize(
@@ -243,8 +243,8 @@ def test_the_command_tells_all_of_it_and_leaves_nothing_behind(fbmon: Fbmon, tmp
     found = {one["name"]: one for one in told["findings"]}
     assert [*found][:6] == ["fbmon", "terminal", "logout", "processor", "memory", "shared memory"]
     assert found["torch"]["verdict"] == "ok"
-    assert found["data"]["found"] == f"digits; nothing in {empty}; no cifar10, cifar100"
-    assert found["data"]["advice"].startswith("downloaded by the first run that needs it")
+    assert found["data"]["found"] == f"digits; nothing in {empty}; missing: cifar10, cifar100"
+    assert found["data"]["advice"].startswith("the first run that needs it downloads it")
     assert not fbmon.runs_dir.exists()
     assert not empty.exists()
 
@@ -258,9 +258,9 @@ def test_without_torch_or_a_folder_for_runs_it_says_so_and_exits_with_1(fbmon: F
     said = fbmon("doctor", PYTHONPATH=os.pathsep.join([str(broken), *filter(None, sys.path)]))
     lines = said.stdout.splitlines()
     assert (said.returncode, said.stderr) == (1, "")
-    assert f"failure  runs folder    nothing can be written to {fbmon.runs_dir}: Not a directory" in lines
+    assert f"failure  runs folder    cannot write to {fbmon.runs_dir}: Not a directory" in lines
     assert "failure  torch          ImportError: libcudart.so.13: cannot open shared object file" in lines
-    assert lines[-1] == "training is prevented by: runs folder, torch"
+    assert lines[-1] == "this machine cannot train: see runs folder, torch"
 
 
 def test_the_first_lines_come_before_torch_is_loaded_and_a_reader_may_leave(fbmon: Fbmon) -> None:
@@ -285,7 +285,7 @@ def test_a_run_that_would_end_with_the_logout_says_so_in_one_line(
     kills(root, more="KillExcludeUsers=\n")
     warn_of_logout(root)
     assert capsys.readouterr().err == (
-        "warning: a training started here ends with the logout (KillUserProcesses=yes, session-3.scope, linger off); "
+        "warning: a training started here ends at logout (KillUserProcesses=yes, session-3.scope, linger off); "
         f"to prevent it: {CURE}\n"
     )
     (root / "proc/self/cgroup").write_text("0::/\n")

@@ -84,7 +84,7 @@ def test_resume_warns_on_stderr_before_torch_is_loaded(tmp_path: Path, capsys: p
 def test_verify_names_what_differs_beside_what_is_not_as_in_the_journal() -> None:
     bad = Verdict(3, "cpu", (), 3, (Repeated(4, "loss", 0.5, 0.25),), (), ("2 threads instead of 1 thread",))
     assert lines(bad)[-2:] == [
-        "  they were trained otherwise: here 2 threads instead of 1 thread",
+        "  they were trained differently: here 2 threads instead of 1 thread",
         "  loss of step 4 was 0.5 and is now 0.25",
     ]
     good = msgspec.structs.replace(bad, repeated=(Repeated(4, "loss", 0.5, 0.5),))

@@ -90,7 +90,7 @@ def test_a_table_is_run_once_and_then_only_read(fbmon: Fbmon, runs_dir: Path) ->
         ["lr-fb_regularized_lr1.6", "1"],
     ]
     assert again.stdout.splitlines()[-3:] == table
-    assert again.stdout.splitlines()[0].endswith(": finished already")
+    assert again.stdout.splitlines()[0].endswith(": already finished")
     assert [group["n"] for group in groups] == [1, 1]
     assert [(cost["done"], cost["to_do"]) for cost in costs] == [(1, 1), (1, 1)]
     assert all(cost["flop"] > 0 and cost["seconds"] > 0 for cost in costs)
@@ -105,7 +105,7 @@ def test_stopped_in_the_middle_it_goes_on_with_the_runs_that_are_missing(fbmon: 
     stdout, _ = screen.communicate(timeout=DEADLINE)
 
     assert screen.returncode == 130
-    assert stdout.splitlines()[-1] == "the same command goes on from here"
+    assert stdout.splitlines()[-1] == "run the same command to continue"
     assert len(list(runs_dir.iterdir())) == 1
 
 
@@ -133,9 +133,10 @@ def test_each_device_has_a_run_at_a_time_and_a_stop_stops_all_and_the_same_comma
     stdout, stderr = long.communicate(timeout=DEADLINE)
 
     assert long.returncode == 130
-    assert stderr == "stopping all runs at their next block, then saving; once more stops at once, unsaved\n"
+    hint = "press Ctrl-C again to stop at once without saving"
+    assert stderr == f"stopping all runs at their next block and saving; {hint}\n"
     assert [line.partition(": ")[2] for line in stdout.splitlines()[:2]] == ["started on cpu", "started on cpu"]
-    assert stdout.splitlines()[-1] == "the same command goes on from here"
+    assert stdout.splitlines()[-1] == "run the same command to continue"
     ended = [last_word(RunFolder(folder)) for folder in folders]
     assert [word.state for word in ended if word] == ["stopped", "stopped"]
 

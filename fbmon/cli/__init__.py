@@ -31,7 +31,7 @@ from fbmon.errors import Exit, FbmonError, of_system
 app = typer.Typer(
     cls=Commands,
     help="Train a network without stochasticity, and watch it live in a terminal.",
-    epilog="To begin: fbmon run quickstart trains for a minute at most and shows it; ? there names every key.\n\n"
+    epilog="To begin: `fbmon run quickstart` trains for at most a minute and shows it live; press ? for all keys.\n\n"
     "Exit codes: 0 finished, 1 failed, 2 wrong usage or recipe, 3 not finite or diverged, 4 trainer lost, "
     "5 trainer stuck, 6 not saved, 75 preempted and saved, 130 stopped and saved.",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -66,7 +66,7 @@ def _version(is_given: bool) -> None:
 def options(
     version: Annotated[
         bool,
-        typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Print the version and leave."),
+        typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Train a network without stochasticity, and watch it live in a terminal."""

@@ -38,14 +38,14 @@ def compare(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="One row for all runs alike in it, as recipe or variant: mean ± sd over n finished ones.",
+            help="One row per value of this column, such as recipe or variant: mean ± sd over the n finished runs.",
             autocompletion=column_names,
         ),
     ] = None,
     only_changed: Annotated[
-        bool, typer.Option("--only-changed", metavar="", help="Leave out columns that say the same of all runs.")
+        bool, typer.Option("--only-changed", metavar="", help="Leave out columns that are the same for all runs.")
     ] = False,
-    no_ui: Annotated[bool, typer.Option("--no-ui", metavar="", help="Print the table, in a terminal too.")] = False,
+    no_ui: Annotated[bool, typer.Option("--no-ui", metavar="", help="Print the table even in a terminal.")] = False,
     json: Json = False,
     csv: Csv = False,
     markdown: Markdown = False,
@@ -53,14 +53,14 @@ def compare(
     list_columns: Annotated[
         bool,
         typer.Option(
-            "--list-columns", metavar="", help="Name everything that columns, sorting and queries know, and leave."
+            "--list-columns", metavar="", help="List every name that columns, sorting and queries accept, and exit."
         ),
     ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> None:
-    """Put runs side by side: final and best values beside the reported ones, and the settings in which they differ.
+    """Compare runs side by side: final and best values beside the reported ones, and the settings in which they differ.
 
-    In a terminal a screen with their curves over one another; in a pipe, or with --no-ui, the table.
+    In a terminal, a screen overlays their curves; in a pipe or with --no-ui, the table is printed.
 
     \b
     Examples:

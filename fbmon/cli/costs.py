@@ -23,7 +23,7 @@ def print_costs(tasks: "list[Task]", runs_dir: Path, devices: str, json: bool) -
     rows = [["recipe", "done", "to do", "steps", "FLOP", "time"]]
     rows += [_row(cost["recipe"], cost["done"], cost["to_do"], cost["steps"], cost) for cost in costs]
     total = {key: sum(cost[key] for cost in costs) for key in ("done", "to_do", "flop", "seconds")}
-    rows.append(_row("in all", total["done"], total["to_do"], "", total))
+    rows.append(_row("total", total["done"], total["to_do"], "", total))
     typer.echo("\n".join(aligned(rows)))
 
 

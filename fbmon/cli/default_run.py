@@ -25,5 +25,5 @@ def run_or_newest(runs_dir: Path, given: str | None, *, running_first: bool = Fa
     newest = folders.every(runs_dir)[0]
     if newest.path != folder.path:
         which = "is running" if folder.is_alive() else "has taken a step"
-        typer.echo(f"{clean(folder.name)}: the newest run that {which}; newer is {clean(newest.name)}", err=True)
+        typer.echo(f"{clean(folder.name)}: the newest run that {which} ({clean(newest.name)} is newer)", err=True)
     return folder

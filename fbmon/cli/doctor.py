@@ -20,9 +20,9 @@ _WIDTHS = (max(map(len, _COLOURS)), len("shared memory"))
 
 
 def doctor(runs_dir: RunsDir = DEFAULT_RUNS_DIR, data_dir: DataDir = None, json: Json = False) -> None:
-    """Check whether this machine is fit to train: torch, GPUs, data, disk, logout, terminal; and what to do if not.
+    """Check whether this machine is fit to train: torch, GPUs, data, disk, logout, terminal; and say what to do if not.
 
-    Exit code 0, or 1 if something prevents training. Nothing is changed, nothing is downloaded.
+    Exit code 0, or 1 if something prevents training. Nothing is changed or downloaded.
 
     Examples: fbmon doctor · fbmon doctor --runs-dir /shared/runs --json
     """
@@ -45,12 +45,12 @@ def _show(examination: "Iterable[Finding]") -> "list[Finding]":
     from fbmon.cli.output import make_console
 
     console, findings = make_console(), []
-    with console.status("looking; torch takes some seconds to load", spinner="line"):  # in a terminal
+    with console.status("checking; torch takes a few seconds to load", spinner="line"):  # in a terminal
         for finding in examination:
             findings.append(finding)
             _print(finding, console)
     failed = _failed(findings)
-    console.print(Text(f"training is prevented by: {', '.join(failed)}" if failed else "this machine can train"))
+    console.print(Text(f"this machine cannot train: see {', '.join(failed)}" if failed else "this machine can train"))
     return findings
 
 

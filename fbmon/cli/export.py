@@ -7,22 +7,24 @@ import typer
 
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from fbmon.cli.output import print_json
-from fbmon.cli.tables import Runs, runs_or_newest
+from fbmon.cli.tables import RunsOrNewest, runs_or_newest
 from fbmon.text import clean_path
 
 
 def export(
-    runs: Runs = None,
+    runs: RunsOrNewest = None,
     to: Annotated[
         Literal["tensorboard", "csv", "jsonl", "svg", "html"],
         typer.Option(
             "--to",
-            help="tensorboard: event files; csv, jsonl: one row a step; svg: the charts; html: a report that opens "
+            help="tensorboard: event files; csv, jsonl: one row per step; svg: the charts; html: a report that opens "
             "offline. svg and html put all the runs into one file.",
         ),
     ] = "html",
     out: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("export"),
-    force: Annotated[bool, typer.Option("--force", metavar="", help="Write over files of an earlier export.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", metavar="", help="Overwrite the files of an earlier export.")
+    ] = False,
     json: Json = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> None:

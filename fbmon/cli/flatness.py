@@ -8,7 +8,7 @@ import typer
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from fbmon.cli.output import aligned, print_json
 from fbmon.cli.survey import Devices, Images, Seed, Statistics, Steps, answer, chosen_folders, chosen_steps
-from fbmon.cli.tables import Runs
+from fbmon.cli.tables import RunsOrNewest
 from fbmon.text import clean
 
 if TYPE_CHECKING:
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 
 def flatness(
-    runs: Runs = None,
+    runs: RunsOrNewest = None,
     steps: Steps = "-1",
-    threshold: Annotated[float, typer.Option(min=1e-9, help="Up to which loss the radius reaches.")] = 0.5,
-    rho: Annotated[float, typer.Option(min=1e-9, help="How far uphill, as an L2 length of all weights.")] = 0.05,
-    reach: Annotated[float, typer.Option(min=1e-9, help="The perturbation whose accuracy is told.")] = 0.5,
-    directions: Annotated[int, typer.Option(min=1, max=1000, help="How many random ones.")] = 10,
+    threshold: Annotated[float, typer.Option(min=1e-9, help="The loss at which the radius ends.")] = 0.5,
+    rho: Annotated[float, typer.Option(min=1e-9, help="How far to go uphill, as the L2 norm over all weights.")] = 0.05,
+    reach: Annotated[
+        float, typer.Option(min=1e-9, help="The size of the perturbation for the perturbed accuracy.")
+    ] = 0.5,
+    directions: Annotated[int, typer.Option(min=1, max=1000, help="The number of random directions.")] = 10,
     data: Images = "train",
     statistics: Statistics = "run",
     seed: Seed = 0,
@@ -30,7 +32,7 @@ def flatness(
     json: Json = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> None:
-    """Say how flat the minimum of a run is; kept in its folder, and shown by `fbmon compare`.
+    """Measure how flat the minimum of a run is; the result is kept in its folder and shown by `fbmon compare`.
 
     \b
     radius      how far the weights can go in a random direction, in lengths

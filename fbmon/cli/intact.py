@@ -43,25 +43,25 @@ def renew_meta(folder: "RunFolder") -> None:
 
     if folder.read_meta() is None:
         data = data_folder(None)
-        sys.stderr.write(f"{clean(folder.name)}: meta.json is missing or damaged and is written anew; data in {data}\n")
+        sys.stderr.write(f"{clean(folder.name)}: meta.json is missing or damaged; rewriting it, with data in {data}\n")
         renew(folder, _name_in_journal(folder) or folder.name, data)
 
 
 def _refuse_other_kinds(folder: "RunFolder") -> None:
     for path in (folder.checkpoints, folder.inbox):
         if path.exists() and not path.is_dir():
-            raise UsageError(f"{clean_path(path)}: is a file, and has to be a folder", "move it away")
+            raise UsageError(f"{clean_path(path)}: is a file, but must be a folder", "move it away")
     for path in (folder.journal, folder.telemetry, folder.log):
         if path.is_dir():
-            raise UsageError(f"{clean_path(path)}: is a folder, and has to be a file", "move it away")
+            raise UsageError(f"{clean_path(path)}: is a folder, but must be a file", "move it away")
 
 
 def _refuse_other_journal(folder: "RunFolder", name: str) -> None:
     journal_name = _name_in_journal(folder)
     if name and journal_name and journal_name not in (name, folder.name):
         raise UsageError(
-            f"{clean_path(folder.journal)}: the journal of another run, {clean(journal_name)}",
-            f"put that of {clean(name)} back, or move this one away: the run then goes on with a new one",
+            f"{clean_path(folder.journal)}: belongs to another run, {clean(journal_name)}",
+            f"put that of {clean(name)} back, or move this one away: the run then continues with a new one",
         )
 
 

@@ -8,7 +8,7 @@ import typer
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from fbmon.cli.output import print_json
 from fbmon.cli.survey import Devices, Images, Seed, Statistics, Steps, answer, chosen_folders, chosen_steps
-from fbmon.cli.tables import Runs
+from fbmon.cli.tables import RunsOrNewest
 from fbmon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,32 +18,36 @@ if TYPE_CHECKING:
 
 
 def landscape(
-    runs: Runs = None,
+    runs: RunsOrNewest = None,
     steps: Steps = "-1",
     plane: Annotated[
         bool, typer.Option("--2d", metavar="", help="A grid over two directions instead of a line.")
     ] = False,
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="RUN[@STEP]", help="The straight line to the weights of this run instead."),
+        typer.Option("--to", metavar="RUN[@STEP]", help="Follow the straight line to the weights of this run instead."),
     ] = None,
-    points: Annotated[int | None, typer.Option(min=3, help="Along each direction. Default: 51, with --2d 25.")] = None,
-    radius: Annotated[float, typer.Option(min=1e-6, max=100, help="How far, in lengths of the filters.")] = 1.0,
-    directions: Annotated[int, typer.Option(min=1, max=1000, help="How many; drawn are their mean and a band.")] = 3,
+    points: Annotated[
+        int | None, typer.Option(min=3, help="The number of points along each direction; default: 51, with --2d 25.")
+    ] = None,
+    radius: Annotated[float, typer.Option(min=1e-6, max=100, help="How far to go, in lengths of the filters.")] = 1.0,
+    directions: Annotated[
+        int, typer.Option(min=1, max=1000, help="The number of directions; their mean and a band are drawn.")
+    ] = 3,
     data: Images = "train",
     statistics: Statistics = "run",
-    linear: Annotated[bool, typer.Option("--linear", metavar="", help="The loss on a linear scale.")] = False,
+    linear: Annotated[bool, typer.Option("--linear", metavar="", help="Draw the loss on a linear scale.")] = False,
     seed: Seed = 0,
     devices: Devices = "auto",
     out: Annotated[
-        Path | None, typer.Option(help="Write OUT.svg and OUT.csv; default: into the first run's folder `analysis`.")
+        Path | None, typer.Option(help="Write OUT.svg and OUT.csv; default: in the first run's `analysis` folder.")
     ] = None,
     json: Json = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> None:
     """Show loss and accuracy around a minimum, along random directions whose filters are as long as the weights' own.
 
-    Points are computed once and kept in the run's folder; the same command goes on after a Ctrl-C.
+    Points are computed once and kept in the run's folder; after a Ctrl-C, the same command continues.
 
     \b
     Examples:
@@ -99,7 +103,7 @@ def _towards(runs_dir: Path, to: str) -> str:
     name, _, step = to.rpartition("@") if "@" in to else (to, "", "-1")
     folder = folders.find(runs_dir, name)
     if not step.lstrip("-").isdecimal():
-        raise UsageError("--to: must read RUN or RUN@STEP")
+        raise UsageError("--to: must be RUN or RUN@STEP")
     return written(path_of(folder.checkpoints, checkpoint(folder, int(step))).resolve())
 
 

@@ -62,7 +62,7 @@ def json_line(event: Event) -> str:
 def last_line(store: Store, folder: RunFolder) -> str:
     """Return how the run ended: state, steps, time, accuracy, what was set aside; where it failed, why and the log."""
     aside = ", ".join(map(str, dict.fromkeys(store.set_aside)))
-    return _end(store, folder) + (f"; set aside, damaged or of another run: checkpoint {aside}" if aside else "")
+    return _end(store, folder) + (f"; checkpoint {aside} set aside, as damaged or from another run" if aside else "")
 
 
 def _end(store: Store, folder: RunFolder) -> str:
@@ -70,7 +70,7 @@ def _end(store: Store, folder: RunFolder) -> str:
     if ended is None:
         seen = folder.look()
         what = (
-            "the run is gone without a last word"
+            "the run died without saying why"
             if seen.life is Life.ENDED
             else f"nothing is heard of the run: {seen.trace}"
         )

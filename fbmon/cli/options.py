@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,25 +24,29 @@ class Ui(StrEnum):
 
 
 RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="FBMON_RUNS", help="The folder that holds all runs.")]
-RunArgument = Annotated[
-    str | None,
-    typer.Argument(
+
+
+def _run_argument(default: str) -> Any:  # noqa: ANN401 - as Typer declares it
+    return typer.Argument(
         metavar="[RUN]",
-        help="A run: its path, name, or how its name begins. Default: the newest that is running or took a step.",
+        help=f"A run: its path, its name, or the beginning of its name. Default: {default}.",
         autocompletion=run_names,
-    ),
-]
+    )
+
+
+RunArgument = Annotated[str | None, _run_argument("the newest that is running or has taken a step")]
+RunningArgument = Annotated[str | None, _run_argument("the newest that is running")]
 UiOption = Annotated[
     Ui,
     typer.Option(
         "--ui",
         envvar="FBMON_UI",
-        help="full screen, plain lines, json lines, or none; auto: full in a terminal, else plain.",
+        help="full: a screen; plain or json: lines; none: nothing; auto: full in a terminal, else plain.",
     ),
 ]
-NoUi = Annotated[bool, typer.Option("--no-ui", metavar="", help="The same as --ui plain.")]
+NoUi = Annotated[bool, typer.Option("--no-ui", metavar="", help="Same as --ui plain.")]
 Detach = Annotated[
-    bool, typer.Option("--detach", metavar="", help="Start in the background, print the run's name, and leave.")
+    bool, typer.Option("--detach", metavar="", help="Start in the background, print the run's folder, and exit.")
 ]
 Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON instead of a table.")]
 
@@ -50,13 +54,15 @@ DEFAULT_RUNS_DIR = Path("runs")
 
 Columns = Annotated[
     str | None,
-    typer.Option(metavar="A,B,...", help="Which columns, as run,best.val_accuracy,time; +A,B adds to the usual ones."),
+    typer.Option(
+        metavar="A,B,...", help="The columns, such as run,best.val_accuracy,time; +A,B adds to the default ones."
+    ),
 ]
 Sort = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN[:HOW]",
-        help="As val_accuracy:max, loss or optimizer.lr:desc; best first.",
+        help="Sort by a column, such as val_accuracy:max, loss or optimizer.lr:desc; best first.",
         autocompletion=column_names,
     ),
 ]

@@ -23,10 +23,12 @@ def plan(
     seed: Seed = None,
     devices: Devices = "auto",
     overrides: Overrides = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="About how long to measure in each precision.")] = 10.0,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="About how many seconds to measure in each precision.")
+    ] = 10.0,
     json: Json = False,
 ) -> None:
-    """Say what a recipe would cost on this machine: blocks, steps, FLOP, memory, hours; nothing is started.
+    """Estimate what a recipe would cost on this machine: blocks, steps, FLOP, memory, hours; nothing is started.
 
     A few blocks are timed on random images, so no data set is needed.
 
@@ -62,8 +64,8 @@ def _facts(plan: "Plan") -> dict[str, str]:
         "recipe": f"{clean(plan.recipe)}: {plan.parameters:,} parameters, {own.precision}",
         "steps": f"{plan.steps:,} of {plan.images:,} images in {plan.blocks:,} blocks of up to {plan.block:,}; "
         f"{plan.validations:,} validations of {plan.val_images:,} images",
-        "FLOP": f"{plan.flop:.3g} in all, {plan.step_flop:.3g} a step",
-        "device": f"{clean(plan.device)}; {_show_seconds(plan.seconds_per_step())} a step "
+        "FLOP": f"{plan.flop:.3g} in total, {plan.step_flop:.3g} per step",
+        "device": f"{clean(plan.device)}; {_show_seconds(plan.seconds_per_step())} per step "
         f"({own.blocks} blocks of {own.block} timed), {plan.step_flop / plan.seconds_per_step() / 1e12:.3g} TFLOP/s",
         "memory": f"{own.memory_mib + plan.data_mib:,.0f}{_of_total(plan)} MiB" + _caution(plan),
         "time": duration(plan.seconds()),
@@ -81,7 +83,7 @@ def _analysis(plan: "Plan") -> dict[str, str]:
         return {}
     passes = plan.analysis_passes()
     return {
-        "analysis": f"up to {plan.products:,} Hessian-vector products of {plan.product_images:,} images, as much as "
+        "analysis": f"up to {plan.products:,} Hessian-vector products of {plan.product_images:,} images, as costly as "
         f"{passes:,.0f} steps: {plan.analysis_flop:.3g} FLOP, {duration(passes * plan.seconds_per_step())} of the time"
     }
 
@@ -101,7 +103,7 @@ def _caution(plan: "Plan") -> str:
     own = plan.timings[0]
     if own.block == plan.block:
         is_too_much = 0 < plan.memory_total_mib < own.memory_mib + plan.data_mib
-        return ": more than may be used here; a smaller gradient.block needs less" if is_too_much else ""
+        return ": more than is available here; a smaller gradient.block needs less" if is_too_much else ""
     return f" with blocks of {own.block}; those of {plan.block} need more, and would take too long to try"
 
 
@@ -118,7 +120,7 @@ def _alternatives(plan: "Plan") -> list[str]:
     return [
         *aligned([header, *rows]),
         *map(clean, plan.skipped),
-        "More devices: as many equal ones sharing the blocks, their exchange not counted.",
+        "More devices: that many equal ones sharing the blocks; the time they spend communicating is not counted.",
     ]
 
 

@@ -46,7 +46,7 @@ def list_recipes(json: Json = False) -> None:
 def show_recipe(
     name: Annotated[str, typer.Argument(help="A shipped recipe's name, or a file.", autocompletion=recipe_names)],
 ) -> None:
-    """Print a recipe, comments and all; one that extends another as a whole, with what it takes over.
+    """Print a recipe with its comments; one that extends another is printed whole, with what it inherits.
 
     Examples: fbmon recipe show quickstart · fbmon recipe show digits/sgd > mine.toml
     """
@@ -58,7 +58,7 @@ def show_recipe(
 
 @recipe_commands.command("check")
 def check_recipe(file: Annotated[Path, typer.Argument(help="The recipe file.")]) -> None:
-    """Check a recipe: every fault with its line, key and value; exit code 2 if there is one.
+    """Check a recipe, and report every fault with its line, key and value; exit code 2 if there is one.
 
     Example: fbmon recipe check mine.toml
     """
@@ -66,4 +66,4 @@ def check_recipe(file: Annotated[Path, typer.Argument(help="The recipe file.")])
     from fbmon.text import clean_path
 
     recipe = recipes.load(recipes.find(str(file)))
-    typer.echo(f"{clean_path(file)}: good: {recipe.steps} steps of {recipe.model.name} on {recipe.data.dataset}")
+    typer.echo(f"{clean_path(file)}: valid: {recipe.steps} steps of {recipe.model.name} on {recipe.data.dataset}")

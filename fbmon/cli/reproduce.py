@@ -45,7 +45,7 @@ def reproduce(
         str | None,
         typer.Argument(
             metavar="[TABLE]",
-            help="A table, as main or digits; without it they are listed.",
+            help="A table, such as main or digits; without it, all tables are listed.",
             autocompletion=table_names,
         ),
     ] = None,
@@ -59,7 +59,7 @@ def reproduce(
     steps: Steps = None,
     overrides: Overrides = None,
     devices: Annotated[
-        str, typer.Option(help="auto (every GPU), cpu, cpu:N, or GPUs as 0,1,2: one run on each at a time.")
+        str, typer.Option(help="auto (every GPU), cpu, cpu:N, or GPUs, such as 0,1,2: one run on each at a time.")
     ] = "auto",
     jobs: Annotated[
         int | None,
@@ -74,13 +74,12 @@ def reproduce(
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     data_dir: DataDir = None,
 ) -> None:
-    """Run the recipes of one of the paper's tables, and end with the table: ours beside theirs.
+    """Run the recipes of one of the paper's tables, then print the table: our results beside the paper's.
 
-    One run after the other, or one on each of several devices at a time. Runs
-    of the same settings that are finished are not run again, one that was
-    stopped or killed goes on from its newest checkpoint, and one that is still
-    running is watched to its end: stop or lose it at any point, and the same
-    command goes on.
+    The runs take turns, or each of several devices has one at a time. A
+    finished run of the same settings is not repeated, one that was stopped or
+    killed resumes from its newest checkpoint, and one that is still running is
+    watched to its end. After an interruption, run the same command to continue.
 
     \b
     Examples:
@@ -150,7 +149,7 @@ def _carry_out(
 
     there = tables.done(task, runs_dir)
     if there and not there.is_alive:
-        _say(f"{there.name}: {there.state} already", ui)
+        _say(f"{there.name}: already {there.state}", ui)
         return 0
     with _own_signals():
         if there:
@@ -167,13 +166,13 @@ def _carry_out(
             )
         code = show(handle, ui, stays=False, label=label)  # the next run waits
     if handle.alive:  # the screen was left
-        _say("left; the same command goes on from here", ui)
+        _say("left; run the same command to continue", ui)
         raise typer.Exit
     if code in (Exit.STOPPED, Exit.PREEMPTED):
-        _say("the same command goes on from here", ui)
+        _say("run the same command to continue", ui)
         raise typer.Exit(code)
     if code not in (Exit.FINISHED, Exit.DIVERGED) and read(handle.folder).summary.step == 0:
-        _say("it has not taken a single step: no other run of the table would", ui)
+        _say("it did not take a single step: no other run of the table would either", ui)
         raise typer.Exit(code)
     return 0 if code == Exit.DIVERGED else code
 
@@ -200,7 +199,7 @@ def _print(runs: "list[Run]", form: "Format | Literal['json']") -> None:
     from fbmon.compare.columns import columns_for
 
     if not runs:
-        sys.stderr.write("no run has come to a result\n")
+        sys.stderr.write("no run has produced a result\n")
         return
     columns = columns_for(runs, _COLUMNS, (), with_settings=False)
     if form == "json":

@@ -19,7 +19,7 @@ def resume(
     ui: UiOption = Ui.AUTO,
     no_ui: NoUi = False,
     devices: Annotated[
-        str | None, typer.Option(help="Other devices than before; as for `fbmon run`. The numbers stay the same.")
+        str | None, typer.Option(help="Other devices than before, as for `fbmon run`; the numbers stay the same.")
     ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
     detach: Detach = False,
@@ -28,11 +28,11 @@ def resume(
         typer.Option(
             "--force",
             metavar="",
-            help="Go on although the run may still be trained on another host: nothing was heard of it for a minute.",
+            help="Resume although the run may still be training on another host, silent for a minute or more.",
         ),
     ] = False,
 ) -> None:
-    """Go on with a run that was stopped, preempted or killed, in its own folder, from its newest good checkpoint.
+    """Resume a run that was stopped, preempted or killed, in its own folder, from its newest good checkpoint.
 
     It ends with the same bits as a run that was never interrupted.
 

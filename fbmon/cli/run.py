@@ -20,10 +20,11 @@ RecipeArgument = Annotated[
         help="A recipe file, or the name of a shipped one (`fbmon recipe list`).", autocompletion=recipe_names
     ),
 ]
-Steps = Annotated[int | None, typer.Option(min=1, help="Stop after this many steps; the schedule stays.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Stop after this many steps; the schedule stays as it is.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="The seed of weights and augmentation.")]
 Devices = Annotated[
-    str, typer.Option(help="auto (every GPU), cpu, cpu:N, cuda:N or N, or several GPUs as 0,1,2: one process each.")
+    str,
+    typer.Option(help="auto (every GPU), cpu, cpu:N, cuda:N or N, or several GPUs, such as 0,1,2: one process each."),
 ]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable.")
@@ -32,7 +33,7 @@ DataDir = Annotated[
     Path | None,
     typer.Option(
         envvar="FBMON_DATA",
-        help="The folder that holds cifar-10-batches-py; default: fbmon's cache folder, or data where there is none.",
+        help="The folder that holds cifar-10-batches-py; default: fbmon's cache folder, or data if there is none.",
     ),
 ]
 StallLimit = Annotated[
@@ -40,7 +41,7 @@ StallLimit = Annotated[
     typer.Option(
         min=1,
         metavar="SECONDS",
-        help="Give up when no block ends for so long; default: 60, or ten times the longest block so far.",
+        help="Give up when no block finishes for this long; default: 60, or ten times the longest block so far.",
     ),
 ]
 
@@ -62,8 +63,8 @@ def run(
     """Start a training in the background and show it live.
 
     The training goes on when this screen is left, closed or killed; `fbmon
-    watch` shows it again. In a job of torchrun or srun this is one of its ranks
-    and starts nothing. A job that Slurm has requeued goes on with its run.
+    watch` shows it again. Inside a torchrun or srun job, this process trains as
+    one of the job's ranks. A job that Slurm has requeued resumes its run.
 
     Examples: fbmon run quickstart · fbmon run recipes/fb_strong_reg.toml --no-ui --set optimizer.lr=0.4
     """

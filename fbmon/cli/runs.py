@@ -24,15 +24,15 @@ def runs(
 ) -> None:
     """List runs, newest first: state, steps, latest and best validation accuracy, time, last sign of life.
 
-        Running means alive; stalled: alive but silent; killed: gone without a word;
-    unknown: on another host, and silent; damaged: nothing of it can be read.
-    fbmon deletes nothing: to be rid of a run, rm -r its folder.
+    Among the states: running (alive), stalled (alive but silent), killed (died
+    without a last word), unknown (silent, on another host), damaged
+    (unreadable). fbmon deletes nothing: to remove a run, rm -r its folder.
 
-        \b
-        Examples:
-          fbmon runs
-          fbmon runs state:running
-          fbmon runs 'seen<1d' --sort val_accuracy --json
+    \b
+    Examples:
+      fbmon runs
+      fbmon runs state:running
+      fbmon runs 'seen<1d' --sort val_accuracy --json
     """
     from fbmon.compare.columns import LIST_COLUMNS, columns_for
 

@@ -144,7 +144,7 @@ def _forward_signals(handle: RunHandle) -> None:
         if interrupts.is_second():
             handle.send_signal(AT_ONCE)
         elif interrupts.count == 1:
-            mention("stopping at the next block, then saving; Ctrl-C once more stops at once, unsaved")
+            mention("stopping at the next block and saving; press Ctrl-C again to stop at once without saving")
 
     for number in SIGNALS:
         signal.signal(number, forward)

@@ -53,16 +53,16 @@ class Spread:
             codes += self._collect()
             self._tell(len(waiting))
         if self._signals:
-            self._say("the same command goes on from here")
+            self._say("run the same command to continue")
             raise typer.Exit(Exit.STOPPED if self._signals[0] == signal.SIGINT else Exit.PREEMPTED)
         return codes
 
     def _begin(self, task: Task) -> None:
         there = tables.done(task, self._runs_dir)
         if there and not there.is_alive:
-            self._say(f"{there.name}: {there.state} already")
+            self._say(f"{there.name}: already {there.state}")
         elif there:
-            self._say(f"{there.name}: running already")
+            self._say(f"{there.name}: already running")
             self._going.append((launch.attach(RunFolder(there.path)), None))
         else:
             share = self._free.popleft()
@@ -85,7 +85,7 @@ class Spread:
             code = run.summary.ended.exit_code if run.summary.ended else Exit.LOST
             codes.append(0 if code == Exit.DIVERGED else code)
             if codes[-1] and run.summary.step == 0 and not self._signals:
-                self._say("it has not taken a single step: no other run of the table would")
+                self._say("it did not take a single step: no other run of the table would either")
                 self._stop(signal.SIGINT)
         return codes
 
@@ -95,11 +95,13 @@ class Spread:
         self._tell_due = time.monotonic() + _TELL_SECONDS
         runs = [read(handle.folder) for handle, _ in self._going]
         progress = " · ".join(f"{run.name} {run.summary.step}/{run.steps}" for run in runs)
-        self._say(f"{waiting} to begin · {progress}")
+        self._say(f"{waiting} waiting · {progress}")
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
         if not self._signals:
-            mention("stopping all runs at their next block, then saving; once more stops at once, unsaved")
+            mention(
+                "stopping all runs at their next block and saving; press Ctrl-C again to stop at once without saving"
+            )
         is_second = number == signal.SIGINT and self._interrupts.is_second()
         self._stop(AT_ONCE if is_second else number)
 

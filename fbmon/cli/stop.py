@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fbmon.cli.options import DEFAULT_RUNS_DIR, RunArgument, RunsDir
+from fbmon.cli.options import DEFAULT_RUNS_DIR, RunningArgument, RunsDir
 from fbmon.errors import RankLostError, UsageError
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.1
 
 
-def stop(run: RunArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
-    """Stop a running run at its next block; it saves its state first. Default: the newest one that is running.
+def stop(run: RunningArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> None:
+    """Stop a run at its next block, after saving its state. Default: the newest run that is running.
 
     Examples: fbmon stop · fbmon stop quickstart
     """
@@ -53,6 +53,6 @@ def _wait(folder: "RunFolder") -> None:
         if seen.life is Life.RUNNING:
             heard = time.monotonic()
         elif time.monotonic() - heard > SILENCE_SECONDS:
-            hint = "the command stays in its inbox: if it still runs, it stops at its next block"
+            hint = "the command stays in its inbox: if the run is still alive, it stops at its next block"
             raise RankLostError(f"nothing is heard of {clean(folder.name)}: {seen.trace}", hint)
         time.sleep(_LOOK_SECONDS)

@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 Steps = Annotated[
     str,
-    typer.Option(metavar="A,B,...", help="The checkpoints by their steps; -1 is the newest, -2 the one before it."),
+    typer.Option(metavar="A,B,...", help="The steps of the checkpoints; -1 is the newest, -2 the one before it."),
 ]
 Images = Annotated[
-    Literal["train", "val"], typer.Option(help="The training images, not augmented, or the validation ones.")
+    Literal["train", "val"], typer.Option(help="The training images, without augmentation, or the validation images.")
 ]
 Statistics = Annotated[
-    Literal["run", "fresh"], typer.Option(help="Batch norm's: those of the run, or fresh ones at every point.")
+    Literal["run", "fresh"],
+    typer.Option(help="The batch-norm statistics: those of the run, or fresh ones at every point."),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**31, help="Of the random directions.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**31, help="The seed of the random directions.")]
 Devices = Annotated[str, typer.Option(help="As for `fbmon run`; every device takes its share of the points.")]
 
 
@@ -48,7 +49,7 @@ def chosen_steps(folder: "RunFolder", steps: str) -> list[int]:
     try:
         numbers = [int(part) for part in steps.split(",")]
     except ValueError:
-        raise UsageError(f"--steps {clean(steps)}: must be whole numbers as 100,200 or -1") from None
+        raise UsageError(f"--steps {clean(steps)}: must be whole numbers, such as 100,200 or -1") from None
     return list(dict.fromkeys(checkpoint(folder, number) for number in numbers))
 
 
@@ -65,5 +66,5 @@ def answer(asked: "Sequence[tuple[Record, Sequence[Probe]]]", devices: str, what
             survey(asked, devices, step)
     except KeyboardInterrupt:
         left = sum(len(missing(record, probes)) for record, probes in asked)
-        sys.stderr.write(f"stopped: {total - left} of {total} {what} are kept; the same command goes on from there\n")
+        sys.stderr.write(f"stopped: {total - left} of {total} {what} are kept; run the same command to continue\n")
         raise typer.Exit(Exit.STOPPED) from None

@@ -20,15 +20,18 @@ if TYPE_CHECKING:
 
 _NEGATION = re.compile(r"-(?=[A-Za-z_][\w.]*(?:[:=<>]|!=))")
 
-Runs = Annotated[
-    list[str] | None,
-    typer.Argument(
+
+def _runs_argument(default: str) -> Any:  # noqa: ANN401 - as Typer declares it
+    return typer.Argument(
         metavar="[RUN|QUERY]...",
         help="Runs by path, name, beginning of a name or glob, and conditions such as state:finished "
-        "optimizer.lr>=0.4 best.val_accuracy>0.95 -name:debug. Default: all runs.",
+        f"optimizer.lr>=0.4 best.val_accuracy>0.95 -name:debug. Default: {default}.",
         autocompletion=query_words,
-    ),
-]
+    )
+
+
+Runs = Annotated[list[str] | None, _runs_argument("all runs")]
+RunsOrNewest = Annotated[list[str] | None, _runs_argument("the newest run")]
 
 
 class QueryCommand(TyperCommand):

@@ -20,21 +20,19 @@ if TYPE_CHECKING:
 def verify(
     run: RunArgument = None,
     step: Annotated[int, typer.Option(help="The checkpoint whose gradient is compared; -1 is the newest.")] = -1,
-    steps: Annotated[int, typer.Option(min=1, help="How many steps to take again.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="How many steps to repeat.")] = 3,
     precision: Annotated[
-        Literal["float32", "tf32", "bfloat16", "float64"], typer.Option(help="The other precision.")
+        Literal["float32", "tf32", "bfloat16", "float64"], typer.Option(help="The other precision for the gradient.")
     ] = "float64",
-    devices: Annotated[
-        str, typer.Option(help="As for `fbmon run`; the ranks are one a device, on a CPU two.")
-    ] = "auto",
+    devices: Annotated[str, typer.Option(help="As for `fbmon run`; one rank per device, or two on a CPU.")] = "auto",
     json: Json = False,
     runs_dir: RunsDir = DEFAULT_RUNS_DIR,
 ) -> None:
-    """Compute the gradient after a checkpoint in several ways, take steps again, and say which bits agree.
+    """Compute the gradient after a checkpoint in several ways, repeat steps, and report which bits agree.
 
-    The same gradient once more, with its blocks in reverse, by several
-    processes, in another precision; and the steps after a checkpoint against
-    the journal. Exit code 0: all that has to agree does, 1: it does not.
+    The gradient is computed once more, with its blocks in reverse, by several
+    processes, and in another precision; the steps after a checkpoint are
+    compared with the journal. Exit code 0: all that must agree does, 1: not.
 
     Examples: fbmon verify · fbmon verify quickstart --devices cpu:4 --json
     """
@@ -68,10 +66,10 @@ def lines(verdict: "Verdict") -> list[str]:
     wrong = [value for value in verdict.repeated if not value.agrees]
     count = len({value.step for value in verdict.repeated})
     if verdict.repeated:
-        end = "as the journal has them, to the last bit" if not wrong else "NOT AS IN THE JOURNAL"
-        report += ["", f"{plural(count, 'step')} after step {verdict.since} taken again: {end}"]
+        end = "as in the journal, to the last bit" if not wrong else "NOT AS IN THE JOURNAL"
+        report += ["", f"{plural(count, 'step')} after step {verdict.since} repeated: {end}"]
     if wrong and verdict.differences:
-        report.append(f"  they were trained otherwise: here {', '.join(map(clean, verdict.differences))}")
+        report.append(f"  they were trained differently: here {', '.join(map(clean, verdict.differences))}")
     report += [f"  {value.name} of step {value.step} was {value.told!r} and is now {value.found!r}" for value in wrong]
     return report
 

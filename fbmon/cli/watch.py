@@ -8,7 +8,7 @@ from fbmon.cli.options import DEFAULT_RUNS_DIR, NoUi, RunArgument, RunsDir, Ui, 
 def watch(
     run: RunArgument = None, ui: UiOption = Ui.AUTO, no_ui: NoUi = False, runs_dir: RunsDir = DEFAULT_RUNS_DIR
 ) -> None:
-    """Show a running or ended run, from its first step on. Default: the newest that is running, else the newest.
+    """Show a run, running or ended, from its first step on. Default: the newest that is running, else the newest.
 
     Examples: fbmon watch · fbmon watch quickstart --no-ui · fbmon watch runs/quickstart-20260101-120000
     """

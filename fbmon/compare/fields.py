@@ -43,8 +43,8 @@ def find(name: str, runs: Collection[Run] = ()) -> Field:
     if name in settings or _is_setting(name):
         return _of_setting(name)
     near = difflib.get_close_matches(name, _every_name(settings), n=1)
-    hint = f"did you mean {near[0]}?" if near else "`fbmon compare --list-columns` names all that is"
-    raise UsageError(f"{clean(name)}: nothing of that name is known of a run", hint)
+    hint = f"did you mean {near[0]}?" if near else "`fbmon compare --list-columns` lists all fields"
+    raise UsageError(f"unknown field '{clean(name)}'", hint)
 
 
 def every() -> list[tuple[str, str]]:
@@ -52,13 +52,13 @@ def every() -> list[tuple[str, str]]:
     aggregates = [
         ("final.METRIC, or METRIC", "the newest value"),
         ("best.METRIC", "the highest accuracy or speed, the lowest of anything else"),
-        ("best_step.METRIC", "the first step that had it"),
+        ("best_step.METRIC", "the first step with the best value"),
         ("min.METRIC, max.METRIC", "the lowest and the highest value"),
         ("last.METRIC", f"the mean of the last {RECENT} values"),
     ]
     of_metrics = [(metric.name, f"a metric: {metric.chart.title} ({metric.label})") for metric in metrics.METRICS]
-    setting = ("SECTION.KEY", "a setting of the recipe, as optimizer.lr; also seed and precision")
-    variant = (VARIANT, "its recipe, and its settings but the seed in which runs of the recipe differ")
+    setting = ("SECTION.KEY", "a setting of the recipe, such as optimizer.lr; also seed and precision")
+    variant = (VARIANT, "the recipe, and the settings other than the seed in which its runs differ")
     return [*((name, field.about) for name, field in FACTS.items()), variant, *aggregates, *of_metrics, setting]
 
 

@@ -29,7 +29,7 @@ def parse_order(order: str, runs: Sequence[Run]) -> tuple[Field, bool]:
         field = fields.find(name, runs)
     else:
         choices = ", ".join([*fields.AGGREGATES, *_DIRECTIONS])
-        raise UsageError(f"--sort {clean(order)}: after the colon must come one of {choices}")
+        raise UsageError(f"--sort {clean(order)}: what follows the colon must be one of {choices}")
     return field, _DIRECTIONS.get(how, field.direction) == "descending"
 
 

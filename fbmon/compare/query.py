@@ -73,7 +73,7 @@ def parse(arguments: Iterable[str]) -> list[Query]:
             else:
                 alternatives[-1].append(word)
     if not all(alternatives) and len(alternatives) > 1:
-        raise UsageError("|: stands between two conditions", "for example state:running | state:paused")
+        raise UsageError("|: needs a condition on either side", "for example state:running | state:paused")
     return [_query(words) for words in alternatives]
 
 
@@ -93,8 +93,8 @@ def refuse_unknown_state(term: Term) -> None:
     is_state = term.field == "state" and term.operator in _ALIKE
     if is_state and not any(_holds(replace(term, operator=_ALIKE[term.operator]), state) for state in STATES):
         near = difflib.get_close_matches(term.operand, STATES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(STATES)}"
-        raise UsageError(f"{clean(str(term))}: there is no such state", hint)
+        hint = f"did you mean {near[0]}?" if near else f"the states are {', '.join(STATES)}"
+        raise UsageError(f"{clean(str(term))}: no such state", hint)
 
 
 def number(text: str) -> float | None:

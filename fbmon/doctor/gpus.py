@@ -37,7 +37,9 @@ def examine_gpus(answer: Answer, environment: Mapping[str, str], nvml: Nvml | No
     for number, gpu in enumerate(answer.gpus):
         yield _examine(number, gpu, driver_ids[number] if number < len(driver_ids) else None, driver_answer.uuids)
     if len(answer.gpus) > 1 and not answer.has_nccl:
-        yield Finding("NCCL", "warning", "not in this torch", "install a torch with NCCL, or train with --devices 0")
+        yield Finding(
+            "NCCL", "warning", "missing from this torch", "install a torch with NCCL, or train with --devices 0"
+        )
 
 
 def _unseen(count: str, answer: Answer, environment: Mapping[str, str]) -> Finding:
@@ -52,7 +54,10 @@ def _unseen(count: str, answer: Answer, environment: Mapping[str, str]) -> Findi
         return Finding("GPUs", "warning", observation, "`unset CUDA_VISIBLE_DEVICES`, or list GPUs that exist")
     observation = f"the driver knows {count}, but CUDA {answer.cuda} sees none: training runs on the CPU"
     return Finding(
-        "GPUs", "warning", observation, "often the driver is older than torch's CUDA: update it, or take an older build"
+        "GPUs",
+        "warning",
+        observation,
+        "the driver may be older than torch's CUDA: update it, or install an older build of torch",
     )
 
 
@@ -60,13 +65,15 @@ def _examine(number: int, gpu: Gpu, driver_id: int | str | None, uuids: list[str
     name = f"cuda:{number}"
     model = f"{clean(gpu.name)}, {gpu.memory_mib / 1024:,.0f} GiB"
     if gpu.fault:
-        return Finding(name, "failure", f"{model}: {clean(gpu.fault, 400)}", "train on others, as by --devices 1,2")
+        return Finding(
+            name, "failure", f"{model}: {clean(gpu.fault, 400)}", "train on others, for example with --devices 1,2"
+        )
     if isinstance(driver_id, str):
         return Finding(name, "ok", f"{model}, the slice {clean(driver_id)}")
     uuid = uuids[driver_id] if driver_id is not None else ""
     if uuid.removeprefix("GPU-") != gpu.uuid.removeprefix("GPU-"):
         advice = "`unset CUDA_DEVICE_ORDER`: telemetry follows the order of the PCI bus"
-        return Finding(name, "warning", f"{model}: not the one whose utilization would be shown", advice)
+        return Finding(name, "warning", f"{model}: not the GPU whose utilization would be shown", advice)
     return Finding(name, "ok", f"{model}, the driver's gpu {driver_id}")
 
 

@@ -12,7 +12,7 @@ from fbmon.doctor.finding import Finding
 from fbmon.run import user_name
 from fbmon.text import clean
 
-_ADVICE = "once `loginctl enable-linger`, then start with `systemd-run --user --scope fbmon run ...`"
+_ADVICE = "run `loginctl enable-linger` once, then start with `systemd-run --user --scope fbmon run ...`"
 _ASK_SECONDS = 2.0
 _YES = ("1", "yes", "y", "true", "t", "on")
 _BOOLEAN = "KillUserProcesses"
@@ -36,14 +36,14 @@ def examine_login(root: Path = Path("/"), user: str = "") -> Finding:
     user = user or user_name()
     unit = _unit(root)
     if not unit or not (root / "run/systemd/system").is_dir():
-        return Finding("logout", "ok", "no login session of systemd here: nothing ends processes at a logout")
+        return Finding("logout", "ok", "no systemd login session: nothing ends processes at logout")
     if not _policy(root).concerns(user):
-        return Finding("logout", "ok", "a training goes on after the logout (KillUserProcesses=no)")
+        return Finding("logout", "ok", "a training goes on after logout (KillUserProcesses=no)")
     lingers = (root / "var/lib/systemd/linger" / user).exists()
     if lingers and unit.startswith("user@"):
-        return Finding("logout", "ok", "a training goes on after the logout: the user lingers")
+        return Finding("logout", "ok", "a training goes on after logout: the user lingers")
     linger = "on" if lingers else "off"
-    observation = f"a training started here ends with the logout (KillUserProcesses=yes, {unit}, linger {linger})"
+    observation = f"a training started here ends at logout (KillUserProcesses=yes, {unit}, linger {linger})"
     return Finding("logout", "warning", observation, _ADVICE)
 
 

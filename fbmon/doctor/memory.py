@@ -13,16 +13,16 @@ _LEAST = 256 * 2**20  # bytes; a container has 64 MiB unless told otherwise, and
 def examine_memory(root: Path) -> Finding:
     """Judge how much memory may be used, and how much of it is free."""
     whole = memory(root)
-    limit = " that may be used here" if whole.is_limited else ""
-    amount = f"{whole.total / 2**30:,.1f} GiB{limit}, {whole.free / 2**30:,.1f} of them free"
-    advice = "a training that needs more is killed: `fbmon plan` says how much a recipe takes"
+    limit = " available here" if whole.is_limited else ""
+    amount = f"{whole.total / 2**30:,.1f} GiB{limit}, {whole.free / 2**30:,.1f} GiB free"
+    advice = "a training that needs more will be killed: `fbmon plan` says how much a recipe needs"
     return judge("memory", amount, advice, is_well=whole.free >= _LEAST_FREE)
 
 
 def examine_shared_memory(root: Path) -> Finding:
     """Judge how large /dev/shm is, and whether it can be written to."""
     shared = root / "dev/shm"
-    advice = "several GPUs need 1 GiB: in Docker `--shm-size=1g`, else a tmpfs at /dev/shm; one device needs none"
+    advice = "several GPUs need 1 GiB: in Docker `--shm-size=1g`, else a tmpfs at /dev/shm; a single device needs none"
     try:
         size = os.statvfs(shared)
     except OSError as error:

@@ -27,8 +27,10 @@ _FAR = ("nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "fuse
 def examine_temporary_folder() -> Finding:
     """Judge whether there is a folder for temporary files, of which torch makes some while it loads."""
     is_there = has_temporary_folder()
-    folder = tempfile.gettempdir() if is_there else "none that can be used; /dev/shm or a run's own folder serves"
-    return judge("temporary", clean(folder, 400), "set TMPDIR to a folder that can be written", is_well=is_there)
+    folder = (
+        tempfile.gettempdir() if is_there else "none that is usable; /dev/shm or a run's own folder is used instead"
+    )
+    return judge("temporary", clean(folder, 400), "set TMPDIR to a writable folder", is_well=is_there)
 
 
 def examine_storage(runs_dir: Path) -> Iterator[Finding]:
@@ -44,21 +46,24 @@ def examine_storage(runs_dir: Path) -> Iterator[Finding]:
             yield _lock(folder)
     except OSError as error:
         reason = error.strerror or str(error)
-        yield Finding(name, "failure", f"nothing can be written to {shown}: {reason}", "choose another by --runs-dir")
+        yield Finding(name, "failure", f"cannot write to {shown}: {reason}", "choose another with --runs-dir")
 
 
 def _permissions(name: str, shown: str, folder: Path) -> Finding:
     mode = folder.stat().st_mode
     is_private = not mode & (stat.S_IWGRP | stat.S_IWOTH) or bool(mode & stat.S_ISVTX)
-    description = shown if is_private else f"{shown}: other users may write to it"
+    description = shown if is_private else f"{shown}: other users can write to it"
     return judge(
-        name, description, "`chmod go-w` it, or they can put runs of their own in place of yours", is_well=is_private
+        name,
+        description,
+        "run `chmod go-w` on it, or they can put their own runs in place of yours",
+        is_well=is_private,
     )
 
 
 def _space(folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
-    advice = "make room: a run goes on without space, but saves nothing"
+    advice = "free some space: on a full disk a run goes on, but saves nothing"
     return judge("disk space", f"{free / 1e9:,.1f} GB free", advice, is_well=free >= _LEAST_FREE)
 
 
@@ -73,28 +78,32 @@ def _speed(file: int, folder: Path) -> Finding:
         if time.perf_counter() - began > _MOST_SECONDS:
             break
     speed, typical = written / (time.perf_counter() - began), sorted(syncs)[len(syncs) // 2]
-    figures = f"{speed / 1e6:,.0f} MB/s written and synced, {1000 * typical:.1f} ms a sync of 4 MiB, {_kind(folder)}"
-    advice = "a fast disk by --runs-dir; on this one checkpoints are saved less often, at most a hundredth of the time"
+    latency = f"{1000 * typical:.1f} ms per sync of 4 MiB"
+    figures = f"{speed / 1e6:,.0f} MB/s written and synced, {latency}, {_kind(folder)}"
+    advice = (
+        "choose a faster disk with --runs-dir; on this one, checkpoints are saved less often, "
+        "so that they take at most a hundredth of the time"
+    )
     return judge("disk speed", figures, advice, is_well=speed >= _SLOW)
 
 
 def _saving(folder: Path) -> Finding:
     """Judge saving by what a checkpoint takes: a folder aside with a file in it, both synced, the folder renamed."""
-    advice, deed = "choose another file system by --runs-dir", "a folder with a file"
+    advice, deed = "choose another file system with --runs-dir", "creating a folder with a file"
     with tempfile.TemporaryDirectory(dir=folder, prefix=".doctor-") as home:
         aside = Path(home) / "aside"
         try:
             aside.mkdir()
             with (aside / "state").open("wb") as file:
                 is_synced = {"a file": sync(file.fileno()), "a folder": sync_folder(aside)}
-            deed = "a folder renamed"
+            deed = "renaming a folder"
             aside.rename(aside.with_name("checkpoint"))
         except OSError as error:
             return Finding("saving", "failure", f"{deed}: {error.strerror}; no state can be saved", advice)
     refused = " and of ".join(what for what, is_done in is_synced.items() if not is_done)
     if not refused:
-        return Finding("saving", "ok", "a state is saved whole, and outlasts a power cut")
-    limits = f"fsync of {refused} is refused: what is saved outlasts a kill, but perhaps not a power cut"
+        return Finding("saving", "ok", "a saved state is complete, and survives a power cut")
+    limits = f"fsync of {refused} is refused: what is saved survives a kill, but perhaps not a power cut"
     return Finding("saving", "warning", limits, advice)
 
 
@@ -102,15 +111,15 @@ def _lock(folder: Path) -> Finding:
     """Judge locks: two descriptors of a file must not both have one; without, a note must be replaced and touched."""
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
         if not (reason := refusal(Path(file.name))):
-            return Finding("locks", "ok", "a locked file stays locked")
+            return Finding("locks", "ok", "file locks work")
         try:
             replace(Path(file.name), b"a note")
             os.utime(file.name)
         except OSError as error:
-            advice = "take another file system by --runs-dir: two trainings might get into one run"
+            advice = "choose another file system with --runs-dir: two trainings might write to the same run"
             return Finding("locks", "failure", f"{reason}; nor can a file be replaced: {error.strerror}", advice)
     advice = (
-        "runs are guarded by a note in their folder, touched once a second; of one that was killed on another host "
+        "a note in its folder, touched once a second, guards each run instead; if one was killed on another host, "
         "`fbmon resume` cannot tell that it has ended, and needs --force. A file system with flock is better"
     )
     return Finding("locks", "warning", reason, advice)

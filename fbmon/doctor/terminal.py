@@ -15,10 +15,10 @@ _LEAST_COLUMNS, _LEAST_LINES = 80, 24
 def examine_terminal(environment: Mapping[str, str]) -> Finding:
     """Size, colours and characters; the screen works with less of each, plain lines with none."""
     if not _is_terminal():
-        return Finding("terminal", "ok", "none here: a run is told in plain lines")
+        return Finding("terminal", "ok", "none: a run is shown in plain lines")
     term = environment.get("TERM", "dumb")
     if term == "dumb":
-        return Finding("terminal", "warning", "TERM=dumb: plain lines only", "set TERM to what the terminal is")
+        return Finding("terminal", "warning", "TERM=dumb: plain lines only", "set TERM to the type of the terminal")
     columns, lines = _size()
     faults = []
     if columns < _LEAST_COLUMNS or lines < _LEAST_LINES:

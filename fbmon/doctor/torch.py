@@ -70,7 +70,7 @@ class TorchQuestion:
         advice = "train in float32, which is many times as fast here"
         yield judge(
             "bfloat16",
-            answer.emulation.removeprefix("bfloat16 is ") or "has instructions here",
+            answer.emulation.removeprefix("bfloat16 is ") or "supported by this hardware",
             advice,
             is_well=not answer.emulation,
         )
@@ -89,7 +89,7 @@ class TorchQuestion:
         )
         missing = [name for name, is_there in answer.data.items() if not is_there]
         observation = f"{there} in {folder}" if len(missing) < len(answer.data) else f"{there}; nothing in {folder}"
-        observation += f"; no {', '.join(missing)}" * bool(missing)
+        observation += f"; missing: {', '.join(missing)}" if missing else ""
         needed, file = next(iter(archives.items()))  # the paper's
-        advice = f"downloaded by the first run that needs it; without a network put {file} there"
+        advice = f"the first run that needs it downloads it; without a network, put {file} there"
         yield judge("data", observation, advice, is_well=needed not in missing)

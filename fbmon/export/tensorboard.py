@@ -21,7 +21,7 @@ def write(folder: RunFolder, goal: Path) -> None:
         from tensorboardX.event_file_writer import EventsWriter
     except ImportError:
         raise UsageError(
-            "--to tensorboard needs the package tensorboardX", "pip install 'fbmon[tensorboard]', or take --to csv"
+            "--to tensorboard needs the package tensorboardX", "pip install 'fbmon[tensorboard]', or use --to csv"
         ) from None
     goal.mkdir(parents=True, exist_ok=True)
     # An absolute path: tensorboardX would take one like "s3:..." for an address.

@@ -28,22 +28,21 @@ def export(runs: Sequence[Run], kind: Kind, out: Path, *, force: bool) -> list[P
     goals = [out / name for name in names(runs, kind)]
     there = [goal for goal in goals if goal.exists()]
     if there and not force:
-        raise _in_the_way(there, len(goals))
+        raise _in_the_way(there)
     try:
         out.mkdir(parents=True, exist_ok=True)
         _write(runs, kind, goals)
     except OSError as error:
-        raise FbmonError(f"{clean_path(out)}: cannot be written in: {error.strerror}") from None
+        raise FbmonError(f"{clean_path(out)}: cannot write into this folder: {error.strerror}") from None
     return goals
 
 
-def _in_the_way(there: Sequence[Path], goals: int) -> UsageError:
+def _in_the_way(there: Sequence[Path]) -> UsageError:
     named = ", ".join(clean_path(path) for path in there[:_NAMED])
     more = f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
     verb, them = ("exists", "it") if len(there) == 1 else ("exist", "them")
-    nothing = f"; none of the {goals} is written" if goals > 1 else ""
     return UsageError(
-        f"{named}{more} {verb} already{nothing}", f"--force writes over {them}, --out names another folder"
+        f"{named}{more} already {verb}; nothing was written", f"--force overwrites {them}, --out names another folder"
     )
 
 

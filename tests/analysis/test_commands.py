@@ -60,7 +60,7 @@ def test_what_was_done_before_a_ctrl_c_is_kept_and_nothing_is_left_running(fbmon
     _, errors = process.communicate(timeout=DEADLINE)
     assert process.returncode == 130
     done = len(Record(trained, Setting(40)).read())
-    assert errors == f"stopped: {done} of 999 points are kept; the same command goes on from there\n"
+    assert errors == f"stopped: {done} of 999 points are kept; run the same command to continue\n"
 
 
 def test_a_torn_line_is_asked_again_and_the_next_answer_stands_on_a_line_of_its_own(trained: RunFolder) -> None:
@@ -90,7 +90,7 @@ def test_a_plane_is_a_heat_map_whose_shades_are_explained(fbmon: Fbmon, trained:
     ("arguments", "message"),
     [
         (["plain", "--steps", "7"], "plain-{date} has no checkpoint of step 7, but of "),
-        (["plain", "--steps", "last"], "--steps last: must be whole numbers as 100,200 or -1"),
+        (["plain", "--steps", "last"], "--steps last: must be whole numbers, such as 100,200 or -1"),
         (["nothing"], "nothing: no such run in "),
         (["plain", "--2d", "--to", "plain"], "--2d and --to: choose one of them"),
     ],
@@ -175,7 +175,7 @@ def test_a_number_that_the_journal_has_otherwise_is_named_and_the_exit_code_is_o
         "by 2 ranks          the same bits  all    0     0       1",
         "in float64          not promised   33.3%  12    1e-09   0.999",
         "",
-        "1 step after step 3 taken again: NOT AS IN THE JOURNAL",
+        "1 step after step 3 repeated: NOT AS IN THE JOURNAL",
         "  grad_norm of step 4 was 0.25 and is now 0.125",
     ]
     assert not Verdict(3, "cpu", (msgspec.structs.replace(alike, equal=8),)).agrees

@@ -31,7 +31,7 @@ def test_a_run_that_failed_before_its_first_step_is_not_the_one_that_is_meant(
     runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_or_newest(runs, None).name == "second"
-    assert capsys.readouterr().err == "second: the newest run that has taken a step; newer is third\n"
+    assert capsys.readouterr().err == "second: the newest run that has taken a step (third is newer)\n"
     assert run_or_newest(runs, None, running_first=True).name == "second"
     assert run_or_newest(runs, "third").name == "third"
 
@@ -48,7 +48,7 @@ def test_who_watches_means_a_run_that_is_running(runs: Path, capsys: pytest.Capt
     with (runs / "first" / "lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert run_or_newest(runs, None, running_first=True).name == "first"
-        assert capsys.readouterr().err == "first: the newest run that is running; newer is third\n"
+        assert capsys.readouterr().err == "first: the newest run that is running (third is newer)\n"
         assert run_or_newest(runs, None).name == "second", "to go on with"
 
 
@@ -56,4 +56,4 @@ def test_watch_and_resume_say_which_run_they_have_taken(runs: Path, fbmon: Fbmon
     for command in (["watch", "--no-ui"], ["resume"]):
         said = fbmon(*command)
         assert said.returncode == 0
-        assert said.stderr == "second: the newest run that has taken a step; newer is third\n"
+        assert said.stderr == "second: the newest run that has taken a step (third is newer)\n"

@@ -79,7 +79,7 @@ def test_a_good_recipe_is_called_good(tiny: Path, fbmon: Fbmon) -> None:
     checked = fbmon("recipe", "check", tiny)
 
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert checked.stdout == f"{tiny}: good: 40 steps of resnet8 on digits\n"
+    assert checked.stdout == f"{tiny}: valid: 40 steps of resnet8 on digits\n"
 
 
 def test_showing_a_recipe_prints_the_file(tiny: Path, fbmon: Fbmon) -> None:

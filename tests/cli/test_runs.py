@@ -125,7 +125,7 @@ def test_the_nearest_run_is_named_where_there_is_none_of_a_name(finished: dict[s
     for command in ("runs", "compare"):
         said = fbmon(command, "state:runing")
         assert said.returncode == 2
-        assert said.stderr == "fbmon: state:runing: there is no such state\n       did you mean running?\n"
+        assert said.stderr == "fbmon: state:runing: no such state\n       did you mean running?\n"
     none = fbmon("runs", "state:running")
     assert (none.returncode, none.stderr) == (0, "")
     assert none.stdout == f"no run in {fbmon.runs_dir} matches state:running; `fbmon runs` lists all\n"
@@ -181,7 +181,7 @@ def test_a_run_with_damaged_files_is_listed_and_compared_all_the_same(finished: 
         assert "damaged" in said.stdout
     watched = fbmon("watch", "damaged")
     assert (watched.returncode, watched.stderr) == (4, "")
-    assert watched.stdout == f"the run is gone without a last word; its log: {folder.log}\n"
+    assert watched.stdout == f"the run died without saying why; its log: {folder.log}\n"
 
 
 def test_meta_json_says_how_a_run_was_started(finished: dict[str, Ended]) -> None:

@@ -33,7 +33,7 @@ from tests.shell import (
 
 pytestmark = pytest.mark.usefixtures("real_processes")
 
-STOPPING = "stopping at the next block, then saving; Ctrl-C once more stops at once, unsaved\n"
+STOPPING = "stopping at the next block and saving; press Ctrl-C again to stop at once without saving\n"
 
 
 def start_endless(fbmon: Fbmon, recipe: Path, *options: str) -> "tuple[subprocess.Popen[str], RunFolder]":
@@ -159,7 +159,7 @@ def test_the_trainer_dies_with_its_supervisor_and_the_screen_says_that_the_run_i
     stdout, stderr = screen.communicate(timeout=DEADLINE)
 
     assert (screen.returncode, stderr) == (4, "")
-    assert stdout.splitlines()[-1] == f"the run is gone without a last word; its log: {folder.log}"
+    assert stdout.splitlines()[-1] == f"the run died without saying why; its log: {folder.log}"
     assert re.search(rf"^{folder.name} +killed +\d+/100000 ", fbmon("runs").stdout, re.MULTILINE)
 
 

@@ -85,16 +85,16 @@ def test_words_are_names_bars_part_alternatives_and_quotes_hold_blanks_together(
 @pytest.mark.parametrize(
     ("query", "message", "hint"),
     [
-        ("clippd>0.5", "clippd: nothing of that name is known of a run", "did you mean clipped?"),
+        ("clippd>0.5", "unknown field 'clippd'", "did you mean clipped?"),
         (
             "best.val_acuracy>0.5",
-            "best.val_acuracy: nothing of that name is known of a run",
+            "unknown field 'best.val_acuracy'",
             "did you mean best.val_accuracy?",
         ),
-        ("optimizer.learning:1", "optimizer.learning: nothing of that name is known of a run", ""),
+        ("optimizer.learning:1", "unknown field 'optimizer.learning'", ""),
         ("seed>many", "seed>many: many is not a number", "for example seed>0.5; units are % s m h d"),
         ("seed>", "seed>: nothing is not a number", "for example seed>0.5; units are % s m h d"),
-        ("seed>1 |", "|: stands between two conditions", "for example state:running | state:paused"),
+        ("seed>1 |", "|: needs a condition on either side", "for example state:running | state:paused"),
     ],
 )
 def test_a_term_that_makes_no_sense_is_refused_with_the_nearest_that_does(query: str, message: str, hint: str) -> None:

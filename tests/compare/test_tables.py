@@ -171,8 +171,8 @@ def test_a_path_outside_the_runs_folder_is_compared_too_and_only_what_changes_is
     [
         (
             ["-state=never"],
-            "fbmon: -state=never: there is no such state\n"
-            "       there are running, paused, stalled, finished, stopped, preempted, diverged, failed, killed, "
+            "fbmon: -state=never: no such state\n"
+            "       the states are running, paused, stalled, finished, stopped, preempted, diverged, failed, killed, "
             "unknown, damaged\n",
         ),
         (["nothing"], "fbmon: nothing: no such run in {runs}\n       `fbmon runs` lists them\n"),
@@ -184,14 +184,14 @@ def test_a_path_outside_the_runs_folder_is_compared_too_and_only_what_changes_is
         (["--csv", "--json"], "fbmon: --csv --json: choose one of them\n"),
         (
             ["--sort", "loss:up"],
-            "fbmon: --sort loss:up: after the colon must come one of "
+            "fbmon: --sort loss:up: what follows the colon must be one of "
             "final, best, best_step, min, max, last, asc, desc\n",
         ),
         (
             ["--columns", ","],
             "fbmon: --columns: names no column\n       for example --columns run,val_accuracy,time\n",
         ),
-        (["--columns", "run,los"], "fbmon: los: nothing of that name is known of a run\n       did you mean loss?\n"),
+        (["--columns", "run,los"], "fbmon: unknown field 'los'\n       did you mean loss?\n"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(three: Path, fbmon: Fbmon, arguments: list[str], error: str) -> None:

@@ -167,7 +167,8 @@ def test_nothing_is_overwritten_unless_it_was_asked_for(run: Run, fbmon: Fbmon) 
     assert (first.returncode, first.stdout, first.stderr) == (0, "here/one.csv\n", "")
     assert (again.returncode, again.stdout) == (2, "")
     assert again.stderr == (
-        "fbmon: here/one.csv exists already\n       --force writes over it, --out names another folder\n"
+        "fbmon: here/one.csv already exists; nothing was written\n"
+        "       --force overwrites it, --out names another folder\n"
     )
     assert (forced.returncode, forced.stdout) == (0, "here/one.csv\n")
 
@@ -186,7 +187,7 @@ def test_all_that_is_in_the_way_is_named_and_nothing_is_written(run: Run, fbmon:
     named = sorted(re.findall(r"here/\w+\.csv", refused.stderr.splitlines()[0]))
     assert named == ["here/one.csv", "here/three.csv"]
     assert refused.stderr.endswith(
-        " exist already; none of the 3 is written\n       --force writes over them, --out names another folder\n"
+        " already exist; nothing was written\n       --force overwrites them, --out names another folder\n"
     )
     assert [path.read_text() for path in here.iterdir()] == ["mine", "mine"]
 

@@ -88,14 +88,14 @@ def test_doctor_says_what_a_file_system_does_not_promise(tmp_path: Path, monkeyp
         (saving,) = (finding for finding in examine_storage(tmp_path) if finding.name == "saving")
         return saving.verdict, saving.found
 
-    assert verdict() == ("ok", "a state is saved whole, and outlasts a power cut")
+    assert verdict() == ("ok", "a saved state is complete, and survives a power cut")
     refuse(monkeypatch, errno.EINVAL, errno.EINVAL)
-    lost = "is refused: what is saved outlasts a kill, but perhaps not a power cut"
+    lost = "is refused: what is saved survives a kill, but perhaps not a power cut"
     assert verdict() == ("warning", f"fsync of a file and of a folder {lost}")
     refuse(monkeypatch, None, errno.EINVAL)
     assert verdict() == ("warning", f"fsync of a folder {lost}")
     refuse(monkeypatch, None, errno.EIO)
-    assert verdict() == ("failure", "a folder with a file: Input/output error; no state can be saved")
+    assert verdict() == ("failure", "creating a folder with a file: Input/output error; no state can be saved")
     assert list(tmp_path.iterdir()) == []
 
 

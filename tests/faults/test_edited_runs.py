@@ -81,9 +81,9 @@ def of_another_run(folder: RunFolder) -> None:
     ("damage", "words"),
     [
         (remove("resolved.toml"), "{}/resolved.toml: cannot be read: No such file or directory"),
-        (make_file("checkpoints"), "{}/checkpoints: is a file, and has to be a folder"),
-        (make_file("inbox"), "{}/inbox: is a file, and has to be a folder"),
-        (of_another_run, "{}/journal.jsonl: the journal of another run, other-run"),
+        (make_file("checkpoints"), "{}/checkpoints: is a file, but must be a folder"),
+        (make_file("inbox"), "{}/inbox: is a file, but must be a folder"),
+        (of_another_run, "{}/journal.jsonl: belongs to another run, other-run"),
     ],
     ids=["no recipe", "checkpoints", "inbox", "journal"],
 )
@@ -114,10 +114,10 @@ def test_a_copy_that_has_lost_this_and_that_and_is_to_take_more_steps_goes_on_un
 
     said = fbmon("resume", "copy", "--no-ui")
     assert (said.returncode, said.stderr.count("\n")) == (0, 1)
-    assert said.stderr.startswith("copy: meta.json is missing or damaged and is written anew; data in ")
+    assert said.stderr.startswith("copy: meta.json is missing or damaged; rewriting it, with data in ")
     assert f"the checkpoint of step {own + 1} is damaged or of another run and was set aside\n" in said.stdout
     assert f"resumed from step {own}\n" in said.stdout
-    aside = f"; set aside, damaged or of another run: checkpoint {own + 1}"
+    aside = f"; checkpoint {own + 1} set aside, as damaged or from another run"
     assert said.stdout.splitlines()[-1].endswith(aside)
     word = last_event(copy.journal)
     assert isinstance(word, RunEnded)

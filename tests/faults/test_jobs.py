@@ -263,7 +263,7 @@ def test_a_job_that_is_put_back_into_the_queue_remembers_the_best_of_its_earlier
 
 def test_a_log_is_named_only_where_there_is_one(of_job: RunFolder) -> None:
     store = Store()
-    assert last_line(store, of_job) == "the run is gone without a last word"
+    assert last_line(store, of_job) == "the run died without saying why"
     store.apply(RunEnded("failed", 1, 3, "a reason"))
     assert last_line(store, of_job).endswith(": a reason")
 
