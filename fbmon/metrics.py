@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Scale = Literal["linear", "log"]
+Colour = Literal["primary", "secondary", "validation", "target", "mark", "threshold"]  # what the screen's themes name
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Metric:
     format: str = ".4f"
     marker: str = ""  # tells its curve from the others of the chart where colours do not
     smooth: bool = True  # whether an average over steps tells more than it hides
+    colour: Colour = "primary"
 
 
 LOSS = Chart("loss", "loss", "log", ".3g")  # three of them have to fit
@@ -49,35 +51,35 @@ DISTANCE = Chart("distance", "distance from the start")
 
 STEP = (
     Metric("loss", "train", LOSS),
-    Metric("full_loss", "full", LOSS, marker="+"),
+    Metric("full_loss", "full", LOSS, marker="+", colour="secondary"),
     Metric("accuracy", "train", ACCURACY),
     Metric("grad_norm", "before clipping", GRADIENT),
     Metric("learning_rate", "lr", LEARNING_RATE, ".4g", smooth=False),
     Metric("block_grad_norm", "rms over blocks", BLOCK_GRADIENT),
     Metric("penalty_share", "penalty", SHARES, ".1%"),
-    Metric("decay_share", "decay", SHARES, ".1%", "+"),
+    Metric("decay_share", "decay", SHARES, ".1%", "+", colour="secondary"),
     Metric("clipped_blocks", "clipped", CLIPPED_BLOCKS, ".0%"),
     Metric("images_per_second", "images/s", SPEED, ",.0f"),
     Metric("flop_share", "of matrix products", FLOP_SHARE, ".1%"),
     Metric("step_seconds", "step", STEP_TIME, ".3g"),
-    Metric("data_seconds", "data", PARTS, ".3g", "△"),
+    Metric("data_seconds", "data", PARTS, ".3g", "△", colour="target"),
     Metric("gradient_seconds", "gradient", PARTS, ".3g"),
-    Metric("penalty_seconds", "penalty", PARTS, ".3g", "+"),
-    Metric("mean_seconds", "mean", PARTS, ".3g", "○"),
-    Metric("update_seconds", "update", PARTS, ".3g", "×"),
+    Metric("penalty_seconds", "penalty", PARTS, ".3g", "+", colour="secondary"),
+    Metric("mean_seconds", "mean", PARTS, ".3g", "○", colour="validation"),
+    Metric("update_seconds", "update", PARTS, ".3g", "×", colour="mark"),
     Metric("param_norm", "norm", WEIGHTS, ".3f"),
 )
 OF_RANKS = (  # of a step that several ranks share
-    Metric("slowest_rank_seconds", "slowest", RANKS, ".3g", "×"),
+    Metric("slowest_rank_seconds", "slowest", RANKS, ".3g", "×", colour="mark"),
     Metric("fastest_rank_seconds", "fastest", RANKS, ".3g"),
 )
 VALIDATION = (
-    Metric("val_loss", "val", LOSS, marker="○", smooth=False),
-    Metric("val_accuracy", "val", ACCURACY, marker="○", smooth=False),
+    Metric("val_loss", "val", LOSS, marker="○", smooth=False, colour="validation"),
+    Metric("val_accuracy", "val", ACCURACY, marker="○", smooth=False, colour="validation"),
 )
 ANALYSIS = (
     Metric("sharpness", "largest eigenvalue", SHARPNESS, ".4g", smooth=False),
-    Metric("stability_limit", "stability limit", SHARPNESS, ".4g", "+", smooth=False),
+    Metric("stability_limit", "stability limit", SHARPNESS, ".4g", "+", smooth=False, colour="threshold"),
     *(Metric(f"eigenvalue_{place}", f"λ{place}", SHARPNESS, ".4g", smooth=False) for place in range(2, 6)),
     Metric("gradient_cosine", "cosine", COSINE),
     Metric("block_agreement", "mean / rms", AGREEMENT),

@@ -6,6 +6,8 @@ shape beside its colour: a marker, a dash, a sign.
 
 from collections.abc import Mapping
 
+from fbmon import metrics
+
 DARK_THEME, LIGHT_THEME = "textual-dark", "textual-light"
 DARK: Mapping[str, str] = {
     "mark": "#d55e00", "threshold": "#d55e00", "target": "#009e73", "validation": "#e69f00", "secondary": "#cc79a7",
@@ -19,9 +21,6 @@ LIGHT: Mapping[str, str] = {
 }  # fmt: skip
 _COMPONENTS = {
     "title": "title", "axis": "axis", "cursor": "cursor", "mark": "mark", "threshold": "threshold", "target": "target",
-    "val_loss": "validation", "val_accuracy": "validation", "full_loss": "secondary",
-    "decay_share": "secondary", "penalty_seconds": "secondary", "mean_seconds": "validation", "data_seconds": "target",
-    "update_seconds": "mark", "slowest_rank_seconds": "mark", "stability_limit": "threshold",
     "memory_0": "secondary", "memory_1": "target", "busy_1": "validation",
     "spike": "alarm", "nonfinite": "alarm", "divergence": "alarm", "stall": "alarm", "clipping": "mark",
     "best": "note", "rate": "note", "edge": "note", "checkpoint": "note", "command": "note", "resume": "note",
@@ -46,10 +45,10 @@ CSS = (
 
 
 def component_of(role: str) -> str:
-    """The component class, behind `chart--`, of a role of a drawing."""
-    return _COMPONENTS.get(role, "primary")
+    """Return the component class, behind `chart--`, of a role of a drawing: a metric's own, or one of the screen's."""
+    return metrics.BY_NAME[role].colour if role in metrics.BY_NAME else _COMPONENTS.get(role, "primary")
 
 
 def on_paper(roles: set[str]) -> dict[str, str]:
-    """The colours of roles on white."""
+    """Return the colours of roles on white."""
     return {role: LIGHT.get(component_of(role.split()[0]), "#1f2328") for role in roles}
