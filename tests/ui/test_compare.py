@@ -68,13 +68,13 @@ async def comparing(runs: Path, size: tuple[int, int] = (140, 44), lanes: int = 
     app = CompareApp(sheet_of(runs), lambda: select(runs, []))
     async with app.run_test(size=size) as pilot:
         await drawn(pilot, lanes)
-        await until(pilot, lambda: bool(board(pilot).runs.notes()))
+        await until(pilot, lambda: bool(board(pilot).lanes.notes()))
         yield pilot
 
 
 async def drawn(pilot: Pilot[int], lanes: int) -> None:
     def are() -> bool:
-        found = board(pilot).runs.lanes
+        found = board(pilot).lanes.lanes
         return len(found) == lanes and all(lane.stores for lane in found)
 
     await until(pilot, are)
@@ -82,7 +82,7 @@ async def drawn(pilot: Pilot[int], lanes: int) -> None:
 
 def board(pilot: Pilot[int]) -> CompareBoard:
     assert isinstance(pilot.app, CompareApp)
-    return pilot.app.board
+    return pilot.app.comparison
 
 
 def text(pilot: Pilot[int], part: str = "") -> str:
@@ -98,8 +98,8 @@ def listed(pilot: Pilot[int]) -> list[str]:
 
 
 def plots(pilot: Pilot[int], name: str = "val_accuracy") -> Plot:
-    chart = next(chart for chart in board(pilot).runs.charts() if chart.name == name)
-    plot = board(pilot).charts.view(chart).plot
+    chart = next(chart for chart in board(pilot).lanes.charts() if chart.name == name)
+    plot = board(pilot).board.charts.view(chart).plot
     assert plot is not None
     return plot
 
@@ -287,7 +287,7 @@ async def test_groups_that_differ_have_names_that_differ_in_table_and_legend(run
         await drawn(pilot, 6)
         names = [line[5:33] for line in text(pilot, "#table").split("\n")[1:7]]
         assert len(set(names)) == 6
-        assert len({lane.label for lane in board(pilot).runs.lanes}) == 6
+        assert len({lane.label for lane in board(pilot).lanes.lanes}) == 6
 
 
 async def test_columns_are_chosen_in_a_list(runs: Path) -> None:
@@ -305,9 +305,9 @@ async def test_columns_are_chosen_in_a_list(runs: Path) -> None:
 async def test_the_keys_of_the_charts_are_the_monitors(runs: Path) -> None:
     async with comparing(runs) as pilot:
         await press(pilot, "tab")
-        assert board(pilot).charts.focused.name == "val_accuracy"
+        assert board(pilot).board.charts.focused.name == "val_accuracy"
         await press(pilot, "tab", "down", "up", "right", "left")
-        focused = board(pilot).charts.focused.name
+        focused = board(pilot).board.charts.focused.name
         assert focused == "loss"
         await press(pilot, "l")
         assert plots(pilot, "loss").scale == "linear"
@@ -316,11 +316,11 @@ async def test_the_keys_of_the_charts_are_the_monitors(runs: Path) -> None:
         await press(pilot, "shift+right")
         assert plots(pilot, "loss").x_range == (15.0, 35.0)
         await press(pilot, "shift+left", "minus", "equals_sign", "r", "f")
-        assert board(pilot).view.follows
+        assert board(pilot).board.view.follows
         await press(pilot, "r", "x")
         assert plots(pilot, "loss").x_unit == "span"
         await press(pilot, "x", "x", "x", "s", "S", "S", "0")
-        assert board(pilot).view.smoothing == 0
+        assert board(pilot).board.view.smoothing == 0
         await press(pilot, "c")
         assert "step 40, 0:40 · △ " in text(pilot, "#view")
         await press(pilot, "left", "comma", "full_stop", "home", "right_square_bracket", "left_square_bracket", "end")
@@ -328,14 +328,14 @@ async def test_the_keys_of_the_charts_are_the_monitors(runs: Path) -> None:
         await press(pilot, "z")
         await until(pilot, lambda: all(name in text(pilot, "#charts").split("\n")[0] for name in "△□◇×"))
         await press(pilot, "n", "N", "e", "e", "e")
-        assert board(pilot).charts.is_full
+        assert board(pilot).board.charts.is_full
         await press(pilot, "escape", "escape", "escape")
-        assert (board(pilot).view.cursor, board(pilot).charts.is_full) == (None, False)
+        assert (board(pilot).board.view.cursor, board(pilot).board.charts.is_full) == (None, False)
         assert board(pilot).table.has_focus
         await press(pilot, "shift+tab", "tab")
         assert board(pilot).table.has_focus
         await pilot.click("#charts", offset=(20, 3))
-        assert board(pilot).view.cursor is not None
+        assert board(pilot).board.view.cursor is not None
 
 
 async def test_a_chart_is_saved_with_all_its_curves(
@@ -383,8 +383,10 @@ async def test_every_key_is_in_the_help_and_the_palette_and_q_leaves(runs: Path)
         assert all(key.shown in shown for keys in GROUPS.values() for key in keys)
         await press(pilot, "escape", "t", "ctrl+l")
         assert pilot.app.theme == "textual-light"
-        commands = [command.title for command in pilot.app.get_system_commands(pilot.app.screen)]
-        assert "Hide this run, from the table too (also delete)" in commands
+        commands = {command.title: command.callback for command in pilot.app.get_system_commands(pilot.app.screen)}
+        for title in ("Hide this run, from the table too (also delete)", "Do not smooth"):
+            assert await commands[title]() is True  # the table's and the charts' are done by their own widgets
+        assert (len(listed(pilot)), board(pilot).board.view.smoothing) == (3, 0)
         await pilot.press("q")
         await until(pilot, lambda: not pilot.app.is_running)
 
@@ -414,7 +416,7 @@ async def test_the_footer_names_whole_keys_only(runs: Path) -> None:
 async def test_in_ascii_every_marker_is_another(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FBMON_ASCII", "1")
     async with comparing(runs) as pilot:
-        assert len(board(pilot).runs.lanes) == 4
+        assert len(board(pilot).lanes.lanes) == 4
         assert all(ord(sign) < 128 for sign in text(pilot))
 
 
@@ -455,8 +457,8 @@ async def test_a_run_that_has_not_come_as_far_as_the_cursor_has_no_value_there(r
             await press(pilot, "down")
         await press(pilot, "tab", "z", "c")
         await until(pilot, lambda: "@ 40" in text(pilot, "#charts"))
-        told_of = dict(values(board(pilot).runs, board(pilot).charts.focused, board(pilot).view))
-        short = next(lane.marker for lane in board(pilot).runs.lanes if lane.label == "short-0")
+        told_of = dict(values(board(pilot).lanes, board(pilot).board.charts.focused, board(pilot).board.view))
+        short = next(lane.marker for lane in board(pilot).lanes.lanes if lane.label == "short-0")
         assert told_of.pop(short) is None
         assert None not in told_of.values()
         assert f"{short} short-0 –" in text(pilot, "#charts").split("\n")[0]

@@ -89,7 +89,7 @@ async def lay_over(pilot: Pilot[int], *names: str) -> None:
             await go_to(pilot, name)
             await pilot.press("space")
     await pilot.press("enter")
-    await until(pilot, lambda: len(monitor(pilot).board.runs.others) == len(names))
+    await until(pilot, lambda: len(monitor(pilot).runs.others) == len(names))
 
 
 def curves(pilot: Pilot[int], chart: str) -> list[str]:
@@ -107,7 +107,7 @@ async def test_o_lists_the_other_runs_and_what_differs_from_the_one_on_the_scree
         await go_to(pilot, next(name for name in listed(pilot) if name.startswith("fast")))
         await until(pilot, lambda: "optimizer.lr  0.8  (0.1)" in picture(monitor(pilot)))
         await pilot.press("escape")
-        assert monitor(pilot).board.runs.others == []
+        assert monitor(pilot).runs.others == []
 
 
 async def test_in_a_small_terminal_every_run_of_the_list_has_one_line_with_its_accuracy(runs: Path) -> None:
@@ -167,7 +167,7 @@ async def test_g_shows_the_seeds_as_their_mean_with_a_band(runs: Path) -> None:
 async def test_a_run_that_goes_on_is_followed(runs: Path) -> None:
     async with watching(runs) as pilot:
         await lay_over(pilot, "seed2")
-        (other,) = monitor(pilot).board.runs.others
+        (other,) = monitor(pilot).runs.others
         assert other.store.step == 15
         (folder,) = (folder for folder in folders.every(runs) if folder.name == other.name)
         journal = Journal(folder.journal)
@@ -189,8 +189,8 @@ async def test_damaged_runs_and_runs_that_vanish_are_in_nobodys_way(runs: Path) 
             if name in (broken.name, gone.name):
                 await pilot.press("space")
         await pilot.press("enter")
-        await until(pilot, lambda: len(monitor(pilot).board.runs.others) == 2)
-        assert [other.store.step for other in monitor(pilot).board.runs.others] == [0, 0]
+        await until(pilot, lambda: len(monitor(pilot).runs.others) == 2)
+        assert [other.store.step for other in monitor(pilot).runs.others] == [0, 0]
         assert pilot.app.is_running
 
 
@@ -212,7 +212,7 @@ async def test_runs_of_long_names_that_begin_alike_are_told_apart_and_all_are_sa
     async with watching(runs) as pilot:
         followed = [folder for folder in folders.every(runs) if folder.name.startswith("digits")]
         monitor(pilot)._chosen(followed)
-        await until(pilot, lambda: len(monitor(pilot).board.runs.others) == 2)
+        await until(pilot, lambda: len(monitor(pilot).runs.others) == 2)
         await pilot.press("z", "w")
         await until(pilot, lambda: any(tmp_path.glob("*.csv")))
         (saved,) = tmp_path.glob("*.csv")
@@ -231,6 +231,6 @@ async def test_what_was_read_before_others_were_chosen_is_not_shown(runs: Path) 
         late = OtherRead(first, Store(), {}, lambda: True)
         app._chosen([second])
         app.post_message(late)
-        await until(pilot, lambda: len(app.board.runs.others) == 1)
+        await until(pilot, lambda: len(app.runs.others) == 1)
         await pilot.pause(0.05)
-        assert [other.name for other in app.board.runs.others] == [second.name]
+        assert [other.name for other in app.runs.others] == [second.name]

@@ -7,8 +7,8 @@ from textual.widget import Widget
 
 from fbmon.store.notes import Note
 from fbmon.text import clean, duration
-from fbmon.ui.charts.signs import ORDER, SIGNS
-from fbmon.ui.charts.view import Moment
+from fbmon.ui.charts.signs import ORDER, SIGNS, is_listed
+from fbmon.ui.charts.view import View
 
 _STYLES = {
     "info": Style(),
@@ -23,14 +23,19 @@ class EventList(Widget):
 
     DEFAULT_CSS = "EventList { height: 3; padding: 0 1; background: $surface; }"
 
-    def __init__(self) -> None:
+    def __init__(self, *, takes_room: bool = True) -> None:
+        """Without `takes_room` it disappears when no events are to be listed."""
         super().__init__(id="events")
+        self._takes_room = takes_room
         self._notes: list[Note] = []
         self._chosen: int | None = None
         self._back = 0  # how many notes the wheel has scrolled back
 
-    def show(self, notes: list[Note], cursor: Moment | None) -> None:
-        """The notes to choose from, and where the cursor stands."""
+    def show(self, notes: list[Note], view: View) -> None:
+        """List those of the notes that the view asks for, around its cursor."""
+        if not self._takes_room:
+            self.display = view.events != "none"
+        notes, cursor = listed(notes, view), view.cursor
         chosen = None if cursor is None else at_or_before(notes, cursor.step)
         if (notes, chosen) != (self._notes, self._chosen):
             if chosen != self._chosen:
@@ -67,6 +72,11 @@ class EventList(Widget):
         if self._chosen is None:
             return max(0, count - height - self._back)
         return min(max(0, self._chosen - height // 2 - self._back), max(0, count - height))
+
+
+def listed(notes: list[Note], view: View) -> list[Note]:
+    """Return the notes that the view asks for."""
+    return [note for note in notes if is_listed(note, view.events)]
 
 
 def at_or_before(notes: list[Note], step: float) -> int | None:

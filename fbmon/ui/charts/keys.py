@@ -71,7 +71,7 @@ GROUPS: dict[str, tuple[Key, ...]] = {
         Key("e", "events", "e", "", "events: the main ones, all, none"),
     ),
     "Other runs, files": (
-        Key("g", "group", "g", "", "other seeds of the same recipe as their mean and a band"),
+        Key("g", "app.group", "g", "", "other seeds of the same recipe as their mean and a band"),
         Key("w", "write", "w", "Save", "save this chart as SVG and its series as CSV in the current folder"),
         Key("W", "write_screen", "W", "", "save the whole screen as SVG in the current folder"),
     ),
@@ -79,7 +79,7 @@ GROUPS: dict[str, tuple[Key, ...]] = {
 
 
 def bindings(groups: Mapping[str, Sequence[Key]]) -> list[Binding]:
-    """The bindings of these keys; those with a word in the footer are shown there."""
+    """Return the bindings of these keys; those with a word in the footer are shown there."""
     return [_binding(key) for keys in groups.values() for key in keys]
 
 

@@ -1,6 +1,7 @@
 """The charts of the monitor, made of the runs: which curves, marks and reference lines each one has."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from fbmon import metrics
 from fbmon.chart import Band, Curve, Plot, Reference, Signs
@@ -10,17 +11,20 @@ from fbmon.store.series import Series
 from fbmon.store.store import Store
 from fbmon.text import clean
 from fbmon.ui.charts.across import X_LABELS, X_UNITS
+from fbmon.ui.charts.declared import compared, metrics_of
 from fbmon.ui.charts.devices_plot import DEVICES, device_curves
-from fbmon.ui.charts.runs import Runs, compared, metrics_of
 from fbmon.ui.charts.signs import SIGNS
 from fbmon.ui.charts.view import View, sight
+
+if TYPE_CHECKING:
+    from fbmon.ui.charts.runs import Runs
 
 _OTHER_ROLES = 4
 _NAME = 24  # letters of another run's
 
 
-def plot(runs: Runs, chart: Chart, view: View, *, alone: bool = False) -> Plot:
-    """A chart as the view asks for it; cheap, as curves only refer to series.
+def plot(runs: "Runs", chart: Chart, view: View, *, alone: bool = False) -> Plot:
+    """Return a chart as the view asks for it; cheap, as curves only refer to series.
 
     One that stands alone has the other runs in its legend; elsewhere a line under the charts names them.
     """
@@ -43,8 +47,8 @@ def plot(runs: Runs, chart: Chart, view: View, *, alone: bool = False) -> Plot:
     )
 
 
-def _own_curves(runs: Runs, chart: Chart, view: View) -> Iterator[Curve]:
-    """Each metric as its raw curve, dim behind the mean of the seeds or its average where one is shown."""
+def _own_curves(runs: "Runs", chart: Chart, view: View) -> Iterator[Curve]:
+    """Yield each metric as its raw curve, dim behind the mean of the seeds or its average if one is shown."""
     for metric, series in runs.series_of(chart):
         front = _front(runs, metric, series, view)
         if front is None:
@@ -54,7 +58,7 @@ def _own_curves(runs: Runs, chart: Chart, view: View) -> Iterator[Curve]:
             yield front
 
 
-def _front(runs: Runs, metric: Metric, series: Series, view: View) -> Curve | None:
+def _front(runs: "Runs", metric: Metric, series: Series, view: View) -> Curve | None:
     across = runs.across(view)
     group = runs.group(metric, view)
     if group is not None:
@@ -66,29 +70,29 @@ def _front(runs: Runs, metric: Metric, series: Series, view: View) -> Curve | No
     return Curve(metric.label, metric.name, across.x(series), smoothed, metric.marker, values=series)
 
 
-def _other_curves(runs: Runs, chart: Chart, view: View, *, named: bool) -> Iterator[Curve]:
+def _other_curves(runs: "Runs", chart: Chart, view: View, *, named: bool) -> Iterator[Curve]:
     names = told_apart([clean(other.name, 400) for other in runs.others], _NAME)
     for number, (other, name) in enumerate(zip(runs.others, names, strict=True)):
         if view.grouped and other.is_seed:
             continue
         across = runs.across(view, other.store)
-        for place, metric in enumerate(compared(chart)):
+        for index, metric in enumerate(compared(chart)):
             series = other.store.series.get(metric.name)
             if series is not None:
                 label = name + (f" {metric.label}" if len(metrics_of(chart)) > 1 else "")
-                role, is_named = f"other_{number % _OTHER_ROLES}", named and not place
+                role, is_named = f"other_{number % _OTHER_ROLES}", named and not index
                 x, end = across.x(series), across.extent().end
                 yield Curve(label, role, x, series, other.marker, dim=True, named=is_named, end=end)
 
 
-def _bands(runs: Runs, chart: Chart, view: View) -> Iterator[Band]:
+def _bands(runs: "Runs", chart: Chart, view: View) -> Iterator[Band]:
     for metric, _ in runs.series_of(chart):
         if (group := runs.group(metric, view)) is not None:
             yield Band(f"{metric.name} dim", runs.across(view).x(group.mean), group.low, group.high)
 
 
-def _gaps(runs: Runs, chart: Chart, view: View) -> Iterator[Signs]:
-    """A sign wherever a value is unknown; the curve has a gap there."""
+def _gaps(runs: "Runs", chart: Chart, view: View) -> Iterator[Signs]:
+    """Yield a sign for each unknown value; the curve has a gap there."""
     for _, series in runs.series_of(chart):
         if len(unknown := series.unknown()):
             yield Signs(runs.across(view).x(series)[unknown], SIGNS["nonfinite"], "nonfinite")

@@ -15,6 +15,7 @@ from fbmon.errors import FbmonError
 from fbmon.store.bulk import Read, take_
 from fbmon.text import clean
 from fbmon.ui.charts import settings
+from fbmon.ui.charts.board import Board
 from fbmon.ui.charts.footer import KeysFooter
 from fbmon.ui.charts.keys import app_bindings
 from fbmon.ui.compare.board import CompareBoard
@@ -57,7 +58,7 @@ class CompareApp(TerminalApp):
         yield KeysFooter(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        self.theme_changed_signal.subscribe(self, lambda _: self.board.show_rows())
+        self.theme_changed_signal.subscribe(self, lambda _: self.comparison.show_rows())
         self.set_interval(_FRAME_SECONDS, self._draw_if_changed)
         self._reader.start()
 
@@ -65,8 +66,12 @@ class CompareApp(TerminalApp):
         self._reader.stop()
 
     @property
-    def board(self) -> CompareBoard:
+    def comparison(self) -> CompareBoard:
         return self.screen_stack[0].query_one(CompareBoard)
+
+    @property
+    def board(self) -> Board:
+        return self.comparison.board
 
     def on_compare_board_wants(self, message: CompareBoard.Wants) -> None:
         self._reader.want(message.wanted)
@@ -76,20 +81,20 @@ class CompareApp(TerminalApp):
         self._show_state()
 
     def on_run_read(self, message: RunRead) -> None:
-        self.board.stores[message.path] = message.store
+        self.comparison.stores[message.path] = message.store
         self._changed = True
 
     def on_run_grown(self, message: RunGrown) -> None:
-        if message.path in self.board.stores:
-            take_(self.board.stores[message.path], message.stretch)
+        if message.path in self.comparison.stores:
+            take_(self.comparison.stores[message.path], message.stretch)
             self._changed = True
 
     def on_notes_read(self, message: NotesRead) -> None:
-        self.board.noted(message.path, message.notes)
+        self.comparison.noted(message.path, message.notes)
 
     def on_runs_seen(self, message: RunsSeen) -> None:
         self._sheet.update(message.runs)
-        self.board.show_rows()
+        self.comparison.show_rows()
 
     def action_leave(self) -> None:
         self.exit()
@@ -100,21 +105,21 @@ class CompareApp(TerminalApp):
             self._sheet.runs = self._again() if self._again else self._sheet.runs
         except FbmonError as error:  # by now there is no such run
             self.notify(clean(error.message), severity="error", markup=False)
-        self.board.show_rows()
+        self.comparison.show_rows()
 
     def _draw_if_changed(self) -> None:
         if not self._changed or not self.is_running:
             return
         self._waited += 1
-        stores, wanted = self.board.stores, self.board.wanted.curves
+        stores, wanted = self.comparison.stores, self.comparison.wanted.curves
         if not self._drawn or len(stores) == len(wanted) or self._waited >= _READING_FRAMES:
             self._changed, self._waited, self._drawn = False, 0, True
-            self.board.show_lanes()
+            self.comparison.show_lanes()
             self._show_state()
 
     def _show_state(self) -> None:
-        board, sheet = self.board, self._sheet
-        lanes = board.runs.lanes
+        comparison, sheet = self.comparison, self._sheet
+        lanes = comparison.lanes.lanes
         read = sum(bool(lane.stores) for lane in lanes)
         order = f"by {sheet.order[0].heading}" if sheet.order else "newest first"
         parts = [

@@ -1,4 +1,4 @@
-"""The comparison's board: the monitor's charts and keys, over the lanes of a sheet, under its table."""
+"""The comparison's board: the table of a sheet, and below it the charts of its rows with their keys."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -6,30 +6,26 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, VerticalScroll
-from textual.events import Mount
+from textual.containers import Container, Horizontal, VerticalScroll
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import DataTable, Static
 
-from fbmon.chart import Plot
 from fbmon.compare.cut import told_apart
 from fbmon.compare.fields import VARIANT, find
 from fbmon.compare.sheet import MOST_MARKED, Row, Sheet
-from fbmon.metrics import Chart
 from fbmon.store.notes import Note
 from fbmon.store.store import Store
 from fbmon.text import clean
 from fbmon.ui.charts.board import Board
 from fbmon.ui.charts.charts import Charts
+from fbmon.ui.charts.drawing import Drawing
 from fbmon.ui.charts.events_list import EventList
 from fbmon.ui.charts.keys import bindings
-from fbmon.ui.charts.readout import Count
 from fbmon.ui.charts.view import View
 from fbmon.ui.compare.differences import difference_lines
-from fbmon.ui.compare.keys import GROUPS
+from fbmon.ui.compare.keys import CHARTS, TABLE
 from fbmon.ui.compare.lanes import MARKERS, ROLES, Lane, Lanes
-from fbmon.ui.compare.plots import count, plot, values
 from fbmon.ui.compare.reader import Wanted
 from fbmon.ui.compare.table import RunsTable
 
@@ -39,10 +35,13 @@ _LABEL = 32  # signs of a name in a legend
 _WIDE = 100  # cells for two panels beside one another
 
 
-class CompareBoard(Board, inherit_bindings=False):
-    """Shows a sheet with the `stores` of the runs that it `Wants`; what happened in one of them comes by `noted`."""
+class CompareBoard(Container):
+    """Shows a sheet as a table with the charts of its rows; `stores` are of the runs that it `Wants`.
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings(GROUPS)]
+    What happened in a run comes by `noted`.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(TABLE)]
 
     class Wants(Message):
         """The message that the board wants to know other things of the runs."""
@@ -55,46 +54,43 @@ class CompareBoard(Board, inherit_bindings=False):
         """The table has other rows than before, or another order."""
 
     def __init__(self, sheet: Sheet, view: View, *, id: str) -> None:  # noqa: A002 - Textual's name for it
-        super().__init__(Store(), "comparison", view, id=id)
-        self.runs: Lanes = Lanes()
+        super().__init__(id=id)
+        self.lanes = Lanes()
         self.sheet = sheet
         self.stores: dict[Path, Store] = {}
+        self.table = RunsTable()
+        self._drawing = Drawing(self.lanes, view, Charts(self.lanes.charts(), ready=()), EventList())
         self._noted: dict[Path | None, list[Note]] = {}
         self._by = sheet.by
         self._rows: list[Row] = []
         self._lanes: dict[str, Lane] = {}
-        self._places: dict[str, int] = {}  # among the markers, of every row that was ever drawn
+        self._markers: dict[str, int] = {}  # the marker of every row that was ever drawn
         self._panel = 0
         self._resting: Timer | None = None
         self.wanted = Wanted()
 
     def compose(self) -> ComposeResult:
-        yield RunsTable()
-        yield Charts(self.runs.charts(), ready=())
-        yield Static(id="view")
-        with Horizontal(id="panel"):
-            with VerticalScroll(id="differences", can_focus=False):
-                yield Static()
-            yield EventList()
+        drawing = self._drawing
+        panel = Horizontal(VerticalScroll(Static(), id="differences", can_focus=False), drawing.events, id="panel")
+        widgets = (self.table, drawing.charts, drawing.line, panel)
+        yield Board(drawing, "comparison", CHARTS, *widgets, ahead=self.table, id="charts-board")
 
-    def on_mount(self, event: Mount) -> None:  # type: ignore[override]
-        event.prevent_default()  # the monitor's board begins at its charts
-        self.table.focus()
+    def on_mount(self) -> None:
         self.show_rows()
 
     @property
-    def table(self) -> RunsTable:
-        return self.query_one(RunsTable)
+    def board(self) -> Board:
+        return self.query_one(Board)
 
     def noted(self, path: Path, notes: list[Note]) -> None:
-        """Return what has happened in the run at the cursor, or in one that it was at."""
+        """Take in what has happened in the run at the cursor, or in one that it was at."""
         self._noted[path] = notes
         if path == self.wanted.events:
-            self.runs.set_notes(notes)
-            self.show()
+            self.lanes.set_notes(notes)
+            self._drawing.show()
 
     def show_rows(self) -> None:
-        """The table anew, and all that follows from it."""
+        """Show the table anew, and all that follows from it."""
         self._rows = self.sheet.rows()
         drawn = self.sheet.drawn(self._rows)
         self._assign([row.key for row in drawn])
@@ -110,7 +106,7 @@ class CompareBoard(Board, inherit_bindings=False):
         self.post_message(self.Shown())
 
     def show_lanes(self) -> None:
-        """The curves of the rows that are drawn, as far as they have been read."""
+        """Draw the curves of the rows that are drawn, as far as they have been read."""
         self._forget_move()
         drawn = [row for row in self._rows if row.key in self._lanes]
         at = self.row()
@@ -120,17 +116,18 @@ class CompareBoard(Board, inherit_bindings=False):
             stores = tuple(self.stores[run.path] for run in runs if run.path in self.stores)
             self._lanes[row.key].label = label
             self._lanes[row.key].stores = stores if len(stores) == len(runs) else ()
-        self.runs.set([self._lanes[row.key] for row in drawn], at.key if at else None)
+        self.lanes.set([self._lanes[row.key] for row in drawn], at.key if at else None)
         self._want(drawn, at)
-        self.show()
+        self._drawing.show()
+        self._show_panel()
 
     def row(self) -> Row | None:
-        """The row at the table's cursor."""
+        """Return the row at the table's cursor."""
         at = self.table.at
         return next((row for row in self._rows if row.key == at), None)
 
     def on_resize(self) -> None:
-        self._show_events()
+        self._show_panel()
 
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:
@@ -205,22 +202,7 @@ class CompareBoard(Board, inherit_bindings=False):
         self._panel = (self._panel + 1) % len(_PANELS)
         if self.size.width < _WIDE and self._panel == 1:
             self._panel = 2  # two have no room: both means the first
-        self._show_events()
-
-    def action_move(self, by: int) -> None:
-        """Move from the table to the first chart, or to the last; from the outermost chart to the table."""
-        charts = self.charts
-        if self.table.has_focus:
-            self._look(lambda: charts.focus_chart(charts.charts[0 if by > 0 else -1]))
-        elif charts.focused == charts.charts[-1 if by > 0 else 0]:
-            self.table.focus()
-        else:
-            super().action_move(by)
-
-    def action_back(self) -> None:
-        if self.view.cursor is None and not self.charts.is_full:
-            self.table.focus()
-        super().action_back()
+        self._show_panel()
 
     def _mark(self, row: Row | None) -> None:
         if row is None:
@@ -243,12 +225,12 @@ class CompareBoard(Board, inherit_bindings=False):
         self._lanes = {key: lane for key, lane in self._lanes.items() if key in keys}
         free = dict.fromkeys(range(len(MARKERS)))
         for key in self._lanes:
-            del free[self._places[key]]
+            del free[self._markers[key]]
         for key in (key for key in keys if key not in self._lanes):
-            place = self._places.get(key, -1)
-            self._places[key] = place = place if place in free else next(iter(free))
-            del free[place]
-            self._lanes[key] = Lane(key, "", MARKERS[place], f"run_{place % ROLES}")
+            index = self._markers.get(key, -1)
+            self._markers[key] = index = index if index in free else next(iter(free))
+            del free[index]
+            self._lanes[key] = Lane(key, "", MARKERS[index], f"run_{index % ROLES}")
 
     def _want(self, drawn: list[Row], at: Row | None) -> None:
         """The row at the cursor first: its curve leads, and its events are shown."""
@@ -260,21 +242,12 @@ class CompareBoard(Board, inherit_bindings=False):
         wanted = Wanted(curves, leading or (at.runs[0].path if at else None), alive)
         if wanted != self.wanted:
             if wanted.events != self.wanted.events:
-                self.runs.set_notes(self._noted.get(wanted.events, []))
+                self.lanes.set_notes(self._noted.get(wanted.events, []))
             self.wanted = wanted
             self.post_message(self.Wants(wanted))
 
-    def _plot(self, chart: Chart, view: View, *, alone: bool) -> Plot:
-        return plot(self.runs, chart, view, alone=alone)
-
-    def _count(self, chart: Chart) -> Count:
-        return count(self.runs, chart, self.view)
-
-    def _values(self, chart: Chart) -> list[tuple[str, float | None]]:
-        return values(self.runs, chart, self.view)
-
-    def _show_events(self) -> None:
-        """The panel: what differs, what happened."""
+    def _show_panel(self) -> None:
+        """Show what differs between the runs, what happened in one of them, both or neither."""
         shown = _PANELS[self._panel]
         if len(shown) > 1 and self.size.width < _WIDE:
             shown = shown[:1]
@@ -283,4 +256,3 @@ class CompareBoard(Board, inherit_bindings=False):
             self.query_one(f"#{name}").display = name in shown
         drawn = {self._lanes[row.key].marker: row.runs for row in self._rows if row.key in self._lanes}
         self.query_one("#differences Static", Static).update(difference_lines(drawn))
-        self.query_one(EventList).show(self._notes(), self.view.cursor)

@@ -4,9 +4,9 @@ from fbmon.ui.charts.keys import GROUPS as MONITOR
 from fbmon.ui.charts.keys import Key
 
 _SAME = {key.action: key for keys in MONITOR.values() for key in keys}
-_NOT_HERE = ("group", "events", "write", "back", "move(1)", "move(-1)")  # these have words of their own
+_NOT_HERE = ("app.group", "events", "write", "back", "move(1)", "move(-1)")  # these have words of their own
 
-GROUPS: dict[str, tuple[Key, ...]] = {
+TABLE: dict[str, tuple[Key, ...]] = {
     "The comparison": (
         Key("q,ctrl+q,ctrl+c", "app.leave", "q", "Leave", "leave; runs that are running go on"),
         *(
@@ -33,6 +33,8 @@ GROUPS: dict[str, tuple[Key, ...]] = {
         Key("C", "columns", "C", "Columns", "choose the columns"),
         Key("g", "group", "g", "Seeds", "one row and a band for runs alike in all but the seed, or a row a run"),
     ),
+}
+CHARTS: dict[str, tuple[Key, ...]] = {
     "Charts": (
         Key("tab", "move(1)", "tab", "Next chart", "from the table to the charts, the next one, to the table again"),
         Key("shift+tab", "move(-1)", "shift-tab", "", "the other way round"),
@@ -49,3 +51,4 @@ GROUPS: dict[str, tuple[Key, ...]] = {
         Key("w", "write", "w", "Save", "save this chart as SVG and its curves as CSV in the current folder"),
     ),
 }
+GROUPS = TABLE | CHARTS

@@ -3,14 +3,19 @@
 from dataclasses import dataclass
 
 from fbmon import metrics
+from fbmon.chart import Plot
 from fbmon.chart.group import Group
 from fbmon.metrics import Chart, Metric
 from fbmon.store.notes import Note
 from fbmon.store.series import Series
 from fbmon.store.store import Store
-from fbmon.ui.charts.runs import Runs, undeclared
+from fbmon.ui.charts.across import Across
+from fbmon.ui.charts.curves import Axes
+from fbmon.ui.charts.declared import undeclared
+from fbmon.ui.charts.readout import Count
 from fbmon.ui.charts.signs import Places
 from fbmon.ui.charts.view import Extent, View
+from fbmon.ui.compare import plots
 
 MARKERS = "△□◇×○+▽abcdefghijklmnpqrstuwyz"  # one a lane: as many as there are can lie over one another
 ROLES = 6  # colours, told apart by the markers where there are more lanes
@@ -22,7 +27,7 @@ METRICS = sorted(
 
 
 def chart_of(metric: Metric) -> Chart:
-    """A chart of one metric alone: several of each run would be too many curves."""
+    """Return a chart of one metric alone: several of each run would be too many curves."""
     title = metric.chart.title if metric.label in metric.chart.title else f"{metric.chart.title}, {metric.label}"
     return Chart(metric.name, title, metric.chart.scale, metric.format)
 
@@ -41,15 +46,17 @@ class Lane:
     stores: tuple[Store, ...] = ()
 
 
-class Lanes(Runs):
-    """The lanes in the order of the table. One of them leads: its points are what the cursor steps along."""
+class Lanes:
+    """The `Curves` of lanes in the order of the table; the cursor steps along the points of the one that leads."""
 
     def __init__(self) -> None:
-        super().__init__(Store())
         self.lanes: list[Lane] = []
         self.leading: Lane | None = None
+        self.store = Store()  # of the lane that leads
         self._leads_table = False  # whether it is the row at the table's cursor, of which the notes are
         self._notes: list[Note] = []
+        self._axes = Axes()
+        self._places = Places()
         self._bands: dict[tuple[str, str], Group] = {}
 
     def set(self, lanes: list[Lane], leading: str | None) -> None:
@@ -59,12 +66,11 @@ class Lanes(Runs):
         self.leading = next((lane for lane in read if lane.key == leading), read[0] if read else None)
         self._leads_table = self.leading is not None and self.leading.key == leading
         self.store = self.leading.stores[0] if self.leading else Store()
-        known = {id(store) for store in self._stores()}
-        self._across = {key: across for key, across in self._across.items() if key in known}
+        self._axes.keep(self._stores())
         self._bands = {key: band for key, band in self._bands.items() if any(lane.key == key[0] for lane in lanes)}
 
     def set_notes(self, notes: list[Note]) -> None:
-        """Return what happened in the run at the table's cursor."""
+        """List these notes: what happened in the run at the table's cursor."""
         self._notes = notes
         self._places = Places()
 
@@ -72,49 +78,59 @@ class Lanes(Runs):
         return self._notes
 
     def places(self) -> Places:
-        """Return where the notes stand; nowhere where those of a run are listed that is not drawn."""
-        return super().places() if self._leads_table else Places()
+        """Return where the notes stand; nowhere if those of a run are listed that is not drawn."""
+        if not self._leads_table:
+            return Places()
+        self._places.update(self._notes)
+        return self._places
 
     def charts(self) -> list[Chart]:
-        """One for each metric that any of the runs has told; before the first is read, those that are in front."""
-        told = dict.fromkeys(name for store in self._stores() for name in store.series)
-        if not told:
+        """Return one for each metric that any of the runs has; before the first is read, those that are in front."""
+        names = dict.fromkeys(name for store in self._stores() for name in store.series)
+        if not names:
             return [CHARTS[name] for name in _FIRST]
-        return [chart for name, chart in CHARTS.items() if name in told] + undeclared(told)
+        return [chart for name, chart in CHARTS.items() if name in names] + undeclared(names)
 
-    def series_of(self, chart: Chart) -> list[tuple[Metric, Series]]:
-        """Return the series of the lane that leads."""
+    def plot(self, chart: Chart, view: View, *, alone: bool) -> Plot:
+        return plots.plot(self, chart, view, alone=alone)
+
+    def count(self, chart: Chart, view: View) -> Count:
+        return plots.count(self, chart, view)
+
+    def values(self, chart: Chart, view: View) -> list[tuple[str, float | None]]:
+        return plots.values(self, chart, view)
+
+    def points(self, chart: Chart) -> Series | None:
         line = self.line(self.leading, chart) if self.leading else None
-        return [(metric_of(chart), line)] if line is not None else []
+        return line if line is not None and len(line) else None
 
     def line(self, lane: Lane, chart: Chart) -> Series | None:
-        """The curve of a lane: that of its run, or the mean of its runs."""
+        """Return the curve of a lane: that of its run, or the mean of its runs."""
         band = self.band(lane, chart)
         if band is not None:
             return band.mean
         return next((store.series[chart.name] for store in lane.stores if chart.name in store.series), None)
 
     def band(self, lane: Lane, chart: Chart) -> Group | None:
-        """The mean of several runs, their least and their greatest; None of a run alone."""
+        """Return the mean of several runs, their least and their greatest; None of a run alone."""
         members = tuple(store.series[chart.name] for store in lane.stores if chart.name in store.series)
         if len(members) < 2:
             return None
-        known = self._bands.get((lane.key, chart.name))
-        if known is None or [id(one) for one in known.members] != [id(one) for one in members]:
-            known = self._bands[lane.key, chart.name] = Group(members)
-        known.update()
-        return known
+        group = self._bands.get((lane.key, chart.name))
+        if group is None or [id(series) for series in group.members] != [id(series) for series in members]:
+            group = self._bands[lane.key, chart.name] = Group(members)
+        group.update()
+        return group
+
+    def across(self, view: View, store: Store | None = None) -> Across:
+        """Return the x-axis of a run, of the one that leads if no other is named."""
+        return self._axes.across(self.store if store is None else store, view)
 
     def extent(self, view: View) -> Extent:
         """Return the extent from the first point of all lanes to the last."""
         extents = [self.across(view, store).extent() for store in self._stores()]
-        low, high = min(one.low for one in extents), max(one.high for one in extents)
-        return Extent(low, high, max(one.end for one in extents), extents[0].least)
+        low, high = min(extent.low for extent in extents), max(extent.high for extent in extents)
+        return Extent(low, high, max(extent.end for extent in extents), extents[0].least)
 
     def _stores(self) -> list[Store]:
         return [store for lane in self.lanes for store in lane.stores] or [self.store]
-
-
-def metric_of(chart: Chart) -> Metric:
-    """The metric of a chart; one that nobody declared has the chart's name."""
-    return metrics.BY_NAME.get(chart.name, Metric(chart.name, chart.title, chart))

@@ -1,6 +1,7 @@
 """The charts of a comparison, made of the lanes: a curve for each, the one that leads in front."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from fbmon import metrics
 from fbmon.chart import Band, Curve, Plot, Reference, Signs
@@ -8,10 +9,13 @@ from fbmon.chart.columns import value_at
 from fbmon.metrics import Chart
 from fbmon.store.series import Floats, Series
 from fbmon.ui.charts.across import X_LABELS, X_UNITS
+from fbmon.ui.charts.declared import metric_of
 from fbmon.ui.charts.readout import Count, counted
 from fbmon.ui.charts.signs import SIGNS
 from fbmon.ui.charts.view import View, sight
-from fbmon.ui.compare.lanes import Lane, Lanes, metric_of
+
+if TYPE_CHECKING:
+    from fbmon.ui.compare.lanes import Lane, Lanes
 
 _LEVELS = {
     "grad_norm": ("clip_norm", "clip", "threshold"),
@@ -20,7 +24,7 @@ _LEVELS = {
 _MOST_LEVELS = 3
 
 
-def plot(lanes: Lanes, chart: Chart, view: View, *, alone: bool = False) -> Plot:
+def plot(lanes: "Lanes", chart: Chart, view: View, *, alone: bool = False) -> Plot:
     """A chart as the view asks for it; one that stands alone names all lanes, elsewhere the table does."""
     across = lanes.across(view)
     return Plot(
@@ -39,13 +43,14 @@ def plot(lanes: Lanes, chart: Chart, view: View, *, alone: bool = False) -> Plot
     )
 
 
-def count(lanes: Lanes, chart: Chart, view: View) -> Count:
+def count(lanes: "Lanes", chart: Chart, view: View) -> Count:
     """Return how many points of all curves of a chart are in sight, of how many."""
     lines = [(lane, line) for lane in lanes.lanes if (line := lanes.line(lane, chart)) is not None]
-    return counted([Curve("", "", _x(lanes, lane, line, view), line) for lane, line in lines], lanes, chart, view)
+    curves = [Curve("", "", _x(lanes, lane, line, view), line) for lane, line in lines]
+    return counted(curves, lanes.extent(view), chart, view)
 
 
-def values(lanes: Lanes, chart: Chart, view: View) -> list[tuple[str, float | None]]:
+def values(lanes: "Lanes", chart: Chart, view: View) -> list[tuple[str, float | None]]:
     """Return what stands at the cursor, by marker; that of the lane that leads first."""
     if view.cursor is None:
         return []
@@ -57,13 +62,13 @@ def values(lanes: Lanes, chart: Chart, view: View) -> list[tuple[str, float | No
     ]
 
 
-def _in_order(lanes: Lanes) -> list[Lane]:
+def _in_order(lanes: "Lanes") -> "list[Lane]":
     """Return them as they are drawn, what leads over all others; among those the first of the table in front."""
     behind = [lane for lane in reversed(lanes.lanes) if lane is not lanes.leading]
     return [*behind, lanes.leading] if lanes.leading else behind
 
 
-def _curves(lanes: Lanes, lane: Lane, chart: Chart, view: View, alone: bool) -> Iterator[Curve]:
+def _curves(lanes: "Lanes", lane: "Lane", chart: Chart, view: View, alone: bool) -> Iterator[Curve]:
     line = lanes.line(lane, chart)
     if line is None:
         return
@@ -78,22 +83,22 @@ def _curves(lanes: Lanes, lane: Lane, chart: Chart, view: View, alone: bool) -> 
     yield Curve(lane.label, lane.role, x, smoothed, lane.marker, named=named, end=end, values=line)
 
 
-def _x(lanes: Lanes, lane: Lane, line: Series, view: View) -> Floats:
+def _x(lanes: "Lanes", lane: "Lane", line: Series, view: View) -> Floats:
     return lanes.across(view, lane.stores[0]).x(line)
 
 
-def _end(lanes: Lanes, lane: Lane, view: View) -> float:
+def _end(lanes: "Lanes", lane: "Lane", view: View) -> float:
     """Return how far all runs of a lane have come."""
     return min(lanes.across(view, store).extent().end for store in lane.stores)
 
 
-def _bands(lanes: Lanes, chart: Chart, view: View) -> Iterator[Band]:
+def _bands(lanes: "Lanes", chart: Chart, view: View) -> Iterator[Band]:
     for lane in lanes.lanes:
         if (band := lanes.band(lane, chart)) is not None:
             yield Band(f"{lane.role} dim", _x(lanes, lane, band.mean, view), band.low, band.high)
 
 
-def _gaps(lanes: Lanes, chart: Chart, view: View) -> Iterator[Signs]:
+def _gaps(lanes: "Lanes", chart: Chart, view: View) -> Iterator[Signs]:
     """A sign wherever a value of a run is unknown; its curve has a gap there."""
     for lane in lanes.lanes:
         line = lanes.line(lane, chart)
@@ -101,7 +106,7 @@ def _gaps(lanes: Lanes, chart: Chart, view: View) -> Iterator[Signs]:
             yield Signs(_x(lanes, lane, line, view)[unknown], SIGNS["nonfinite"], "nonfinite")
 
 
-def _references(lanes: Lanes, chart: Chart) -> Iterator[Reference]:
+def _references(lanes: "Lanes", chart: Chart) -> Iterator[Reference]:
     """The clip thresholds, or the reported accuracies, each once."""
     if chart.name not in _LEVELS:
         return

@@ -1,6 +1,7 @@
 """The monitor: one run, live or ended, on one screen."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,10 +17,14 @@ from fbmon.store.store import Store
 from fbmon.text import clean, clean_lines
 from fbmon.ui.charts import settings
 from fbmon.ui.charts.board import Board
+from fbmon.ui.charts.charts import Charts
+from fbmon.ui.charts.drawing import Drawing
+from fbmon.ui.charts.events_list import EventList
 from fbmon.ui.charts.footer import KeysFooter
 from fbmon.ui.charts.keys import GROUPS, app_bindings
 from fbmon.ui.charts.other import MARKERS, Other
-from fbmon.ui.charts.status import detail_line, state_line
+from fbmon.ui.charts.runs import Runs
+from fbmon.ui.charts.status import detail_line, others_lines, state_line
 from fbmon.ui.dialogs.leave import Answer, LeaveScreen
 from fbmon.ui.dialogs.question import Question
 from fbmon.ui.monitor.devices import DevicesPanel, devices
@@ -48,6 +53,7 @@ class MonitorApp(TerminalApp):
     ) -> None:
         super().__init__(settings_file)
         self.store = Store()
+        self.runs = Runs(self.store)
         self._source = source
         self._feed = Feed(source, self)
         self._others: Others | None = None
@@ -67,7 +73,11 @@ class MonitorApp(TerminalApp):
         yield Static(id="state")
         yield Static(id="detail")
         yield Static(id="ended")
-        yield Board(self.store, self._source.folder.name, settings.to_view(self._settings), id="board")
+        charts, events = Charts(self.runs.charts()), EventList(takes_room=False)
+        drawing = Drawing(self.runs, settings.to_view(self._settings), charts, events)
+        self._others_lines = Static(id="others")
+        widgets = (charts, self._others_lines, drawing.line, events)
+        yield Board(drawing, self._source.folder.name, GROUPS, *widgets, id="board")
         yield DevicesPanel()
         yield KeysFooter(show_command_palette=False, compact=True)
 
@@ -163,7 +173,7 @@ class MonitorApp(TerminalApp):
 
         here = self._source.folder
         found = [folder for folder in every(here.path.parent) if folder.name != here.name]
-        marked = [other.name for other in self.board.runs.others]
+        marked = [other.name for other in self.runs.others]
         self.push_screen(ChooseScreen(here, found, marked), self._chosen)
 
     def _chosen(self, folders: list[RunFolder] | None) -> None:
@@ -172,8 +182,8 @@ class MonitorApp(TerminalApp):
         if folders is None:
             return
         self._others = self._others or Others(self)
-        self.board.runs.clear()
-        self.board.show_others()
+        self.runs.clear()
+        self._show_others()
         self._others.follow(folders)
 
     def on_other_read(self, message: "OtherRead") -> None:
@@ -181,17 +191,31 @@ class MonitorApp(TerminalApp):
 
         if message.is_over():
             return
-        others = self.board.runs.others
+        others = self.runs.others
         differing = differences(message.settings, read_settings(self._source.folder.resolved))
         others.append(Other(message.folder.name, message.store, MARKERS[len(others)], differing))
-        self.board.show_others()
+        self._show_others()
 
     def on_other_told(self, message: "OtherTold") -> None:
-        for other in self.board.runs.others:
+        for other in self.runs.others:
             if other.name == message.folder.name and not message.is_over():
                 for event in message.events:
                     other.store.apply(event)
         self._draw_soon()
+
+    def action_group(self) -> None:
+        """Show the other seeds of this recipe as their mean and a band, or each by itself."""
+        drawing = self.board.drawing
+        if not drawing.view.grouped and not any(other.is_seed for other in self.runs.others):
+            self.notify("No other seed of this recipe is shown; `o` lays other runs over this one.", markup=False)
+            return
+        drawing.change(replace(drawing.view, grouped=not drawing.view.grouped))
+
+    def _show_others(self) -> None:
+        """Name the runs over this one, and what is other in them."""
+        self._others_lines.display = bool(self.runs.others)
+        self._others_lines.update(others_lines(self.runs.others))
+        self.board.show()
 
     def _answered(self, answer: Answer | None) -> None:
         if answer == "leave":
