@@ -32,7 +32,7 @@ class Task:
 
 
 def tables() -> dict[str, list[str]]:
-    """The tables and the shipped recipes that are their rows, in the order of the paper."""
+    """Return the tables and the shipped recipes that are their rows, in the order of the paper."""
     rows_by_table: dict[str, list[str]] = {MAIN: []}
     for name in recipes.shipped():
         table, _, _ = name.rpartition("/")
@@ -42,7 +42,7 @@ def tables() -> dict[str, list[str]]:
 
 
 def tasks(table: str, seeds: Iterable[int], overrides: Sequence[str] = ()) -> list[Task]:
-    """The runs of a table, seed by seed, so that a first result of every row comes early. Raises UsageError."""
+    """Return the runs of a table, seed by seed, so that every row has a first result early. Raises UsageError."""
     rows_by_table = tables()
     if table not in rows_by_table:
         raise UsageError(f"{clean(table)}: no such table", f"the tables are {', '.join(rows_by_table)}")
@@ -52,7 +52,7 @@ def tasks(table: str, seeds: Iterable[int], overrides: Sequence[str] = ()) -> li
 
 
 def parse_seeds(text: str) -> list[int]:
-    """The seeds in `0,1,2` or `0-4`. Raises UsageError."""
+    """Return the seeds in `0,1,2` or `0-4`. Raises UsageError."""
     seeds: dict[int, None] = {}
     for part in text.split(","):
         match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part.strip(), re.ASCII)
@@ -66,23 +66,23 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def done(task: Task, runs_dir: Path) -> Run | None:
-    """The newest run of exactly these settings that is finished, diverged or alive, whatever its name; else None."""
+    """Return the newest finished, diverged or living run of exactly these settings, whatever its name; else None."""
     return next((run for run in _alike(task, runs_dir) if run.is_alive or run.state in _SETTLED), None)
 
 
 def to_resume(task: Task, runs_dir: Path) -> RunFolder | None:
-    """The newest run of exactly these settings that was interrupted, or may have been: it goes on where it was."""
+    """Return the newest run of exactly these settings that was, or may have been, interrupted: it can be resumed."""
     return next((RunFolder(run.path) for run in _alike(task, runs_dir) if run.state in _INTERRUPTED), None)
 
 
 def start_folder(task: Task, runs_dir: Path, devices: str, data_dir: Path) -> RunFolder:
-    """A new run's folder, named after the recipe and its seed."""
+    """Create a new run's folder, named after the recipe and its seed."""
     name = f"{task.recipe.name[:48]}-seed{task.recipe.seed}"
     return folders.create(runs_dir, name, task.file, recipes.dump(task.recipe), devices, data_dir)
 
 
 def _alike(task: Task, runs_dir: Path) -> Iterator[Run]:
-    """The runs of exactly these settings, newest first."""
+    """Yield the runs of exactly these settings, newest first."""
     settings = _without_target(recipes.flatten(task.recipe))
     for folder in folders.every(runs_dir):
         if _without_target(read_settings(folder.resolved)) == settings:
@@ -90,7 +90,7 @@ def _alike(task: Task, runs_dir: Path) -> Iterator[Run]:
 
 
 def _without_target(settings: dict[str, object]) -> dict[str, object]:
-    """Leave out what was reported for a setting, which changes nothing of a run."""
+    """Leave out the reported result of a setting, which changes nothing in a run."""
     return {key: value for key, value in settings.items() if not key.startswith("target.")}
 
 

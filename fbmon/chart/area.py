@@ -26,6 +26,6 @@ class Area:
         return 4 * self.height
 
     def row(self, vertical: Axis, units: float) -> int | None:
-        """The cell row, from the top of the area, of the dot nearest to `units`; None outside the axis."""
+        """Return the cell row, from the top of the area, of the dot nearest to `units`; None outside the axis."""
         (dot,) = nearest(heights(np.array([units]), vertical, self.rows))
         return int(self.rows - 1 - dot) // 4 if 0 <= dot < self.rows else None

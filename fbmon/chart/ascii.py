@@ -29,7 +29,7 @@ _TABLE = _Table()
 
 
 def is_ascii_wanted(environment: Mapping[str, str]) -> bool:
-    """FBMON_ASCII says 1 or 0; else whether the locale has no Unicode or the terminal is one without braille."""
+    """Return what FBMON_ASCII says (1 or 0); else whether the locale lacks Unicode or the terminal braille."""
     asked = environment.get("FBMON_ASCII")
     if asked:
         return asked != "0"
@@ -38,15 +38,15 @@ def is_ascii_wanted(environment: Mapping[str, str]) -> bool:
 
 
 def ascii_only(text: str) -> str:
-    """`text` with one ASCII character in place of each other one; dots become the stroke that is most like them.
+    """Return `text` with each other character replaced by an ASCII one; dots become the stroke most like them.
 
-    What stands between the parts of a line, with a blank on either side, is no comma.
+    A `·` with a blank on either side separates the parts of a line: it becomes a `|`, not a comma.
     """
     return text if text.isascii() else text.replace(" · ", " | ").translate(_TABLE)
 
 
 def _stroke(bits: int) -> str:
-    """The character for a cell of 2 by 4 dots: a slope, an upright, or a level one at its height."""
+    """Return the character for a cell of 2 by 4 dots: a slope, an upright, or a level one at its height."""
     left, right = ([row for row in range(4) if bits & WEIGHTS[row][side]] for side in (0, 1))
     lit = left + right
     if not lit:

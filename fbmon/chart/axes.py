@@ -24,15 +24,15 @@ class Axis:
     scale: Scale = "linear"
 
     def place(self, units: Floats) -> Floats:
-        """The fraction of the axis at which axis units stand: 0 is `low`, 1 is `high`, NaN is unknown."""
+        """Return the fraction of the axis at which axis units stand: 0 is `low`, 1 is `high`, NaN is unknown."""
         with np.errstate(over="ignore"):
             return np.clip((units - self.low) / (self.high - self.low), -FARTHEST, FARTHEST)
 
 
 def to_units(values: Floats, scale: Scale) -> Floats:
-    """Values in axis units; NaN where the value is unknown or has no logarithm.
+    """Return values in axis units; NaN where the value is unknown or has no logarithm.
 
-    A logarithm's last bit hangs on the processor, and is rounded away.
+    A logarithm's last bit depends on the processor, and is rounded away.
     """
     if scale == "linear":
         return np.clip(values, -LARGEST, LARGEST)
@@ -42,7 +42,7 @@ def to_units(values: Floats, scale: Scale) -> Floats:
 
 
 def fit(low: float, high: float, scale: Scale) -> Axis:
-    """The axis for [low, high] (axis units) with a little air; not past 0 and 1 where these are bounds."""
+    """Return the axis for [low, high] (axis units) with some padding; not past 0 and 1 where these are bounds."""
     padding = PADDING * (high - low) if _distinct(low, high) else _constant_padding(low, scale)
     lower, upper = low - padding, high + padding
     if scale == "linear" and low >= 0:
@@ -52,7 +52,7 @@ def fit(low: float, high: float, scale: Scale) -> Axis:
 
 
 def exactly(low: float, high: float, scale: Scale) -> Axis:
-    """The axis that shows [low, high] (axis units) and nothing else; a single number stands in the middle."""
+    """Return the axis that shows [low, high] (axis units) and nothing else; a single number is in the middle."""
     if _distinct(low, high):
         return Axis(low, high, scale)
     padding = _constant_padding(low, scale)
@@ -60,7 +60,7 @@ def exactly(low: float, high: float, scale: Scale) -> Axis:
 
 
 def _distinct(low: float, high: float) -> bool:
-    """Say whether float64 has room for pixels between the two: a shorter stretch is drawn as a constant."""
+    """Say whether float64 has room for pixels between the two: a shorter range is drawn as a constant."""
     return high - low > max(1e-12 * max(abs(low), abs(high)), 1e-290)
 
 

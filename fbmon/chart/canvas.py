@@ -76,7 +76,7 @@ class Canvas:
 
 
 def one_cell_each(text: str) -> str:
-    """`text` with `?` for every character that a terminal does not draw in exactly one cell."""
+    """Return `text` with `?` for every character that a terminal does not draw in exactly one cell."""
     return text if text.isascii() and text.isprintable() else "".join(map(_one_cell, text))
 
 

@@ -23,32 +23,32 @@ class Trace(NamedTuple):
     line: Floats
 
     def reach(self) -> tuple[float, float]:
-        """Minimum and maximum of all that is in sight; NaN if that is nothing."""
+        """Return minimum and maximum of all that is in sight; NaN if that is nothing."""
         return float(np.fmin.reduce([*self.low, *self.line])), float(np.fmax.reduce([*self.high, *self.line]))
 
 
 def trace(x: Floats, series: Series, at: Floats, scale: Scale) -> Trace:
-    """Return what the curve does in the columns between the edges `at`."""
+    """Trace a curve through the columns between the edges `at`."""
     index = borders(x, at)
     low, high = extent(series, index[:-1], index[1:], scale)
     return Trace(low, high, crossings(x, series, at, scale))
 
 
 def edges(axis: Axis, columns: int) -> Floats:
-    """The columns + 1 borders of the pixel columns; the outer columns are centred on the ends of the axis."""
+    """Return the columns + 1 borders of the pixel columns; the outer columns are centred on the ends of the axis."""
     between = axis.low + (np.arange(1, columns) - 0.5) / (columns - 1) * (axis.high - axis.low)
     return np.concatenate(([axis.low], between, [axis.high]))
 
 
 def borders(x: Floats, at: Floats) -> Indices:
-    """Return for each edge the first point not left of it; the last edge takes in the points that stand on it."""
+    """Return for each edge the first point not left of it; the last edge includes the points that stand on it."""
     indices = np.searchsorted(x, at)
     indices[-1] = np.searchsorted(x, at[-1], side="right")
     return indices
 
 
 def extent(series: Series, start: Indices, stop: Indices, scale: Scale) -> tuple[Floats, Floats]:
-    """Minimum and maximum at [start[i], stop[i]) in axis units, of the values that the scale can show."""
+    """Return minimum and maximum at [start[i], stop[i]) in axis units, of the values that the scale can show."""
     low, high = series.extent(start, stop)
     if scale == "log":
         mixed = (low <= 0) & (high > 0)
@@ -58,7 +58,7 @@ def extent(series: Series, start: Indices, stop: Indices, scale: Scale) -> tuple
 
 
 def crossings(x: Floats, series: Series, at: Floats, scale: Scale) -> Floats:
-    """The height, in axis units, at which the line between two points crosses `at`; NaN without a line."""
+    """Return the height, in axis units, at which the line between two points crosses `at`; NaN without a line."""
     height = np.full(len(at), np.nan)
     right = np.searchsorted(x, at)
     joined = np.flatnonzero((right > 0) & (right < len(x)))
@@ -81,7 +81,7 @@ def in_sight(curve: Curve, horizontal: Axis, scale: Scale) -> int:
 
 
 def value_at(x: Floats, series: Series, at: float) -> float | None:
-    """The value of the last point that is not right of `at`; None if there is none or it is unknown."""
+    """Return the value of the last point that is not right of `at`; None if there is none or it is unknown."""
     index = int(np.searchsorted(x, at, side="right")) - 1
     return None if index < 0 or np.isnan(series.values[index]) else float(series.values[index])
 
@@ -101,7 +101,7 @@ def last_known(series: Series) -> float | None:
 
 
 def _least_positive(values: Floats, start: Indices, stop: Indices) -> Floats:
-    """The smallest positive value at each [start[i], stop[i]); each must hold one."""
+    """Return the smallest positive value at each [start[i], stop[i]); each must hold one."""
     lengths = stop - start
     first = np.cumsum(lengths) - lengths
     points = values[np.arange(lengths.sum()) + np.repeat(start - first, lengths)]

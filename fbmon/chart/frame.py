@@ -46,19 +46,19 @@ class Frame:
         self.vertical = vertical_axis(plot, [*self._traces.values(), *ends])
 
     def x(self, numbers: Floats) -> Floats:
-        """Pixels from the left."""
+        """Return pixels from the left."""
         return LEFT + self.horizontal.place(numbers) * (self._size.right - LEFT)
 
     def y(self, units: Floats) -> Floats:
-        """Pixels from the top of what is given in axis units; NaN is unknown."""
+        """Return pixels from the top for axis units; NaN is unknown."""
         return self._size.bottom - (self.vertical or Axis(0, 1)).place(units) * self._size.plot
 
     def level(self, value: float) -> float:
-        """Pixels from the top of a value; NaN where the scale cannot show it."""
+        """Return pixels from the top for a value; NaN where the scale cannot show it."""
         return float(self.y(to_units(np.array([value]), self._scale))[0])
 
     def line(self, curve: Curve) -> str:
-        """The path of a curve: through each point, or each pixel column's lowest and highest."""
+        """Return the path of a curve: through each point, or each pixel column's lowest and highest."""
         if self._has_room(curve.x):
             return "".join(map(_stroke, _stretches(self.x(curve.x), self.y(self._units(curve.series)))))
         low, high, line = self._traces[curve]
@@ -95,12 +95,12 @@ class Frame:
 
 
 def _stroke(points: list[str]) -> str:
-    """A point without neighbours is a dot."""
+    """Return the path of a line; a point without neighbours is a dot."""
     return f"M{points[0]}h0{''.join(f'L{point}' for point in points[1:])}"
 
 
 def _stretches(x: Floats, y: Floats) -> Iterator[list[str]]:
-    """The points of each stretch without a gap."""
+    """Yield the points of each stretch without a gap."""
     for is_known, points in groupby(zip(x.tolist(), y.tolist(), strict=True), lambda point: not math.isnan(point[1])):
         if is_known:
             yield [point for point, _ in groupby(f"{across:.1f} {down:.1f}" for across, down in points)]

@@ -30,7 +30,7 @@ class Heat:
 
 
 def levels(values: Floats) -> tuple[float, ...]:
-    """Four bounds between the lowest and the highest value: in equal ratios, or steps if one is not positive."""
+    """Return four bounds between the lowest and highest value: in equal ratios, or steps if one is not positive."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     spaced = np.geomspace if low > 0 else np.linspace
@@ -39,7 +39,7 @@ def levels(values: Floats) -> tuple[float, ...]:
 
 
 def draw_heat(heat: Heat) -> Drawing:
-    """One row a row of the grid, the highest on top, between a title and an axis."""
+    """Draw one row per row of the grid, the highest on top, between a title and an axis."""
     rows, columns = heat.values.shape
     canvas = Canvas(max(_GUTTER + CELL * columns, len(heat.title)), rows + 2)
     canvas.write(0, 0, heat.title, "title")
@@ -68,7 +68,7 @@ def legend(bounds: Sequence[float]) -> list[Run]:
 
 
 def role(level: int) -> str:
-    """The role of a level, from heat_0, the lowest."""
+    """Return the role of a level, from heat_0, the lowest."""
     return f"heat_{level}"
 
 

@@ -26,7 +26,7 @@ class Layers:
         self._occupied: Cells = np.zeros((area.height, area.width), np.bool_)
 
     def paint(self, plot: Plot, layout: Layout) -> None:
-        """Everything in the area but the cursor, from the back to the front."""
+        """Paint everything in the area except the cursor, from the back to the front."""
         rows = self._area.rows
         for band, (lower, upper) in zip(plot.bands, layout.bands, strict=True):
             self._overlay(band_dots(lower, upper, self._vertical, rows), band.role)
@@ -42,7 +42,7 @@ class Layers:
             self._label(reference)
 
     def cursor(self, column: int) -> None:
-        """A vertical line through the cells that are still blank."""
+        """Draw a vertical line through the cells that are still blank."""
         for row in range(self._area.height):
             if not self._occupied[row, column] and not self._united[row, column]:
                 self._canvas.write(self._area.top + row, self._area.left + column, "│", CURSOR)
@@ -51,7 +51,7 @@ class Layers:
         self._occupied |= self._overlay(trace_dots(trace, self._vertical, self._area.rows), role_of(curve))
 
     def _overlay(self, dots: Dots, role: str) -> Cells:
-        """Add dots to those united so far; answers which cells they touch."""
+        """Add dots to those united so far, and return the cells that they touch."""
         bits = cells(dots)
         self._united |= bits
         self._canvas.stamp(self._area.top, self._area.left, characters(self._united), role, bits > 0)
@@ -72,7 +72,7 @@ class Layers:
         return dashed_dots(height, self._area.rows, self._area.columns)
 
     def _label(self, reference: Reference) -> None:
-        """The label on its line at the right end or the left, else just below or above; nowhere if all is taken."""
+        """Write the label on its line at the right or left end, else just below or above; nowhere if all is taken."""
         row = self._area.row(self._vertical, to_units(np.array([reference.value]), self._vertical.scale)[0])
         text = f" {reference.label}"
         if row is None or 2 * len(text) > self._area.width:

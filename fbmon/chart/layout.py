@@ -37,12 +37,12 @@ class Layout:
         return self.x_axis or Axis(0, 1)
 
     def cell(self, x: float) -> int:
-        """The cell of the area, counted from its left, in which `x` stands."""
+        """Return the cell of the area, counted from its left, in which `x` stands."""
         return int(np.searchsorted(edges(self.horizontal, self.area.columns)[1:-1], x, side="right")) // 2
 
 
 def lay_out(plot: Plot, width: int, height: int) -> Layout:
-    """The layout of a drawing of at least one cell."""
+    """Return the layout of a drawing of at least one cell."""
     guess = GUTTER if width >= NARROW else 0
     made = _with_gutter(plot, width, height, guess)
     gutter = _gutter([*(tick.label for tick in made.labels), *([LOG] if plot.scale == "log" else [])], width)
@@ -69,7 +69,7 @@ def _rows(plot: Plot, height: int) -> tuple[bool, bool, bool]:
 
 
 def _labels(vertical: Axis | None, area: Area) -> list[Tick]:
-    """Return the labels; None where nobody asked for an axis and no number needs one."""
+    """Return the labels of the y-axis; none without an axis."""
     if vertical is None:
         return []
 
@@ -86,7 +86,7 @@ def _labels(vertical: Axis | None, area: Area) -> list[Tick]:
 
 
 def _gutter(labels: list[str], width: int) -> int:
-    """Cells to the left of the plotting area; none where they would take more than a third."""
+    """Return the cells to the left of the plotting area; none where they would take more than a third."""
     needed = 1 + max(map(len, labels), default=0)
     gutter = max(GUTTER, needed) if width >= NARROW else needed
     return gutter if 3 * gutter <= width else 0

@@ -20,10 +20,10 @@ class _Wording(NamedTuple):
 
 
 def legend(plot: Plot, width: int) -> list[Run]:
-    """The entries in the fullest wording that fits beside the title, and the gaps between; else those that fit.
+    """Return the entries in the fullest wording that fits beside the title, with the gaps; else those that fit.
 
-    Every curve named matters more than its last digit, that more than its whole name, and that more than its value; at
-    a cursor the digits matter more than the names. The marks that tell the curves apart are never left out.
+    Naming every curve matters more than last digits, these more than whole names, and these more than values; at a
+    cursor, digits matter more than names. The marks that distinguish the curves are never left out.
     """
     room = width - len(plot.title)
     wordings = _wordings(plot)
@@ -49,7 +49,7 @@ def _wordings(plot: Plot) -> list[_Wording]:
 
 
 def _lengths(labels: list[str]) -> list[int]:
-    """Return to how many letters labels may be cut, the most first: each still has a syllable, and they differ."""
+    """Return the lengths that labels may be cut to, longest first: each is at least two letters, and they differ."""
     lengths = range(max(map(len, labels), default=0) - 1, 1, -1)
     return [letters for letters in lengths if len({label[:letters] for label in labels}) == len(labels)]
 
@@ -64,7 +64,7 @@ def _entries(plot: Plot, wording: _Wording) -> list[Run]:
 
 
 def legend_value(curve: Curve, plot: Plot) -> float | None:
-    """The value of a curve that a legend tells: the latest that is known, or that at the cursor."""
+    """Return the value that a legend shows for a curve: the latest known one, or that at the cursor."""
     values = curve.series if curve.values is None else curve.values
     if plot.cursor is None:
         return last_known(values)
@@ -80,13 +80,13 @@ def _entry(curve: Curve, wording: _Wording, plot: Plot) -> Run:
 
 
 def _short(value: float) -> str:
-    """Two digits, or all before the point where that is shorter than a power of ten."""
+    """Return two digits, or all before the point where that is shorter than a power of ten."""
     two = format(value, ".2g")
     return min(two, format(value, ".0f"), key=len) if "e+" in two else two
 
 
 def _width(entries: list[Run], wording: _Wording) -> int:
-    """Cells for the entries and the gap before each."""
+    """Return the cells for the entries and the gap before each."""
     return sum(wording.gap + len(entry.text) for entry in entries)
 
 

@@ -17,7 +17,7 @@ _SHIFTS = (0x55555555, 0x33333333, 0x66666666, 0x11111111, 0x77777777, 0)
 
 
 def marked(curve: Curve, layout: Layout, number: int) -> Indices:
-    """The places, among the points of the curve that is the `number`th with a marker, of those that bear a marker."""
+    """Return which points bear a marker, as indices; the curve is the `number`th one with markers."""
     axis = layout.horizontal
     start, stop = borders(curve.x, np.array([axis.low, axis.high])).tolist()
     if stop - start < 2:

@@ -33,7 +33,7 @@ TICK_COLUMNS = 10  # a label of five characters and a gap as wide
 
 
 def draw(plot: Plot, width: int, height: int) -> Drawing:
-    """`plot` in exactly `height` rows of `width` cells each, however small.
+    """Draw `plot` in exactly `height` rows of `width` cells each, however small.
 
     The time depends on the size, and on the number of points only by its logarithm: points are read one by one
     only on a log axis, in those pixel columns that hold positive values next to others.
@@ -101,7 +101,7 @@ def _x_axis(canvas: Canvas, plot: Plot, layout: Layout) -> None:
 
 
 def _marks(canvas: Canvas, plot: Plot, layout: Layout) -> None:
-    """A mark in each pixel column where at least one of `marks` stands; over them the signs."""
+    """Draw a mark in each pixel column where at least one of `marks` stands; over them the signs."""
     area, row = layout.area, layout.area.top + layout.area.height
     if plot.marks is not None:
         dots = np.zeros((4, area.columns), np.bool_)

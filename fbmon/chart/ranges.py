@@ -11,18 +11,18 @@ from fbmon.metrics import Scale
 
 
 def horizontal_axis(plot: Plot) -> Axis | None:
-    """The x-axis; None where there is neither a range nor a point."""
+    """Return the x-axis; None if there is neither a range nor a point."""
     ends = [float(curve.x[end]) for curve in plot.curves if len(curve.x) for end in (0, -1)]
     return _asked(plot.x_range, "linear") or (_asked((min(ends), max(ends)), "linear") if ends else None)
 
 
 def vertical_axis(plot: Plot, traces: Iterable[Trace]) -> Axis | None:
-    """The y-axis for all curves in sight and all references; None where no number is known."""
+    """Return the y-axis for all curves in sight and all references; None where no number is known."""
     return _asked(plot.y_range, plot.scale) or _fitted(plot, traces)
 
 
 def _asked(ends: tuple[float, float] | None, scale: Scale) -> Axis | None:
-    """The axis with exactly these ends; None where none are given, or such as the scale cannot show."""
+    """Return the axis with exactly these ends; None if none are given, or the scale cannot show them."""
     if ends is None:
         return None
     low, high = to_units(np.array(ends, float), scale).tolist()

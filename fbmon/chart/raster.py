@@ -17,7 +17,7 @@ DECIMALS = 6  # of a height in dots: the last bit of a constant halfway between 
 
 
 def trace_dots(traced: Trace, vertical: Axis, rows: int) -> Dots:
-    """Each column filled from its lowest to its highest point, and along the line that joins the points.
+    """Fill each column from its lowest to its highest point, and along the line that joins the points.
 
     The axis has the scale for which the curve was traced.
     """
@@ -26,17 +26,17 @@ def trace_dots(traced: Trace, vertical: Axis, rows: int) -> Dots:
 
 
 def heights(units: Floats, vertical: Axis, rows: int) -> Floats:
-    """Return where axis units stand, in dots from the bottom, rounded: what uses them may round to whole dots."""
+    """Return where axis units stand, in dots from the bottom, rounded so that whole dots can be made of them."""
     return np.round(vertical.place(units) * (rows - 1), DECIMALS)
 
 
 def nearest(height: Floats) -> Floats:
-    """The row of dots nearest to a height in dots from the bottom."""
+    """Return the row of dots nearest to a height in dots from the bottom."""
     return np.asarray(np.floor(height + 0.5))
 
 
 def band_dots(lower: Trace, upper: Trace, vertical: Axis, rows: int) -> Dots:
-    """Every second dot, as on a chessboard, from the lowest of the one curve to the highest of the other."""
+    """Return every second dot, as on a chessboard, from the lowest of one curve to the highest of the other."""
     joined = Trace(lower.low, upper.high, np.full(len(lower.line), np.nan))
     bottom = np.fmin(joined.low, np.fmin(lower.line[:-1], lower.line[1:]))
     top = np.fmax(joined.high, np.fmax(upper.line[:-1], upper.line[1:]))
@@ -45,7 +45,7 @@ def band_dots(lower: Trace, upper: Trace, vertical: Axis, rows: int) -> Dots:
 
 
 def fill(low: Floats, high: Floats, line: Floats, rows: int) -> Dots:
-    """Dots from the heights, in dots from the bottom, of the points in each column and the line at each edge.
+    """Return dots for the heights, in dots from the bottom, of the points in each column and the line at each edge.
 
     A point lights the row nearest to it. The line lights the rows whose centre it passes, or the nearest where
     it passes none: so a slope is one dot thick, and neighbouring columns always touch.
@@ -61,7 +61,7 @@ def fill(low: Floats, high: Floats, line: Floats, rows: int) -> Dots:
 
 
 def dashed_dots(height: float, rows: int, columns: int) -> Dots:
-    """A horizontal dashed line through the row nearest to `height`, in dots from the bottom."""
+    """Return a horizontal dashed line through the row nearest to `height`, in dots from the bottom."""
     row = np.arange(rows)[::-1, np.newaxis] == nearest(np.array(height))
     return np.asarray(row & (np.arange(columns) % PERIOD < DASH))
 

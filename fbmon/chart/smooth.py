@@ -22,7 +22,7 @@ class Smoothed:
         self._count = 0  # known values behind it
 
     def update(self) -> Series:
-        """The smoothed series, as long as its source is now."""
+        """Return the smoothed series, as long as its source is now."""
         done = len(self.series)
         if done < len(self.source):
             values = self.source.values[done:]
@@ -41,7 +41,7 @@ class Smoothed:
         return _rounded(np.asarray(averages / (1 - self.weight**counts)))
 
     def _chunks(self, values: Floats) -> Floats:
-        """The average behind each value, a row a chunk: the fading sum within it, and what came before, fading."""
+        """Return the average behind each value, a row per chunk: the fading sum within it, plus the fading past."""
         ages = np.arange(values.shape[1])
         fading = np.tril(self.weight ** np.abs(ages[:, np.newaxis] - ages))
         within = (1 - self.weight) * (values @ fading.T)

@@ -32,7 +32,7 @@ def _every(step: int, axis: Axis, unit: Literal["span", "clock"]) -> list[Tick]:
 
 
 def _span(seconds: int, step: int) -> str:
-    """`3d`, `5h`, `1h30` or `20m`, `1:30` or `1:00:30`, by the unit of the step."""
+    """Return `3d`, `5h`, `1h30` or `20m`, `1:30` or `1:00:30`, by the unit of the step."""
     minutes, hours = seconds // MINUTE, seconds // HOUR
     if seconds == 0 or step >= DAY:
         return f"{seconds // DAY}d" if seconds else "0"
@@ -44,7 +44,7 @@ def _span(seconds: int, step: int) -> str:
 
 
 def _clock(seconds: int, step: int) -> str:
-    """Seconds since 1970 in local time."""
+    """Return seconds since 1970 as local time."""
     there = time.gmtime(seconds)
     if step >= DAY or (there.tm_hour, there.tm_min, there.tm_sec) == (0, 0, 0):
         return time.strftime("%d %b", there)

@@ -23,7 +23,7 @@ Colours = Mapping[str, str]  # of the roles, on white
 
 
 def svg(plots: Sequence[Plot], colours: Colours | None = None, size: Size = SMALL) -> str:
-    """All plots in one picture, two beside each other; a curve whose role has no colour has that of its place."""
+    """Draw all plots in one picture, two side by side; a curve whose role has no colour gets one by its position."""
     pairs = [plots[first : first + 2] for first in range(0, len(plots), 2)]
     heights = [max(_height(plot, size) for plot in pair) for pair in pairs]
     charts = [
@@ -36,7 +36,7 @@ def svg(plots: Sequence[Plot], colours: Colours | None = None, size: Size = SMAL
 
 
 def _height(plot: Plot, size: Size) -> int:
-    """The height with its legend, a place for each curve that has a name."""
+    """Return the height with its legend, a line for each curve that has a name."""
     lines = -(-sum(curve.named for curve in plot.curves) // (size.width // _LEGEND_COLUMN))
     return size.bottom + _X_AXIS + _LEGEND_LINE * lines + 4
 
@@ -50,7 +50,7 @@ class _Chart:
         self._looks = self._made_looks()
 
     def parts(self) -> Iterator[str]:
-        """The parts of the picture, from the back to the front."""
+        """Yield the parts of the picture, from the back to the front."""
         yield from self._axes()
         yield from self._areas()
         yield from map(self._level, self._plot.references)
@@ -61,7 +61,7 @@ class _Chart:
         yield from self._legend()
 
     def _made_looks(self) -> dict[Curve, tuple[str, str]]:
-        """Colour and dash of each curve; of those with a name no two of the first 35 are alike by their place."""
+        """Return colour and dash of each curve; no two of the first 35 named curves are alike."""
         looks, number = {}, 0
         for curve in self._plot.curves:
             colour = self._colours.get(curve.role, COLOURS[number % len(COLOURS)])
@@ -86,7 +86,7 @@ class _Chart:
             yield f'<path d="M{x:.1f} {TOP}V{bottom}" stroke="{PALE}" stroke-dasharray="1 3"/>'
 
     def _areas(self) -> Iterator[str]:
-        """The bands, each in the colour of its curve."""
+        """Yield the bands, each in the colour of its curve."""
         colours = {curve.role: colour for curve, (colour, _) in self._looks.items()} | dict(self._colours)
         for band in self._plot.bands:
             colour = colours.get(band.role.split()[0], INK)
@@ -110,7 +110,7 @@ class _Chart:
         return "" if np.isnan(y) else text(self._size.right, y - 4, level.label, "end", colour, _RIM)
 
     def _marks(self) -> Iterator[str]:
-        """A short stroke under each clipped step, as many as there are pixels."""
+        """Yield a short stroke under each clipped step, at most one per pixel."""
         marks, horizontal = self._plot.marks, self._frame.horizontal
         if marks is None or not len(marks):
             return
@@ -122,7 +122,7 @@ class _Chart:
         yield text(self._size.right, 18, words, "end", colour)
 
     def _legend(self) -> Iterator[str]:
-        """Each curve that has a name, with the value it is told with."""
+        """Yield each curve that has a name, with its value in the legend."""
         for number, curve in enumerate(curve for curve in self._plot.curves if curve.named):
             row, column = divmod(number, self._size.width // _LEGEND_COLUMN)
             x, y = LEFT + column * _LEGEND_COLUMN, self._size.bottom + _X_AXIS + 12 + row * _LEGEND_LINE

@@ -18,19 +18,19 @@ class Tick(NamedTuple):
     label: str
 
 
-Fitting = Callable[[list[Tick]], list[Tick]]  # of some ticks those that have room, those before come first
+Fitting = Callable[[list[Tick]], list[Tick]]  # keeps the ticks that have room; earlier ones take precedence
 
 
 def ticks(axis: Axis, apart: float, fitting: Fitting = list) -> list[Tick]:
-    """Return those that fit of ticks that are at least a fraction `apart` of the axis from each other.
+    """Return the ticks that fit, at least a fraction `apart` of the axis from each other.
 
-    2 and 5 on a log axis may be closer. So may all where fewer than two would fit: one alone tells no scale.
+    2 and 5 on a log axis may be closer. So may all ticks if fewer than two would fit: a single one shows no scale.
     """
     return fitted(_choices(axis, min(apart, 0.5)), fitting)
 
 
 def fitted(choices: Iterable[list[Tick]], fitting: Fitting) -> list[Tick]:
-    """The first choice of which two have room; else what has room of the first that there is."""
+    """Return the first choice of which two have room; else what has room of the first that has any."""
     first: list[Tick] = []
     for choice in choices:
         for order in (choice, sorted(choice)):
@@ -41,7 +41,7 @@ def fitted(choices: Iterable[list[Tick]], fitting: Fitting) -> list[Tick]:
 
 
 def _choices(axis: Axis, apart: float) -> Iterator[list[Tick]]:
-    """The ticks as they should be, then ever more of them."""
+    """Yield the ticks as they should be, then more and more of them."""
     if axis.scale == "log":
         yield _logarithmic(axis, apart)
         yield _digits(axis, range(1, 10)) if axis.high - axis.low < _DIGITS_DECADES else []
@@ -57,7 +57,7 @@ def _linear(low: float, high: float, apart: float) -> list[Tick]:
 
 
 def _round_step(least: float) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that is not below `least`."""
+    """Return the smallest of 1, 2, 5 times a power of ten that is not below `least`."""
     power = math.floor(math.log10(least))
     return next(
         (step for digit in (1, 2, 5) if (step := float(f"{digit}e{power}")) >= least * (1 - 1e-9)),
@@ -66,12 +66,12 @@ def _round_step(least: float) -> float:
 
 
 def _multiples(low: float, high: float, step: float) -> range:
-    """The whole n with n * step in [low, high], an end missed by rounding included."""
+    """Return the whole n with n * step in [low, high], including an end missed by rounding."""
     return range(math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6) + 1)
 
 
 def _label(value: float, step: float, largest: float) -> str:
-    """`value` with the digits that tell neighbours `step` apart, in the unit that suits the `largest`."""
+    """Return `value` with the digits that tell neighbours `step` apart, in the unit that suits the `largest`."""
     if value == 0:
         return "0"
     power, suffix = _unit(value, largest)
@@ -82,7 +82,7 @@ def _label(value: float, step: float, largest: float) -> str:
 
 
 def _unit(value: float, largest: float) -> tuple[int, str]:
-    """The power of ten to divide by, and how it is written: one for all of an axis, or each its own if extreme."""
+    """Return the power of ten to divide by, and its suffix: one for a whole axis, or each its own if extreme."""
     power = _power_of_ten(largest)
     if -3 <= power < 4:
         return 0, ""
@@ -97,7 +97,7 @@ def _power_of_ten(number: float) -> int:
 
 
 def _logarithmic(axis: Axis, apart: float) -> list[Tick]:
-    """Powers of ten, then 2 and 5 between them if those are few; round numbers where that is too coarse."""
+    """Return powers of ten, then 2 and 5 between them if those are few; round numbers where that is too coarse."""
     decades = max(1, math.ceil(_round_step((axis.high - axis.low) * apart)))
     candidates = [_power(1, count * decades) for count in _multiples(axis.low, axis.high, decades)]
     if len(candidates) >= 3 or decades > 1:
@@ -120,7 +120,7 @@ def _power(digit: int, power: int) -> Tick:
 
 
 def _round_numbers(axis: Axis, apart: float) -> list[Tick]:
-    """Linear ticks, also on a log axis that is too short for powers of ten."""
+    """Return linear ticks, also on a log axis that is too short for powers of ten."""
     if axis.scale == "linear":
         return _linear(axis.low, axis.high, apart)
     if not -290 < axis.low < axis.high < 290:

@@ -27,7 +27,7 @@ def _silent(offer: Callable[[typer.Context], Iterable[str]]) -> Offer:
 
 @_silent
 def recipe_names(_ctx: typer.Context) -> Iterable[str]:
-    """The shipped recipes; files are the shell's own business."""
+    """Return the shipped recipes; files are the shell's own business."""
     from fbmon import recipe as recipes
 
     return recipes.shipped()
@@ -35,13 +35,13 @@ def recipe_names(_ctx: typer.Context) -> Iterable[str]:
 
 @_silent
 def run_names(ctx: typer.Context) -> Iterable[str]:
-    """The runs in the runs folder, newest first."""
+    """Return the names of the runs in the runs folder, newest first."""
     return _names(ctx)
 
 
 @_silent
 def query_words(ctx: typer.Context) -> Iterable[str]:
-    """Runs, and the beginnings of conditions."""
+    """Return the names of runs, and the beginnings of conditions."""
     from fbmon.compare.facts import FACTS, STATES
 
     states = [f"state:{state}" for state in STATES]
@@ -50,7 +50,7 @@ def query_words(ctx: typer.Context) -> Iterable[str]:
 
 @_silent
 def column_names(_ctx: typer.Context) -> Iterable[str]:
-    """Return what can be said of a run."""
+    """Return the fields that can be a column."""
     from fbmon import metrics
     from fbmon.compare.facts import FACTS
 
@@ -59,14 +59,14 @@ def column_names(_ctx: typer.Context) -> Iterable[str]:
 
 @_silent
 def table_names(_ctx: typer.Context) -> Iterable[str]:
-    """The paper's tables."""
+    """Return the paper's tables."""
     from fbmon.reproduce import tables
 
     return tables()
 
 
 def _field_before(ctx: typer.Context) -> str:
-    """The `state:` of a `state:f` that is to be completed: bash parts words at colons, and replaces the last part."""
+    """Return the `state:` of an incomplete `state:f`: bash splits words at colons and replaces only the last part."""
     match ctx.params.get("runs"):
         case [*_, field, ":"]:
             return f"{field}:"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def print_costs(tasks: "list[Task]", runs_dir: Path, devices: str, json: bool) -> None:
-    """Every recipe with what its seeds still cost, measured for some seconds each, and the sum."""
+    """Print what each recipe's seeds still cost, by a measurement of a few seconds each, and the total."""
     costs = list(_costs(tasks, runs_dir, devices))
     if json:
         print_json(costs)

@@ -1,4 +1,4 @@
-"""Checks that a run's folder is as its run has left it: made before anything starts, without torch."""
+"""Checks that a run's folder is as its run left it: made before anything starts, without torch."""
 
 import sys
 from contextlib import suppress
@@ -15,10 +15,10 @@ _BEGINNING = 1 << 12  # bytes of a journal, which opens with the name of its run
 
 
 def read_recipe(folder: "RunFolder") -> "Recipe":
-    """Return the recipe that a run goes on with or is looked at by.
+    """Return the recipe that a run is resumed or analysed with.
 
-    Raises UsageError, of which RecipeError is one, where it is faulty or missing, where it is not that of the newest
-    state, and where the journal is that of another run; FbmonError where states are there that cannot be read.
+    Raises UsageError, of which RecipeError is a kind, if the recipe is faulty or missing, if it is not that of the
+    newest state, and if the journal belongs to another run; FbmonError if there are states that cannot be read.
     """
     from fbmon import recipe as recipes
     from fbmon.run import checkpoint
@@ -29,7 +29,7 @@ def read_recipe(folder: "RunFolder") -> "Recipe":
     _refuse_other_journal(folder, name)
     with refusing_unreadable():
         for step in reversed(steps_to_go_on_from(folder.checkpoints)):
-            with suppress(DataError):  # a state that cannot be used is told of by whoever reads it
+            with suppress(DataError):  # whoever reads a state that cannot be used reports it
                 state = checkpoint.read_state(path_of(folder.checkpoints, step), name)
                 checkpoint.refuse_changes(state, recipe, clean_path(folder.resolved))
                 break
@@ -37,7 +37,7 @@ def read_recipe(folder: "RunFolder") -> "Recipe":
 
 
 def renew_meta(folder: "RunFolder") -> None:
-    """Write down anew what is known of a run where that is lost, and say so."""
+    """Rewrite a run's meta.json if it is lost, and say so."""
     from fbmon.cli.run import data_folder
     from fbmon.run import renew
 

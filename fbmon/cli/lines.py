@@ -13,7 +13,7 @@ from fbmon.text import clean, duration, time_spent
 
 
 def plan_line(event: TrainingStarted) -> str:
-    """Return what is about to be trained."""
+    """Return a line on what is about to be trained."""
     clip = f", clipped at norm {event.clip_norm:g}" if event.clip_norm is not None else ""
     return (
         f"{event.steps} steps of {event.images:,} images in {event.blocks} blocks{clip}; "
@@ -22,7 +22,7 @@ def plan_line(event: TrainingStarted) -> str:
 
 
 def step_line(store: Store, event: StepTaken) -> str:
-    """One step: its losses, accuracies, gradient norm, learning rate and speed, and when the run will be done."""
+    """Return a line on a step: losses, accuracies, gradient norm, learning rate, speed, and the time left."""
     latest = store.latest
 
     def value(name: str) -> str:
@@ -48,14 +48,14 @@ def step_line(store: Store, event: StepTaken) -> str:
 
 
 def _speed(store: Store) -> str:
-    """Return how near the run came to what its devices can do: the median over its steps."""
+    """Return how close the run came to what its devices can do: the median over its steps."""
     series = store.series.get("flop_share")
     shares = [] if series is None else [value for value in series.values.tolist() if not math.isnan(value)]
     return f"; {statistics.median(shares):.0%} of the attainable FLOP/s" if shares else ""
 
 
 def json_line(event: Event) -> str:
-    """Any event as the JSON line that it has in the journal."""
+    """Return any event as its JSON line in the journal."""
     return clean(seal(event).decode().rstrip("\n"), 1_000_000) + "\n"
 
 

@@ -53,14 +53,14 @@ def take_part(
             over.callback(summary.write, folder)
             over.enter_context(recorded(folder, device_names.expand(device, os.environ), os.environ))
         warn_of_locks(folder)
-        emitter = _Shown(folder, _screen(folder, ui))
+        emitter = _ShowingEmitter(folder, _screen(folder, ui))
         work = Assignment(recipe, rank, device, data_dir, folder.checkpoints, folder, emitter)
         code = carry_out(replace(work, patience=patience, conclude=over.close))
     leave(code)
 
 
-class _Shown(Emitter):
-    """Tells the journal, and shows each of its lines here."""
+class _ShowingEmitter(Emitter):
+    """An emitter that also shows each line of the journal here."""
 
     def __init__(self, folder: RunFolder, show: Callable[[Event], None]) -> None:
         super().__init__(folder, None)

@@ -72,7 +72,7 @@ Latex = Annotated[bool, typer.Option("--latex", metavar="", help="Print a LaTeX 
 
 
 def choose_form(*, csv: bool, markdown: bool, latex: bool, json: bool) -> "Format | Literal['json']":
-    """The form of a table that was asked for. Raises UsageError for several."""
+    """Return the requested form of a table. Raises UsageError if there are several."""
     options: dict[Format | Literal["json"], bool] = {"csv": csv, "markdown": markdown, "latex": latex, "json": json}
     asked = [name for name, is_wanted in options.items() if is_wanted]
     if len(asked) > 1:
@@ -81,7 +81,7 @@ def choose_form(*, csv: bool, markdown: bool, latex: bool, json: bool) -> "Forma
 
 
 def choose_ui(ui: Ui, no_ui: bool) -> Ui:
-    """The way of showing that is meant and possible here, never AUTO. Raises UsageError where `full` is impossible."""
+    """Return how to show a run, as requested and possible here, never AUTO. Raises UsageError if `full` is not."""
     import os
     import sys
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def make_console() -> "Console":
-    """Standard output: colours only in a terminal, nothing read as markup, long lines left whole.
+    """Return standard output: colours only in a terminal, nothing read as markup, long lines left whole.
 
     Printing to a pipe that was closed raises BrokenPipeError.
     """
@@ -38,7 +38,7 @@ def make_console() -> "Console":
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
-    """Rows as lines of columns two blanks apart: the first `left` on the left, the others, which are numbers, right."""
+    """Return rows as lines of columns two blanks apart, the first `left` aligned left, the others, numbers, right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     sides = ["<" if index < left else ">" for index in range(len(widths))]
     return [
@@ -48,7 +48,7 @@ def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
 
 
 def print_columns(console: "Console", widths: Sequence[int], *cells: "str | Text") -> None:
-    """One row of columns two blanks apart; what has no room in the last one goes on below, in that column."""
+    """Print a row of columns two blanks apart; what is too long for the last one continues below, in that column."""
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2, 0, 0))
@@ -59,7 +59,7 @@ def print_columns(console: "Console", widths: Sequence[int], *cells: "str | Text
 
 
 def print_json(value: object) -> None:
-    """A value as indented JSON on standard output."""
+    """Print a value as indented JSON on standard output."""
     import msgspec
 
     text = msgspec.json.format(msgspec.json.encode(value)).decode()
@@ -67,9 +67,9 @@ def print_json(value: object) -> None:
 
 
 def open_streams() -> None:
-    """One that was closed takes all and keeps nothing; signs that the locale lacks, as `±` in ASCII, become `?`.
+    """Reopen closed streams as ones that keep nothing; characters that the locale lacks, as `±` in ASCII, become `?`.
 
-    What standard error cannot take, as the log of a batch job on a full disk, is lost, and no command with it.
+    Output that standard error cannot take, as on a full disk, is lost, but the command goes on.
     """
     # Its descriptor too: what is opened next would get that number, as the lock of a run, and a child lose it.
     if None in (sys.stdin, sys.stdout, sys.stderr):
@@ -89,7 +89,7 @@ def open_streams() -> None:
 
 
 class _Lossy(io.FileIO):
-    """A file that takes everything: what it has no room for is lost."""
+    """A file that accepts everything: output that it has no room for is lost."""
 
     def write(self, content: "ReadableBuffer", /) -> int:
         try:
@@ -111,13 +111,13 @@ class _Output(io.BufferedWriter):
 
 
 def discard_output() -> None:
-    """Discard all that standard output holds and is given: what it cannot take Python would try again at its exit."""
+    """Discard all that standard output holds and gets: Python would try again at exit to write what it could not."""
     with suppress(OSError):  # as no file more may be opened
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report(error: FbmonError) -> int:
-    """One error on stderr: what is wrong, and what to do; its exit code."""
+    """Print an error on stderr: what is wrong, and what to do. Return its exit code."""
     sys.stderr.write(f"fbmon: {clean_lines(error.message)}\n")
     if error.hint:
         sys.stderr.write(f"       {clean(error.hint, 400)}\n")
@@ -134,7 +134,7 @@ def mention(line: str) -> None:
 
 
 def warn_of_logout(root: Path = Path("/")) -> None:
-    """One line on stderr where a training that is started here would end with the login."""
+    """Print a line on stderr if a training that is started here would end at logout."""
     from fbmon.doctor.login import examine_login
 
     finding = examine_login(root)
@@ -143,7 +143,7 @@ def warn_of_logout(root: Path = Path("/")) -> None:
 
 
 def warn_of_locks(folder: "RunFolder") -> None:
-    """One line on stderr where locks keep nobody out of the folder of a run that starts."""
+    """Print a line on stderr if locks do not protect the folder of a run that starts."""
     from fbmon.host.locks import refusal
 
     if reason := refusal(folder.lock):

@@ -25,7 +25,7 @@ def print_plot(plot: "Plot") -> None:
 
 
 def print_heat(heat: "Heat") -> None:
-    """Two characters a number, and a line that says what the shades mean."""
+    """Print a heat map, two characters a number, and a line that says what the shades mean."""
     from fbmon.chart.heat import draw_heat, legend
 
     _print(draw_heat(heat))

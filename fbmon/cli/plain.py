@@ -37,9 +37,9 @@ class PlainScreen:
         self._store = store
         self._folder = folder
         self._console = make_console()
-        self._noted = 0  # notes of the store, told or not
+        self._noted = 0  # notes of the store, printed or not
         self._line_due = 0.0
-        self._untold: StepTaken | None = None
+        self._unprinted: StepTaken | None = None
         self._download: Progress | None = None
         self._download_due = 0.0
 
@@ -57,32 +57,32 @@ class PlainScreen:
             case ProgressMade(task="downloading", done=done, total=total):
                 self._show_download(done, total)
             case StepTaken(step=step):
-                self._untold = event
+                self._unprinted = event
                 if time.monotonic() >= self._line_due and step != self._store.steps:  # the last one waits for the end
                     self._line_due = time.monotonic() + _LINE_SECONDS
-                    self._tell_step()
+                    self._print_step()
             case RunResumed():
                 self._print(f"run {self._folder.name} goes on")
             case NonFiniteFound() | DivergenceFound() | CheckpointFailed() | StateRestored() | RunRestarted():
                 for note in self._store.notes[self._noted :]:
                     self._print(note.text)
             case RunEnded():
-                self._tell_step()
+                self._print_step()
                 self._print(last_line(self._store, self._folder))
         self._noted = len(self._store.notes)
 
     def close(self) -> None:
-        """Take the progress bar away, if there is one; say so if the run is gone without a word."""
+        """Remove the progress bar, if there is one; say so if the run died without a last word."""
         self._end_download()
         if self._store.ended is None:
-            self._tell_step()
+            self._print_step()
             self._print(last_line(self._store, self._folder))
 
-    def _tell_step(self) -> None:
-        """The newest step with all that is known by now, unless it has been told."""
-        if self._untold is not None:
-            self._print(step_line(self._store, self._untold))
-            self._untold = None
+    def _print_step(self) -> None:
+        """Print the newest step with all that is known by now, unless it has been printed."""
+        if self._unprinted is not None:
+            self._print(step_line(self._store, self._unprinted))
+            self._unprinted = None
 
     def _print(self, line: str) -> None:
         text = Text(clean(line, 2000))

@@ -89,7 +89,7 @@ def _analysis(plan: "Plan") -> dict[str, str]:
 
 
 def _show_seconds(seconds: float) -> str:
-    """Three digits of a short time, hours and minutes of a long one."""
+    """Return a short time with three digits, a long one in hours and minutes."""
     from fbmon.text import duration
 
     return f"{seconds:.3g} s" if seconds < 100 else duration(seconds)

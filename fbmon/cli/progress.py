@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def counted(what: str, done: int, total: int) -> Iterator[Callable[[], None]]:
-    """A bar over `total` alike things; call what is yielded whenever one is done."""
+    """Show a bar over `total` things of a kind; call what is yielded whenever one is done."""
     with _bar(what, done, total) as move:
         yield lambda: move(what)
 
 
 @contextmanager
 def staged(first: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A bar over `total` stages, the `first` of which has begun; call what is yielded with the name of each other."""
+    """Show a bar over `total` stages, the `first` of which has begun; call what is yielded with each next name."""
     with _bar(first, 0, total) as move:
         yield move
 

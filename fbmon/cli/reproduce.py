@@ -140,7 +140,7 @@ def _list_tables(json: bool) -> None:
 def _carry_out(
     task: "Task", label: str, runs_dir: Path, devices: str, data_dir: Path, ui: Ui, kept: "Kept | None"
 ) -> int:
-    """Run it, or watch the run that there is; 0 when it has a result. Leaves when the user does."""
+    """Start a task's run, or watch the one that exists; return 0 if it has a result. Exits when the user leaves."""
     from fbmon import reproduce as tables
     from fbmon.cli.show import show, start
     from fbmon.compare import read
@@ -179,7 +179,7 @@ def _carry_out(
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Signals are passed on to a run while it is shown, and are this command's own again between two of them."""
+    """Restore this command's own signal handlers at the end: while a run is shown, signals are passed on to it."""
     from fbmon.host.signals import SIGNALS
 
     before = {number: signal.getsignal(number) for number in SIGNALS}

@@ -63,7 +63,7 @@ def resume(
 
 
 def warn_of_other_machine(folder: "RunFolder") -> None:
-    """Write a line on stderr where a run goes on elsewhere, as far as that is known before torch is loaded."""
+    """Print a line on stderr if a run resumes on a different machine, as far as that is known without torch."""
     import sys
 
     from fbmon.compare import read
@@ -79,7 +79,7 @@ def warn_of_other_machine(folder: "RunFolder") -> None:
 
 
 def has_finished(folder: "RunFolder", steps: int) -> bool:
-    """Say whether a run has no step left to take, of which there may be more than before, and tell the user if so."""
+    """Say whether a run has no step left to take, and tell the user if so; `steps` may be more than before."""
     from fbmon.events import RunEnded
     from fbmon.run.journal import last_event
 

@@ -106,7 +106,7 @@ def run(
 
 
 def asked_settings(overrides: list[str] | None, steps: int | None, seed: int | None) -> list[str]:
-    """All that is laid over the recipe, as --set has it."""
+    """Return all changes to the recipe, in the form of --set."""
     asked = list(overrides or [])
     asked += [f"steps={steps}"] if steps is not None else []
     asked += [f"seed={seed}"] if seed is not None else []
@@ -114,7 +114,7 @@ def asked_settings(overrides: list[str] | None, steps: int | None, seed: int | N
 
 
 def data_folder(given: Path | None) -> Path:
-    """Return where the data sets lie, or are downloaded to."""
+    """Return the folder that holds the data sets, or that they are downloaded to."""
     if given is not None:
         return given
     from fbmon.host.own_folders import cache_folder, is_writable

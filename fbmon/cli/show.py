@@ -99,13 +99,13 @@ def _full(handle: RunHandle, *, stays: bool, label: str) -> int:
 
 
 def collect_garbage_again() -> None:
-    """Collect garbage again, which the start of a command leaves off, for those that stay longer."""
+    """Turn garbage collection back on, which the start of a command turns off, for commands that stay longer."""
     gc.freeze()  # what has been imported is not looked at again
     gc.enable()
 
 
 def _followed(handle: RunHandle, store: Store) -> Iterator[Event]:
-    """Every event to the end of the run, when it is in the store."""
+    """Yield every event to the end of the run, once it is in the store."""
     for events in handle.follow():
         for event in events:
             store.apply(event)
@@ -122,7 +122,7 @@ def _plain(events: Iterator[Event], store: Store, folder: RunFolder) -> None:
 
 
 def _json(events: Iterator[Event], _store: Store, _folder: RunFolder) -> None:
-    """Every event as the JSON line it has in the journal."""
+    """Print every event as its JSON line in the journal."""
     for event in events:
         if not isinstance(event, ProgressMade | DeviceSampled):
             sys.stdout.write(json_line(event))

@@ -22,7 +22,7 @@ from fbmon.reproduce import Task
 from fbmon.run import RunFolder
 
 _LOOK_SECONDS = 0.2
-_TELL_SECONDS = 30.0  # between two lines on how far the runs are
+_PROGRESS_SECONDS = 30.0  # between two lines on how far the runs are
 
 
 class Spread:
@@ -36,10 +36,10 @@ class Spread:
         self._going: list[tuple[RunHandle, str | None]] = []  # with the share that becomes free, if it is ours
         self._signals: list[int] = []
         self._interrupts = Interrupts()
-        self._tell_due = time.monotonic() + _TELL_SECONDS
+        self._progress_due = time.monotonic() + _PROGRESS_SECONDS
 
     def carry_out(self, tasks: Sequence[Task]) -> list[int]:
-        """Have every task run, or wait for the run that there is; the exit codes, 0 where there is a result."""
+        """Run every task, or wait for the run that exists; return the exit codes, 0 if there is a result."""
         if self._free[0] == "cpu":  # without this every run would take all cores
             os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // len(self._free))))
         for number in SIGNALS:
@@ -51,7 +51,7 @@ class Spread:
                     self._begin(waiting.popleft())
             time.sleep(_LOOK_SECONDS)
             codes += self._collect()
-            self._tell(len(waiting))
+            self._report_progress(len(waiting))
         if self._signals:
             self._say("run the same command to continue")
             raise typer.Exit(Exit.STOPPED if self._signals[0] == signal.SIGINT else Exit.PREEMPTED)
@@ -73,7 +73,7 @@ class Spread:
             self._say(f"{handle.folder.name}: {'resumed' if interrupted else 'started'} on {share}")
 
     def _collect(self) -> list[int]:
-        """The exit codes of the runs that have ended; their shares are free again."""
+        """Return the exit codes of the runs that have ended, and free their shares."""
         codes = []
         for handle, share in list(self._going):
             if handle.alive:
@@ -89,10 +89,10 @@ class Spread:
                 self._stop(signal.SIGINT)
         return codes
 
-    def _tell(self, waiting: int) -> None:
-        if not self._going or time.monotonic() < self._tell_due:
+    def _report_progress(self, waiting: int) -> None:
+        if not self._going or time.monotonic() < self._progress_due:
             return
-        self._tell_due = time.monotonic() + _TELL_SECONDS
+        self._progress_due = time.monotonic() + _PROGRESS_SECONDS
         runs = [read(handle.folder) for handle, _ in self._going]
         progress = " · ".join(f"{run.name} {run.summary.step}/{run.steps}" for run in runs)
         self._say(f"{waiting} waiting · {progress}")

@@ -44,7 +44,7 @@ def stop(run: RunningArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> N
 
 
 def _wait(folder: "RunFolder") -> None:
-    """Wait for the end of a run. Raises RankLostError where nothing is heard of it for long."""
+    """Wait for the end of a run. Raises RankLostError if nothing is heard of it for long."""
     from fbmon.run import SILENCE_SECONDS, Life
     from fbmon.text import clean
 

@@ -42,7 +42,7 @@ def chosen_folders(runs_dir: Path, runs: list[str] | None) -> "list[RunFolder]":
 
 
 def chosen_steps(folder: "RunFolder", steps: str) -> list[int]:
-    """The steps of the checkpoints that are meant. Raises UsageError for what is no number, or not kept."""
+    """Return the steps of the requested checkpoints. Raises UsageError for what is not a number, or not kept."""
     from fbmon.analysis.record import checkpoint
     from fbmon.text import clean
 
@@ -54,7 +54,7 @@ def chosen_steps(folder: "RunFolder", steps: str) -> list[int]:
 
 
 def answer(asked: "Sequence[tuple[Record, Sequence[Probe]]]", devices: str, what: str) -> None:
-    """Answer the probes that are still open, with a progress bar on stderr. A Ctrl-C ends with exit code 130."""
+    """Answer the probes that are still open, with a progress bar on stderr. A Ctrl-C exits with code 130."""
     from fbmon.analysis.survey import missing, survey
 
     total = sum(len(set(probes)) for _, probes in asked)

@@ -63,7 +63,7 @@ def no_run_message(runs_dir: Path, arguments: list[str]) -> str:
 
 
 def chosen_runs(runs_dir: Path, arguments: list[str], sort: str | None) -> "list[Run]":
-    """The runs of a table, in its order."""
+    """Return the runs of a table, in its order."""
     from fbmon.compare import select
     from fbmon.compare.order import sort_by
 
@@ -77,7 +77,7 @@ def _say_that_it_takes_a_while(journals: int) -> None:
 
 
 def print_table(runs: "list[Run]", columns: "list[Field]", group: str | None, form: "Format") -> None:
-    """The table of runs, or of groups of runs, in the form that was asked for."""
+    """Print the table of runs, or of groups of runs, in the requested form."""
     from fbmon.compare import fields
     from fbmon.compare.group import group_by
     from fbmon.compare.render import render
@@ -95,7 +95,7 @@ def print_table(runs: "list[Run]", columns: "list[Field]", group: str | None, fo
 
 
 def print_groups_json(runs: "list[Run]", columns: "Sequence[Field]", group: str) -> None:
-    """The groups as JSON: every number with mean, sd and n."""
+    """Print the groups as JSON: every number with mean, sd and n."""
     from fbmon.compare import fields
     from fbmon.compare.data import group_data
     from fbmon.compare.group import group_by
@@ -109,7 +109,7 @@ def print_groups_json(runs: "list[Run]", columns: "Sequence[Field]", group: str)
 
 
 def _print_in_terminal(table: "Table") -> None:
-    """Print several tables, one below the other, where there is not room for one."""
+    """Print the table as several, one below the other, if it is too wide for one."""
     import os
     import shutil
 

@@ -163,7 +163,7 @@ def _stop_too(screen: int, terminal: Terminal) -> int:
 
 
 def _going_on(screen: int) -> int | None:
-    """The status of a stopped screen that is continued, or ends, within a moment."""
+    """Return the status of a stopped screen if it is continued, or ends, within a moment."""
     deadline = time.monotonic() + _CONTINUED_SECONDS
     while time.monotonic() < deadline:
         changed, status = os.waitpid(screen, os.WNOHANG | os.WCONTINUED)
@@ -174,7 +174,7 @@ def _going_on(screen: int) -> int | None:
 
 
 def _fate(tie: socket.socket) -> str:
-    """Return what has become of the run, for the one line that is left of the screen."""
+    """Return what has become of the run, for the one line that remains of the screen."""
     with suppress(OSError):
         if path_bytes := tie.recv(_PATH_BYTES, socket.MSG_DONTWAIT):
             from fbmon.run import Life, RunFolder  # not before: the keeper is small

@@ -53,7 +53,7 @@ def verify(
 
 
 def lines(verdict: "Verdict") -> list[str]:
-    """The report as text."""
+    """Return the report as lines of text."""
     rows = [["gradient of step " + str(verdict.step + 1), "", "equal", "ulps", "off by", "cosine"]]
     for gradient in verdict.compared:
         bits = "the same bits" if gradient.agrees else "DIFFERENT" if gradient.is_promised else "not promised"
@@ -75,7 +75,7 @@ def lines(verdict: "Verdict") -> list[str]:
 
 
 def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: str) -> "Verdict":
-    """Return the verdict of a process of its own, as torch is heavy."""
+    """Return the verdict, made in a process of its own because torch is heavy."""
     import sys
 
     import msgspec
@@ -112,7 +112,7 @@ def _ask(folder: "RunFolder", step: int, steps: int, precision: str, devices: st
 
 
 def _repeatable(folder: "RunFolder", steps: int) -> tuple[int, int]:
-    """The newest checkpoint, or the beginning, that the journal has enough steps behind, and how many to take again."""
+    """Return the newest checkpoint, or 0, with enough steps behind it in the journal, and how many to repeat."""
     from fbmon.compare import read
     from fbmon.run.checkpoints import steps as kept
 

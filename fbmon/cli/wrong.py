@@ -1,4 +1,4 @@
-"""The value of an option that cannot be meant: what is said of it, in this program's words."""
+"""Errors about wrong values of options, in this program's words instead of the library's."""
 
 import difflib
 import re
@@ -26,7 +26,7 @@ class Commands(TyperGroup):
     """The commands; a value that none of their options takes is a UsageError."""
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - Typer keeps the types to itself
-        """Carry out the command that was asked for."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
@@ -36,7 +36,7 @@ class Commands(TyperGroup):
 
 
 def wrong_value(option: str, message: str, arguments: list[str]) -> UsageError:
-    """Return what is wrong with the value of an option, of which the library says `message`."""
+    """Return an error for the value of an option, of which the library says `message`."""
     given = _given(option, arguments)
     named = f"{option} {clean(given)}" if given is not None else option
     if listing := re.search(r"is not one of (.*?)\.?$", message):
@@ -48,7 +48,7 @@ def wrong_value(option: str, message: str, arguments: list[str]) -> UsageError:
 
 
 def _given(option: str, arguments: list[str]) -> str | None:
-    """Return what the command line says of an option; None where a variable of the environment does."""
+    """Return the value of an option on the command line; None if it comes from an environment variable."""
     for index, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name == option:

@@ -1,4 +1,4 @@
-"""The columns that a table has: those asked for, or those that tell something of these runs."""
+"""The columns of a table: those requested, or those that say something about these runs."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from fbmon.compare.facts import Field
 from fbmon.compare.run import Run
 from fbmon.errors import UsageError
 
-# In the order of the table. A column in which nothing is known of any run is left out.
+# In the order of the table. A column without a value for any run is left out.
 DEFAULT_COLUMNS = (
     "run", "recipe", "state", "progress", "final.val_accuracy", "best.val_accuracy", "best_step.val_accuracy",
     "reported", "difference", "final.loss", "final.val_loss", "clipped", "flat_radius",
@@ -21,9 +21,9 @@ _ALWAYS = ("run", "state", "progress", "final.val_accuracy", "seen")
 def columns_for(
     runs: Sequence[Run], requested: str | None, standard: Sequence[str], with_settings: bool, with_odd: bool = True
 ) -> list[Field]:
-    """The fields of a table. `requested` is a list with commas; `+a,b` adds to the standard ones. Raises UsageError.
+    """Return the fields of a table. `requested` is a list with commas; `+a,b` adds to the standard ones.
 
-    `with_odd` as of `differing`.
+    `with_odd` as in `differing`. Raises UsageError for a field that is unknown.
     """
     if requested is not None and not requested.startswith("+"):
         return [fields.find(name, runs) for name in _split(requested)]
@@ -35,7 +35,7 @@ def columns_for(
 
 
 def only_changed(columns: Sequence[Field], runs: Sequence[Run]) -> list[Field]:
-    """Leave out the columns that say the same of all runs."""
+    """Leave out the columns that are the same for all runs."""
     return [
         column
         for column in columns
@@ -44,16 +44,16 @@ def only_changed(columns: Sequence[Field], runs: Sequence[Run]) -> list[Field]:
 
 
 def _is_known(name: str, runs: Sequence[Run]) -> bool:
-    if name == "recipe":  # most runs are called by it
+    if name == "recipe":  # most runs are named after it
         return any(not run.name.startswith(run.recipe) for run in runs)
-    if name == "device_hours":  # of one device each it says what the time says
+    if name == "device_hours":  # for one device each, it repeats the time
         return any(run.summary.plan is not None and run.summary.plan.ranks > 1 for run in runs)
     value = fields.find(name, runs).value
     return any(value(run) is not None for run in runs)
 
 
 def _split(text: str) -> list[str]:
-    """The names. Raises UsageError where there is none."""
+    """Return the names in a list with commas. Raises UsageError if there is none."""
     if names := [name.strip() for name in text.split(",") if name.strip()]:
         return names
     raise UsageError("--columns: names no column", "for example --columns run,val_accuracy,time")

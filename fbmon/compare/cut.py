@@ -12,13 +12,13 @@ def middle_cut(name: str, width: int) -> str:
 
 
 def told_apart(names: Sequence[str], width: int) -> list[str]:
-    """Each in at most `width` signs, three or more: cut in the middle, or in what those share that would be alike."""
+    """Return names in at most `width` signs (three or more): cut in the middle, or, if then alike, elsewhere."""
     cut = _apart({name: middle_cut(name, width) for name in names}, width)
     return [cut[name] for name in names]
 
 
 def _apart(cut: dict[str, str], width: int) -> dict[str, str]:
-    """Names and how they are cut, with another cut for those that would be alike."""
+    """Return names by how they are cut, with another cut for those that would be alike."""
     alike: dict[str, list[str]] = {}
     for name, short in cut.items():
         alike.setdefault(short, []).append(name)
@@ -28,7 +28,7 @@ def _apart(cut: dict[str, str], width: int) -> dict[str, str]:
 
 
 def _from_difference(names: list[str], width: int) -> dict[str, str]:
-    """Cut texts to what begins with the first word in which they differ, and as much before it as there is room for."""
+    """Cut names to the first word in which they differ and the rest, with as much before it as there is room for."""
     indices = (index for index, signs in enumerate(zip(*names, strict=False)) if len(set(signs)) > 1)
     start = next(indices, min(map(len, names)))
     word = max(names[0].rfind(sign, 0, start) for sign in " -_") + 1
@@ -38,7 +38,7 @@ def _from_difference(names: list[str], width: int) -> dict[str, str]:
 
 
 def cells(text: str) -> int:
-    """Return how wide a text stands in a terminal."""
+    """Return how many cells a text takes in a terminal."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len  # knows the signs that are two cells wide; most tables have none

@@ -11,7 +11,7 @@ from fbmon.metrics import HIGHEST_IS_BEST
 
 
 def run_data(run: Run) -> dict[str, Any]:
-    """A run as JSON has it: everything that columns can show, and the settings."""
+    """Return a run as JSON has it: everything that columns can show, and the settings."""
     names = (
         "run", "path", "recipe", "state", "reason", "step", "steps", "clipped", "reported", "difference", "flat_radius",
         "sam", "perturbed_accuracy", "damaged",
@@ -31,7 +31,7 @@ def run_data(run: Run) -> dict[str, Any]:
 
 
 def group_data(group: Group, table_row: Sequence[Cell], names: Sequence[str]) -> dict[str, Any]:
-    """A group as JSON has it: its row, a spread as mean, sd and n, and the names of its runs."""
+    """Return a group as JSON has it: its row, each spread as mean, sd and n, and the names of its runs."""
     cells: dict[str, Any] = {}
     for name, cell in zip(names, table_row, strict=True):
         spread = cell.spread

@@ -4,15 +4,15 @@ from collections.abc import Collection
 
 from fbmon.compare.run import Run
 
-_SEVERAL = 3  # runs: of two the one stands against the other, and neither is odd
-# What every run has of its own and what is reported elsewhere: shown beside the results, not as a setting.
+_SEVERAL = 3  # runs: of two, neither is the odd one
+# Each run's own name, and what is reported elsewhere: shown beside the results, not as settings.
 _NOT_SETTINGS = ("name", "target.val_accuracy", "target.source")
 
 
 def differing(runs: Collection[Run], *, with_odd: bool = True) -> list[str]:
-    """The settings that are not the same in all runs; a run whose recipe cannot be read does not count.
+    """Return the settings that are not the same in all runs; a run whose recipe cannot be read does not count.
 
-    `with_odd` False leaves out those that a single one of several runs has at all, as a section no other has.
+    `with_odd` False leaves out settings that only one of several runs has, as those of a section that no other has.
     """
     settings_of_runs = [run.settings for run in runs if run.settings]
     keys = dict.fromkeys(key for settings in settings_of_runs for key in settings if key not in _NOT_SETTINGS)

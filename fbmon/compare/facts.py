@@ -16,7 +16,7 @@ Direction = Literal["ascending", "descending"]
 
 @dataclass(frozen=True)
 class Field:
-    """Something that can be said of a run; its heading is what people read, its name what they type."""
+    """A fact about a run; people read its heading and type its name."""
 
     name: str
     heading: str
@@ -29,12 +29,12 @@ class Field:
     by: Callable[[Run], Value] | None = None  # what it is sorted by, where that is not its value
 
     def rank(self, run: Run) -> Value:
-        """Return what a run is sorted by."""
+        """Return the value that a run is sorted by."""
         return (self.by or self.value)(run)
 
 
 def show_plain(value: Value) -> str:
-    """Any value for people; an unknown one is `–`."""
+    """Return any value as text for people; an unknown one is `–`."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -58,7 +58,7 @@ def _show_ago(value: Value) -> str:
 
 
 def _show_count(value: Value) -> str:
-    """A whole number; the mean of several may be none."""
+    """Return a count as text; the mean of several counts may not be whole."""
     return f"{value:.1f}" if isinstance(value, float) else show_plain(value)
 
 
@@ -70,7 +70,7 @@ def _clipped(run: Run) -> Value:
     summary = run.summary
     if not summary.step or (not summary.clipped and summary.plan and summary.plan.clip_norm is None):
         return None  # a run that does not clip has no share, not a share of 0
-    # Until a resumed run has come as far again, those are counted that are yet to be told a second time.
+    # Until a resumed run is as far again, the count includes clipped steps that it has yet to repeat.
     return summary.clipped / max(summary.step, summary.clipped_step)
 
 

@@ -29,7 +29,7 @@ AGGREGATES: dict[str, Callable[[Digest, bool], Value]] = {  # of a digest, and w
 
 
 def find(name: str, runs: Collection[Run] = ()) -> Field:
-    """The field of this name; settings are those that the runs have. Raises UsageError with the nearest name."""
+    """Return the field of this name; settings are those that the runs have. Raises UsageError with the nearest name."""
     name = _ALIASES.get(name, name)
     if name in FACTS:
         return FACTS[name]
@@ -48,7 +48,7 @@ def find(name: str, runs: Collection[Run] = ()) -> Field:
 
 
 def every() -> list[tuple[str, str]]:
-    """All names but those of settings, each with what it means."""
+    """Return all names except those of settings, each with what it means."""
     aggregates = [
         ("final.METRIC, or METRIC", "the newest value"),
         ("best.METRIC", "the highest accuracy or speed, the lowest of anything else"),
@@ -95,7 +95,7 @@ def _variant(runs: Collection[Run]) -> Field:
 
 
 def _brief(word: str, names: Collection[str]) -> str:
-    """`lr=0.4` of `optimizer.lr=0.4`, unless another setting that is named would then be called the same."""
+    """Shorten `optimizer.lr=0.4` to `lr=0.4`, unless another named setting would then be called the same."""
     name, equals, value = word.partition("=")
     key = name.rpartition(".")[2]
     is_alone = name in names and sum(key == other.rpartition(".")[2] for other in names) == 1

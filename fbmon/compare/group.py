@@ -9,7 +9,7 @@ from fbmon.compare.differing import differing
 from fbmon.compare.facts import Field, Value
 from fbmon.compare.run import Run
 
-_LISTED = 4  # different values in a cell; of more only their number is told
+_LISTED = 4  # different values in a cell; of more, only the number is shown
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,21 @@ class Group:
 
     @property
     def finished(self) -> tuple[Run, ...]:
-        """Return those that numbers are averaged over: half a run has no final accuracy."""
+        """Return the runs that numbers are averaged over: an unfinished run has no final accuracy."""
         return tuple(run for run in self.runs if run.state == "finished")
 
     @property
     def mixed(self) -> list[str]:
-        """The settings but the seed in which the runs differ that it averages: its sd is then not that of seeds."""
+        """Return the settings, except the seed, in which the averaged runs differ: sd is then not that of seeds."""
         return [name for name in differing(self.finished) if name != "seed"]
 
     def spread(self, field: Field) -> Spread | None:
-        """The spread of a number over the finished runs that have it."""
+        """Return the spread of a number over the finished runs that have it."""
         values = [field.value(run) for run in self.finished]
         return spread_of([float(value) for value in values if isinstance(value, float | int)])
 
     def texts(self, field: Field) -> str:
-        """Return what a field that is no number says: each value once; of states how many there are of each."""
+        """Return the text of a field that is not a number: each value once; of states, how many runs have each."""
         counts = Counter(field.show(field.value(run)) for run in self.runs)
         if field.name == "state":
             return ", ".join(f"{count} {state}" for state, count in counts.items())
@@ -52,7 +52,7 @@ class Group:
 
 
 def group_by(runs: Sequence[Run], field: Field) -> list[Group]:
-    """The runs by the value of a field, in the order in which the values first occur."""
+    """Group the runs by the value of a field, in the order in which the values first occur."""
     groups: dict[Value, list[Run]] = {}
     for run in runs:
         groups.setdefault(field.value(run), []).append(run)
@@ -60,7 +60,7 @@ def group_by(runs: Sequence[Run], field: Field) -> list[Group]:
 
 
 def spread_of(values: Sequence[float]) -> Spread | None:
-    """Mean and sample standard deviation; None of no values."""
+    """Return the mean and sample standard deviation; None of no values."""
     if not values:
         return None
     mean = math.fsum(values) / len(values)

@@ -17,7 +17,7 @@ Notice = Callable[[int], None]
 
 
 def read_all(folders: Sequence[RunFolder], notice: Notice = lambda _journals: None) -> list[Run]:
-    """The runs in these folders; `notice` is told how many journals are about to be read if that will take a while."""
+    """Read the runs in these folders; if that takes a while, `notice` is first called with the number of journals."""
     summaries = {folder.path: summary.unchanged(folder) for folder in folders}
     sizes = [(summary.unfolded(folder), folder) for folder in folders if summaries[folder.path] is None]
     stale = [folder for _, folder in sorted(sizes, key=lambda pair: -pair[0])]  # the longest first: none is waited for

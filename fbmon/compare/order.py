@@ -15,13 +15,13 @@ _DIRECTIONS = {"asc": "ascending", "desc": "descending"}
 
 
 def sort_by(runs: Sequence[Run], order: str) -> list[Run]:
-    """The runs sorted, best first; those of which the value is unknown come last. Raises UsageError."""
+    """Sort runs, best first; those whose value is unknown come last. Raises UsageError."""
     field, descending = parse_order(order, runs)
     return in_order(runs, [field.rank(run) for run in runs], descending)
 
 
 def parse_order(order: str, runs: Sequence[Run]) -> tuple[Field, bool]:
-    """The field that is meant, and whether its largest value comes first."""
+    """Return the requested field, and whether its largest value comes first."""
     name, _, how = order.partition(":")
     if how in fields.AGGREGATES:
         field = fields.find(f"{how}.{name}", runs)
@@ -34,7 +34,7 @@ def parse_order(order: str, runs: Sequence[Run]) -> tuple[Field, bool]:
 
 
 def in_order(items: Sequence[Item], values: Sequence[Value], descending: bool) -> list[Item]:
-    """Return what has these values, sorted by them; those whose value is unknown come last."""
+    """Return items sorted by their values; those whose value is unknown come last."""
     pairs = list(zip(items, values, strict=True))
     with_value = [pair for pair in pairs if pair[1] is not None]
     with_value.sort(key=lambda pair: _key(pair[1]), reverse=descending)
@@ -42,5 +42,5 @@ def in_order(items: Sequence[Item], values: Sequence[Value], descending: bool) -
 
 
 def _key(value: Value) -> tuple[bool, float, str]:
-    """Numbers in their order, before texts in theirs."""
+    """Return a sort key that puts numbers in their order before texts in theirs."""
     return (False, float(value), "") if isinstance(value, float | int) else (True, 0.0, str(value))

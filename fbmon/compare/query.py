@@ -64,7 +64,7 @@ class Query:
 
 
 def parse(arguments: Iterable[str]) -> list[Query]:
-    """The alternatives of a query given as one or more arguments. Raises UsageError for a term that makes no sense."""
+    """Return the alternatives of a query given as one or more arguments. Raises UsageError for a senseless term."""
     alternatives: list[list[str]] = [[]]
     for argument in arguments:
         for word in _WORDS.findall(argument):
@@ -83,13 +83,13 @@ def is_term(word: str) -> bool:
 
 
 def keep(runs: Sequence[Run], terms: Sequence[Term]) -> list[Run]:
-    """The runs for which all terms hold. Raises UsageError for a field that neither they nor any recipe has."""
+    """Return the runs for which all terms hold. Raises UsageError for a field that neither they nor any recipe has."""
     tests = [(term, fields.find(term.field, runs).value) for term in terms]
     return [run for run in runs if all(_holds(term, value(run)) != term.negated for term, value in tests)]
 
 
 def refuse_unknown_state(term: Term) -> None:
-    """Raises UsageError for a condition on a state that there never is: it would answer with nothing, or with all."""
+    """Raise UsageError for a condition on a state that does not exist: it would match nothing, or everything."""
     is_state = term.field == "state" and term.operator in _ALIKE
     if is_state and not any(_holds(replace(term, operator=_ALIKE[term.operator]), state) for state in STATES):
         near = difflib.get_close_matches(term.operand, STATES, n=1)
@@ -98,7 +98,7 @@ def refuse_unknown_state(term: Term) -> None:
 
 
 def number(text: str) -> float | None:
-    """The number that a text with or without a unit stands for; None if it stands for none."""
+    """Return the number that a text stands for, with or without a unit; None if it is not a number."""
     match = _NUMBER.fullmatch(text)
     if not match:
         return None
@@ -107,7 +107,7 @@ def number(text: str) -> float | None:
 
 
 def matches_text(pattern: str, text: str) -> bool:
-    """Say whether a text matches a glob as a whole, or holds a pattern that is none, in upper or lower case."""
+    """Say whether a text matches a glob as a whole, or contains a pattern that is no glob, whatever the case."""
     pattern, text = pattern.lower(), text.lower()
     return fnmatch.fnmatchcase(text, pattern) if is_glob(pattern) else pattern in text
 

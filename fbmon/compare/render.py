@@ -17,7 +17,7 @@ _LATEX_SIGNS = {
 
 
 def render(table: Table, form: Format) -> str:
-    """The whole table, in lines that end with a newline."""
+    """Return the whole table, in lines that end with a newline."""
     match form:
         case "text":
             return text(table)
@@ -32,7 +32,7 @@ def render(table: Table, form: Format) -> str:
 
 
 def csv_text(table: Table) -> str:
-    """Names and full-precision values; of a group `X`, `X.sd` and `X.n`. Unknown values are empty."""
+    """Return names and full-precision values; for a group `X`, `X.sd` and `X.n`. Unknown values are empty."""
     spreads = [any(row[index].spread for row in table.rows) for index in range(len(table.columns))]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -51,14 +51,14 @@ def csv_text(table: Table) -> str:
 
 
 def markdown(table: Table) -> str:
-    """A table as GitHub and others read it."""
+    """Return a table as GitHub and others read it."""
     heading, *rows = with_headings(table, lambda cell: cell.replace("\\", "\\\\").replace("|", "\\|"))
     rule = ["---:" if column.is_right else "---" for column in table.columns]
     return "".join(f"| {' | '.join(row)} |\n" for row in [heading, rule, *rows])
 
 
 def latex(table: Table) -> str:
-    """A tabular with the rules of the package booktabs."""
+    """Return a tabular with the rules of the package booktabs."""
     heading, *rows = with_headings(table, lambda cell: "".join(_LATEX_SIGNS.get(sign, sign) for sign in cell))
     sides = "".join("r" if column.is_right else "l" for column in table.columns)
     body = "".join(f"{' & '.join(row)} \\\\\n" for row in rows)

@@ -28,22 +28,22 @@ class Run:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The recipe's; read when they are asked for, as a list of runs seldom does."""
+        """The recipe's settings; read on first use, since a list of runs seldom needs them."""
         return read_settings(RunFolder(self.path).resolved)
 
     @cached_property
     def flatness(self) -> Flatness | None:
-        """Return what `fbmon flatness` has measured in its usual way; read when it is asked for."""
+        """The result of `fbmon flatness` with its default options; read on first use."""
         return of_run(RunFolder(self.path))
 
     @property
     def is_alive(self) -> bool:
-        """Say whether it is being trained."""
+        """Say whether the run is training."""
         return self.state in ("running", "paused", "stalled")
 
     @property
     def may_go_on(self) -> bool:
-        """Say whether it is being trained, or nobody can tell."""
+        """Say whether the run is training, or nobody can tell."""
         return self.is_alive or self.state == "unknown"
 
     @property
@@ -52,12 +52,12 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """The number of steps it is or was to take; 0 if unknown."""
+        """The number of steps planned; 0 if unknown."""
         return self.summary.steps or int(self.settings.get("steps", 0))
 
 
 def read(folder: RunFolder, summary: Summary | None = None) -> Run:
-    """The run in a folder; a damaged or half-written one as what it is. `summary` is its own, if it was read before."""
+    """Return the run in a folder, even if damaged or half-written. `summary` is its own, if it was read before."""
     summary = summary or read_summary(folder)
     life = Life.ENDED if summary.ended else folder.look().life
     if life is not Life.RUNNING and not summary.ended:
@@ -67,10 +67,10 @@ def read(folder: RunFolder, summary: Summary | None = None) -> Run:
 
 
 def _state(summary: Summary, last_sign: float, life: Life) -> str:
-    """Return the last word of a run if it had one; else what is known of its life, and its last sign of life.
+    """Return the final state of a run if it has one; else the state by its process and its last sign of life.
 
-    running, paused, stalled (alive and silent), killed (gone without a word), unknown (on another host, and silent),
-    damaged (nothing of it can be read), or one of `events.State`.
+    One of running, paused, stalled (alive but silent), killed (died without a last word), unknown (silent, on another
+    host), damaged (unreadable), or `events.State`.
     """
     if summary.ended:
         return summary.ended.state
@@ -85,7 +85,7 @@ def _state(summary: Summary, last_sign: float, life: Life) -> str:
 
 
 def _last_sign(folder: RunFolder, summary: Summary) -> float:
-    """The newest event, or the newest progress of a step that takes long."""
+    """Return the time of the newest event, or of the newest progress within a long step."""
     if summary.ended:
         return summary.last_time
     try:

@@ -40,7 +40,7 @@ def _candidates(query: Query, paths: Sequence[str], every: Sequence[RunFolder], 
 
 
 def _named(name: str, every: Sequence[RunFolder], runs_dir: Path) -> list[RunFolder]:
-    """Return the runs whose whole name it is, else those that it matches as a glob, else those that begin with it."""
+    """Return the runs that a glob matches, or that have exactly this name, else those that begin with it."""
     if is_glob(name):
         matching = [folder for folder in every if matches_text(name, folder.name)]
     else:
@@ -52,7 +52,7 @@ def _named(name: str, every: Sequence[RunFolder], runs_dir: Path) -> list[RunFol
 
 
 def _in(path: Path) -> list[RunFolder]:
-    """The run at a path, or the runs in a folder of runs."""
+    """Return the run at a path, or the runs in a folder of runs."""
     return [RunFolder(path.resolve())] if folders.is_run(path) else folders.every(path)
 
 

@@ -9,7 +9,7 @@ _MAX_BYTES = 64 * 1024  # of a recipe
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """`section.key` -> value as the file has it, whichever version wrote it; nothing from one that is no recipe."""
+    """Return `section.key` -> value as in the file, whichever version wrote it; empty if it is not a recipe."""
     try:
         with path.open("rb") as file:
             table = tomli.loads(file.read(_MAX_BYTES).decode())
@@ -25,6 +25,6 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def differences(these: dict[str, Any], those: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return by key both values of each setting that is not the same; a setting that one has not is None there."""
+    """Return by key both values of each setting that differs; a setting that one side lacks is None there."""
     keys = dict.fromkeys([*these, *those])
     return {key: (these.get(key), those.get(key)) for key in keys if these.get(key) != those.get(key)}

@@ -1,4 +1,4 @@
-"""The table of a comparison as a screen has it: its rows now, in their order; some marked, some hidden."""
+"""The table of a comparison on a screen: its current rows, in their order; some marked, some hidden."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Row:
 
     @property
     def counted(self) -> tuple[Run, ...]:
-        """The runs that its curve is the mean of: those finished, as of its numbers; where none is, all."""
+        """Return the runs that the curve averages: the finished ones, as for its numbers; if there are none, all."""
         return Group(None, self.runs).finished or self.runs
 
 
@@ -36,7 +36,7 @@ MOST_RUNS = 200  # behind the curves: a megabyte each of a usual run
 
 
 class Sheet:
-    """The runs of a table and how they stand in it. `by` makes one row of all runs alike in that field."""
+    """The runs of a table and their arrangement. `by` makes one row of all runs alike in that field."""
 
     def __init__(self, runs: Sequence[Run], columns: Sequence[Field], by: Field | None = None) -> None:
         self.runs = list(runs)
@@ -47,24 +47,24 @@ class Sheet:
         self.hidden: set[Path] = set()
 
     def headings(self) -> tuple[Column, ...]:
-        """The columns of the rows."""
+        """Return the columns of the rows."""
         if self.by is None:
             return columns_of(self.columns)
         return columns_of_groups(group_by(self._shown(), self.by), self.by, self.columns)
 
     def rows(self) -> list[Row]:
-        """Return those that are not hidden, sorted; what is not known of a row puts it last."""
+        """Return the rows that are not hidden, sorted; a row whose value is unknown comes last."""
         runs = self._shown()
         if self.by is None:
             return self._sorted(_of_runs(runs, self.columns), None)
         return self._sorted(_of_groups(group_by(runs, self.by), self.by, self.columns), self.by)
 
     def is_marked(self, row: Row) -> bool:
-        """Say whether all its runs are."""
+        """Say whether all runs of a row are marked."""
         return self.marked.issuperset(row.paths)
 
     def drawn(self, rows: Sequence[Row]) -> list[Row]:
-        """The rows whose curves are to be seen: those marked; where none is, the first; a group with all its runs."""
+        """Return the rows whose curves are shown: the marked ones, or else the first; a group with all its runs."""
         marked = [row for row in rows if self.is_marked(row)]
         drawn: list[Row] = []
         for row in marked[:MOST_MARKED] or rows[:MOST_UNMARKED]:
@@ -73,7 +73,7 @@ class Sheet:
         return drawn
 
     def mark(self, row: Row) -> None:
-        """Mark its runs, or take their marks away."""
+        """Mark the runs of a row, or unmark them."""
         self.marked = self.marked - set(row.paths) if self.is_marked(row) else self.marked | set(row.paths)
 
     def hide(self, row: Row) -> None:
@@ -81,17 +81,17 @@ class Sheet:
         self.marked -= set(row.paths)
 
     def sort(self, field: Field) -> None:
-        """Best first; by the same field again the other way round."""
+        """Sort by a field, best first; by the same field again, in the opposite order."""
         descending = field.direction == "descending"
         self.order = (field, not self.order[1] if self.order and self.order[0].name == field.name else descending)
 
     def update(self, runs: Iterable[Run]) -> None:
-        """Take these in place of what was known of them."""
+        """Replace the runs by these newer readings of them."""
         new = {run.path: run for run in runs}
         self.runs = [new.get(run.path, run) for run in self.runs]
 
     def field(self, column: int) -> Field | None:
-        """The field of a column of the rows; None for the number of runs in a group."""
+        """Return the field of a column of the rows; None for the number of runs in a group."""
         name = self.headings()[column].name
         return next((field for field in [*self.columns, *([self.by] if self.by else [])] if field.name == name), None)
 
@@ -119,7 +119,7 @@ def _of_groups(groups: Sequence[Group], by: Field, columns: Sequence[Field]) -> 
 
 
 def _value(row: Row, field: Field, by: Field | None) -> Value:
-    """Return what a row is sorted by."""
+    """Return the value that a row is sorted by."""
     if by is None or field.name == by.name:
         return field.rank(row.runs[0])
     if not field.is_number:

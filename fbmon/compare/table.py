@@ -40,22 +40,22 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
     def only(self, indices: Sequence[int]) -> "Table":
-        """The table with only the columns at these indices."""
+        """Return the table with only the columns at these indices."""
         rows = tuple(tuple(row[index] for index in indices) for row in self.rows)
         return Table(tuple(self.columns[index] for index in indices), rows)
 
 
 def lay_out(runs: Sequence[Run], columns: Sequence[Field]) -> Table:
-    """One row a run."""
+    """Return a table with one row per run."""
     rows = tuple(tuple(_cell(run, column) for column in columns) for run in runs)
     return Table(columns_of(columns), rows)
 
 
 def lay_out_groups(groups: Sequence[Group], by: Field, columns: Sequence[Field]) -> Table:
-    """One row a group: what it has in common, its size and states, and every number as mean ± standard deviation.
+    """Return one row per group: its common value, size and states, and every number as mean ± standard deviation.
 
-    A number that not all of its finished runs have says of how many it is. Where a group averages runs that differ in
-    other settings than the seed, a column names them.
+    A number that only some of its finished runs have says how many. If a group averages runs that differ in settings
+    other than the seed, a column names these settings.
     """
     headings = columns_of_groups(groups, by, columns)
     has_mixed = any(column.name == _MIXED for column in headings)
@@ -72,12 +72,12 @@ def lay_out_groups(groups: Sequence[Group], by: Field, columns: Sequence[Field])
 
 
 def columns_of(columns: Sequence[Field]) -> tuple[Column, ...]:
-    """The columns of a table of runs."""
+    """Return the columns of a table of runs."""
     return tuple(Column(field.name, clean(field.heading), field.is_right) for field in columns)
 
 
 def columns_of_groups(groups: Sequence[Group], by: Field, columns: Sequence[Field]) -> tuple[Column, ...]:
-    """The columns of a table of these groups."""
+    """Return the columns of a table of these groups."""
     first = [Column(by.name, by.heading, is_right=False), Column("n", "n", is_right=True)]
     mixed = [Column(_MIXED, "differ in", is_right=False)] if any(group.mixed for group in groups) else []
     return (*first, *mixed, *columns_of(_of_groups(by, columns)))
@@ -109,7 +109,7 @@ def _group_cell(group: Group, field: Field) -> Cell:
 
 
 def _spread_text(spread: Spread, show: Callable[[Value], str]) -> str:
-    """Mean ± standard deviation; behind a power of ten both in its unit: (1.15 ± 1.00)e+12."""
+    """Return mean ± standard deviation; with a power of ten, both in its unit: (1.15 ± 1.00)e+12."""
     text = show(_whole(spread.mean))
     if not spread.sd and (spread.sd is None or spread.mean.is_integer()):  # as the number of steps is
         return text
@@ -121,5 +121,5 @@ def _spread_text(spread: Spread, show: Callable[[Value], str]) -> str:
 
 
 def _whole(number: float) -> float | int:
-    """A whole number without its point, as steps have it."""
+    """Return a whole number without its decimal point, as steps have it."""
     return int(number) if number.is_integer() else number

@@ -13,7 +13,7 @@ _LEAST_NAME = 16  # signs of the first column that are left where there is littl
 
 
 def text(table: Table) -> str:
-    """Columns two blanks apart, numbers on the right."""
+    """Return a table in columns two blanks apart, numbers on the right."""
     cells = with_headings(table, lambda cell: cell)
     widths = _widths(cells)
     lines = []
@@ -27,7 +27,7 @@ def text(table: Table) -> str:
 
 
 def stacked(table: Table, width: int) -> list[Table]:
-    """The table in as many as it takes to fit into `width`, one below the other, each with the first column.
+    """Split a table into as many as fit into `width`, one below the other, each with the first column.
 
     The first column, mostly names, is shortened in the middle where that helps.
     """
@@ -54,7 +54,7 @@ def _shortened(table: Table, width: int) -> Table:
 
 
 def with_headings(table: Table, change: Callable[[str], str]) -> list[list[str]]:
-    """The headings and the cells' texts, row by row, each put through `change`."""
+    """Return the headings and the cells' texts, row by row, each put through `change`."""
     heading = [change(column.heading) for column in table.columns]
     return [heading, *([change(clean(cell.text, 200)) for cell in row] for row in table.rows)]
 

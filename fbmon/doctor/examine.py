@@ -19,7 +19,7 @@ from fbmon.doctor.torch import TorchQuestion
 def examine(
     runs_dir: Path, data_dir: Path, environment: Mapping[str, str], root: Path = Path("/")
 ) -> Iterator[Finding]:
-    """Each finding as soon as it is known; `root` is where the system's own files lie."""
+    """Yield each finding as soon as it is known; `root` is where the system's own files lie."""
     question = TorchQuestion(data_dir, environment)  # torch loads while the rest is looked at
     system = f"Python {platform.python_version()} on {platform.system()} {platform.release()}, {platform.machine()}"
     yield Finding("fbmon", "ok", f"{fbmon.__version__}, {system}")

@@ -9,7 +9,7 @@ Verdict = Literal["ok", "warning", "failure"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A thing that was looked at, what was found, and what to do where it is not well."""
+    """One aspect of the machine: what was observed, and what to do if that is not well."""
 
     name: str
     verdict: Verdict
@@ -18,5 +18,5 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def judge(name: str, observation: str, advice: str, *, is_well: bool) -> Finding:
-    """Ok, or a warning with its advice."""
+    """Return ok, or a warning with its advice."""
     return Finding(name, "ok", observation) if is_well else Finding(name, "warning", observation, advice)

@@ -22,7 +22,7 @@ class DriverAnswer(msgspec.Struct, frozen=True):
 
 
 def examine_gpus(answer: Answer, environment: Mapping[str, str], nvml: Nvml | None = None) -> Iterator[Finding]:
-    """One finding for the driver, one for each GPU that will train."""
+    """Yield one finding for the driver and one for each GPU that will train."""
     driver_answer = _ask(nvml or driver())
     if not driver_answer.uuids:
         yield Finding("GPUs", "ok", _NO_GPU + (f" ({clean(driver_answer.fault)})" if driver_answer.fault else ""))

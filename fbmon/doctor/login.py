@@ -1,4 +1,4 @@
-"""The end of a training as its user logs out, where systemd-logind is told to end all their processes."""
+"""The end of a training when its user logs out, if systemd-logind is configured to end all their processes."""
 
 import configparser
 import re
@@ -32,7 +32,10 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 def examine_login(root: Path = Path("/"), user: str = "") -> Finding:
-    """The session's processes end with it, a user's own services with the last session unless the user lingers."""
+    """Judge whether a training outlives the logout of its user.
+
+    The session's processes end with it, a user's own services with the last session unless the user lingers.
+    """
     user = user or user_name()
     unit = _unit(root)
     if not unit or not (root / "run/systemd/system").is_dir():
@@ -48,7 +51,7 @@ def examine_login(root: Path = Path("/"), user: str = "") -> Finding:
 
 
 def _unit(root: Path) -> str:
-    """The unit of this process that may end with the session: session-3.scope, user@1000.service, or none."""
+    """Return the unit of this process that may end with the session: session-3.scope, user@1000.service, or none."""
     with suppress(OSError):
         match = re.search(r"/(session-[^/\n]+\.scope|user@\d+\.service)", (root / "proc/self/cgroup").read_text())
         return clean(match[1]) if match else ""
@@ -56,7 +59,7 @@ def _unit(root: Path) -> str:
 
 
 def _policy(root: Path) -> Policy:
-    """Return what logind says itself, else what its files say."""
+    """Return the policy that logind reports, or else the one in its files."""
     command = ["busctl", "--json=short", "get-property", "org.freedesktop.login1", "/org/freedesktop/login1"]
     command += ["org.freedesktop.login1.Manager", _BOOLEAN, *_LISTS]
     with suppress(OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
@@ -77,7 +80,7 @@ def _read(root: Path) -> Policy:
 
 
 def _built_in(root: Path) -> str:
-    """Return what holds where nothing is said: the files have it in a comment, as distributions differ; else yes."""
+    """Return the default of KillUserProcesses: the files have it in a comment, as distributions differ; else yes."""
     for path in _files(root):
         with suppress(OSError, ValueError):
             match = re.search(rf"^#{_BOOLEAN}=(\w+)", path.read_text(), re.MULTILINE)
@@ -87,7 +90,7 @@ def _built_in(root: Path) -> str:
 
 
 def _files(root: Path) -> list[Path]:
-    """The later wins: the first main file there is, then all parts by name, of the same name the last folder's."""
+    """Return the files, the later wins: the first main file found, then all drop-ins by name, the last folder's."""
     folders = [root / prefix / "systemd" for prefix in ("usr/lib", "run", "etc")]
     main = [folder / "logind.conf" for folder in reversed(folders) if (folder / "logind.conf").is_file()]
     parts = {path.name: path for folder in folders for path in folder.glob("logind.conf.d/*.conf")}

@@ -10,7 +10,7 @@ from fbmon.text import plural
 
 
 def examine_processor(root: Path, environment: Mapping[str, str]) -> Finding:
-    """Find how many threads torch will start, and on how many cores."""
+    """Judge how many threads torch will start, and on how many cores."""
     own, usable, quota, asked = own_cores(), cores(root), core_quota(root), _asked(environment)
     limit = f", of which {quota.amount:.3g} can be used here" if quota and quota.amount < own else ""
     said = f"OMP_NUM_THREADS={asked}" if asked else "one thread per core"

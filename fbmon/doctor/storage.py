@@ -1,4 +1,4 @@
-"""The folder of runs: may be written, has space, keeps locks, and how fast a checkpoint gets there."""
+"""The folder of runs: whether it is writable, has space and supports locks, and how fast a checkpoint gets there."""
 
 import os
 import shutil

@@ -13,7 +13,7 @@ _LEAST_COLUMNS, _LEAST_LINES = 80, 24
 
 
 def examine_terminal(environment: Mapping[str, str]) -> Finding:
-    """Size, colours and characters; the screen works with less of each, plain lines with none."""
+    """Judge size, colours and characters; the screen works with less of each, plain lines with none."""
     if not _is_terminal():
         return Finding("terminal", "ok", "none: a run is shown in plain lines")
     term = environment.get("TERM", "dumb")

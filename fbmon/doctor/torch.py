@@ -50,7 +50,7 @@ class TorchQuestion:
 
     @cached_property
     def answer(self) -> Answer:
-        """Return what torch says, or why it says nothing."""
+        """Return the answer of torch, or why there is none."""
         with self._process as process:
             try:
                 return msgspec.json.decode(process.answer(), type=Answer)
@@ -60,7 +60,7 @@ class TorchQuestion:
                 return Answer(fault="its answer could not be read")
 
     def about_torch(self) -> Iterator[Finding]:
-        """Find whether torch is there and works."""
+        """Yield whether torch is installed and works, and whether it supports bfloat16 here."""
         answer = self.answer
         if answer.fault:
             yield Finding("torch", "failure", answer.fault, "install torch as pytorch.org describes")
@@ -76,7 +76,7 @@ class TorchQuestion:
         )
 
     def about_data(self) -> Iterator[Finding]:
-        """Find which data sets are there."""
+        """Yield which data sets are there."""
         answer, folder = self.answer, clean_path(self._data_dir)
         if answer.fault:
             return

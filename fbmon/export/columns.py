@@ -1,4 +1,4 @@
-"""A run as columns: one row a step with everything told of it, as CSV with units or as JSON lines."""
+"""A run as columns: one row per step with all its values, as CSV with units or as JSON lines."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from fbmon.run.journal import Tail
 
 
 class Row(msgspec.Struct):
-    """The values of one step; a step that was taken again is told as it was the last time."""
+    """The values of one step; a step that was repeated has its latest values."""
 
     step: int
     time: float  # seconds since 1970
@@ -45,13 +45,13 @@ def read_rows(journal: Path) -> list[Row]:
 
 
 def names(rows: Iterable[Row]) -> list[str]:
-    """The metrics that occur, in the order of metrics.py, others behind them."""
+    """Return the metrics that occur, in the order of metrics.py, then any others."""
     seen = dict.fromkeys(name for row in rows for name in row.values)
     return [name for name in metrics.BY_NAME if name in seen] + [name for name in seen if name not in metrics.BY_NAME]
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """A heading with units, then the rows; every number reads back equal, an unknown one is empty."""
+    """Return a heading with units, then the rows; every number reads back equal, an unknown one is empty."""
     named = names(rows)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -63,7 +63,7 @@ def csv_text(rows: Sequence[Row]) -> str:
 
 
 def jsonl_text(rows: Sequence[Row]) -> str:
-    """One JSON object a step, flat."""
+    """Return one flat JSON object per step."""
     encoder = msgspec.json.Encoder()
     lines: Iterable[dict[str, float | None]] = (
         {"step": row.step, "time": row.time, "elapsed": row.elapsed, "clipped": row.clipped, **row.values}
@@ -73,7 +73,7 @@ def jsonl_text(rows: Sequence[Row]) -> str:
 
 
 def heading(name: str) -> str:
-    """A metric's name with its unit, if it has one."""
+    """Return a metric's name with its unit, if it has one."""
     if name.endswith("_seconds"):
         return f"{name} [s]"
     return f"{name} [1/s]" if name.endswith("_per_second") else name

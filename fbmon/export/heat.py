@@ -1,4 +1,4 @@
-"""A heat map as SVG: each number of a grid as a square, its colour told by a scale beside it."""
+"""A heat map as SVG: each number of a grid as a square, its colour explained by a scale beside it."""
 
 import math
 
@@ -17,7 +17,7 @@ _UNIT = "along two random directions, in lengths of the filters"
 
 
 def heat(name: str, at: Floats, values: Floats, *, log: bool) -> str:
-    """`values` (rows, columns) at the places `at` along both edges, the first row at the bottom; NaN stays white."""
+    """Draw `values` (rows, columns) at the positions `at` of both edges, first row at the bottom; NaN stays white."""
     drawable = values[np.isfinite(values) & ((values > 0) | (not log))]
     low, high = (float(drawable.min()), float(drawable.max())) if len(drawable) else (1.0, 1.0)
     side = _SIDE / len(at)
@@ -33,7 +33,7 @@ def heat(name: str, at: Floats, values: Floats, *, log: bool) -> str:
 
 
 def colour(share: float) -> str:
-    """The colour of a share from 0 to 1 of the scale."""
+    """Return the colour of a share from 0 to 1 of the scale."""
     position = min(max(share, 0.0), 1.0) * (len(_STOPS) - 1)
     lower = min(int(position), len(_STOPS) - 2)
     mixed = (round(a + (b - a) * (position - lower)) for a, b in zip(_STOPS[lower], _STOPS[lower + 1], strict=True))
@@ -49,7 +49,7 @@ def _share(value: float, low: float, high: float, log: bool) -> float:
 
 
 def _edges(at: Floats) -> list[str]:
-    """The lowest, the middle and the highest place, along both edges."""
+    """Return labels of the lowest, middle and highest position, along both edges."""
     parts = [text(_LEFT + _SIDE / 2, _TOP + _SIDE + 35, _UNIT, "middle", PALE)]
     for share in (0.0, 0.5, 1.0):
         label = f"{at[0] + share * (at[-1] - at[0]):.3g}"

@@ -15,18 +15,18 @@ from fbmon.text import clean, clean_path
 
 
 def lines_svg(minima: Sequence[Seen], title: str, scale: Scale, x_label: str) -> str:
-    """The loss and the accuracy along lines: of every run the mean over its directions, and their band."""
+    """Draw loss and accuracy along lines: for every run the mean over its directions, and their band."""
     return svg([*plots(minima, title, scale, paper=x_label)])
 
 
 def plane_svg(minimum: Seen, title: str) -> str:
-    """The loss on a grid."""
+    """Draw the loss on a grid."""
     at, values = table(minimum.known, minimum.points, "loss")
     return heat(title, at, values, log=True)
 
 
 def csv_text(minima: Sequence[Seen]) -> str:
-    """One row a point; every number reads back equal."""
+    """Return one row per point; every number reads back equal."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["run", "step", "directions", "at", "loss", "accuracy"])
@@ -40,7 +40,7 @@ def csv_text(minima: Sequence[Seen]) -> str:
 
 
 def save(stem: Path, picture: str, table: str) -> list[str]:
-    """Write STEM.svg and STEM.csv over earlier ones, and say where. Raises FbmonError where nothing can be written."""
+    """Write STEM.svg and STEM.csv over earlier ones, and return their paths. Raises FbmonError if that fails."""
     paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "csv")]
     try:
         for path, content in zip(paths, (picture, table), strict=True):

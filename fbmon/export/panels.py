@@ -1,4 +1,4 @@
-"""The charts of an export: of one run all that it has, of several runs each metric with one curve a run."""
+"""The charts of an export: all charts of one run, or, of several runs, each metric with one curve per run."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _COMPARED = ("loss", "val_accuracy", "grad_norm", "val_loss", "accuracy", "full_
 
 
 def of(runs: Sequence[Run]) -> list[Plot]:
-    """The plots of one run or of several; those of which nothing is known are left out."""
+    """Return the plots of one run or of several; those without any values are left out."""
     rows_by_run = [read_rows(RunFolder(run.path).journal) for run in runs]
     plots = _of_one(runs[0], rows_by_run[0]) if len(runs) == 1 else _of_several(runs, rows_by_run)
     return [plot for plot in plots if any(len(curve.x) for curve in plot.curves)]
@@ -43,7 +43,7 @@ def _of_one(run: Run, rows: Sequence[Row]) -> list[Plot]:
 
 
 def _of_several(runs: Sequence[Run], rows_by_run: Sequence[Sequence[Row]]) -> list[Plot]:
-    """Each run has a curve in every plot, be it an empty one: so its look is the same in all."""
+    """Return plots that all have a curve, perhaps an empty one, for each run: so its look is the same in all."""
     present = {name for rows in rows_by_run for name in names(rows)}
     return [
         Plot(
@@ -63,7 +63,7 @@ def _steps(rows_by_run: Sequence[Sequence[Row]]) -> tuple[float, float]:
 
 
 def _curve(label: str, name: str, rows: Sequence[Row]) -> Curve:
-    """Empty where no value is known."""
+    """Return the curve of a metric, empty if no value is known."""
     points = [row for row in rows if name in row.values]
     if all(row.values[name] is None for row in points):
         points = []
@@ -74,7 +74,7 @@ def _curve(label: str, name: str, rows: Sequence[Row]) -> Curve:
 
 
 def _levels(runs: Sequence[Run], chart: Chart) -> tuple[Reference, ...]:
-    """The clip threshold and the reported accuracy, each value once."""
+    """Return the clip threshold or the reported accuracy, each value once."""
     key, label = {
         metrics.GRADIENT.name: ("clip.norm", "clip"),
         metrics.ACCURACY.name: ("target.val_accuracy", "reported"),

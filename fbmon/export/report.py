@@ -40,7 +40,7 @@ th.right, td.right { text-align: right; } th { border-bottom: 2px solid #888; }
 
 
 def page(runs: Sequence[Run]) -> str:
-    """The whole page; nothing in it is fetched from anywhere, and foreign text in it is text and nothing else."""
+    """Return the whole page; it fetches nothing from anywhere, and foreign text in it is text and nothing else."""
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs compared"
     body = [
         f"<h1>{_words(title)}</h1>",
@@ -81,7 +81,7 @@ def _table(table: Table) -> str:
 
 
 def _html_table(heads: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]]) -> str:
-    """`heads` are the headings, each with whether its column stands on the right."""
+    """Return a table; `heads` are the headings, each with whether its column is aligned right."""
     sides = [' class="right"' if is_right else "" for _, is_right in heads]
     head = "".join(f"<th{side}>{_words(heading)}</th>" for (heading, _), side in zip(heads, sides, strict=True))
     body = "".join(
@@ -92,7 +92,7 @@ def _html_table(heads: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]]
 
 
 def _differences(runs: Sequence[Run]) -> Iterator[str]:
-    """A row for each setting in which runs differ, a column for each run; turned where there are more runs."""
+    """Yield a row for each setting in which runs differ, a column for each run; transposed if there are many runs."""
     if len(runs) < 2:
         return
     names = differing(runs)

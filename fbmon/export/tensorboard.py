@@ -16,7 +16,7 @@ from fbmon.run.journal import Tail
 
 
 def write(folder: RunFolder, goal: Path) -> None:
-    """All metrics of a run by step, the devices by second, and the recipe as text."""
+    """Write all metrics of a run by step, the devices by second, and the recipe as text."""
     try:
         from tensorboardX.event_file_writer import EventsWriter
     except ImportError:
@@ -38,7 +38,7 @@ def write(folder: RunFolder, goal: Path) -> None:
 
 
 def tag(name: str) -> str:
-    """The metrics of one chart stand together."""
+    """Return a metric's tag, which puts the metrics of one chart together."""
     return f"{metrics.BY_NAME[name].chart.name}/{name}" if name in metrics.BY_NAME else name
 
 

@@ -47,7 +47,7 @@ def _in_the_way(there: Sequence[Path]) -> UsageError:
 
 
 def names(runs: Sequence[Run], kind: Kind) -> list[str]:
-    """The names of the files, or for TensorBoard of the folders: safe ones, each different."""
+    """Return the names of the files, or for TensorBoard of the folders: safe ones, each different."""
     if kind in ("svg", "html"):
         return [f"{_safe(runs[0].name) if len(runs) == 1 else 'comparison'}.{kind}"]
     suffix = "" if kind == "tensorboard" else f".{kind}"
@@ -90,7 +90,7 @@ def _write(runs: Sequence[Run], kind: Kind, goals: Sequence[Path]) -> None:
 
 
 def _remove_events(goal: Path) -> None:
-    """TensorBoard would draw old event files together with the new one."""
+    """Remove old event files, which TensorBoard would draw together with the new one."""
     with suppress(FileNotFoundError):
         for path in goal.iterdir():
             if path.name.startswith("events.out.tfevents."):
