@@ -22,7 +22,7 @@ from fbmon.run import RunFolder
 from fbmon.run.journal_columns import read
 from fbmon.store import summary
 from fbmon.store.store import Store
-from fbmon.store.timeline import Timeline
+from fbmon.store.timeline import Timeline, is_silent
 from tests.runs import lines, write_run
 
 STARTED: list[Event] = [
@@ -104,3 +104,8 @@ def test_pauses_clipped_steps_and_the_end_are_the_same_for_screens_and_tables(
     assert (run.step, run.clipped_count, run.clipped_share()) == (step, clipped, share)
     assert (run.paused_before, run.paused_since is not None, run.ended is not None) == (paused, is_paused, has_ended)
     assert run.elapsed == events[-1].elapsed
+
+
+def test_a_run_is_silent_after_a_minute_or_three_of_its_slowest_steps() -> None:
+    assert [is_silent(seconds) for seconds in (60.0, 60.5)] == [False, True]
+    assert [is_silent(seconds, slowest_step=30.0) for seconds in (90.0, 90.5)] == [False, True]
