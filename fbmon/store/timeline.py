@@ -27,12 +27,12 @@ _SILENT_STEPS = 3.0  # times the slowest step
 
 
 def is_silent(seconds: float, slowest_step: float = 0.0) -> bool:
-    """Say whether a living run has stalled that has told nothing for so many seconds, unless its steps take as long."""
+    """Say whether a living run that has told nothing for so many seconds has stalled; slow steps have more time."""
     return seconds > max(_SILENT_SECONDS, _SILENT_STEPS * slowest_step)
 
 
 class Timeline(msgspec.Struct, omit_defaults=True):
-    """A run up to its newest event. Only `take` changes it."""
+    """A run up to its newest event."""
 
     began: RunStarted | None = None
     plan: TrainingStarted | None = None
