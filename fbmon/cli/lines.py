@@ -28,7 +28,7 @@ def step_line(store: Store, event: StepTaken) -> str:
     def value(name: str) -> str:
         return metrics.show(name, latest.get(name))
 
-    clipped = len(store.clipped) > 0 and store.clipped.steps[-1] == event.step
+    clipped = store.clipped_step == event.step
     # The validation of this very step is still to come: say which step the accuracy belongs to.
     series = store.series.get("val_accuracy")
     validated = f"@{series.steps[-1]:.0f}" if series is not None else ""

@@ -68,10 +68,9 @@ def _progress(run: Run) -> Value:
 
 def _clipped(run: Run) -> Value:
     summary = run.summary
-    if not summary.step or (not summary.clipped and summary.plan and summary.plan.clip_norm is None):
+    if not summary.step or (not summary.clipped_count and summary.plan and summary.plan.clip_norm is None):
         return None  # a run that does not clip has no share, not a share of 0
-    # Until a resumed run is as far again, the count includes clipped steps that it has yet to repeat.
-    return summary.clipped / max(summary.step, summary.clipped_step)
+    return summary.clipped_share()
 
 
 def _machine(run: Run) -> Machine:

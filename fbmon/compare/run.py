@@ -11,9 +11,7 @@ from fbmon.compare.settings import read_settings
 from fbmon.run import Life, RunFolder
 from fbmon.store.summary import Summary
 from fbmon.store.summary import read as read_summary
-
-_SILENCE_SECONDS = 60.0  # a run that says nothing for longer has stalled, unless its steps are as slow as that
-_SILENCE_STEPS = 3.0  # times its slowest step
+from fbmon.store.timeline import is_silent
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,7 @@ def _state(summary: Summary, last_sign: float, life: Life) -> str:
         return "killed" if summary.last_time else "damaged"
     if summary.paused_since is not None:
         return "paused"
-    patience = max(_SILENCE_SECONDS, _SILENCE_STEPS * summary.slowest)
-    return "stalled" if last_sign and time.time() - last_sign > patience else "running"
+    return "stalled" if last_sign and is_silent(time.time() - last_sign, summary.slowest) else "running"
 
 
 def _last_sign(folder: RunFolder, summary: Summary) -> float:

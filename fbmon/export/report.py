@@ -69,8 +69,8 @@ def _about(runs: Sequence[Run]) -> str:
     run, summary = runs[0], runs[0].summary
     spent = time_spent(summary.elapsed, summary.elapsed - summary.seconds)
     words = f"Recipe {run.recipe}: {run.state} after step {summary.step} of {run.steps} in {spent}"
-    steps = "1 step" if summary.clipped == 1 else f"{summary.clipped} steps"
-    clipped = f"; {steps} clipped" if summary.clipped else ""
+    steps = "1 step" if summary.clipped_count == 1 else f"{summary.clipped_count} steps"
+    clipped = f"; {steps} clipped" if summary.clipped_count else ""
     reason = f" ({summary.ended.reason})" if summary.ended and summary.ended.reason else ""
     return _words(words + reason + clipped + ".", 400)
 

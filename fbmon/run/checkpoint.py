@@ -175,7 +175,7 @@ def _seal(state: State) -> bytes:
 
 
 def _unseal(text: bytes) -> State:
-    found = _SEAL.search(text)
-    if not found or found[1].decode() != digest(text[: found.start()]):
+    seal = _SEAL.search(text)
+    if not seal or seal[1].decode() != digest(text[: seal.start()]):
         raise ValueError(f"{_STATE} is damaged")
     return msgspec.json.decode(text, type=State)

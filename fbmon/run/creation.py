@@ -131,11 +131,11 @@ def user_name() -> str:
 
 
 def _installed(*packages: str) -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in packages:
         with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
+            versions[package] = version(package)
+    return versions
 
 
 def _git_state() -> str:

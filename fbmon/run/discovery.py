@@ -16,8 +16,8 @@ def every(runs_dir: Path) -> list[RunFolder]:
     refuse_file(runs_dir)
     if not runs_dir.is_dir():
         return []
-    found = [RunFolder(path) for path in runs_dir.iterdir() if is_run(path)]
-    return sorted(found, key=_created, reverse=True)
+    folders = [RunFolder(path) for path in runs_dir.iterdir() if is_run(path)]
+    return sorted(folders, key=_created, reverse=True)
 
 
 def running(runs_dir: Path) -> RunFolder | None:

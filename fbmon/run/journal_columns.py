@@ -4,9 +4,10 @@ An event at a time costs half as much again to read and five times as much to fo
 the one before only in their numbers, and are decoded here all together into a structure made for their names.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, Literal
 
 import msgspec
@@ -25,8 +26,7 @@ _KINDS = {
 _PREFIX_BYTES = 20
 
 
-@dataclass(frozen=True)
-class Columns:
+class Columns(msgspec.Struct, frozen=True, gc=False):
     """The values of some steps or validations, all of the same metrics; every column is as long as `steps`."""
 
     teller: Teller
@@ -35,8 +35,7 @@ class Columns:
     values: dict[str, Sequence[float | None]]
 
 
-@dataclass(frozen=True)
-class Clips:
+class Clips(msgspec.Struct, frozen=True, gc=False):
     """The steps that were clipped, each with its norm."""
 
     steps: Sequence[int]
@@ -108,8 +107,7 @@ class _Reading:
     def _one_by_one(self, lines: list[bytes]) -> None:
         events = [event for event in map(unseal, lines) if event is not None]
         self.stretch.damaged += len(lines) - len(events)
-        for event in events:
-            self.stretch.parts.append(_alone(event))
+        self.stretch.parts += parts_of(events)
 
 
 def _clips(lines: list[bytes]) -> list[Part]:
@@ -125,19 +123,28 @@ def _columns(teller: Teller, lines: list[bytes]) -> list[Part]:
     return [Columns(teller, [row.step for row in rows], [row.elapsed for row in rows], values)]
 
 
-def _alone(event: Event) -> Part:
-    """An event of a kind that is told as columns, as columns of one."""
-    match event:
-        case GradientClipped(step=step, elapsed=elapsed, norm=norm):
-            return Clips([step], [elapsed], [norm])
-        case StepTaken(step=step, elapsed=elapsed, values=values):
-            return Columns("step", [step], [elapsed], {name: (value,) for name, value in values.items()})
-        case Validated(step=step, elapsed=elapsed, values=values):
-            return Columns("validation", [step], [elapsed], {name: (value,) for name, value in values.items()})
-        case Analysed(step=step, elapsed=elapsed, values=values):
-            return Columns("analysis", [step], [elapsed], {name: (value,) for name, value in values.items()})
-        case _:
-            return event
+def parts_of(events: Sequence[Event]) -> list[Part]:
+    """Put events together as `read` does with lines; one of a kind that comes seldom has to be the last."""
+    parts: list[Part] = []
+    clips = [event for event in events if isinstance(event, GradientClipped)]
+    if clips:
+        parts.append(
+            Clips([clip.step for clip in clips], [clip.elapsed for clip in clips], [clip.norm for clip in clips])
+        )
+    parts += _together("step", [event for event in events if isinstance(event, StepTaken)])
+    parts += _together("validation", [event for event in events if isinstance(event, Validated)])
+    parts += _together("analysis", [event for event in events if isinstance(event, Analysed)])
+    if events and not isinstance(events[-1], GradientClipped | StepTaken | Validated | Analysed):
+        parts.append(events[-1])
+    return parts
+
+
+def _together(teller: Teller, events: Sequence[StepTaken | Validated | Analysed]) -> Iterator[Columns]:
+    for names, group in groupby(events, lambda event: tuple(event.values)):
+        rows = list(group)
+        columns = zip(*[row.values.values() for row in rows], strict=True)
+        values: dict[str, Sequence[float | None]] = dict(zip(names, columns, strict=True))
+        yield Columns(teller, [row.step for row in rows], [row.elapsed for row in rows], values)
 
 
 class _Named(msgspec.Struct):
@@ -156,9 +163,9 @@ _CLIPS = msgspec.json.Decoder(_Clip)
 
 @lru_cache(maxsize=64)
 def _decoder(names: tuple[str, ...]) -> Any:  # noqa: ANN401 - of a structure made here
-    """A decoder of steps that tell of exactly these metrics, whatever these are called."""
-    fields: list[Any] = [(f"value_{place}", float | None) for place in range(len(names))]
-    called = {f"value_{place}": name for place, name in enumerate(names)}
+    """Return a decoder of steps that tell of exactly these metrics, whatever these are called."""
+    fields: list[Any] = [(f"value_{index}", float | None) for index in range(len(names))]
+    called = {f"value_{index}": name for index, name in enumerate(names)}
     values = msgspec.defstruct("Values", fields, rename=called, forbid_unknown_fields=True, gc=False)
     row = msgspec.defstruct("Row", [("step", int), ("values", values), ("elapsed", float, 0.0)], gc=False)
     return msgspec.json.Decoder(row)

@@ -5,7 +5,7 @@ from collections import deque
 from itertools import pairwise
 from statistics import fmean, stdev
 
-from fbmon.events import StepTaken, Validated
+from fbmon.events import Event, StateRestored, StepTaken, Validated
 
 _STEPS, _VALIDATIONS = 50, 5  # the last ones, of which the means are taken
 
@@ -20,22 +20,36 @@ class Pace:
         self._end = 0.0  # elapsed, of the newest step, validation or pause
         self._validated = 0  # the newest step that was
 
-    def step(self, event: StepTaken) -> None:
+    def hear(self, event: Event, rested: float, validation_every: int) -> None:
+        """Time the next event, at which a pause of so many seconds may have come to its end."""
+        if rested:
+            self._rest(rested)
+        match event:
+            case StepTaken():
+                self._add_step(event)
+            case Validated() if validation_every:  # where none is foreseen, their time counts as that of the steps
+                self._add_validation(event)
+            case StateRestored(step=step):
+                self._restored(step)
+            case _:
+                pass  # no time of training
+
+    def _add_step(self, event: StepTaken) -> None:
         self._steps.append((event.step, event.elapsed - self._rested))
         self._end = event.elapsed
 
-    def validated(self, event: Validated) -> None:
+    def _add_validation(self, event: Validated) -> None:
         if self._steps and self._steps[-1][0] == event.step:
             self._validations.append(event.elapsed - self._end)
-            self.rest(self._validations[-1])
+            self._rest(self._validations[-1])
         self._validated = event.step
 
-    def rest(self, seconds: float) -> None:
+    def _rest(self, seconds: float) -> None:
         """Leave out seconds that passed without training: they are no measure of the steps to come."""
         self._rested += seconds
         self._end += seconds
 
-    def restored(self, step: int) -> None:
+    def _restored(self, step: int) -> None:
         """Forget what was before the run went back to this step: the machine may be another."""
         self._steps.clear()
         self._validations.clear()

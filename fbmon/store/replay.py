@@ -22,7 +22,7 @@ class Replay:
 
     def difference(self, event: StepTaken | Validated | Analysed) -> str:
         """Return what is not as it was told before; empty if all is, or if the step is a new one."""
-        for name in COMPARED:
+        for name in COMPARED if self._before else ():
             if name not in event.values:  # a step is told by several events: what another of them tells is left to it
                 continue
             before, now = self._before.pop((name, event.step), None), event.values[name]

@@ -1,5 +1,6 @@
 """One metric over the run: append-only columns that know their minimum and maximum over any stretch of points."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,25 @@ class Series:
             above[0].extend(np.fmin.reduce(minima, axis=1))
             above[1].extend(np.fmax.reduce(maxima, axis=1))
             level += 1
+
+
+def append(
+    curves: dict[str, Series],
+    steps: Sequence[float],
+    elapsed: Sequence[float],
+    columns: Mapping[str, Sequence[float | None]],
+) -> None:
+    """Append to the curves by their names what was told at some steps, one step as well as many; None is unknown."""
+    for name in columns:
+        if name not in curves:
+            curves[name] = Series()
+    if len(steps) == 1:  # to make an array takes as long as ten numbers
+        for name, (value,) in columns.items():
+            curves[name].append(steps[0], elapsed[0], value)
+        return
+    at, when = np.array(steps, np.float64), np.array(elapsed, np.float64)
+    for name, column in columns.items():
+        curves[name].extend(at, when, np.array(column, np.float64))
 
 
 def _reduce(function: np.ufunc, column: Column, nodes: Indices, outside: NDArray[np.bool_]) -> Floats:

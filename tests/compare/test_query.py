@@ -20,7 +20,7 @@ def run(name: str, recipe: str, state: str, accuracy: float | None, **settings: 
         {} if accuracy is None else {"val_accuracy": Digest(accuracy, 0.1, 1, accuracy + 0.01, 7, ((1, accuracy),))}
     )
     began = RunStarted(name, recipe, 9, "1", 1)
-    summary = Summary(began=began, step=8, clipped=2, elapsed=5400.0, metrics=digests)
+    summary = Summary(began=began, step=8, clipped_count=2, elapsed=5400.0, metrics=digests)
     made = Run(name, Path("/runs") / name, summary, state, 1.0)
     vars(made)["settings"] = {key.replace("__", "."): value for key, value in settings.items()}  # as if read before
     return made

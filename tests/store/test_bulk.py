@@ -19,7 +19,6 @@ from fbmon.events import (
 )
 from fbmon.run.journal import unseal
 from fbmon.run.journal_columns import read
-from fbmon.store.bulk import take_
 from fbmon.store.store import Store
 from tests.runs import lines
 
@@ -70,7 +69,7 @@ def test_in_two_stretches_or_event_by_event_a_journal_comes_to_the_same_curves(
     border = text.rfind(b"\n", 0, cut) + 1
     stretches = [read(text[:border]), read(text[border:])]
     for stretch in stretches:
-        take_(at_once, stretch)
+        at_once.apply_stretch(stretch)
 
     assert sum(stretch.damaged for stretch in stretches) == written.count(b"\xff?\n")
     if one_by_one.plan is None:  # then the share of clipped steps begins with the first of them

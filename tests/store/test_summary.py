@@ -62,7 +62,7 @@ def test_a_journal_comes_to_its_last_lowest_and_highest_values_and_their_steps(t
     assert told.metrics["val_accuracy"].window_mean() == 0.5625
     assert told.metrics["loss"] == Digest(0.25, 0.25, 4, 1.0, 1, tuple((step, 1 / step) for step in (1, 2, 3, 4)))
     assert told.metrics["grad_norm"] == Digest(None, None, 0, None, 0, ())
-    assert (told.step, told.steps, told.clipped, told.elapsed, told.slowest) == (4, 4, 2, 40.0, 10.0)
+    assert (told.step, told.steps, told.clipped_count, told.elapsed, told.slowest) == (4, 4, 2, 40.0, 10.0)
     assert told.ended is not None
     assert told.ended.state == "finished"
 
@@ -154,7 +154,7 @@ def test_a_damaged_summary_is_no_summary(folder: RunFolder, damage: str) -> None
 
     summary.write(folder)
     kept = folder.summary.read_text()
-    folder.summary.write_text(kept.replace('"clipped":8', '"clipped":9'))
+    folder.summary.write_text(kept.replace('"clipped_count":8', '"clipped_count":9'))
     assert "clipped" in kept
     assert summary.read(folder) == expected
 
@@ -251,7 +251,7 @@ def test_steps_that_are_told_again_after_a_resume_count_once_and_its_start_is_no
     whole = summary.read(write_run(tmp_path, "whole", events))
     told = summary.read(write_run(tmp_path, "resumed", [*events, RunResumed("1", 8, elapsed=121.0), *again]))
 
-    assert (told.step, told.clipped, told.slowest) == (12, 3, 10.0)
+    assert (told.step, told.clipped_count, told.slowest) == (12, 3, 10.0)
     assert {name: told.metrics[name].recent for name in told.metrics} == {
         name: whole.metrics[name].recent for name in whole.metrics
     }
@@ -281,7 +281,7 @@ def test_the_best_is_of_the_steps_that_a_resume_kept_in_whatever_stretches_they_
 
     back = summary.read(folder)
 
-    assert (back.step, back.clipped) == (2, 1)
+    assert (back.step, back.clipped_count) == (2, 1)
     assert back.metrics["val_accuracy"] == Digest(0.6, 0.5, 1, 0.6, 2, ((1, 0.5), (2, 0.6)))
     assert back.metrics["loss"].lowest == 0.5
 

@@ -49,9 +49,9 @@ def test_a_run_that_goes_on_has_room_for_as_much_again() -> None:
 def test_smoothing_is_kept_up_with_the_run_and_begins_anew_with_another_weight() -> None:
     store = Store()
     store.apply(step(1, 1.0))
-    across, loss = Across(store, "step"), store.series["loss"]
-    first = across.smoothed(loss, 0.6)
+    across = Across(store, "step")
+    first = across.smoothed(store.series["loss"], 0.6)
     store.apply(step(2, 2.0))
-    assert across.smoothed(loss, 0.6) is first
+    assert across.smoothed(store.series["loss"], 0.6) is first
     assert len(first) == 2
-    assert across.smoothed(loss, 0.9) is not first
+    assert across.smoothed(store.series["loss"], 0.9) is not first

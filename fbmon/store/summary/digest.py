@@ -27,10 +27,10 @@ class Digest(msgspec.Struct, frozen=True, array_like=True):
 
 def digest(steps: Sequence[int], values: Sequence[float | None]) -> Digest:
     """The digest of a metric told at these steps; at least one."""
-    known = cast(Sequence[float], values) if None not in values else [v for v in values if v is not None]
-    if not known:
+    numbers = cast(Sequence[float], values) if None not in values else [v for v in values if v is not None]
+    if not numbers:
         return Digest(None, None, 0, None, 0, ())
-    lowest, highest = min(known), max(known)
+    lowest, highest = min(numbers), max(numbers)
     newest = ((step, value) for step, value in zip(reversed(steps), reversed(values), strict=True) if value is not None)
     return Digest(
         final=values[-1],
@@ -48,7 +48,7 @@ def join(before: Digest, after: Digest) -> Digest:
     is_higher = before.highest is None or (after.highest is not None and after.highest > before.highest)
     low, high = (after if is_lower else before), (after if is_higher else before)
     first = after.recent[0][0] if after.recent else math.inf
-    kept = tuple(told for told in before.recent if told[0] < first)  # after a resume steps are told again
+    kept = tuple(point for point in before.recent if point[0] < first)  # after a resume steps are told again
     return Digest(
         final=after.final,
         lowest=low.lowest,

@@ -6,12 +6,11 @@ from fbmon import metrics
 from fbmon.errors import is_interruption
 from fbmon.events import DeviceSampled
 from fbmon.store.store import Store
+from fbmon.store.timeline import is_silent
 from fbmon.text import clean, duration, gib, percent, plural, time_spent
 from fbmon.ui.charts.other import Other
 from fbmon.ui.charts.readout import Count
 from fbmon.ui.charts.view import AxisName, View
-
-_SILENCE_SECONDS = 60.0  # without any sign of life
 
 
 def state_line(
@@ -61,7 +60,7 @@ def _state(store: Store, *, alive: bool, silent: float, is_unknown: bool) -> tup
         return "paused", "bold yellow"
     if store.phase != "training":
         return store.phase, "bold yellow"
-    if silent > _SILENCE_SECONDS:
+    if is_silent(silent):
         return f"silent for {duration(silent)}", "bold yellow"
     task = store.progress.task if store.progress is not None else "training"
     return task if task in ("validating", "analysing") else "training", "bold green"

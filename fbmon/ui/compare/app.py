@@ -12,7 +12,7 @@ from textual.widgets import Static
 from fbmon.compare import Run
 from fbmon.compare.sheet import Sheet
 from fbmon.errors import FbmonError
-from fbmon.store.bulk import Read, take_
+from fbmon.store.bulk import Read
 from fbmon.text import clean
 from fbmon.ui.charts import settings
 from fbmon.ui.charts.board import Board
@@ -86,7 +86,7 @@ class CompareApp(TerminalApp):
 
     def on_run_grown(self, message: RunGrown) -> None:
         if message.path in self.comparison.stores:
-            take_(self.comparison.stores[message.path], message.stretch)
+            self.comparison.stores[message.path].apply_stretch(message.stretch)
             self._changed = True
 
     def on_notes_read(self, message: NotesRead) -> None:

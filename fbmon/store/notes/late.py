@@ -1,4 +1,4 @@
-"""Stalls: a step that came much later than the pace of the steps before it."""
+"""Late steps: one that came much later than the pace of the steps before it."""
 
 from fbmon.events import Analysed, CommandTaken, StateRestored, StepTaken
 from fbmon.store.notes.note import Note
@@ -9,7 +9,7 @@ FACTOR = 10.0  # times the median wait of the last 50 steps; a validation or a c
 LEAST_SECONDS = 5.0
 
 
-class StallWatch:
+class LateWatch:
     """Writes a note into `notes` for each step that was long in coming."""
 
     def __init__(self, notes: list[Note]) -> None:
