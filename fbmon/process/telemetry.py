@@ -90,10 +90,10 @@ def _open_gpus(nvml: Nvml, asked: Sequence[int], environment: Mapping[str, str])
         return []
 
 
-def _open(nvml: Nvml, handles: list[object], place: int | str, number: int) -> Sample:
-    if isinstance(place, str):
-        return _gpu(nvml, nvml.nvmlDeviceGetHandleByUUID(place), f"cuda:{number} ({place[:12]})")
-    return _gpu(nvml, handles[place], f"cuda:{number} (gpu {place})")
+def _open(nvml: Nvml, handles: list[object], gpu: int | str, number: int) -> Sample:
+    if isinstance(gpu, str):
+        return _gpu(nvml, nvml.nvmlDeviceGetHandleByUUID(gpu), f"cuda:{number} ({gpu[:12]})")
+    return _gpu(nvml, handles[gpu], f"cuda:{number} (gpu {gpu})")
 
 
 def _gpu(nvml: Nvml, handle: object, name: str) -> Sample:

@@ -40,8 +40,8 @@ def parse(asked: str) -> str:
 def here(asked: str, environment: Mapping[str, str]) -> str:
     """`asked` as of `parse`, on this machine. Raises UsageError for a GPU that it does not have."""
     devices = parse(asked)
-    wanted = [int(number) for number in re.findall(r"cuda:(\d+)", devices)]
-    if wanted and (there := count_gpus(environment)) is not None and max(wanted) >= there:
+    numbers = [int(number) for number in re.findall(r"cuda:(\d+)", devices)]
+    if numbers and (there := count_gpus(environment)) is not None and max(numbers) >= there:
         raise UsageError(f"--devices {clean(asked)}: {_told(there, environment)}", _nearest(there))
     return devices
 

@@ -31,14 +31,14 @@ def driver() -> Nvml:
     """The driver of this machine."""
     import pynvml
 
-    found: Nvml = pynvml
-    return found
+    nvml: Nvml = pynvml
+    return nvml
 
 
 def open_all(nvml: Nvml) -> list[Any]:
     """A handle of each GPU that the driver knows, in PCI order; UUIDs are asked for by them."""
     nvml.nvmlInit()
-    return [nvml.nvmlDeviceGetHandleByIndex(place) for place in range(nvml.nvmlDeviceGetCount())]
+    return [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
 
 
 def count_gpus(environment: Mapping[str, str]) -> int | None:
@@ -61,9 +61,9 @@ def visible_gpus(environment: Mapping[str, str], uuids: list[str]) -> list[int |
         return list(range(len(uuids)))
     listed: list[int | str] = []
     for entry in (part.strip() for part in visible.split(",")):
-        found = [place for place, uuid in enumerate(uuids) if entry.startswith("GPU-") and uuid.startswith(entry)]
-        if len(found) == 1:
-            listed.append(found[0])
+        matches = [index for index, uuid in enumerate(uuids) if entry.startswith("GPU-") and uuid.startswith(entry)]
+        if len(matches) == 1:
+            listed.append(matches[0])
         elif entry.startswith("MIG-"):
             listed.append(entry)
         elif entry.isascii() and entry.isdecimal() and int(entry) < len(uuids):

@@ -78,10 +78,10 @@ def _elastic_id(environment: Mapping[str, str]) -> str:
 
 def first_host(nodes: str) -> str:
     """The first host of a list as Slurm writes it: a, a,b, a[01-04,07], a[1-2]b."""
-    found = re.fullmatch(r"([^,\[\]]+)(?:\[(\d+)[^\]]*\]([^,\[\]]*))?(?:,.*)?", nodes)
-    if not found:
+    match = re.fullmatch(r"([^,\[\]]+)(?:\[(\d+)[^\]]*\]([^,\[\]]*))?(?:,.*)?", nodes)
+    if not match:
         raise UsageError(f"SLURM_STEP_NODELIST = {clean(nodes)}: not a list of hosts", "set MASTER_ADDR to the first")
-    return "".join(part for part in found.groups() if part)
+    return "".join(part for part in match.groups() if part)
 
 
 def _slurm_address(environment: Mapping[str, str]) -> str:

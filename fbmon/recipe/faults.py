@@ -25,8 +25,8 @@ def lines(text: str) -> dict[str, int]:
 
 def line_of(message: str) -> int:
     """The line that an explanation names; 0 if it names none, so that it comes first."""
-    found = re.match(r"[^:]*:(\d+): ", message)
-    return int(found[1]) if found else 0
+    match = re.match(r"[^:]*:(\d+): ", message)
+    return int(match[1]) if match else 0
 
 
 def explain(fault: Mapping[str, Any], source: str, places: Mapping[str, str]) -> str:
@@ -39,20 +39,20 @@ def explain(fault: Mapping[str, Any], source: str, places: Mapping[str, str]) ->
     if len(location) == 3:  # schedule.cosine.warmup: pydantic names the choice, the file has no such level
         del location[1]
     key = clean(".".join(location))
-    place = places.get(key) or places.get(location[0]) or source
+    origin = places.get(key) or places.get(location[0]) or source
     match fault["type"]:
         case "missing":
-            return f"{place}: {key} is missing"
+            return f"{origin}: {key} is missing"
         case "extra_forbidden":
-            return f"{place}: unknown key {key}{_nearest(key)}"
+            return f"{origin}: unknown key {key}{_nearest(key)}"
         case "union_tag_not_found":
-            return f"{place}: {key}.name is missing"
+            return f"{origin}: {key}.name is missing"
         case "union_tag_invalid":
-            place = places.get(f"{key}.name", place)
-            known = fault["ctx"]["expected_tags"].replace("'", '"')
-            return f"{place}: {key}.name = {_toml_value(fault['ctx']['tag'])}: must be one of {known}"
+            origin = places.get(f"{key}.name", origin)
+            choices = fault["ctx"]["expected_tags"].replace("'", '"')
+            return f"{origin}: {key}.name = {_toml_value(fault['ctx']['tag'])}: must be one of {choices}"
         case _:
-            return f"{place}: {key} = {_toml_value(fault['input'])}: {_reason(fault)}"
+            return f"{origin}: {key} = {_toml_value(fault['input'])}: {_reason(fault)}"
 
 
 def _reason(fault: Mapping[str, Any]) -> str:
@@ -100,10 +100,10 @@ _SYNONYMS = {
 def _nearest(key: str) -> str:
     section, _, name = key.rpartition(".")
     name = _SYNONYMS.get(name, name)
-    others = [known.rpartition(".") for known in known_keys() if known != key]
-    beside = {last: known for *known, last in others if known[0] == section}
+    others = [parts.rpartition(".") for parts in known_keys() if parts != key]
+    beside = {last: parts for *parts, last in others if parts[0] == section}
     near = difflib.get_close_matches(name, beside, n=1)
     if near:
         return f"; did you mean {''.join(beside[near[0]])}{near[0]}?"
     # The right name in the wrong section.
-    return next((f"; did you mean {''.join(known)}?" for known in others if known[2] == name), "")
+    return next((f"; did you mean {''.join(parts)}?" for parts in others if parts[2] == name), "")

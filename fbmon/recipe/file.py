@@ -46,11 +46,11 @@ def find(given: str) -> Path:
             return path
     except OSError as error:  # a name too long, a folder that may not be entered
         raise UsageError(f"{clean(given)}: cannot be read: {error.strerror}") from None
-    known = shipped()
-    named = known | {name.replace("/", "-"): path for name, path in known.items()}  # as runs of it are called
+    recipes = shipped()
+    named = recipes | {name.replace("/", "-"): path for name, path in recipes.items()}  # as runs of it are called
     if given in named:
         return named[given]
-    near = difflib.get_close_matches(given.removesuffix(".toml"), known, n=1)
+    near = difflib.get_close_matches(given.removesuffix(".toml"), recipes, n=1)
     hint = f"did you mean {near[0]}?" if near else "`fbmon recipe list` names those that fbmon ships"
     kind = "is a folder, not a recipe" if path.is_dir() else "no such recipe file, and no shipped recipe of that name"
     raise UsageError(f"{clean(given)}: {kind}", hint)

@@ -38,10 +38,10 @@ class Across:
 
     def smoothed(self, series: Series, weight: float) -> Series:
         """Return its average, kept up while the weight stays the same."""
-        known = self._smoothed.get(id(series))
-        if known is None or known.weight != weight:
-            known = self._smoothed[id(series)] = Smoothed(series, weight)
-        return known.update()
+        average = self._smoothed.get(id(series))
+        if average is None or average.weight != weight:
+            average = self._smoothed[id(series)] = Smoothed(series, weight)
+        return average.update()
 
     def at(self, moment: Moment) -> float:
         return float(self.places(np.array([moment.step]), np.array([moment.elapsed]))[0])

@@ -122,7 +122,7 @@ def _key(plot: Plot) -> Hashable:
     """Equal for two plots that look the same: series only grow, so that their length tells what is in them."""
     curves = tuple((curve.label, curve.role, curve.dim, id(curve.series), len(curve.series)) for curve in plot.curves)
     bands = tuple((id(band.low), len(band.low)) for band in plot.bands)
-    signs = None if plot.signs is None else tuple((one.character, len(one.x)) for one in plot.signs)
+    signs = None if plot.signs is None else tuple((sign.character, len(sign.x)) for sign in plot.signs)
     marks = None if plot.marks is None else len(plot.marks)
     rest = (plot.title, plot.scale, plot.x_range, plot.y_range, plot.references, plot.cursor, plot.x_unit)
     return curves, bands, signs, marks, rest

@@ -76,9 +76,9 @@ class Charts(Container):
 
     def move_down(self, rows: int) -> None:
         """Move to the chart below or above; on the border nowhere."""
-        place = self.charts.index(self._focused) + rows * self._grid(len(self.shown()))[0]
-        if 0 <= place < len(self.charts):
-            self.focus_chart(self.charts[place])
+        index = self.charts.index(self._focused) + rows * self._grid(len(self.shown()))[0]
+        if 0 <= index < len(self.charts):
+            self.focus_chart(self.charts[index])
 
     def turn(self, pages: int) -> None:
         """Turn the pages, around the end."""
@@ -98,7 +98,9 @@ class Charts(Container):
             if self.is_attached and not view.is_attached:  # not while all is being taken down
                 behind = self.charts[self.charts.index(view.chart) + 1 :]
                 attached = (self._views[chart] for chart in behind if chart in self._views)
-                self.mount(view, before=next((one for one in attached if one.is_attached), None))
+                self.mount(
+                    view, before=next((view_behind for view_behind in attached if view_behind.is_attached), None)
+                )
         for view in self._views.values():
             view.display = view in shown
 

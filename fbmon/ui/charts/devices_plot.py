@@ -16,6 +16,6 @@ def device_curves(store: Store, across: Across) -> Iterator[Curve]:
     """Memory behind, busy before it."""
     for number, device in enumerate(store.utilization):
         memory, busy, name = store.memory[device], store.utilization[device], clean(device, 40)
-        place = number % len(_BUSY)
-        yield Curve(f"{name} memory", f"memory_{number % 2}", across.x(memory), memory, _MEMORY[place], dim=True)
-        yield Curve(f"{name} busy", f"busy_{number % 2}", across.x(busy), busy, _BUSY[place].strip())
+        marker = number % len(_BUSY)
+        yield Curve(f"{name} memory", f"memory_{number % 2}", across.x(memory), memory, _MEMORY[marker], dim=True)
+        yield Curve(f"{name} busy", f"busy_{number % 2}", across.x(busy), busy, _BUSY[marker].strip())

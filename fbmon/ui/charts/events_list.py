@@ -50,12 +50,12 @@ class EventList(Widget):
         self._scroll(-1)
 
     def render_line(self, y: int) -> Strip:
-        place = self._first() + y
+        index = self._first() + y
         width, style = self.size.width, self.rich_style
-        if not 0 <= place < len(self._notes):
+        if not 0 <= index < len(self._notes):
             return Strip.blank(width, style)
-        note = self._notes[place]
-        mark = Style(reverse=True) if place == self._chosen else Style()
+        note = self._notes[index]
+        mark = Style(reverse=True) if index == self._chosen else Style()
         where = f"{duration(note.elapsed):>8}  step {note.step:>5}  "
         segments = [
             Segment(where, style + Style(dim=True) + mark),
@@ -81,5 +81,5 @@ def listed(notes: list[Note], view: View) -> list[Note]:
 
 def at_or_before(notes: list[Note], step: float) -> int | None:
     """The place of the note at the last step that is not behind `step`; of several there the weightiest."""
-    before = [place for place, note in enumerate(notes) if note.step <= step]
-    return max(before, key=lambda place: (notes[place].step, ORDER.index(notes[place].kind)), default=None)
+    before = [index for index, note in enumerate(notes) if note.step <= step]
+    return max(before, key=lambda index: (notes[index].step, ORDER.index(notes[index].kind)), default=None)

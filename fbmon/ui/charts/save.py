@@ -39,7 +39,7 @@ def _save(widget: Widget, write: Callable[[], list[Path]]) -> None:
 
 def write(plot: Plot, name: str, folder: Path) -> list[Path]:
     """Write the chart as NAME.svg and NAME.csv, as `write_new` does it."""
-    roles = {one.role for drawn in (plot.curves, plot.bands, plot.references) for one in drawn}
+    roles = {layer.role for drawn in (plot.curves, plot.bands, plot.references) for layer in drawn}
     colours = on_paper({"mark", *(role.split()[0] for role in roles)})
     return write_new({"svg": svg([plot], colours, LARGE), "csv": as_csv(plot)}, name, folder)
 

@@ -26,10 +26,10 @@ def load(path: Path | None) -> Settings:
     if path is None:
         return Settings()
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Settings)
+        settings = msgspec.json.decode(path.read_bytes(), type=Settings)
     except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is a fault in UTF-8
         return Settings()
-    return found if 0 <= found.smoothing < 1 else msgspec.structs.replace(found, smoothing=View.smoothing)
+    return settings if 0 <= settings.smoothing < 1 else msgspec.structs.replace(settings, smoothing=View.smoothing)
 
 
 def save(path: Path | None, settings: Settings) -> None:

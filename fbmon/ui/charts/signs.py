@@ -53,8 +53,8 @@ class Places:
 
     def signs(self, chart: Chart, across: Across, events: Events) -> tuple[Signs, ...]:
         """Return what stands under a chart, the weightiest last."""
-        wanted = {"main": (True,), "all": (False, True), "none": ()}[events]
-        keys = [(kind, main) for kind in ORDER[1:] if chart in _ONLY_ON.get(kind, (chart,)) for main in wanted]
+        kept = {"main": (True,), "all": (False, True), "none": ()}[events]
+        keys = [(kind, main) for kind in ORDER[1:] if chart in _ONLY_ON.get(kind, (chart,)) for main in kept]
         return tuple(
             Signs(across.places(self._steps[key].view(), self._elapsed[key].view()), SIGNS[key[0]], key[0])
             for key in keys

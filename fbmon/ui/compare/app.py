@@ -111,8 +111,8 @@ class CompareApp(TerminalApp):
         if not self._changed or not self.is_running:
             return
         self._waited += 1
-        stores, wanted = self.comparison.stores, self.comparison.wanted.curves
-        if not self._drawn or len(stores) == len(wanted) or self._waited >= _READING_FRAMES:
+        stores, paths = self.comparison.stores, self.comparison.wanted.curves
+        if not self._drawn or len(stores) == len(paths) or self._waited >= _READING_FRAMES:
             self._changed, self._waited, self._drawn = False, 0, True
             self.comparison.show_lanes()
             self._show_state()

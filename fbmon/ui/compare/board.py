@@ -46,9 +46,9 @@ class CompareBoard(Container):
     class Wants(Message):
         """The message that the board wants to know other things of the runs."""
 
-        def __init__(self, wanted: Wanted) -> None:
+        def __init__(self, wishes: Wanted) -> None:
             super().__init__()
-            self.wanted = wanted
+            self.wanted = wishes
 
     class Shown(Message):
         """The table has other rows than before, or another order."""
@@ -173,9 +173,9 @@ class CompareBoard(Container):
         order = self.sheet.order
         at = names.index(order[0].name) if order and order[0].name in names else -1 if by > 0 else len(names)
         for step in range(1, len(names) + 1):
-            place = (at + by * step) % len(names)
-            if self.sheet.field(place) is not None:
-                self._sort(place)
+            index = (at + by * step) % len(names)
+            if self.sheet.field(index) is not None:
+                self._sort(index)
                 return
 
     def action_invert(self) -> None:
@@ -213,12 +213,12 @@ class CompareBoard(Container):
             self.notify(f"{MOST_MARKED} at once are as many as can be told apart.", markup=False)
         self.show_rows()
 
-    def _sort(self, place: int) -> None:
-        field = self.sheet.field(place)
+    def _sort(self, column: int) -> None:
+        field = self.sheet.field(column)
         if field is not None:
             self.sheet.sort(field)
             self.show_rows()
-            self.call_after_refresh(self.table.reach, place)
+            self.call_after_refresh(self.table.reach, column)
 
     def _assign(self, keys: list[str]) -> None:
         """A lane for each row that is drawn; who had one keeps its marker and colour, or gets it back if it is free."""
@@ -239,12 +239,12 @@ class CompareBoard(Container):
         alive = tuple(run.path for run in self.sheet.runs if run.may_go_on)
         leading = at.counted[0].path if at and at.key in self._lanes else None
         self.stores = {path: store for path, store in self.stores.items() if path in curves}
-        wanted = Wanted(curves, leading or (at.runs[0].path if at else None), alive)
-        if wanted != self.wanted:
-            if wanted.events != self.wanted.events:
-                self.lanes.set_notes(self._noted.get(wanted.events, []))
-            self.wanted = wanted
-            self.post_message(self.Wants(wanted))
+        wishes = Wanted(curves, leading or (at.runs[0].path if at else None), alive)
+        if wishes != self.wanted:
+            if wishes.events != self.wanted.events:
+                self.lanes.set_notes(self._noted.get(wishes.events, []))
+            self.wanted = wishes
+            self.post_message(self.Wants(wishes))
 
     def _show_panel(self) -> None:
         """Show what differs between the runs, what happened in one of them, both or neither."""

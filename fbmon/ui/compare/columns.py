@@ -50,7 +50,7 @@ class ColumnsScreen(Dialog[list[str] | None]):
 def offered(sheet: Sheet) -> list[str]:
     """Return those that are shown, then everything else that is known of these runs."""
     shown = [column.name for column in sheet.columns]
-    told = dict.fromkeys(name for run in sheet.runs for name in run.summary.metrics)
-    of_metrics = [f"{aggregate}.{name}" for name in told for aggregate in AGGREGATES]
+    measured = dict.fromkeys(name for run in sheet.runs for name in run.summary.metrics)
+    of_metrics = [f"{aggregate}.{name}" for name in measured for aggregate in AGGREGATES]
     settings = dict.fromkeys([*differing(sheet.runs), *(key for run in sheet.runs for key in run.settings)])
     return list(dict.fromkeys([*shown, *FACTS, *of_metrics, *settings]))

@@ -16,12 +16,14 @@ _ALL_DIFFERENT = 12  # runs: of more, a setting that is another in each says lit
 def difference_lines(drawn: Mapping[str, Sequence[Run]]) -> Text:
     """A line a setting: `optimizer.lr  0.4 △◇  0.8 □`. `drawn` are the runs behind each marker."""
     names = differing([run for runs in drawn.values() for run in runs])
-    found = {name: _by_value(name, drawn) for name in names}
-    told = {name: by_value for name, by_value in found.items() if len(by_value) > 1}
-    if not told:
+    values = {name: _by_value(name, drawn) for name in names}
+    differing_values = {name: by_value for name, by_value in values.items() if len(by_value) > 1}
+    if not differing_values:
         return Text("The same recipe." if len(drawn) > 1 else "One run is drawn: nothing to compare it with.", "dim")
-    width = max(map(len, told))
-    return Text("\n").join(_line(f"{name:<{width}}", by_value, len(drawn)) for name, by_value in told.items())
+    width = max(map(len, differing_values))
+    return Text("\n").join(
+        _line(f"{name:<{width}}", by_value, len(drawn)) for name, by_value in differing_values.items()
+    )
 
 
 def _by_value(name: str, drawn: Mapping[str, Sequence[Run]]) -> dict[str, str]:

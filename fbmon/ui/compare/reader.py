@@ -89,26 +89,26 @@ class Reader:
         self._woken.set()
         self._thread.join(timeout=1)
 
-    def want(self, wanted: Wanted) -> None:
+    def want(self, wishes: Wanted) -> None:
         """Want this from now on; curves that are no longer wanted are forgotten, and read anew when they are again.
 
         They are forgotten here and now, as by the screen: the thread may have something long in hand, and would not see
         that they were not wanted for a while.
         """
-        if wanted != self._wanted:
-            known = tuple(self._curves)  # in one go, as the thread adds to it
-            for gone in set(known).difference(wanted.curves):
+        if wishes != self._wanted:
+            paths = tuple(self._curves)  # in one go, as the thread adds to it
+            for gone in set(paths).difference(wishes.curves):
                 self._curves.pop(gone, None)
-            self._wanted = wanted
+            self._wanted = wishes
             self._woken.set()
 
     def _run(self) -> None:
         while not self._stopped:
             self._woken.clear()
-            wanted = self._wanted
-            self._read_curves(wanted.curves)
-            self._read_events(wanted.events)
-            self._look_at(wanted.alive)
+            wishes = self._wanted
+            self._read_curves(wishes.curves)
+            self._read_events(wishes.events)
+            self._look_at(wishes.alive)
             self._woken.wait(_SECONDS)
 
     def _read_curves(self, paths: Sequence[Path]) -> None:

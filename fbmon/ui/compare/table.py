@@ -69,7 +69,10 @@ class RunsTable(DataTable[Text]):
             for column in columns
         ]
         most = max(_WIDEST, self.app.size.width // _NAME_SHARE)
-        widths = [_width(word, place, texts, _WIDEST if place else most) for place, word in enumerate(words)]
+        widths = [
+            _width(word, column_index, texts, _WIDEST if column_index else most)
+            for column_index, word in enumerate(words)
+        ]
         headings = list(zip(words, widths, strict=True))
         names = told_apart([text[0] for text in texts], widths[0])
         cells = [
@@ -95,17 +98,19 @@ class RunsTable(DataTable[Text]):
         if starts:
             self.scroll_to(x=min(starts) if by > 0 else max(starts), animate=False)
 
-    def reach(self, place: int) -> None:
+    def reach(self, column: int) -> None:
         """Scroll as far as it takes to see the whole of a column; the first is always in sight."""
-        if place == 0:
+        if column == 0:
             return
         spans = self._spans()
-        start, end = spans[place - 1]
+        start, end = spans[column - 1]
         at, room = self.scroll_target_x, self.scrollable_content_region.width - self._fixed_width()
         if start < at:
             self.scroll_to(x=start, animate=False)
         elif end > at + room:
-            self.scroll_to(x=min((one for one, _ in spans if end - room <= one <= start), default=start), animate=False)
+            self.scroll_to(
+                x=min((left for left, _ in spans if end - room <= left <= start), default=start), animate=False
+            )
 
     def on_click(self, event: Click) -> None:
         meta = event.style.meta
@@ -114,9 +119,9 @@ class RunsTable(DataTable[Text]):
 
     def _update(self, cells: list[list[Text]]) -> None:
         for number, (before, now) in enumerate(zip(self._shown, cells, strict=True)):
-            for place, (old, new) in enumerate(zip(before, now, strict=True)):
+            for column, (old, new) in enumerate(zip(before, now, strict=True)):
                 if old != new or old.style != new.style:
-                    self.update_cell_at((number, place), new)  # type: ignore[arg-type]
+                    self.update_cell_at((number, column), new)  # type: ignore[arg-type]
         self._shown = cells
 
     def _lay_out(self, headings: list[tuple[str, int]], keys: list[str], cells: list[list[Text]], x: float) -> None:
@@ -155,8 +160,8 @@ class RunsTable(DataTable[Text]):
         return sign
 
 
-def _width(heading: str, place: int, texts: Sequence[Sequence[str]], most: int) -> int:
-    widest = max((cell_len(row[place]) for row in texts), default=0)
+def _width(heading: str, column: int, texts: Sequence[Sequence[str]], most: int) -> int:
+    widest = max((cell_len(row[column]) for row in texts), default=0)
     return min(max(widest, cell_len(heading)), most)
 
 

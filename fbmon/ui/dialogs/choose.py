@@ -77,12 +77,12 @@ class ChooseScreen(Dialog[list[RunFolder] | None]):
         elif len(self._marked) < len(MARKERS):
             self._marked.append(folder.name)
         runs = self.query_one(OptionList)
-        for place, other in enumerate(self._others):
-            runs.replace_option_prompt_at_index(place, self._prompt(other.name))
+        for index, other in enumerate(self._others):
+            runs.replace_option_prompt_at_index(index, self._prompt(other.name))
 
     def action_done(self) -> None:
-        found = {folder.name: folder for folder in self._others}
-        self.dismiss([found[name] for name in self._marked])
+        by_name = {folder.name: folder for folder in self._others}
+        self.dismiss([by_name[name] for name in self._marked])
 
     @on(OptionList.OptionHighlighted)
     def _highlighted(self) -> None:
@@ -100,8 +100,8 @@ class ChooseScreen(Dialog[list[RunFolder] | None]):
         return Content(f"{marker} {self._shown[name]}{' ' * (width - cells(self._shown[name]))} {self._told[name]}")
 
     def _under_the_bar(self) -> RunFolder | None:
-        place = self.query_one(OptionList).highlighted
-        return None if place is None else self._others[place]
+        index = self.query_one(OptionList).highlighted
+        return None if index is None else self._others[index]
 
     def _explain(self) -> None:
         """Return how the recipe of the run under the bar differs from that of the run on the screen."""
@@ -110,11 +110,11 @@ class ChooseScreen(Dialog[list[RunFolder] | None]):
         self.query_one("#difference", Static).update(words)
 
     def _difference(self, folder: RunFolder) -> Text:
-        found = differences(self._settings_of(folder), self._settings_of(self._run))
-        if not found:
+        differing = differences(self._settings_of(folder), self._settings_of(self._run))
+        if not differing:
             return Text("The same recipe.", "dim")
         words = Text("its settings (those on the screen)\n", "dim")
-        for key, (there, here) in found.items():
+        for key, (there, here) in differing.items():
             words.append(f"{clean(key)}  ", "bold")
             words.append(f"{clean(show_plain(there), 40)}  ({clean(show_plain(here), 40)})\n", "not dim")
         return words
@@ -127,7 +127,7 @@ class ChooseScreen(Dialog[list[RunFolder] | None]):
 
 def _told(folder: RunFolder) -> str:
     run = read(folder)
-    told = run.summary.metrics.get("val_accuracy")
-    accuracy = metrics.show("val_accuracy", told.final if told else None)
+    accuracies = run.summary.metrics.get("val_accuracy")
+    accuracy = metrics.show("val_accuracy", accuracies.final if accuracies else None)
     steps = f"{run.summary.step}/{run.steps}"
     return f"{accuracy:>7} {clean(run.state):<9} {steps:>11}"

@@ -160,8 +160,8 @@ class MonitorApp(TerminalApp):
     def _confirm(self, question: str, yes: str, command: Command) -> None:
         from fbmon.ui.dialogs.confirm import ConfirmScreen
 
-        def answered(wanted: bool | None) -> None:
-            if wanted:
+        def answered(is_confirmed: bool | None) -> None:
+            if is_confirmed:
                 self._source.ask(command, "the screen")
 
         if len(self.screen_stack) == 1:
@@ -172,9 +172,9 @@ class MonitorApp(TerminalApp):
         from fbmon.ui.dialogs.choose import ChooseScreen
 
         here = self._source.folder
-        found = [folder for folder in every(here.path.parent) if folder.name != here.name]
+        folders = [folder for folder in every(here.path.parent) if folder.name != here.name]
         marked = [other.name for other in self.runs.others]
-        self.push_screen(ChooseScreen(here, found, marked), self._chosen)
+        self.push_screen(ChooseScreen(here, folders, marked), self._chosen)
 
     def _chosen(self, folders: list[RunFolder] | None) -> None:
         from fbmon.ui.monitor.others import Others
@@ -269,8 +269,8 @@ class MonitorApp(TerminalApp):
         )
         detail = detail_line(self.store, elapsed, alive=self._alive and not self._unread, width=width)
         # One line each for ever: without a new layout, which would render every chart again.
-        for place, line in (("#state", state), ("#detail", detail)):
-            shown = self.query_one(place, Static)
+        for selector, line in (("#state", state), ("#detail", detail)):
+            shown = self.query_one(selector, Static)
             if shown.content != line:
                 shown.update(line, layout=False)
 

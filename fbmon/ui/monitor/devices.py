@@ -49,10 +49,10 @@ def sparkline(elapsed: Floats, utilization: Floats, end: float, width: int) -> s
     """The mean utilization of each of `width` stretches of the time before `end`; a blank where nothing is known."""
     begin = end - SPAN_SECONDS
     first = int(np.searchsorted(elapsed, begin, side="right"))
-    place = np.minimum((elapsed[first:] - begin) / SPAN_SECONDS * width, width - 1).astype(np.intp)
-    known = ~np.isnan(utilization[first:])
-    count = np.bincount(place[known], minlength=width)
-    total = np.bincount(place[known], utilization[first:][known], minlength=width)
+    column = np.minimum((elapsed[first:] - begin) / SPAN_SECONDS * width, width - 1).astype(np.intp)
+    is_known = ~np.isnan(utilization[first:])
+    count = np.bincount(column[is_known], minlength=width)
+    total = np.bincount(column[is_known], utilization[first:][is_known], minlength=width)
     height = np.clip(total / np.maximum(count, 1) / 100 * len(_BARS), 0, len(_BARS) - 1).astype(int)
     return "".join(_BARS[row] if samples else " " for row, samples in zip(height, count, strict=True))
 
@@ -109,8 +109,8 @@ def _aligned(cells: "list[str] | tuple[str, ...]", *, left: bool = False) -> lis
 
 
 def _busiest_and_idlest(rest: list[Device]) -> str:
-    known = [device.sample.utilization for device in rest if device.sample.utilization is not None]
-    return f"{min(known):.0f} to {max(known):.0f} %" if known else "no answer"
+    utilizations = [device.sample.utilization for device in rest if device.sample.utilization is not None]
+    return f"{min(utilizations):.0f} to {max(utilizations):.0f} %" if utilizations else "no answer"
 
 
 class DevicesPanel(Widget):
