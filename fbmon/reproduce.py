@@ -24,7 +24,7 @@ _MANY_SEEDS = 1000
 
 
 @dataclass(frozen=True)
-class Task:
+class TableRun:
     """One run of a table."""
 
     recipe: Recipe
@@ -41,14 +41,14 @@ def tables() -> dict[str, list[str]]:
     return {table: sorted(names, key=_row_order) for table, names in rows_by_table.items()}
 
 
-def tasks(table: str, seeds: Iterable[int], overrides: Sequence[str] = ()) -> list[Task]:
+def tasks(table: str, seeds: Iterable[int], overrides: Sequence[str] = ()) -> list[TableRun]:
     """Return the runs of a table, seed by seed, so that every row has a first result early. Raises UsageError."""
     rows_by_table = tables()
     if table not in rows_by_table:
         raise UsageError(f"{clean(table)}: no such table", f"the tables are {', '.join(rows_by_table)}")
     shipped = recipes.shipped()
     files = [(shipped[name], seed) for seed in seeds for name in rows_by_table[table]]
-    return [Task(recipes.load(file, (*overrides, f"seed={seed}")), file) for file, seed in files]
+    return [TableRun(recipes.load(file, (*overrides, f"seed={seed}")), file) for file, seed in files]
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -65,23 +65,23 @@ def parse_seeds(text: str) -> list[int]:
     return list(seeds)
 
 
-def done(task: Task, runs_dir: Path) -> Run | None:
+def done(task: TableRun, runs_dir: Path) -> Run | None:
     """Return the newest finished, diverged or living run of exactly these settings, whatever its name; else None."""
     return next((run for run in _alike(task, runs_dir) if run.is_alive or run.state in _SETTLED), None)
 
 
-def to_resume(task: Task, runs_dir: Path) -> RunFolder | None:
+def to_resume(task: TableRun, runs_dir: Path) -> RunFolder | None:
     """Return the newest run of exactly these settings that was, or may have been, interrupted: it can be resumed."""
     return next((RunFolder(run.path) for run in _alike(task, runs_dir) if run.state in _INTERRUPTED), None)
 
 
-def start_folder(task: Task, runs_dir: Path, devices: str, data_dir: Path) -> RunFolder:
+def start_folder(task: TableRun, runs_dir: Path, devices: str, data_dir: Path) -> RunFolder:
     """Create a new run's folder, named after the recipe and its seed."""
     name = f"{task.recipe.name[:48]}-seed{task.recipe.seed}"
     return folders.create(runs_dir, name, task.file, recipes.dump(task.recipe), devices, data_dir)
 
 
-def _alike(task: Task, runs_dir: Path) -> Iterator[Run]:
+def _alike(task: TableRun, runs_dir: Path) -> Iterator[Run]:
     """Yield the runs of exactly these settings, newest first."""
     settings = _without_target(recipes.flatten(task.recipe))
     for folder in folders.every(runs_dir):

@@ -17,7 +17,7 @@ from fbmon.doctor.login import examine_login
 from fbmon.doctor.memory import examine_memory, examine_shared_memory
 from fbmon.doctor.processor import examine_processor
 from fbmon.doctor.storage import examine_storage
-from fbmon.doctor.torch import Answer, Gpu
+from fbmon.doctor.torch import Gpu, TorchAnswer
 from tests.host.test_limits import grouped
 from tests.process.test_telemetry import UUIDS, Nvml
 from tests.shell import DEADLINE, Fbmon
@@ -190,19 +190,19 @@ def gpu(place: int, fault: str = "") -> Gpu:
 
 
 def told(
-    answer: Answer, environment: dict[str, str] | None = None, broken: tuple[str, ...] = ()
+    answer: TorchAnswer, environment: dict[str, str] | None = None, broken: tuple[str, ...] = ()
 ) -> list[tuple[str, str, str]]:
     found = examine_gpus(answer, environment or {}, Nvml(broken=set(broken)))
     return [(one.name, one.verdict, one.found) for one in found]
 
 
 def test_a_machine_without_a_driver_says_that_it_trains_on_the_cpu() -> None:
-    found = told(Answer("2.15"), broken=("nvmlInit",))
+    found = told(TorchAnswer("2.15"), broken=("nvmlInit",))
     assert found == [("GPUs", "ok", "none: training runs on the CPU (nvmlInit)")]
 
 
 def test_each_gpu_is_the_one_whose_utilization_is_shown() -> None:
-    answer = Answer("2.15", "13.2", gpus=[gpu(2), gpu(0)], has_nccl=True)
+    answer = TorchAnswer("2.15", "13.2", gpus=[gpu(2), gpu(0)], has_nccl=True)
     assert told(answer, {"CUDA_VISIBLE_DEVICES": "2,0"}) == [
         ("GPUs", "ok", "driver 570.86 knows 4 GPUs, CUDA sees 2"),
         ("cuda:0", "ok", "NVIDIA H200, 80 GiB, the driver's gpu 2"),
@@ -213,7 +213,7 @@ def test_each_gpu_is_the_one_whose_utilization_is_shown() -> None:
 
 
 def test_a_gpu_that_cannot_compute_prevents_training_and_a_torch_without_nccl_is_named() -> None:
-    answer = Answer("2.15", "13.2", gpus=[gpu(0, "no kernel image is available"), gpu(1)])
+    answer = TorchAnswer("2.15", "13.2", gpus=[gpu(0, "no kernel image is available"), gpu(1)])
     _, first, second, third = told(answer)
     assert first == ("cuda:0", "failure", "NVIDIA H200, 80 GiB: no kernel image is available")
     assert second[1] == "ok"
@@ -232,7 +232,7 @@ def test_a_gpu_that_cannot_compute_prevents_training_and_a_torch_without_nccl_is
 def test_gpus_that_torch_does_not_see_are_named_with_the_reason(
     cuda: str, environment: dict[str, str], found: str
 ) -> None:
-    assert told(Answer("2.15", cuda), environment) == [("GPUs", "warning", found)]
+    assert told(TorchAnswer("2.15", cuda), environment) == [("GPUs", "warning", found)]
 
 
 def test_the_command_tells_all_of_it_and_leaves_nothing_behind(fbmon: Fbmon, tmp_path: Path) -> None:

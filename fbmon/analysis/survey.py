@@ -16,7 +16,7 @@ from fbmon.host.worker_process import WorkerProcess
 from fbmon.ranks.devices import expand, here, prepare
 from fbmon.run import written
 
-_MODULE = "fbmon.analysis.worker.worker"
+_MODULE = "fbmon.analysis.worker.answer"
 
 
 class NumberedAnswer(msgspec.Struct, frozen=True, array_like=True):

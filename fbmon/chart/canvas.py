@@ -14,7 +14,7 @@ Cells = NDArray[np.bool_]
 BLANK = ""
 
 
-class Run(NamedTuple):
+class StyledText(NamedTuple):
     """Neighbouring cells of one role; `text` has one character per cell."""
 
     text: str
@@ -25,7 +25,7 @@ class Run(NamedTuple):
 class Drawing:
     """A finished picture: as many rows as were asked for, each exactly as wide as was asked for."""
 
-    rows: tuple[tuple[Run, ...], ...]
+    rows: tuple[tuple[StyledText, ...], ...]
 
     def __str__(self) -> str:
         return "\n".join("".join(run.text for run in row) for row in self.rows)
@@ -70,9 +70,9 @@ class Canvas:
             self._names.append(role)
         return self._names.index(role)
 
-    def _runs(self, text: str, roles: list[int], starts: list[int]) -> tuple[Run, ...]:
+    def _runs(self, text: str, roles: list[int], starts: list[int]) -> tuple[StyledText, ...]:
         stretches = zip(starts, [*starts[1:], len(text)], strict=True)
-        return tuple([Run(text[start:stop], self._names[roles[start]]) for start, stop in stretches])
+        return tuple([StyledText(text[start:stop], self._names[roles[start]]) for start, stop in stretches])
 
 
 def one_cell_each(text: str) -> str:

@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 
 from fbmon.chart.axes import Axis, to_units
-from fbmon.chart.columns import Trace, trace
+from fbmon.chart.dot_columns import Trace, trace
 from fbmon.chart.plot import Band, Curve, Plot
 from fbmon.chart.ranges import horizontal_axis, vertical_axis
 from fbmon.store.series import Floats, Series

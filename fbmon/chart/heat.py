@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fbmon.chart.canvas import Canvas, Drawing, Run
+from fbmon.chart.canvas import Canvas, Drawing, StyledText
 from fbmon.store.series import Floats
 
 SHADES = "·░▒▓█"
@@ -57,12 +57,12 @@ def draw_heat(heat: Heat) -> Drawing:
     return canvas.drawing()
 
 
-def legend(bounds: Sequence[float]) -> list[Run]:
+def legend(bounds: Sequence[float]) -> list[StyledText]:
     """Return what each shade stands for, from the lowest."""
     numbers = [f"{bound:.3g}" for bound in bounds]
     words = [f"below {numbers[0]}", *(f"to {bound}" for bound in numbers[1:]), f"above {numbers[-1]}"]
     return [
-        Run(f"{shade * CELL} {word}", role(level))
+        StyledText(f"{shade * CELL} {word}", role(level))
         for level, (shade, word) in enumerate(zip(SHADES, words, strict=True))
     ]
 

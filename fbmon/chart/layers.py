@@ -5,7 +5,7 @@ import numpy as np
 from fbmon.chart.area import Area
 from fbmon.chart.axes import Axis, to_units
 from fbmon.chart.canvas import Canvas, Cells, Codes
-from fbmon.chart.columns import Trace
+from fbmon.chart.dot_columns import Trace
 from fbmon.chart.layout import Layout
 from fbmon.chart.markers import marked
 from fbmon.chart.plot import Curve, Plot, Reference

@@ -6,7 +6,7 @@ import numpy as np
 
 from fbmon.chart.area import Area
 from fbmon.chart.axes import Axis
-from fbmon.chart.columns import Trace, edges, trace
+from fbmon.chart.dot_columns import Trace, edges, trace
 from fbmon.chart.plot import Plot
 from fbmon.chart.ranges import horizontal_axis, vertical_axis
 from fbmon.chart.ticks import Tick, ticks

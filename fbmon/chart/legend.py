@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from fbmon.chart.canvas import BLANK, Run
-from fbmon.chart.columns import last_known, value_at
+from fbmon.chart.canvas import BLANK, StyledText
+from fbmon.chart.dot_columns import last_known, value_at
 from fbmon.chart.layers import role_of
 from fbmon.chart.plot import Curve, Plot
 
@@ -19,7 +19,7 @@ class _Wording(NamedTuple):
     letters: int | None = None
 
 
-def legend(plot: Plot, width: int) -> list[Run]:
+def legend(plot: Plot, width: int) -> list[StyledText]:
     """Return the entries in the fullest wording that fits beside the title, with the gaps; else those that fit.
 
     Naming every curve matters more than last digits, these more than whole names, and these more than values; at a
@@ -54,12 +54,12 @@ def _lengths(labels: list[str]) -> list[int]:
     return [letters for letters in lengths if len({label[:letters] for label in labels}) == len(labels)]
 
 
-def title(plot: Plot, width: int) -> Run:
+def title(plot: Plot, width: int) -> StyledText:
     fits = len(plot.title) <= width
-    return Run(plot.title if fits else plot.title[: max(width - 1, 0)] + "…", TITLE)
+    return StyledText(plot.title if fits else plot.title[: max(width - 1, 0)] + "…", TITLE)
 
 
-def _entries(plot: Plot, wording: _Wording) -> list[Run]:
+def _entries(plot: Plot, wording: _Wording) -> list[StyledText]:
     return [_entry(curve, wording, plot) for curve in plot.curves if curve.named]
 
 
@@ -71,12 +71,12 @@ def legend_value(curve: Curve, plot: Plot) -> float | None:
     return value_at(curve.x, values, plot.cursor) if plot.cursor <= curve.end else None
 
 
-def _entry(curve: Curve, wording: _Wording, plot: Plot) -> Run:
+def _entry(curve: Curve, wording: _Wording, plot: Plot) -> StyledText:
     value = legend_value(curve, plot)
     full, short = ("–", "–") if value is None else (format(value, plot.y_format), _short(value))
     label = curve.label[: wording.letters].rstrip()
     words = wording.entry.format(marker=curve.marker or "━", label=label, value=full, short=short)
-    return Run(words, role_of(curve))
+    return StyledText(words, role_of(curve))
 
 
 def _short(value: float) -> str:
@@ -85,18 +85,18 @@ def _short(value: float) -> str:
     return min(two, format(value, ".0f"), key=len) if "e+" in two else two
 
 
-def _width(entries: list[Run], wording: _Wording) -> int:
+def _width(entries: list[StyledText], wording: _Wording) -> int:
     """Return the cells for the entries and the gap before each."""
     return sum(wording.gap + len(entry.text) for entry in entries)
 
 
-def _joined(entries: list[Run], wording: _Wording) -> list[Run]:
-    between = Run(" " * wording.gap, BLANK)
+def _joined(entries: list[StyledText], wording: _Wording) -> list[StyledText]:
+    between = StyledText(" " * wording.gap, BLANK)
     return [run for entry in entries for run in (between, entry)][1:]
 
 
-def _fitting(plot: Plot, wording: _Wording, room: int) -> list[Run]:
-    kept: list[Run] = []
+def _fitting(plot: Plot, wording: _Wording, room: int) -> list[StyledText]:
+    kept: list[StyledText] = []
     for entry in _entries(plot, wording):
         if _width([*kept, entry], wording) <= room:
             kept.append(entry)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fbmon.chart.columns import borders
+from fbmon.chart.dot_columns import borders
 from fbmon.chart.layout import Layout
 from fbmon.chart.plot import Curve
 from fbmon.store.series import Indices

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fbmon.chart.area import Area
 from fbmon.chart.axes import Axis
 from fbmon.chart.canvas import Canvas, Drawing
-from fbmon.chart.columns import borders, edges
+from fbmon.chart.dot_columns import borders, edges
 from fbmon.chart.layers import Layers
 from fbmon.chart.layout import LOG, Layout, lay_out
 from fbmon.chart.legend import GAP, legend, title

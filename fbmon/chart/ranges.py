@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from fbmon.chart.axes import Axis, exactly, fit, to_units
-from fbmon.chart.columns import Trace
+from fbmon.chart.dot_columns import Trace
 from fbmon.chart.plot import Plot
 from fbmon.metrics import Scale
 

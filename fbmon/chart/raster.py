@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from fbmon.chart.axes import Axis
 from fbmon.chart.canvas import Codes
-from fbmon.chart.columns import Trace
+from fbmon.chart.dot_columns import Trace
 from fbmon.store.series import Floats
 
 Dots = NDArray[np.bool_]  # (rows of dots, columns of dots); row 0 is the uppermost

@@ -25,11 +25,11 @@ from fbmon.cli.stop import stop
 from fbmon.cli.tables import QueryCommand
 from fbmon.cli.verify import verify
 from fbmon.cli.watch import watch
-from fbmon.cli.wrong import Commands
+from fbmon.cli.wrong import CommandGroup
 from fbmon.errors import Exit, FbmonError, of_system
 
 app = typer.Typer(
-    cls=Commands,
+    cls=CommandGroup,
     help="Train a network without stochasticity, and watch it live in a terminal.",
     epilog="To begin: `fbmon run quickstart` trains for at most a minute and shows it live; press ? for all keys.\n\n"
     "Exit codes: 0 finished, 1 failed, 2 wrong usage or recipe, 3 not finite or diverged, 4 trainer lost, "

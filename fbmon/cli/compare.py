@@ -131,8 +131,8 @@ def _show(sheet: "Sheet", read_again: "Callable[[], list[Run]]") -> int:
 
 
 def _print_json(runs: "list[Run]", columns: "Sequence[Field]", group: str | None) -> None:
-    from fbmon.compare.data import run_data
     from fbmon.compare.differing import differing
+    from fbmon.compare.plain_data import run_data
 
     if group:
         print_groups_json(runs, columns, group)

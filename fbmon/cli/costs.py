@@ -11,10 +11,10 @@ from fbmon.cli.progress import counted
 from fbmon.text import clean, duration
 
 if TYPE_CHECKING:
-    from fbmon.reproduce import Task
+    from fbmon.reproduce import TableRun
 
 
-def print_costs(tasks: "list[Task]", runs_dir: Path, devices: str, json: bool) -> None:
+def print_costs(tasks: "list[TableRun]", runs_dir: Path, devices: str, json: bool) -> None:
     """Print what each recipe's seeds still cost, by a measurement of a few seconds each, and the total."""
     costs = list(_costs(tasks, runs_dir, devices))
     if json:
@@ -31,11 +31,11 @@ def _row(name: str, is_done: int, to_do: int, steps: int | str, cost: dict[str, 
     return [clean(name), str(is_done), str(to_do), str(steps), f"{cost['flop']:.3g}", duration(cost["seconds"])]
 
 
-def _costs(tasks: "list[Task]", runs_dir: Path, devices: str) -> Iterator[dict[str, Any]]:
+def _costs(tasks: "list[TableRun]", runs_dir: Path, devices: str) -> Iterator[dict[str, Any]]:
     from fbmon import reproduce as tables
     from fbmon.analysis.plan import measure
 
-    by_recipe: dict[str, list[Task]] = {}
+    by_recipe: dict[str, list[TableRun]] = {}
     for task in tasks:
         by_recipe.setdefault(task.recipe.name, []).append(task)
     with counted("recipes", 0, len(by_recipe)) as step:

@@ -13,7 +13,7 @@ from fbmon.errors import UsageError
 
 if TYPE_CHECKING:
     from fbmon.analysis import Point
-    from fbmon.analysis.picture import Seen
+    from fbmon.analysis.landscape_plots import Seen
     from fbmon.metrics import Scale
 
 
@@ -59,8 +59,8 @@ def landscape(
     """
     from fbmon.analysis import Record, Setting
     from fbmon.analysis.landscape import along, between, over
+    from fbmon.analysis.landscape_plots import Seen
     from fbmon.analysis.names import labels, stem
-    from fbmon.analysis.picture import Seen
     from fbmon.export.landscape import csv_text, lines_svg, plane_svg, save
 
     if plane and to is not None:
@@ -114,7 +114,7 @@ def _data(minimum: "Seen") -> dict[str, object]:
 
 
 def _show(minima: "list[Seen]", plane: bool, title: str, scale: "Scale") -> None:
-    from fbmon.analysis.picture import heat_map, legend, plots
+    from fbmon.analysis.landscape_plots import heat_map, legend, plots
     from fbmon.cli.picture import print_heat, print_legend, print_plot
 
     if plane:

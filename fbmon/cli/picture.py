@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fbmon.cli.output import make_console
 
 if TYPE_CHECKING:
-    from fbmon.chart import Drawing, Plot, Run
+    from fbmon.chart import Drawing, Plot, StyledText
     from fbmon.chart.heat import Heat
 
 _CURVES = ("#56b4e9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#f0e442")
@@ -32,15 +32,15 @@ def print_heat(heat: "Heat") -> None:
     print_legend(legend(heat.bounds))
 
 
-def print_legend(entries: "list[Run]") -> None:
+def print_legend(entries: "list[StyledText]") -> None:
     """Print a legend in as many lines as it takes."""
-    from fbmon.chart import Drawing, Run
+    from fbmon.chart import Drawing, StyledText
 
-    room, rows = shutil.get_terminal_size().columns, [list[Run]()]
+    room, rows = shutil.get_terminal_size().columns, [list[StyledText]()]
     for entry in entries:
         if rows[-1] and sum(len(run.text) for run in rows[-1]) + 2 + len(entry.text) > room:
             rows.append([])
-        rows[-1] += [Run("  ", ""), entry]
+        rows[-1] += [StyledText("  ", ""), entry]
     _print(Drawing(tuple(map(tuple, rows))))
 
 
@@ -61,7 +61,7 @@ def _print(drawing: "Drawing") -> None:
     sys.stdout.write(captured.get())
 
 
-def _style(run: "Run") -> str:
+def _style(run: "StyledText") -> str:
     name, _, rest = run.role.partition(" ")
     kind, _, number = name.partition("_")
     if kind in ("run", "heat") and number.isdecimal():

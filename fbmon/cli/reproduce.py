@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fbmon.cli.terminal_guard import Kept
     from fbmon.compare import Run
     from fbmon.compare.table import Format
-    from fbmon.reproduce import Task
+    from fbmon.reproduce import TableRun
 
 _COLUMNS = "reported,val_accuracy,difference,best.val_accuracy,clipped,time,state"
 
@@ -111,9 +111,9 @@ def reproduce(
     for share in shares:
         check_loopback(expand(share, os.environ))
     if len(shares) > 1:
-        from fbmon.cli.spread import Spread
+        from fbmon.cli.parallel import Parallel
 
-        codes = Spread(shares, runs_dir, data_folder(data_dir), lambda line: _say(line, shown)).carry_out(tasks)
+        codes = Parallel(shares, runs_dir, data_folder(data_dir), lambda line: _say(line, shown)).carry_out(tasks)
     else:
         labels = [f"run {number} of {len(tasks)}" for number in range(1, len(tasks) + 1)]
         codes = [
@@ -138,7 +138,7 @@ def _list_tables(json: bool) -> None:
 
 
 def _carry_out(
-    task: "Task", label: str, runs_dir: Path, devices: str, data_dir: Path, ui: Ui, kept: "Kept | None"
+    task: "TableRun", label: str, runs_dir: Path, devices: str, data_dir: Path, ui: Ui, kept: "Kept | None"
 ) -> int:
     """Start a task's run, or watch the one that exists; return 0 if it has a result. Exits when the user leaves."""
     from fbmon import reproduce as tables

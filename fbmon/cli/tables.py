@@ -97,8 +97,8 @@ def print_table(runs: "list[Run]", columns: "list[Field]", group: str | None, fo
 def print_groups_json(runs: "list[Run]", columns: "Sequence[Field]", group: str) -> None:
     """Print the groups as JSON: every number with mean, sd and n."""
     from fbmon.compare import fields
-    from fbmon.compare.data import group_data
     from fbmon.compare.group import group_by
+    from fbmon.compare.plain_data import group_data
     from fbmon.compare.table import lay_out_groups
 
     by = fields.find(group, runs)
@@ -113,7 +113,7 @@ def _print_in_terminal(table: "Table") -> None:
     import os
     import shutil
 
-    from fbmon.compare.text import stacked, text
+    from fbmon.compare.text_table import stacked, text
 
     is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     bold, normal = ("", "") if is_plain else ("\x1b[1m", "\x1b[0m")

@@ -22,7 +22,7 @@ _WORDS = (  # the library's, of several versions, and ours
 )
 
 
-class Commands(TyperGroup):
+class CommandGroup(TyperGroup):
     """The commands; a value that none of their options takes is a UsageError."""
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - Typer keeps the types to itself

@@ -6,7 +6,7 @@ from typing import Any, assert_never
 
 from fbmon.compare.group import Spread
 from fbmon.compare.table import Cell, Format, Table
-from fbmon.compare.text import text, with_headings
+from fbmon.compare.text_table import text, with_headings
 from fbmon.text import clean
 
 _LATEX_SIGNS = {

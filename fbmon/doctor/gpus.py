@@ -6,7 +6,7 @@ from contextlib import suppress
 import msgspec
 
 from fbmon.doctor.finding import Finding
-from fbmon.doctor.torch import Answer, Gpu
+from fbmon.doctor.torch import Gpu, TorchAnswer
 from fbmon.ranks.gpus import Nvml, driver, open_all, visible_gpus
 from fbmon.text import clean, plural
 
@@ -21,7 +21,7 @@ class DriverAnswer(msgspec.Struct, frozen=True):
     fault: str = ""
 
 
-def examine_gpus(answer: Answer, environment: Mapping[str, str], nvml: Nvml | None = None) -> Iterator[Finding]:
+def examine_gpus(answer: TorchAnswer, environment: Mapping[str, str], nvml: Nvml | None = None) -> Iterator[Finding]:
     """Yield one finding for the driver and one for each GPU that will train."""
     driver_answer = _ask(nvml or driver())
     if not driver_answer.uuids:
@@ -42,7 +42,7 @@ def examine_gpus(answer: Answer, environment: Mapping[str, str], nvml: Nvml | No
         )
 
 
-def _unseen(count: str, answer: Answer, environment: Mapping[str, str]) -> Finding:
+def _unseen(count: str, answer: TorchAnswer, environment: Mapping[str, str]) -> Finding:
     if not answer.cuda:
         advice = "install a torch that is built for CUDA, as pytorch.org describes"
         return Finding("GPUs", "warning", f"the driver knows {count}, but this torch is built for the CPU only", advice)

@@ -13,7 +13,7 @@ from fbmon.host.worker_process import WorkerProcess
 from fbmon.recipe.data_sets import DATA_SETS
 from fbmon.text import clean_path, plural
 
-_MODULE = "fbmon.analysis.worker.machine"
+_MODULE = "fbmon.analysis.worker.torch_check"
 _SECONDS = 300.0  # to load from a slow disk
 
 
@@ -26,8 +26,8 @@ class Gpu(msgspec.Struct, frozen=True):
     fault: str = ""  # why it could not multiply two small matrices
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """The line of JSON that `python -m fbmon.analysis.worker.machine` prints."""
+class TorchAnswer(msgspec.Struct, frozen=True):
+    """The line of JSON that `python -m fbmon.analysis.worker.torch_check` prints."""
 
     version: str = ""
     cuda: str = ""  # the version that torch was built for; empty: for the CPU only
@@ -49,15 +49,15 @@ class TorchQuestion:
         self._process = WorkerProcess(_MODULE, str(data_dir), environment=environment, limit=_SECONDS)
 
     @cached_property
-    def answer(self) -> Answer:
+    def answer(self) -> TorchAnswer:
         """Return the answer of torch, or why there is none."""
         with self._process as process:
             try:
-                return msgspec.json.decode(process.answer(), type=Answer)
+                return msgspec.json.decode(process.answer(), type=TorchAnswer)
             except FbmonError as error:
-                return Answer(fault=error.message)
+                return TorchAnswer(fault=error.message)
             except ValueError:
-                return Answer(fault="its answer could not be read")
+                return TorchAnswer(fault="its answer could not be read")
 
     def about_torch(self) -> Iterator[Finding]:
         """Yield whether torch is installed and works, and whether it supports bfloat16 here."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fbmon.analysis.landscape import table
-from fbmon.analysis.picture import Seen, plots
+from fbmon.analysis.landscape_plots import Seen, plots
 from fbmon.chart.svg import svg
 from fbmon.errors import FbmonError
 from fbmon.export.heat import heat

@@ -7,7 +7,7 @@ import numpy as np
 from fbmon import metrics
 from fbmon.chart import Curve, Plot, Reference
 from fbmon.compare import Run
-from fbmon.export.columns import Row, names, read_rows
+from fbmon.export.rows import StepRow, names, read_rows
 from fbmon.metrics import Chart
 from fbmon.run import RunFolder
 from fbmon.store.series import Series
@@ -22,7 +22,7 @@ def of(runs: Sequence[Run]) -> list[Plot]:
     return [plot for plot in plots if any(len(curve.x) for curve in plot.curves)]
 
 
-def _of_one(run: Run, rows: Sequence[Row]) -> list[Plot]:
+def _of_one(run: Run, rows: Sequence[StepRow]) -> list[Plot]:
     clipped = np.array([row.step for row in rows if row.clipped], float)
     return [
         Plot(
@@ -42,7 +42,7 @@ def _of_one(run: Run, rows: Sequence[Row]) -> list[Plot]:
     ]
 
 
-def _of_several(runs: Sequence[Run], rows_by_run: Sequence[Sequence[Row]]) -> list[Plot]:
+def _of_several(runs: Sequence[Run], rows_by_run: Sequence[Sequence[StepRow]]) -> list[Plot]:
     """Return plots that all have a curve, perhaps an empty one, for each run: so its look is the same in all."""
     present = {name for rows in rows_by_run for name in names(rows)}
     return [
@@ -58,11 +58,11 @@ def _of_several(runs: Sequence[Run], rows_by_run: Sequence[Sequence[Row]]) -> li
     ]
 
 
-def _steps(rows_by_run: Sequence[Sequence[Row]]) -> tuple[float, float]:
+def _steps(rows_by_run: Sequence[Sequence[StepRow]]) -> tuple[float, float]:
     return 0.0, max([1.0, *(float(rows[-1].step) for rows in rows_by_run if rows)])
 
 
-def _curve(label: str, name: str, rows: Sequence[Row]) -> Curve:
+def _curve(label: str, name: str, rows: Sequence[StepRow]) -> Curve:
     """Return the curve of a metric, empty if no value is known."""
     points = [row for row in rows if name in row.values]
     if all(row.values[name] is None for row in points):

@@ -10,7 +10,7 @@ from typing import Any
 from fbmon import metrics
 from fbmon.errors import UsageError
 from fbmon.events import DeviceSampled
-from fbmon.export.columns import Row, read_rows
+from fbmon.export.rows import StepRow, read_rows
 from fbmon.run import RunFolder
 from fbmon.run.journal import Tail
 
@@ -42,7 +42,7 @@ def tag(name: str) -> str:
     return f"{metrics.BY_NAME[name].chart.name}/{name}" if name in metrics.BY_NAME else name
 
 
-def _scalars(row: Row) -> dict[str, float]:
+def _scalars(row: StepRow) -> dict[str, float]:
     scalars = {tag(name): value for name, value in row.values.items() if value is not None}
     return scalars | {"gradient/clipped": float(row.clipped)}
 

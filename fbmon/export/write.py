@@ -8,7 +8,7 @@ from typing import Literal, assert_never
 
 from fbmon.compare import Run
 from fbmon.errors import FbmonError, UsageError
-from fbmon.export import columns
+from fbmon.export import rows
 from fbmon.host.disk import replace
 from fbmon.run import RunFolder
 from fbmon.text import clean_path
@@ -67,9 +67,9 @@ def _safe(name: str) -> str:
 def _write(runs: Sequence[Run], kind: Kind, goals: Sequence[Path]) -> None:
     match kind:
         case "csv" | "jsonl":
-            text = columns.csv_text if kind == "csv" else columns.jsonl_text
+            text = rows.csv_text if kind == "csv" else rows.jsonl_text
             for run, goal in zip(runs, goals, strict=True):
-                replace(goal, text(columns.read_rows(RunFolder(run.path).journal)).encode(), mode=0o666)
+                replace(goal, text(rows.read_rows(RunFolder(run.path).journal)).encode(), mode=0o666)
         case "tensorboard":
             from fbmon.export import tensorboard
 

@@ -97,11 +97,11 @@ def carry_out(work: Assignment) -> int:
         commands = Commands(work.folder)
         _begin(work, emitter)
         commands.heed_signals()
-        from fbmon.train.ranks.group import (  # torch takes seconds to import; by now a screen says so
+        from fbmon.train.ranks.meet import Waiting
+        from fbmon.train.ranks.process_group import (  # torch takes seconds to import; by now a screen says so
             join,
             leave_together,
         )
-        from fbmon.train.ranks.meet import Waiting
 
         waiting = Waiting(work.patience, lambda awaited: _tell_awaited(work, emitter, awaited), commands.heed_signals)
         ranks, device = join(work.rank, work.device, work.tell_doing, waiting)
@@ -135,7 +135,7 @@ def _train(
     work: Assignment, emitter: "Emitter | SilentEmitter", commands: Commands, ranks: "Ranks", device: str
 ) -> RunEnded:
     from fbmon.train.loop import train
-    from fbmon.train.ranks.group import naming_the_lost
+    from fbmon.train.ranks.process_group import naming_the_lost
 
     # Also where the journal is lost: no run begins again beside its own states.
     is_begun = emitter.has_begun or (work.folder is not None and os.path.lexists(work.checkpoints))

@@ -14,7 +14,7 @@ _NEAR = np.arange(1, FAN)
 _SETTLE_EVERY = 1000  # points
 
 
-class Column:
+class GrowingArray:
     """Numbers that only ever grow in count; `view()` is valid until the next append. None is kept as NaN."""
 
     def __init__(self) -> None:
@@ -59,13 +59,13 @@ class Series:
     """
 
     def __init__(self) -> None:
-        self._steps = Column()
-        self._elapsed = Column()
-        values = Column()
+        self._steps = GrowingArray()
+        self._elapsed = GrowingArray()
+        values = GrowingArray()
         self._levels = [(values, values)]  # (minima, maxima); at level 0 both are the values
         self._unsettled = 0
         self._built = 0  # points that the levels above 0 know of
-        self._unknown = Column()
+        self._unknown = GrowingArray()
         self._looked = 0  # points of which it is known whether they are unknown
 
     def __len__(self) -> int:
@@ -166,7 +166,7 @@ class Series:
         self._built, level = len(self), 0
         while len(self._levels[level][0]) >= FAN:
             if level + 1 == len(self._levels):
-                self._levels.append((Column(), Column()))
+                self._levels.append((GrowingArray(), GrowingArray()))
             below, above = self._levels[level], self._levels[level + 1]
             fresh = slice(FAN * len(above[0]), len(below[0]) // FAN * FAN)
             minima, maxima = (column.view()[fresh].reshape(-1, FAN) for column in below)
@@ -194,7 +194,7 @@ def append(
         curves[name].extend(at, when, np.array(column, np.float64))
 
 
-def _reduce(function: np.ufunc, column: Column, nodes: Indices, outside: NDArray[np.bool_]) -> Floats:
+def _reduce(function: np.ufunc, column: GrowingArray, nodes: Indices, outside: NDArray[np.bool_]) -> Floats:
     values = column.view()[nodes]
     values[outside] = np.nan
     return np.asarray(function.reduce(values, axis=1))

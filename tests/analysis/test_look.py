@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from fbmon.analysis import Ascent, Point, Radius, Setting
 from fbmon.analysis.worker.direction import random_direction
-from fbmon.analysis.worker.look import FARTHEST, Look
+from fbmon.analysis.worker.look import FARTHEST, Landscape
 from fbmon.analysis.worker.weights import Tensors, Trained, load_trained
 from fbmon.run import RunFolder, checkpoint
 from fbmon.run.checkpoints import path_of
@@ -40,7 +40,7 @@ def test_a_point_is_the_loss_and_accuracy_of_the_moved_weights_and_leaves_the_ne
     trained: RunFolder,
 ) -> None:
     found = load_trained(trained, 40, "cpu")
-    look = Look(found, Setting(40))
+    look = Landscape(found, Setting(40))
     answer = look.answer(Point((0, 3), (0.5, -0.25))).values
 
     directions = [random_direction(found.weights, 0, number) for number in (0, 3)]
@@ -64,7 +64,7 @@ def test_uphill_the_loss_rises_by_the_length_of_the_gradient(trained: RunFolder)
     images = found.data.normalize(found.data.train.pictures, torch.float32)
     loss = cross_entropy(found.model.eval()(images), found.data.train.labels)
     slope = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(found.model.parameters()))]).norm()
-    look = Look(found, Setting(40))
+    look = Landscape(found, Setting(40))
     uphill, here = (look.answer(probe).values["loss"] or 0 for probe in (Ascent(1e-2), HERE))
     assert uphill - here == pytest.approx(1e-2 * slope.item(), rel=0.15)
 
@@ -76,7 +76,7 @@ def test_with_fresh_statistics_those_that_the_run_has_left_matter_for_no_probe(t
         for name, value in found.weights.items():
             if name.endswith("running_var"):
                 value.mul_(wrong)
-        look = Look(found, Setting(40, statistics="fresh"))
+        look = Landscape(found, Setting(40, statistics="fresh"))
         answers.append([look.answer(probe).values for probe in (HERE, Ascent(0.05))])
     assert answers[0] == answers[1]
 
@@ -86,7 +86,7 @@ def test_every_pass_is_in_the_precision_of_the_run(trained: RunFolder) -> None:
     recipe = found.recipe.model_copy(update={"precision": "bfloat16"})
     seen: set[torch.dtype] = set()
     found.model.get_submodule("fc").register_forward_hook(lambda _layer, _inputs, out: seen.add(out.dtype))
-    Look(replace(found, recipe=recipe), Setting(40, statistics="fresh")).answer(Ascent(0.05))
+    Landscape(replace(found, recipe=recipe), Setting(40, statistics="fresh")).answer(Ascent(0.05))
     assert seen == {torch.bfloat16}
 
 
@@ -98,7 +98,7 @@ def test_the_scale_of_filters_before_batch_norm_matters_with_the_runs_statistics
     losses = {}
     for statistics in ("run", "fresh"):
         setting = Setting(40, statistics=statistics, towards=str(doubled))
-        look = Look(load_trained(trained, 40, "cpu"), setting)
+        look = Landscape(load_trained(trained, 40, "cpu"), setting)
         losses[statistics] = [look.answer(Point((0,), (at,))).values["loss"] or 0 for at in (0.0, 1.0)]
     assert losses["fresh"][1] == pytest.approx(losses["fresh"][0], rel=1e-3)
     assert losses["run"][1] > 1.2 * losses["run"][0]
@@ -113,7 +113,7 @@ def _with_doubled_filters(folder: RunFolder, goal: Path) -> Path:
     return checkpoint.save(goal, state, save(changed))
 
 
-class Bowl(Look):
+class Bowl(Landscape):
     """A quadratic ½ 8 r² in place of the network's loss, infinite from 3 on."""
 
     def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float | None]:
@@ -133,7 +133,7 @@ def test_the_radius_of_a_quadratic_is_the_root_of_twice_the_threshold_by_its_cur
 
 
 def test_a_radius_is_not_looked_for_beyond_the_farthest(trained: RunFolder) -> None:
-    class Plain(Look):
+    class Plain(Landscape):
         def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float | None]:
             return {"loss": 0.0, "accuracy": 1.0}
 

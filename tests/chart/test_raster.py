@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fbmon.chart.axes import Axis, to_units
-from fbmon.chart.columns import borders, edges, extent, last_known, trace
+from fbmon.chart.dot_columns import borders, edges, extent, last_known, trace
 from fbmon.chart.raster import DECIMALS, Dots, cells, heights, trace_dots
 from fbmon.store.series import Floats, Series
 from tests.chart.make import series

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fbmon.chart.group import Group
+from fbmon.chart.mean_band import MeanBand
 from fbmon.chart.smooth import CHUNK, Smoothed
 from fbmon.store.series import Series
 from tests.chart.make import series
@@ -52,7 +52,7 @@ def test_the_first_value_is_itself_and_not_a_part_of_it() -> None:
 
 def test_a_group_has_the_mean_and_the_band_of_the_steps_that_all_members_have() -> None:
     ahead, behind = series([1, 2, 3, 4]), series([3, 4, None], [0, 1, 3])
-    group = Group((ahead, behind))
+    group = MeanBand((ahead, behind))
     group.update()
     assert group.mean.steps.tolist() == [0, 1, 3]
     assert group.mean.values.tolist() == pytest.approx([2, 3, np.nan], nan_ok=True)

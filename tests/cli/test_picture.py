@@ -2,7 +2,7 @@
 
 import pytest
 
-from fbmon.chart import Run
+from fbmon.chart import StyledText
 from fbmon.cli.picture import print_legend
 
 
@@ -21,5 +21,5 @@ def test_a_drawing_is_in_ascii_where_the_screen_is(
     monkeypatch.setattr("locale.getpreferredencoding", lambda _: "UTF-8")
     monkeypatch.setenv("FBMON_ASCII", asked)
     monkeypatch.setenv("TERM", terminal)
-    print_legend([Run("○ sgd", "run_0")])
+    print_legend([StyledText("○ sgd", "run_0")])
     assert capsys.readouterr().out == printed

@@ -17,7 +17,7 @@ from fbmon.compare.columns import columns_for
 from fbmon.compare.cut import told_apart
 from fbmon.compare.render import latex
 from fbmon.compare.table import Cell, Column, Table, lay_out
-from fbmon.compare.text import stacked, text
+from fbmon.compare.text_table import stacked, text
 from fbmon.events import CommandTaken, RunEnded, RunResumed, StepTaken, TrainingStarted
 from fbmon.run import RunFolder
 from fbmon.store import summary

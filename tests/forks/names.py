@@ -15,7 +15,7 @@ IMPORTED = {
         "torchvision",
         "safetensors.torch",
         "fbmon.train.loop",
-        "fbmon.train.ranks.group",
+        "fbmon.train.ranks.process_group",
         "fbmon.analysis.worker.look",
         "fbmon.analysis.worker.again",
         "fbmon.process.emit",

@@ -28,7 +28,7 @@ from fbmon.run.journal import unseal
 from fbmon.store import summary
 from fbmon.store.store import Store
 from fbmon.store.summary import Digest, Summary
-from fbmon.store.summary.file import read as read_file
+from fbmon.store.summary.cache import read as read_file
 from tests.conftest import Ended
 from tests.runs import lines, story, write_run
 
@@ -80,8 +80,8 @@ def test_in_whatever_stretches_a_growing_journal_is_read_it_comes_to_what_the_st
     lost: set[int],
     cuts: list[int],
 ) -> None:
-    monkeypatch.setattr("fbmon.store.summary.file._WORTH_BYTES", 1)  # keep every stretch
-    monkeypatch.setattr("fbmon.store.summary.file._CHUNK_BYTES", 700)  # and read each in several pieces
+    monkeypatch.setattr("fbmon.store.summary.cache._WORTH_BYTES", 1)  # keep every stretch
+    monkeypatch.setattr("fbmon.store.summary.cache._CHUNK_BYTES", 700)  # and read each in several pieces
     events: list[Event] = []
     for event in story(accuracies=[0.5] * len(values)):
         mine = values[event.step - 1] if isinstance(event, StepTaken) else None
@@ -270,7 +270,7 @@ def test_a_resumed_run_that_is_not_yet_as_far_as_it_was_has_not_clipped_more_ste
 def test_the_best_is_of_the_steps_that_a_resume_kept_in_whatever_stretches_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fbmon.store.summary.file._WORTH_BYTES", 1)
+    monkeypatch.setattr("fbmon.store.summary.cache._WORTH_BYTES", 1)
     events: list[Event] = story(accuracies=(0.5, 0.6, 0.9), clipped=(2, 3), state=None)
     events += [RunResumed("1", 8), StateRestored(2)]
     again: list[Event] = [

@@ -63,19 +63,19 @@ def sheet_of(runs: Path) -> Sheet:
 
 
 @asynccontextmanager
-async def comparing(runs: Path, size: tuple[int, int] = (140, 44), lanes: int = 4) -> AsyncIterator[Pilot[int]]:
+async def comparing(runs: Path, size: tuple[int, int] = (140, 44), traces: int = 4) -> AsyncIterator[Pilot[int]]:
     """The screen, once all curves are drawn and the events of the first run are read."""
     app = CompareApp(sheet_of(runs), lambda: select(runs, []))
     async with app.run_test(size=size) as pilot:
-        await drawn(pilot, lanes)
-        await until(pilot, lambda: bool(board(pilot).lanes.notes()))
+        await drawn(pilot, traces)
+        await until(pilot, lambda: bool(board(pilot).traces.notes()))
         yield pilot
 
 
-async def drawn(pilot: Pilot[int], lanes: int) -> None:
+async def drawn(pilot: Pilot[int], traces: int) -> None:
     def are() -> bool:
-        found = board(pilot).lanes.lanes
-        return len(found) == lanes and all(lane.stores for lane in found)
+        found = board(pilot).traces.traces
+        return len(found) == traces and all(trace.stores for trace in found)
 
     await until(pilot, are)
 
@@ -98,7 +98,7 @@ def listed(pilot: Pilot[int]) -> list[str]:
 
 
 def plots(pilot: Pilot[int], name: str = "val_accuracy") -> Plot:
-    chart = next(chart for chart in board(pilot).lanes.charts() if chart.name == name)
+    chart = next(chart for chart in board(pilot).traces.charts() if chart.name == name)
     plot = board(pilot).board.charts.view(chart).plot
     assert plot is not None
     return plot
@@ -229,7 +229,7 @@ async def test_what_a_single_run_has_of_settings_is_in_the_panel_alone(runs: Pat
     assert names[:3] == ["run", "recipe", "state"]  # its name does not say what it is
     assert names[-2:] == ["seed", "optimizer.lr"]
     assert "data.copies" in [column.name for column in sheet_of(runs).columns]  # a printed table has no panel beside it
-    async with comparing(runs, lanes=5) as pilot:
+    async with comparing(runs, traces=5) as pilot:
         await until(pilot, lambda: "data.copies" in text(pilot, "#differences"))
 
 
@@ -282,12 +282,12 @@ async def test_groups_that_differ_have_names_that_differ_in_table_and_legend(run
     others = [["steps=100"], ["optimizer.lr=0.8"], ["optimizer.momentum=0.5"], ["checkpoint.seconds=10"]]
     for number, other in enumerate(others):
         write_run(runs, f"more-{number}", story("more", 0.7), [*settings, *other])
-    async with comparing(runs, (100, 40), lanes=8) as pilot:
+    async with comparing(runs, (100, 40), traces=8) as pilot:
         await press(pilot, "g")
         await drawn(pilot, 6)
         names = [line[5:33] for line in text(pilot, "#table").split("\n")[1:7]]
         assert len(set(names)) == 6
-        assert len({lane.label for lane in board(pilot).lanes.lanes}) == 6
+        assert len({trace.label for trace in board(pilot).traces.traces}) == 6
 
 
 async def test_columns_are_chosen_in_a_list(runs: Path) -> None:
@@ -416,7 +416,7 @@ async def test_the_footer_names_whole_keys_only(runs: Path) -> None:
 async def test_in_ascii_every_marker_is_another(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FBMON_ASCII", "1")
     async with comparing(runs) as pilot:
-        assert len(board(pilot).lanes.lanes) == 4
+        assert len(board(pilot).traces.traces) == 4
         assert all(ord(sign) < 128 for sign in text(pilot))
 
 
@@ -452,13 +452,13 @@ async def test_no_sign_under_the_charts_is_of_a_run_that_is_not_drawn(runs: Path
 
 async def test_a_run_that_has_not_come_as_far_as_the_cursor_has_no_value_there(runs: Path) -> None:
     write_run(runs, "short-0", story("short", 0.7, steps=20), ["seed=0"])
-    async with comparing(runs, lanes=5) as pilot:
+    async with comparing(runs, traces=5) as pilot:
         while "fast-1" not in (curves(pilot)[-1]):
             await press(pilot, "down")
         await press(pilot, "tab", "z", "c")
         await until(pilot, lambda: "@ 40" in text(pilot, "#charts"))
-        told_of = dict(values(board(pilot).lanes, board(pilot).board.charts.focused, board(pilot).board.view))
-        short = next(lane.marker for lane in board(pilot).lanes.lanes if lane.label == "short-0")
+        told_of = dict(values(board(pilot).traces, board(pilot).board.charts.focused, board(pilot).board.view))
+        short = next(trace.marker for trace in board(pilot).traces.traces if trace.label == "short-0")
         assert told_of.pop(short) is None
         assert None not in told_of.values()
         assert f"{short} short-0 –" in text(pilot, "#charts").split("\n")[0]

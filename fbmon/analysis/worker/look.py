@@ -23,7 +23,7 @@ _STRIDE = 0.1  # of the search outwards: the loss may have a wall, and fall behi
 _HALVINGS = 7  # of the stride that the loss is passed in: to 0.0008
 
 
-class Look:
+class Landscape:
     """A trained network in one setting, to be probed."""
 
     def __init__(self, trained: Trained, setting: Setting) -> None:

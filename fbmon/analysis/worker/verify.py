@@ -26,8 +26,8 @@ from fbmon.train.hardware.device import choose_device
 from fbmon.train.hardware.precision import emulation
 from fbmon.train.hardware.process import set_up
 from fbmon.train.hardware.this_machine import this_machine
-from fbmon.train.ranks.group import join, leave_together
 from fbmon.train.ranks.meet import Waiting
+from fbmon.train.ranks.process_group import join, leave_together
 
 _GRADIENT = "gradient.safetensors"
 _PATIENCE = 600.0  # seconds for the ranks to find each other

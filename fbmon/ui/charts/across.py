@@ -4,7 +4,7 @@ import numpy as np
 
 from fbmon.chart.plot import XUnit
 from fbmon.chart.smooth import Smoothed
-from fbmon.store.series import Column, Floats, Series
+from fbmon.store.series import Floats, GrowingArray, Series
 from fbmon.store.store import Store
 from fbmon.ui.charts.view import AxisName, Extent, Moment
 
@@ -22,7 +22,7 @@ class Across:
     def __init__(self, store: Store, axis: AxisName) -> None:
         self.store = store
         self.axis = axis
-        self._columns: dict[int, tuple[Series, Column]] = {}  # with the series, so that its id stays its own
+        self._columns: dict[int, tuple[Series, GrowingArray]] = {}  # with the series, so that its id stays its own
         self._smoothed: dict[int, Smoothed] = {}
 
     def x(self, series: Series) -> Floats:
@@ -30,7 +30,7 @@ class Across:
         if self.axis in ("step", "elapsed"):
             return series.steps if self.axis == "step" else series.elapsed
         if id(series) not in self._columns:
-            self._columns[id(series)] = series, Column()
+            self._columns[id(series)] = series, GrowingArray()
         _, column = self._columns[id(series)]
         done = len(column)
         column.extend(self._place(series.steps[done:], series.elapsed[done:]))

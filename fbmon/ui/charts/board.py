@@ -12,7 +12,7 @@ from fbmon.ui.charts import cursor
 from fbmon.ui.charts import view as views
 from fbmon.ui.charts.chart import ChartView
 from fbmon.ui.charts.charts import Charts
-from fbmon.ui.charts.drawing import Drawing
+from fbmon.ui.charts.display import Display
 from fbmon.ui.charts.events_list import listed
 from fbmon.ui.charts.keys import Key, bindings
 from fbmon.ui.charts.view import Moment, View
@@ -24,14 +24,14 @@ _FAST = 10  # columns at once
 
 
 class Board(Container):
-    """The `widgets` of a drawing and the keys that change it; `name` is what saved files begin with.
+    """The `widgets` of a display and the keys that change it; `name` is what saved files begin with.
 
     `ahead` is one of the widgets that comes before the first chart and after the last one, as tab goes.
     """
 
     def __init__(
         self,
-        drawing: Drawing,
+        display: Display,
         name: str,
         keys: Mapping[str, Sequence[Key]],
         *widgets: Widget,
@@ -40,7 +40,7 @@ class Board(Container):
     ) -> None:
         super().__init__(*widgets, id=id)
         self._bindings = BindingsMap(bindings(keys))  # a class could have but one set of keys for all screens
-        self.drawing = drawing
+        self.curves_display = display
         self._file_name = name
         self._ahead = ahead
 
@@ -52,44 +52,44 @@ class Board(Container):
 
     @property
     def charts(self) -> Charts:
-        return self.drawing.charts
+        return self.curves_display.charts
 
     @property
     def view(self) -> View:
-        return self.drawing.view
+        return self.curves_display.view
 
     def show(self) -> None:
         """Bring everything up to date."""
-        self.drawing.show()
+        self.curves_display.show()
 
     def on_chart_view_sized(self, message: ChartView.Sized) -> None:
-        self.drawing.draw(message.view)
-        self.drawing.show_line()
+        self.curves_display.draw(message.view)
+        self.curves_display.show_line()
 
     def on_chart_view_pointed(self, message: ChartView.Pointed) -> None:
         self.charts.focus_chart(message.chart)
         if message.zoom:
             self._change(views.zoom(self.view, self._extent(), views.ZOOM**message.zoom, message.x))
         else:
-            self._set_cursor(cursor.nearest_to(self.drawing.curves, self.charts.focused, self.view, message.x))
+            self._set_cursor(cursor.nearest_to(self.curves_display.curves, self.charts.focused, self.view, message.x))
 
     def action_move(self, by: int) -> None:
         charts, ahead = self.charts, self._ahead
         if ahead and ahead.has_focus:
-            self.drawing.look(lambda: charts.focus_chart(charts.charts[0 if by > 0 else -1]))
+            self.curves_display.look(lambda: charts.focus_chart(charts.charts[0 if by > 0 else -1]))
         elif ahead and charts.focused == charts.charts[-1 if by > 0 else 0]:
             ahead.focus()
         else:
-            self.drawing.look(lambda: charts.move(by))
+            self.curves_display.look(lambda: charts.move(by))
 
     def action_move_down(self, rows: int) -> None:
-        self.drawing.look(lambda: self.charts.move_down(rows))
+        self.curves_display.look(lambda: self.charts.move_down(rows))
 
     def action_turn(self, pages: int) -> None:
-        self.drawing.look(lambda: self.charts.turn(pages))
+        self.curves_display.look(lambda: self.charts.turn(pages))
 
     def action_full(self) -> None:
-        self.drawing.look(self.charts.toggle_full)
+        self.curves_display.look(self.charts.toggle_full)
 
     def action_back(self) -> None:
         if self.view.cursor is not None:
@@ -106,7 +106,7 @@ class Board(Container):
         from fbmon.ui.charts.filter import FilterLine
 
         line = FilterLine(self.view.filter)
-        self.mount(line, before=self.drawing.line)
+        self.mount(line, before=self.curves_display.line)
         line.focus()
 
     def on_input_changed(self, message: "Input.Changed") -> None:
@@ -117,7 +117,7 @@ class Board(Container):
 
     def action_zoom(self, direction: int) -> None:
         at = self.view.cursor
-        about = None if at is None else self.drawing.curves.across(self.view).at(at)
+        about = None if at is None else self.curves_display.curves.across(self.view).at(at)
         self._change(views.zoom(self.view, self._extent(), views.ZOOM**direction, about))
 
     def action_pan(self, direction: int) -> None:
@@ -142,7 +142,7 @@ class Board(Container):
         self._change(views.next_axis(self.view))
 
     def action_scale(self) -> None:
-        self.drawing.scale()
+        self.curves_display.scale()
 
     def action_smooth(self, change: int) -> None:
         self._change(views.smooth(self.view, change))
@@ -154,22 +154,22 @@ class Board(Container):
         if self.view.cursor is not None:
             self._change(replace(self.view, cursor=None))
         else:
-            self._set_cursor(cursor.newest_in_sight(self.drawing.curves, self.charts.focused, self.view))
+            self._set_cursor(cursor.newest_in_sight(self.curves_display.curves, self.charts.focused, self.view))
 
     def action_end(self, direction: int) -> None:
-        self._set_cursor(cursor.end(self.drawing.curves, self.charts.focused, direction))
+        self._set_cursor(cursor.end(self.curves_display.curves, self.charts.focused, direction))
 
     def action_jump(self, direction: int) -> None:
         """Move the cursor to the next event; from nowhere to the last one."""
         at = None if self.view.cursor is None else self.view.cursor.step
-        note = cursor.next_note(listed(self.drawing.curves.notes(), self.view), at, direction)
+        note = cursor.next_note(listed(self.curves_display.curves.notes(), self.view), at, direction)
         if note is not None:
             self._set_cursor(Moment(note.step, note.elapsed))
 
     def action_write(self) -> None:
         from fbmon.ui.charts.save import save_chart
 
-        save_chart(self, self.drawing.focused(), f"{self._file_name}-{self.charts.focused.name}")
+        save_chart(self, self.curves_display.focused(), f"{self._file_name}-{self.charts.focused.name}")
 
     async def action_write_screen(self) -> None:
         """Save the screen as it is without what it has just said."""
@@ -180,17 +180,17 @@ class Board(Container):
         self.call_after_refresh(save_screen, self, self._file_name)
 
     def _change(self, view: View) -> None:
-        self.drawing.change(view)
+        self.curves_display.change(view)
 
     def _extent(self) -> views.Extent:
-        return self.drawing.curves.extent(self.view)
+        return self.curves_display.curves.extent(self.view)
 
     def _set_cursor(self, moment: Moment | None) -> None:
         if moment is not None:
-            x = self.drawing.curves.across(self.view).at(moment)
+            x = self.curves_display.curves.across(self.view).at(moment)
             self._change(replace(views.bring_in(self.view, self._extent(), x), cursor=moment))
 
     def _move_cursor(self, columns: int) -> None:
         chart = self.charts.focused
         width = self.charts.view(chart).size.width
-        self._set_cursor(cursor.moved_by(self.drawing.curves, chart, self.view, columns, width))
+        self._set_cursor(cursor.moved_by(self.curves_display.curves, chart, self.view, columns, width))

@@ -11,14 +11,14 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fbmon.chart import Plot, Run, draw
+from fbmon.chart import Plot, StyledText, draw
 from fbmon.chart.layers import DIM
 from fbmon.chart.layout import lay_out
 from fbmon.metrics import CHARTS, Chart
 from fbmon.ui.charts.colours import COMPONENTS, CSS, component_of
 from fbmon.ui.charts.devices_plot import DEVICES
 
-Row = tuple[Run, ...]
+Row = tuple[StyledText, ...]
 
 
 class ChartView(Widget, can_focus=True):

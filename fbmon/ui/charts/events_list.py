@@ -24,7 +24,7 @@ class EventList(Widget):
     DEFAULT_CSS = "EventList { height: 3; padding: 0 1; background: $surface; }"
 
     def __init__(self, *, takes_room: bool = True) -> None:
-        """Without `takes_room` it disappears when no events are to be listed."""
+        """Make an empty list; one that `takes_room` stays in sight when no events are to be listed."""
         super().__init__(id="events")
         self._takes_room = takes_room
         self._notes: list[Note] = []

@@ -7,7 +7,7 @@ from fbmon import metrics
 from fbmon.chart import Signs
 from fbmon.metrics import Chart
 from fbmon.store.notes import Kind, Note
-from fbmon.store.series import Column
+from fbmon.store.series import GrowingArray
 from fbmon.ui.charts.across import Across
 from fbmon.ui.charts.view import Events
 
@@ -41,8 +41,8 @@ def is_main(note: Note) -> bool:
 class Places:
     """The places of the notes of each kind, the main ones and the others, kept up as notes are added."""
 
-    _steps: dict[tuple[Kind, bool], Column] = field(default_factory=lambda: defaultdict(Column))
-    _elapsed: dict[tuple[Kind, bool], Column] = field(default_factory=lambda: defaultdict(Column))
+    _steps: dict[tuple[Kind, bool], GrowingArray] = field(default_factory=lambda: defaultdict(GrowingArray))
+    _elapsed: dict[tuple[Kind, bool], GrowingArray] = field(default_factory=lambda: defaultdict(GrowingArray))
     _done: int = 0
 
     def update(self, notes: list[Note]) -> None:

@@ -14,7 +14,7 @@ from fbmon.compare.sheet import Sheet
 from fbmon.errors import FbmonError
 from fbmon.store.bulk import Read
 from fbmon.text import clean
-from fbmon.ui.charts import settings
+from fbmon.ui.charts import preferences
 from fbmon.ui.charts.board import Board
 from fbmon.ui.charts.footer import KeysFooter
 from fbmon.ui.charts.keys import app_bindings
@@ -54,7 +54,7 @@ class CompareApp(TerminalApp):
 
     def compose(self) -> ComposeResult:
         yield Static(id="state")
-        yield CompareBoard(self._sheet, settings.to_view(self._settings), id="board")
+        yield CompareBoard(self._sheet, preferences.to_view(self._settings), id="board")
         yield KeysFooter(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
@@ -114,19 +114,19 @@ class CompareApp(TerminalApp):
         stores, paths = self.comparison.stores, self.comparison.wanted.curves
         if not self._drawn or len(stores) == len(paths) or self._waited >= _READING_FRAMES:
             self._changed, self._waited, self._drawn = False, 0, True
-            self.comparison.show_lanes()
+            self.comparison.show_traces()
             self._show_state()
 
     def _show_state(self) -> None:
         comparison, sheet = self.comparison, self._sheet
-        lanes = comparison.lanes.lanes
-        read = sum(bool(lane.stores) for lane in lanes)
+        traces = comparison.traces.traces
+        read = sum(bool(trace.stores) for trace in traces)
         order = f"by {sheet.order[0].heading}" if sheet.order else "newest first"
         parts = [
             f"{len(sheet.runs) - len(sheet.hidden)} runs",
             *([f"{len(sheet.hidden)} hidden"] if sheet.hidden else []),
             *([f"{len(sheet.marked)} marked"] if sheet.marked else []),
-            f"{len(lanes)} drawn" if read == len(lanes) else f"reading {read} of {len(lanes)}",
+            f"{len(traces)} drawn" if read == len(traces) else f"reading {read} of {len(traces)}",
             order,
             *([f"one row a {sheet.by.heading}"] if sheet.by else []),
         ]

@@ -19,15 +19,15 @@ from fbmon.store.store import Store
 from fbmon.text import clean
 from fbmon.ui.charts.board import Board
 from fbmon.ui.charts.charts import Charts
-from fbmon.ui.charts.drawing import Drawing
+from fbmon.ui.charts.display import Display
 from fbmon.ui.charts.events_list import EventList
 from fbmon.ui.charts.keys import bindings
 from fbmon.ui.charts.view import View
 from fbmon.ui.compare.differences import difference_lines
 from fbmon.ui.compare.keys import CHARTS, TABLE
-from fbmon.ui.compare.lanes import MARKERS, ROLES, Lane, Lanes
 from fbmon.ui.compare.reader import Wanted
 from fbmon.ui.compare.table import RunsTable
+from fbmon.ui.compare.traces import MARKERS, ROLES, Trace, Traces
 
 _PANELS = (("differences", "events"), ("differences",), ("events",), ())
 _REST_SECONDS = 0.06
@@ -55,25 +55,25 @@ class CompareBoard(Container):
 
     def __init__(self, sheet: Sheet, view: View, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
-        self.lanes = Lanes()
+        self.traces = Traces()
         self.sheet = sheet
         self.stores: dict[Path, Store] = {}
         self.table = RunsTable()
-        self._drawing = Drawing(self.lanes, view, Charts(self.lanes.charts(), ready=()), EventList())
+        self._curves_display = Display(self.traces, view, Charts(self.traces.charts(), ready=()), EventList())
         self._noted: dict[Path | None, list[Note]] = {}
         self._by = sheet.by
         self._rows: list[Row] = []
-        self._lanes: dict[str, Lane] = {}
+        self._traces: dict[str, Trace] = {}
         self._markers: dict[str, int] = {}  # the marker of every row that was ever drawn
         self._panel = 0
         self._resting: Timer | None = None
         self.wanted = Wanted()
 
     def compose(self) -> ComposeResult:
-        drawing = self._drawing
-        panel = Horizontal(VerticalScroll(Static(), id="differences", can_focus=False), drawing.events, id="panel")
-        widgets = (self.table, drawing.charts, drawing.line, panel)
-        yield Board(drawing, "comparison", CHARTS, *widgets, ahead=self.table, id="charts-board")
+        display = self._curves_display
+        panel = Horizontal(VerticalScroll(Static(), id="differences", can_focus=False), display.events, id="panel")
+        widgets = (self.table, display.charts, display.line, panel)
+        yield Board(display, "comparison", CHARTS, *widgets, ahead=self.table, id="charts-board")
 
     def on_mount(self) -> None:
         self.show_rows()
@@ -86,8 +86,8 @@ class CompareBoard(Container):
         """Take in what has happened in the run at the cursor, or in one that it was at."""
         self._noted[path] = notes
         if path == self.wanted.events:
-            self.lanes.set_notes(notes)
-            self._drawing.show()
+            self.traces.set_notes(notes)
+            self._curves_display.show()
 
     def show_rows(self) -> None:
         """Show the table anew, and all that follows from it."""
@@ -100,25 +100,25 @@ class CompareBoard(Container):
             (order[0].name, order[1]) if order else None,
             self._rows,
             {row.key for row in self._rows if self.sheet.is_marked(row)},
-            self._lanes,
+            self._traces,
         )
-        self.show_lanes()
+        self.show_traces()
         self.post_message(self.Shown())
 
-    def show_lanes(self) -> None:
+    def show_traces(self) -> None:
         """Draw the curves of the rows that are drawn, as far as they have been read."""
         self._forget_move()
-        drawn = [row for row in self._rows if row.key in self._lanes]
+        drawn = [row for row in self._rows if row.key in self._traces]
         at = self.row()
         labels = told_apart([clean(row.label, 400) for row in drawn], _LABEL)
         for row, label in zip(drawn, labels, strict=True):
             runs = row.counted
             stores = tuple(self.stores[run.path] for run in runs if run.path in self.stores)
-            self._lanes[row.key].label = label
-            self._lanes[row.key].stores = stores if len(stores) == len(runs) else ()
-        self.lanes.set([self._lanes[row.key] for row in drawn], at.key if at else None)
+            self._traces[row.key].label = label
+            self._traces[row.key].stores = stores if len(stores) == len(runs) else ()
+        self.traces.set([self._traces[row.key] for row in drawn], at.key if at else None)
         self._want(drawn, at)
-        self._drawing.show()
+        self._curves_display.show()
         self._show_panel()
 
     def row(self) -> Row | None:
@@ -133,7 +133,7 @@ class CompareBoard(Container):
     def _moved(self) -> None:
         """Another run leads as soon as the cursor rests: to draw its charts takes longer than a key is repeated."""
         self._forget_move()
-        self._resting = self.set_timer(_REST_SECONDS, self.show_lanes)
+        self._resting = self.set_timer(_REST_SECONDS, self.show_traces)
 
     def _forget_move(self) -> None:
         if self._resting:
@@ -221,28 +221,28 @@ class CompareBoard(Container):
             self.call_after_refresh(self.table.reach, column)
 
     def _assign(self, keys: list[str]) -> None:
-        """A lane for each row that is drawn; who had one keeps its marker and colour, or gets it back if it is free."""
-        self._lanes = {key: lane for key, lane in self._lanes.items() if key in keys}
+        """Give each row that is drawn a trace; one that had it keeps marker and colour, or gets them back if free."""
+        self._traces = {key: trace for key, trace in self._traces.items() if key in keys}
         free = dict.fromkeys(range(len(MARKERS)))
-        for key in self._lanes:
+        for key in self._traces:
             del free[self._markers[key]]
-        for key in (key for key in keys if key not in self._lanes):
+        for key in (key for key in keys if key not in self._traces):
             index = self._markers.get(key, -1)
             self._markers[key] = index = index if index in free else next(iter(free))
             del free[index]
-            self._lanes[key] = Lane(key, "", MARKERS[index], f"run_{index % ROLES}")
+            self._traces[key] = Trace(key, "", MARKERS[index], f"run_{index % ROLES}")
 
     def _want(self, drawn: list[Row], at: Row | None) -> None:
         """The row at the cursor first: its curve leads, and its events are shown."""
         rows = [row for row in drawn if row is at] + [row for row in drawn if row is not at]
         curves = tuple(run.path for row in rows for run in row.counted)
         alive = tuple(run.path for run in self.sheet.runs if run.may_go_on)
-        leading = at.counted[0].path if at and at.key in self._lanes else None
+        leading = at.counted[0].path if at and at.key in self._traces else None
         self.stores = {path: store for path, store in self.stores.items() if path in curves}
         wishes = Wanted(curves, leading or (at.runs[0].path if at else None), alive)
         if wishes != self.wanted:
             if wishes.events != self.wanted.events:
-                self.lanes.set_notes(self._noted.get(wishes.events, []))
+                self.traces.set_notes(self._noted.get(wishes.events, []))
             self.wanted = wishes
             self.post_message(self.Wants(wishes))
 
@@ -254,5 +254,5 @@ class CompareBoard(Container):
         self.query_one("#panel").display = bool(shown)
         for name in _PANELS[0]:
             self.query_one(f"#{name}").display = name in shown
-        drawn = {self._lanes[row.key].marker: row.runs for row in self._rows if row.key in self._lanes}
+        drawn = {self._traces[row.key].marker: row.runs for row in self._rows if row.key in self._traces}
         self.query_one("#differences Static", Static).update(difference_lines(drawn))

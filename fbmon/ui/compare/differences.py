@@ -36,10 +36,10 @@ def _by_value(name: str, drawn: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     return markers
 
 
-def _line(name: str, by_value: Mapping[str, str], lanes: int) -> Text:
+def _line(name: str, by_value: Mapping[str, str], traces: int) -> Text:
     line = Text(clean(name), "bold")
-    if len(by_value) == lanes > _ALL_DIFFERENT:
-        return line.append(f"  {lanes} values", "not bold")
+    if len(by_value) == traces > _ALL_DIFFERENT:
+        return line.append(f"  {traces} values", "not bold")
     for value, markers in by_value.items():
         line.append(f"  {clean(value, 60)} ", "not bold").append(markers, "dim not bold")
     return line

@@ -16,7 +16,7 @@ from fbmon.compare.sheet import Row
 from fbmon.compare.table import Column
 from fbmon.text import clean
 from fbmon.ui.charts.colours import DARK, LIGHT, component_of
-from fbmon.ui.compare.lanes import Lane
+from fbmon.ui.compare.traces import Trace
 
 _WIDEST = 28  # cells of a column; names are cut in the middle
 _NAME_SHARE = 4  # the first column may be as wide as this part of the screen
@@ -60,7 +60,7 @@ class RunsTable(DataTable[Text]):
         order: tuple[str, bool] | None,
         rows: Sequence[Row],
         marked: set[str],
-        lanes: Mapping[str, Lane],
+        traces: Mapping[str, Trace],
     ) -> None:
         """Show these rows from now on, the cursor on the row that it was on; only what is not as it was is touched."""
         texts = [[clean(cell.text) for cell in row.cells] for row in rows]
@@ -76,7 +76,7 @@ class RunsTable(DataTable[Text]):
         headings = list(zip(words, widths, strict=True))
         names = told_apart([text[0] for text in texts], widths[0])
         cells = [
-            [self._sign(row.key in marked, lanes.get(row.key)), *_cells([name, *text[1:]], columns, widths)]
+            [self._sign(row.key in marked, traces.get(row.key)), *_cells([name, *text[1:]], columns, widths)]
             for row, name, text in zip(rows, names, texts, strict=True)
         ]
         keys = [row.key for row in rows]
@@ -151,12 +151,12 @@ class RunsTable(DataTable[Text]):
         ends = list(accumulate(self._widths()[self.fixed_columns :]))
         return list(pairwise([0, *ends]))
 
-    def _sign(self, is_marked: bool, lane: Lane | None) -> Text:
+    def _sign(self, is_marked: bool, trace: Trace | None) -> Text:
         """The mark, and the marker of the curves in their colour."""
         sign = Text("✓" if is_marked else " ")
-        if lane is not None:
+        if trace is not None:
             colours = DARK if self.app.current_theme.dark else LIGHT
-            sign.append(lane.marker, Style(color=colours[component_of(lane.role)], bold=True))
+            sign.append(trace.marker, Style(color=colours[component_of(trace.role)], bold=True))
         return sign
 
 

@@ -15,15 +15,15 @@ from fbmon.events import Command, DeviceSampled, ProgressMade
 from fbmon.run import Life, RunFolder, every
 from fbmon.store.store import Store
 from fbmon.text import clean, clean_lines
-from fbmon.ui.charts import settings
+from fbmon.ui.charts import preferences
 from fbmon.ui.charts.board import Board
 from fbmon.ui.charts.charts import Charts
-from fbmon.ui.charts.drawing import Drawing
+from fbmon.ui.charts.display import Display
 from fbmon.ui.charts.events_list import EventList
 from fbmon.ui.charts.footer import KeysFooter
 from fbmon.ui.charts.keys import GROUPS, app_bindings
 from fbmon.ui.charts.other import MARKERS, Other
-from fbmon.ui.charts.runs import Runs
+from fbmon.ui.charts.overlay import Overlay
 from fbmon.ui.charts.status import detail_line, others_lines, state_line
 from fbmon.ui.dialogs.leave import Answer, LeaveScreen
 from fbmon.ui.dialogs.question import Question
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from fbmon.ui.monitor.others import OtherRead, Others, OtherTold
 
 _FRAME_SECONDS = 0.1
-_READING_FRAME_SECONDS = 0.3  # drawing more often takes longer than reading
-_REST = 20  # times as long as a drawing took is none drawn: the training may need all cores
+_READING_FRAME_SECONDS = 0.3  # display more often takes longer than reading
+_REST = 20  # times as long as a display took is none drawn: the training may need all cores
 _CLOCK_SECONDS = 1.0
 
 
@@ -53,7 +53,7 @@ class MonitorApp(TerminalApp):
     ) -> None:
         super().__init__(settings_file)
         self.store = Store()
-        self.runs = Runs(self.store)
+        self.runs = Overlay(self.store)
         self._source = source
         self._feed = Feed(source, self)
         self._others: Others | None = None
@@ -74,10 +74,10 @@ class MonitorApp(TerminalApp):
         yield Static(id="detail")
         yield Static(id="ended")
         charts, events = Charts(self.runs.charts()), EventList(takes_room=False)
-        drawing = Drawing(self.runs, settings.to_view(self._settings), charts, events)
+        display = Display(self.runs, preferences.to_view(self._settings), charts, events)
         self._others_lines = Static(id="others")
-        widgets = (charts, self._others_lines, drawing.line, events)
-        yield Board(drawing, self._source.folder.name, GROUPS, *widgets, id="board")
+        widgets = (charts, self._others_lines, display.line, events)
+        yield Board(display, self._source.folder.name, GROUPS, *widgets, id="board")
         yield DevicesPanel()
         yield KeysFooter(show_command_palette=False, compact=True)
 
@@ -205,11 +205,11 @@ class MonitorApp(TerminalApp):
 
     def action_group(self) -> None:
         """Show the other seeds of this recipe as their mean and a band, or each by itself."""
-        drawing = self.board.drawing
-        if not drawing.view.grouped and not any(other.is_seed for other in self.runs.others):
+        display = self.board.curves_display
+        if not display.view.grouped and not any(other.is_seed for other in self.runs.others):
             self.notify("No other seed of this recipe is shown; `o` lays other runs over this one.", markup=False)
             return
-        drawing.change(replace(drawing.view, grouped=not drawing.view.grouped))
+        display.change(replace(display.view, grouped=not display.view.grouped))
 
     def _show_others(self) -> None:
         """Name the runs over this one, and what is other in them."""

@@ -15,7 +15,7 @@ from textual.screen import Screen
 
 from fbmon.text import clean_lines
 from fbmon.ui.charts import ascii as in_ascii
-from fbmon.ui.charts import settings
+from fbmon.ui.charts import preferences
 from fbmon.ui.charts.board import Board
 from fbmon.ui.charts.colours import DARK_THEME, LIGHT_THEME
 from fbmon.ui.charts.keys import Key
@@ -37,7 +37,7 @@ class TerminalApp(App[int]):
         _ask_the_terminal_for_its_size()
         super().__init__(driver_class=Driver)
         self._settings_file = settings_file
-        self._settings = settings.load(settings_file)
+        self._settings = preferences.load(settings_file)
         if in_ascii.is_wanted():
             self._filters.append(in_ascii.AsciiFilter())
 
@@ -55,7 +55,7 @@ class TerminalApp(App[int]):
         """Leave; the settings are kept."""
         if self.is_running and self.screen_stack:
             theme = "" if self.theme == DARK_THEME else self.theme
-            settings.save(self._settings_file, settings.of(self.board.view, theme))
+            preferences.save(self._settings_file, preferences.of(self.board.view, theme))
         super().exit(result, return_code, message)
 
     def _fatal_error(self) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from fbmon.analysis.asked import Task
 from fbmon.analysis.survey import NumberedAnswer
-from fbmon.analysis.worker.look import Look
+from fbmon.analysis.worker.look import Landscape
 from fbmon.analysis.worker.weights import load_trained
 from fbmon.errors import FbmonError
 from fbmon.run import RunFolder, as_path
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _answer(number: int, task: Task, device: str) -> None:
-    look = Look(load_trained(RunFolder(as_path(task.folder)), task.setting.step, device), task.setting)
+    look = Landscape(load_trained(RunFolder(as_path(task.folder)), task.setting.step, device), task.setting)
     for probe in task.probes:
         sys.stdout.buffer.write(msgspec.json.encode(NumberedAnswer(number, look.answer(probe))) + b"\n")
         sys.stdout.buffer.flush()

@@ -12,7 +12,7 @@ from fbmon.events import Analysed, GradientClipped, StepTaken, Validated
 from fbmon.run.journal import Tail
 
 
-class Row(msgspec.Struct):
+class StepRow(msgspec.Struct):
     """The values of one step; a step that was repeated has its latest values."""
 
     step: int
@@ -22,9 +22,9 @@ class Row(msgspec.Struct):
     values: dict[str, float | None]
 
 
-def read_rows(journal: Path) -> list[Row]:
+def read_rows(journal: Path) -> list[StepRow]:
     """Return the steps of a journal in order; an unknown value is missing or None."""
-    rows: dict[int, Row] = {}
+    rows: dict[int, StepRow] = {}
     clipped: set[int] = set()
     analysed: dict[int, dict[str, float | None]] = {}
     for event in Tail(journal).read():
@@ -33,10 +33,10 @@ def read_rows(journal: Path) -> list[Row]:
                 clipped.add(step)
             case StepTaken(step=step, values=values):
                 ahead = analysed.pop(step, {})
-                rows[step] = Row(step, event.time, event.elapsed, step in clipped, values | ahead)
+                rows[step] = StepRow(step, event.time, event.elapsed, step in clipped, values | ahead)
                 clipped.discard(step)
             case Validated(step=step, values=values):
-                rows.setdefault(step, Row(step, event.time, event.elapsed, False, {})).values.update(values)
+                rows.setdefault(step, StepRow(step, event.time, event.elapsed, False, {})).values.update(values)
             case Analysed(step=step, values=values):  # part of it comes before its step
                 (rows[step].values if step in rows else analysed.setdefault(step, {})).update(values)
             case _:
@@ -44,13 +44,13 @@ def read_rows(journal: Path) -> list[Row]:
     return [rows[step] for step in sorted(rows)]
 
 
-def names(rows: Iterable[Row]) -> list[str]:
+def names(rows: Iterable[StepRow]) -> list[str]:
     """Return the metrics that occur, in the order of metrics.py, then any others."""
     seen = dict.fromkeys(name for row in rows for name in row.values)
     return [name for name in metrics.BY_NAME if name in seen] + [name for name in seen if name not in metrics.BY_NAME]
 
 
-def csv_text(rows: Sequence[Row]) -> str:
+def csv_text(rows: Sequence[StepRow]) -> str:
     """Return a heading with units, then the rows; every number reads back equal, an unknown one is empty."""
     named = names(rows)
     out = io.StringIO()
@@ -62,7 +62,7 @@ def csv_text(rows: Sequence[Row]) -> str:
     return out.getvalue()
 
 
-def jsonl_text(rows: Sequence[Row]) -> str:
+def jsonl_text(rows: Sequence[StepRow]) -> str:
     """Return one flat JSON object per step."""
     encoder = msgspec.json.Encoder()
     lines: Iterable[dict[str, float | None]] = (

@@ -16,7 +16,7 @@ from fbmon.ui.charts.status import view_line
 from fbmon.ui.charts.view import View
 
 
-class Drawing:
+class Display:
     """Shows curves on widgets that its owner mounts; only `show` makes it look at the curves again."""
 
     def __init__(self, curves: Curves, view: View, charts: Charts, events: EventList) -> None:

@@ -18,14 +18,14 @@ from fbmon.host.limits import cores
 from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts
 from fbmon.process import launch
 from fbmon.process.launch import RunHandle
-from fbmon.reproduce import Task
+from fbmon.reproduce import TableRun
 from fbmon.run import RunFolder
 
 _LOOK_SECONDS = 0.2
 _PROGRESS_SECONDS = 30.0  # between two lines on how far the runs are
 
 
-class Spread:
+class Parallel:
     """Keeps every share of the devices busy; a signal stops all the runs that it has started."""
 
     def __init__(self, shares: Sequence[str], runs_dir: Path, data_dir: Path, say: Callable[[str], None]) -> None:
@@ -38,7 +38,7 @@ class Spread:
         self._interrupts = Interrupts()
         self._progress_due = time.monotonic() + _PROGRESS_SECONDS
 
-    def carry_out(self, tasks: Sequence[Task]) -> list[int]:
+    def carry_out(self, tasks: Sequence[TableRun]) -> list[int]:
         """Run every task, or wait for the run that exists; return the exit codes, 0 if there is a result."""
         if self._free[0] == "cpu":  # without this every run would take all cores
             os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // len(self._free))))
@@ -57,7 +57,7 @@ class Spread:
             raise typer.Exit(Exit.STOPPED if self._signals[0] == signal.SIGINT else Exit.PREEMPTED)
         return codes
 
-    def _begin(self, task: Task) -> None:
+    def _begin(self, task: TableRun) -> None:
         there = tables.done(task, self._runs_dir)
         if there and not there.is_alive:
             self._say(f"{there.name}: already {there.state}")

@@ -1,10 +1,10 @@
-"""The runs whose curves lie over one another, each in a lane of its own: a colour, a marker, a run or several seeds."""
+"""The curves that lie over one another, each a trace: a colour, a marker, a run or several seeds."""
 
 from dataclasses import dataclass
 
 from fbmon import metrics
 from fbmon.chart import Plot
-from fbmon.chart.group import Group
+from fbmon.chart.mean_band import MeanBand
 from fbmon.metrics import Chart, Metric
 from fbmon.store.notes import Note
 from fbmon.store.series import Series
@@ -17,8 +17,8 @@ from fbmon.ui.charts.signs import Places
 from fbmon.ui.charts.view import Extent, View
 from fbmon.ui.compare import plots
 
-MARKERS = "△□◇×○+▽abcdefghijklmnpqrstuwyz"  # one a lane: as many as there are can lie over one another
-ROLES = 6  # colours, told apart by the markers where there are more lanes
+MARKERS = "△□◇×○+▽abcdefghijklmnpqrstuwyz"  # one a trace: as many as there are can lie over one another
+ROLES = 6  # colours, told apart by the markers where there are more traces
 _FIRST = ("val_accuracy", "loss", "grad_norm", "val_loss", "accuracy", "full_loss")  # the charts in front
 
 METRICS = sorted(
@@ -36,7 +36,7 @@ CHARTS = {metric.name: chart_of(metric) for metric in METRICS}
 
 
 @dataclass(eq=False)
-class Lane:
+class Trace:
     """A row of the table as curves: those of its run, or of its runs as their mean and a band."""
 
     key: str
@@ -46,28 +46,28 @@ class Lane:
     stores: tuple[Store, ...] = ()
 
 
-class Lanes:
-    """The `Curves` of lanes in the order of the table; the cursor steps along the points of the one that leads."""
+class Traces:
+    """The `Curves` of traces in the order of the table; the cursor steps along the points of the one that leads."""
 
     def __init__(self) -> None:
-        self.lanes: list[Lane] = []
-        self.leading: Lane | None = None
-        self.store = Store()  # of the lane that leads
+        self.traces: list[Trace] = []
+        self.leading: Trace | None = None
+        self.store = Store()  # of the trace that leads
         self._leads_table = False  # whether it is the row at the table's cursor, of which the notes are
         self._notes: list[Note] = []
         self._axes = Axes()
         self._places = Places()
-        self._bands: dict[tuple[str, str], Group] = {}
+        self._bands: dict[tuple[str, str], MeanBand] = {}
 
-    def set(self, lanes: list[Lane], leading: str | None) -> None:
+    def set(self, traces: list[Trace], leading: str | None) -> None:
         """Show these from now on; the one with the key `leading` leads, else the first that has been read."""
-        self.lanes = lanes
-        read = [lane for lane in lanes if lane.stores]
-        self.leading = next((lane for lane in read if lane.key == leading), read[0] if read else None)
+        self.traces = traces
+        read = [trace for trace in traces if trace.stores]
+        self.leading = next((trace for trace in read if trace.key == leading), read[0] if read else None)
         self._leads_table = self.leading is not None and self.leading.key == leading
         self.store = self.leading.stores[0] if self.leading else Store()
         self._axes.keep(self._stores())
-        self._bands = {key: band for key, band in self._bands.items() if any(lane.key == key[0] for lane in lanes)}
+        self._bands = {key: band for key, band in self._bands.items() if any(trace.key == key[0] for trace in traces)}
 
     def set_notes(self, notes: list[Note]) -> None:
         """List these notes: what happened in the run at the table's cursor."""
@@ -104,21 +104,21 @@ class Lanes:
         line = self.line(self.leading, chart) if self.leading else None
         return line if line is not None and len(line) else None
 
-    def line(self, lane: Lane, chart: Chart) -> Series | None:
-        """Return the curve of a lane: that of its run, or the mean of its runs."""
-        band = self.band(lane, chart)
+    def line(self, trace: Trace, chart: Chart) -> Series | None:
+        """Return the curve of a trace: that of its run, or the mean of its runs."""
+        band = self.band(trace, chart)
         if band is not None:
             return band.mean
-        return next((store.series[chart.name] for store in lane.stores if chart.name in store.series), None)
+        return next((store.series[chart.name] for store in trace.stores if chart.name in store.series), None)
 
-    def band(self, lane: Lane, chart: Chart) -> Group | None:
+    def band(self, trace: Trace, chart: Chart) -> MeanBand | None:
         """Return the mean of several runs, their least and their greatest; None of a run alone."""
-        members = tuple(store.series[chart.name] for store in lane.stores if chart.name in store.series)
+        members = tuple(store.series[chart.name] for store in trace.stores if chart.name in store.series)
         if len(members) < 2:
             return None
-        group = self._bands.get((lane.key, chart.name))
+        group = self._bands.get((trace.key, chart.name))
         if group is None or [id(series) for series in group.members] != [id(series) for series in members]:
-            group = self._bands[lane.key, chart.name] = Group(members)
+            group = self._bands[trace.key, chart.name] = MeanBand(members)
         group.update()
         return group
 
@@ -127,10 +127,10 @@ class Lanes:
         return self._axes.across(self.store if store is None else store, view)
 
     def extent(self, view: View) -> Extent:
-        """Return the extent from the first point of all lanes to the last."""
+        """Return the extent from the first point of all traces to the last."""
         extents = [self.across(view, store).extent() for store in self._stores()]
         low, high = min(extent.low for extent in extents), max(extent.high for extent in extents)
         return Extent(low, high, max(extent.end for extent in extents), extents[0].least)
 
     def _stores(self) -> list[Store]:
-        return [store for lane in self.lanes for store in lane.stores] or [self.store]
+        return [store for trace in self.traces for store in trace.stores] or [self.store]

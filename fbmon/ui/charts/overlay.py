@@ -2,7 +2,7 @@
 
 from fbmon import metrics
 from fbmon.chart import Plot
-from fbmon.chart.group import Group
+from fbmon.chart.mean_band import MeanBand
 from fbmon.metrics import Chart, Metric
 from fbmon.store.notes import Note
 from fbmon.store.series import Series
@@ -18,14 +18,14 @@ from fbmon.ui.charts.signs import Places
 from fbmon.ui.charts.view import Extent, View
 
 
-class Runs:
+class Overlay:
     """The `Curves` of the run of `store`, which the charts are about, and of `others`, which lie over it."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.others: list[Other] = []
         self._axes = Axes()
-        self._groups: dict[str, Group] = {}
+        self._groups: dict[str, MeanBand] = {}
         self._places = Places()
 
     def charts(self) -> list[Chart]:
@@ -63,7 +63,7 @@ class Runs:
         low, high = min(extent.low for extent in extents), max(extent.high for extent in extents)
         return extents[0]._replace(low=low, high=high)
 
-    def group(self, metric: Metric, view: View) -> Group | None:
+    def group(self, metric: Metric, view: View) -> MeanBand | None:
         """Return the run on the screen and its other seeds; None if there are none or each stands for itself."""
         seeds = [other.store.series.get(metric.name) for other in self.others if other.is_seed]
         members = (self.store.series[metric.name], *(series for series in seeds if series is not None))
@@ -71,7 +71,7 @@ class Runs:
             return None
         group = self._groups.get(metric.name)
         if group is None or [id(series) for series in group.members] != [id(series) for series in members]:
-            group = self._groups[metric.name] = Group(members)
+            group = self._groups[metric.name] = MeanBand(members)
         group.update()
         return group
 

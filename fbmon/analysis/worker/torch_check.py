@@ -1,6 +1,6 @@
 """The process that reports on torch here and the data sets in a folder: one line of JSON, for `fbmon doctor`.
 
-python -m fbmon.analysis.worker.machine DATA_DIR
+python -m fbmon.analysis.worker.torch_check DATA_DIR
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from fbmon.doctor.torch import Answer, Gpu
+from fbmon.doctor.torch import Gpu, TorchAnswer
 from fbmon.recipe import DATA_SETS
 from fbmon.train.data.data import is_there
 from fbmon.train.hardware.device import choose_device
@@ -23,10 +23,10 @@ def main() -> None:
     sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
 
 
-def look(data_dir: Path) -> Answer:
+def look(data_dir: Path) -> TorchAnswer:
     """Examine torch and the data sets; put every GPU to work for a moment, as one that is listed may still fail."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return Answer(
+    return TorchAnswer(
         version=str(torch.__version__),
         cuda=torch.version.cuda or "",
         threads=torch.get_num_threads(),

@@ -7,7 +7,7 @@ import numpy as np
 
 from fbmon.analysis.asked import Known, Point
 from fbmon.analysis.landscape import Profile, Value, profile, table
-from fbmon.chart import Band, Curve, Plot, Run
+from fbmon.chart import Band, Curve, Plot, StyledText
 from fbmon.chart.heat import Heat, levels
 from fbmon.metrics import Scale
 from fbmon.store.series import Floats, Series
@@ -41,9 +41,11 @@ def heat_map(seen: Seen, title: str) -> Heat:
     return Heat(title, at, values, levels(values))
 
 
-def legend(labels: Sequence[str]) -> list[Run]:
+def legend(labels: Sequence[str]) -> list[StyledText]:
     """Return the marker and the name of each of several runs."""
-    return [Run(f"{MARKERS[number % len(MARKERS)]} {label}", role(number)) for number, label in enumerate(labels)]
+    return [
+        StyledText(f"{MARKERS[number % len(MARKERS)]} {label}", role(number)) for number, label in enumerate(labels)
+    ]
 
 
 def role(number: int) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from fbmon.store.series import Floats, Series
 
 
-class Group:
+class MeanBand:
     """The mean and the band of some series, kept up with them as they grow.
 
     A step counts once all have it; where one of the values is unknown, so are the mean and the band.
