@@ -79,7 +79,10 @@ def load(
     """
     facts = DATA_SETS[section.dataset]
     root = data_dir or Path.cwd()
-    train, val = _from_archive(facts, facts.archive, root, emit, heed) if facts.archive else _digits(facts)
+    if facts.archive:
+        train, val = _from_archive(facts, facts.archive, root, emit, heed)
+    else:
+        train, val = _shipped(section.dataset, facts)
     for images in (train, val):
         _refuse_others(images, facts)
     return DataSet(
@@ -123,9 +126,9 @@ def load_in_turn(
     return data
 
 
-def _digits(facts: DataSetFacts) -> tuple[Images, Images]:
-    """Load the digits that ship with fbmon, shuffled once and for all."""
-    with np.load(Path(__file__).parent / "digits" / "digits.npz", allow_pickle=False) as file:
+def _shipped(name: str, facts: DataSetFacts) -> tuple[Images, Images]:
+    """Load a data set that ships with fbmon, in an order that was drawn once and for all: the training images first."""
+    with np.load(Path(__file__).parent / name / f"{name}.npz", allow_pickle=False) as file:
         pictures, labels = torch.from_numpy(file["images"]), torch.from_numpy(file["labels"]).long()
     every = Images(pictures, labels)
     return every.first(facts.train), Images(pictures[facts.train :], labels[facts.train :])
