@@ -13,8 +13,7 @@ from fbmon.cli.output import discard_output, warn_of_locks
 from fbmon.cli.plain import PlainScreen
 from fbmon.events import Event
 from fbmon.host.scratch import with_what_torch_needs
-from fbmon.host.signals import SIGNALS
-from fbmon.process import launch
+from fbmon.host.signals import SIGNALS, hold
 from fbmon.process.emit import Emitter
 from fbmon.process.recorder import guarded, recorded
 from fbmon.process.worker import Assignment, carry_out, leave
@@ -44,7 +43,7 @@ def take_part(
     patience = stall_limit or _PATIENCE
     if rank.index:
         leave(carry_out(Assignment(recipe, rank, device, data_dir, Path(), patience=patience)))
-    launch.hold(SIGNALS)  # until the run is there to hear them
+    hold(SIGNALS)  # until the run is there to hear them
     folder = make_folder()
     with ExitStack() as over:
         with unmade_on_failure(folder):

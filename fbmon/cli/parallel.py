@@ -15,7 +15,7 @@ from fbmon.cli.output import mention
 from fbmon.compare import read
 from fbmon.errors import Exit
 from fbmon.host.limits import cores
-from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts
+from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts, exit_code, signals_held
 from fbmon.process import launch
 from fbmon.process.launch import RunHandle
 from fbmon.reproduce import TableRun
@@ -47,14 +47,14 @@ class Parallel:
         waiting, codes = deque(tasks), list[int]()
         while (waiting and not self._signals) or self._going:
             while waiting and self._free and not self._signals:
-                with launch.signals_held():  # a signal has to find every run that is being started
+                with signals_held():  # a signal has to find every run that is being started
                     self._begin(waiting.popleft())
             time.sleep(_LOOK_SECONDS)
             codes += self._collect()
             self._report_progress(len(waiting))
         if self._signals:
             self._say("run the same command to continue")
-            raise typer.Exit(Exit.STOPPED if self._signals[0] == signal.SIGINT else Exit.PREEMPTED)
+            raise typer.Exit(exit_code(SIGNALS[signal.Signals(self._signals[0])]))
         return codes
 
     def _begin(self, task: TableRun) -> None:

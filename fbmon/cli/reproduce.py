@@ -1,10 +1,7 @@
 """`fbmon reproduce`: the runs of one of the paper's tables, one after the other, and the table that they give."""
 
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -29,6 +26,7 @@ from fbmon.cli.output import aligned, print_json
 from fbmon.cli.run import DataDir, Overrides, Steps, asked_settings, data_folder
 from fbmon.cli.tables import print_groups_json, print_table
 from fbmon.errors import Exit
+from fbmon.host.signals import SIGNALS, handlers_restored
 from fbmon.text import clean
 
 if TYPE_CHECKING:
@@ -151,7 +149,7 @@ def _carry_out(
     if there and not there.is_alive:
         _say(f"{there.name}: already {there.state}", ui)
         return 0
-    with _own_signals():
+    with handlers_restored(SIGNALS):
         if there:
             handle = launch.attach(RunFolder(there.path))
             if kept:
@@ -175,19 +173,6 @@ def _carry_out(
         _say("it did not take a single step: no other run of the table would either", ui)
         raise typer.Exit(code)
     return 0 if code == Exit.DIVERGED else code
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Restore this command's own signal handlers at the end: while a run is shown, signals are passed on to it."""
-    from fbmon.host.signals import SIGNALS
-
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _say(line: str, ui: Ui) -> None:

@@ -12,7 +12,7 @@ from fbmon.cli.output import discard_output, mention, report, warn_of_locks
 from fbmon.cli.terminal_guard import Kept
 from fbmon.errors import Exit, of_system
 from fbmon.events import DeviceSampled, Event, ProgressMade
-from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts, restore_defaults
+from fbmon.host.signals import AT_ONCE, SIGNALS, Interrupts, hold, restore_defaults, signals_held
 from fbmon.process import launch
 from fbmon.process.launch import RunHandle
 from fbmon.run import RunFolder
@@ -37,8 +37,8 @@ def start(
     for the screen, which asks what is meant.
     """
     if kept:
-        launch.hold([signal.SIGINT])
-    with launch.signals_held():
+        hold([signal.SIGINT])
+    with signals_held():
         folder = find()
         if kept:
             kept.shows(folder.path)

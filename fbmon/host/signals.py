@@ -11,8 +11,10 @@ This module is imported before all others, so that no signal comes too early: it
 
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -64,6 +66,47 @@ def restore_defaults(numbers: Iterable[signal.Signals]) -> None:
     """Give signals the effect that they have in any Python program."""
     for number in numbers:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+@contextmanager
+def handlers_restored(numbers: Iterable[signal.Signals]) -> Iterator[None]:
+    """Give signals at the end the handlers that they have now."""
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Have signals that come within arrive at the end, at the handlers that they have then."""
+    held = (*SIGNALS, AT_ONCE)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    handlers = {number: signal.getsignal(number) for number in held}
+    hold(held)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is _hand_to_main:
+                signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def hold(numbers: Iterable[signal.Signals]) -> None:
+    """Let these signals wait until the main thread, which calls this, has handlers for them and unblocks them.
+
+    To block them is not enough: a library's threads, as those of numpy, do not, and would take them.
+    """
+    for number in numbers:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+        signal.signal(number, _hand_to_main)
+
+
+def _hand_to_main(number: int, _frame: FrameType | None) -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

@@ -5,26 +5,23 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from types import FrameType
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 
 import msgspec
 
 from fbmon.errors import Exit
 from fbmon.events import Command, Event, ProgressMade
 from fbmon.host.disk import naming
-from fbmon.host.signals import AT_ONCE, SIGNALS
+from fbmon.host.signals import signals_held
 from fbmon.run import SILENCE_SECONDS, Life, Look, RunFolder, unmade_on_failure
 from fbmon.run.journal import Tail, unseal
 
 _JOURNAL_SECONDS = 0.5  # how often the journal is read although the queue says nothing
 _EXIT_SECONDS = 5.0  # in which a supervisor is gone that has no lock any more
 _SIGN_SECONDS = 1.0  # how often a process of another host gives a sign of life
-_HELD = (*SIGNALS, AT_ONCE)
 _BATCH_BYTES = 1 << 16  # of a file at a time: some 100 to 200 steps, folded in 2 ms, so that no key waits longer
 
 
@@ -206,35 +203,6 @@ def _start(folder: RunFolder, lock: int, opened: ExitStack, *, queue: bool) -> R
     return RunHandle(folder, supervisor, receiving)
 
 
-@contextmanager
-def signals_held() -> Iterator[None]:
-    """Signals that come within arrive at the end of it, at the handlers that they have then."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    handlers = {number: signal.getsignal(number) for number in _HELD}
-    hold(_HELD)
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            if signal.getsignal(number) is _hand_to_main:
-                signal.signal(number, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def hold(numbers: Iterable[signal.Signals]) -> None:
-    """Let these signals wait until the main thread, which calls this, has handlers for them and unblocks them.
-
-    To block them is not enough: a library's threads, as those of numpy, do not, and would take them.
-    """
-    for number in numbers:
-        signal.pthread_sigmask(signal.SIG_BLOCK, [number])
-        signal.signal(number, _hand_to_main)
-
-
-def _hand_to_main(number: int, _frame: FrameType | None) -> None:
-    signal.pthread_kill(threading.main_thread().ident or 0, number)
-
-
 def attach(folder: RunFolder) -> RunHandle:
-    """A handle on a run that someone else started, running or ended."""
+    """Return a handle on a run that someone else started, running or ended."""
     return RunHandle(folder)
