@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from fbmon import cli, recipe
 from fbmon.errors import Exit
 
@@ -44,3 +46,13 @@ def test_the_tree_names_every_room() -> None:
     named = set(re.findall(r"^  (\S+)", tree, re.MULTILINE))
     files = {path.name for path in (ROOT / "fbmon").glob("*.py") if not path.name.startswith("__")}
     assert named == files | {f"{path.parent.name}/" for path in (ROOT / "fbmon").glob("*/__init__.py")}
+
+
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/architecture.md", "docs/method.md"])
+def test_every_file_that_a_document_names_exists(document: str) -> None:
+    """Those of an example, which was made and taken back, aside."""
+    text = (ROOT / document).read_text()
+    named = set(re.findall(r"`((?:fbmon|train|process|recipe|store|ui|run|ranks|cli|tests|docs)/[\w/]+\.\w+)`", text))
+    missing = {name for name in named if not (ROOT / name).exists() and not (ROOT / "fbmon" / name).exists()}
+    assert named
+    assert missing <= {"fbmon/cli/where.py", "fbmon/train/data/NAME/NAME.npz"}

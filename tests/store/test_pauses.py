@@ -12,7 +12,7 @@ from fbmon.store import summary
 from fbmon.store.store import Store
 from fbmon.ui.monitor.app import MonitorApp
 from tests.runs import write_run
-from tests.ui.test_monitor import Script, monitor, picture, until
+from tests.ui.monitor.test_monitor import Script, monitor, picture, until
 
 PAUSE, RESUME = (
     CommandTaken("pause", "the screen", elapsed=30.25),

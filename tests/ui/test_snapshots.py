@@ -17,7 +17,7 @@ from textual.strip import Strip
 from fbmon.events import DeviceSampled, Event, ProgressMade
 from fbmon.ui.monitor.app import MonitorApp
 from tests import trace
-from tests.ui.test_monitor import Script, over, shown, training
+from tests.ui.monitor.test_monitor import Script, over, shown, training
 
 FILES = Path(__file__).with_name("snapshots")
 # Size and what else is as it is not by default; `trace` is the published run, synthesized from its figures.

@@ -27,7 +27,7 @@ from fbmon.ui.compare.reader import Reader
 from fbmon.ui.dialogs.help import HelpScreen
 from tests.runs import lines, write_run
 from tests.shell import DEADLINE
-from tests.ui.test_monitor import dots, inside, until
+from tests.ui.monitor.test_monitor import dots, inside, until
 
 NAMES = ("fast-1", "fast-0", "slow-1", "slow-0")  # as the table has them: newest first
 

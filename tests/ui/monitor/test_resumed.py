@@ -8,7 +8,7 @@ from fbmon.events import Event, GradientClipped, PassRepeated, RunResumed, State
 from fbmon.ui.charts.chart import ChartView
 from fbmon.ui.monitor.app import MonitorApp
 from fbmon.ui.monitor.feed import EventsArrived
-from tests.ui.test_monitor import Script, inside, monitor, picture, shown, training
+from tests.ui.monitor.test_monitor import Script, inside, monitor, picture, shown, training
 
 BEFORE = training(1, of=120)
 

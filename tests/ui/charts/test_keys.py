@@ -33,7 +33,7 @@ from fbmon.ui.charts.view import Moment, View
 from fbmon.ui.dialogs.help import HelpScreen
 from fbmon.ui.dialogs.leave import LeaveScreen
 from fbmon.ui.monitor.app import MonitorApp
-from tests.ui.test_monitor import (
+from tests.ui.monitor.test_monitor import (
     ATTACK,
     HARMLESS,
     Script,
@@ -444,7 +444,7 @@ async def test_a_metric_that_nobody_declared_has_a_chart_of_its_name_whatever_th
 
 
 def test_every_key_is_pressed_in_a_test_and_explained_in_the_help() -> None:
-    pressed = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    pressed = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
     codes = {"ctrl+z": r"\x1a"}  # pressed in a real terminal
     keys = [key for group in GROUPS.values() for key in group]
     names = {name for key in keys for name in key.keys.split(",")}

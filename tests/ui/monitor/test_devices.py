@@ -9,7 +9,7 @@ from fbmon.events import DeviceSampled
 from fbmon.store.series import Floats
 from fbmon.ui.monitor.app import MonitorApp
 from fbmon.ui.monitor.devices import Device, DevicesPanel, device_lines, sparkline
-from tests.ui.test_monitor import Script, inside, monitor, shown, training
+from tests.ui.monitor.test_monitor import Script, inside, monitor, shown, training
 
 GPU = DeviceSampled("cuda:0 (gpu 3)", 98.4, 62_669.0, 143_771.0, 412.3, 63.0, 1980.0)
 HOST = DeviceSampled("cpu", 7.0, 3_174.0, 8_192.0)

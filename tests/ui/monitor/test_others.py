@@ -21,7 +21,7 @@ from fbmon.ui.charts.chart import ChartView
 from fbmon.ui.dialogs.choose import ChooseScreen
 from fbmon.ui.monitor.app import MonitorApp
 from fbmon.ui.monitor.others import OtherRead
-from tests.ui.test_monitor import Script, dots, inside, monitor, picture, shown, until
+from tests.ui.monitor.test_monitor import Script, dots, inside, monitor, picture, shown, until
 
 
 def events(factor: float, steps: int = 20) -> list[Event]:
