@@ -91,6 +91,8 @@ class TrainingStarted(Fact, frozen=True):
     ranks: int = 1
     machine: Machine | None = None  # None: not told
     emulation: str = ""  # what is to be said of a device without instructions for the precision
+    random_parts: list[str] = []  # what makes the network random: the names of modules
+    code: str = ""  # whose network it is, as the recipe names it; empty for fbmon's own
 
 
 class ProgressMade(Fact, frozen=True):

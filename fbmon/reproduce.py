@@ -78,7 +78,8 @@ def to_resume(task: TableRun, runs_dir: Path) -> RunFolder | None:
 def start_folder(task: TableRun, runs_dir: Path, devices: str, data_dir: Path) -> RunFolder:
     """Create a new run's folder, named after the recipe and its seed."""
     name = f"{task.recipe.name[:48]}-seed{task.recipe.seed}"
-    return folders.create(runs_dir, name, task.file, recipes.dump(task.recipe), devices, data_dir)
+    resolved, code = recipes.dump(task.recipe), folders.code_of(task.recipe)
+    return folders.create(runs_dir, name, task.file, resolved, devices, data_dir, code=code)
 
 
 def _alike(task: TableRun, runs_dir: Path) -> Iterator[Run]:

@@ -91,6 +91,8 @@ def _default(field: FieldInfo) -> str:
 
 def values(field: FieldInfo) -> str:
     """Return the values that a field may have, in words."""
+    if field.examples:
+        return ", ".join(f"`{choice}`" for choice in field.examples)
     return _of_type(field.annotation, field.metadata)
 
 
@@ -105,6 +107,8 @@ def _of_type(annotation: Any, limits: list[Any]) -> str:  # noqa: ANN401 - a typ
         return ", ".join(f"`{choice}`" for choice in arguments)
     if origin is list:
         return "a list of steps"
+    if origin is dict:
+        return "a section of its own"
     if annotation is bool:
         return "`true`, `false`"
     if annotation is str:

@@ -21,10 +21,11 @@ def read_recipe(folder: "RunFolder") -> "Recipe":
     newest state, and if the journal belongs to another run; FbmonError if there are states that cannot be read.
     """
     from fbmon import recipe as recipes
-    from fbmon.run import checkpoint
+    from fbmon.run import checkpoint, refuse_changed
     from fbmon.run.checkpoints import path_of, refusing_unreadable, steps_to_go_on_from
 
     recipe, name = recipes.load(folder.resolved), folder.first_name()
+    refuse_changed(recipe, folder.read_meta())
     _refuse_other_kinds(folder)
     _refuse_other_journal(folder, name)
     with refusing_unreadable():

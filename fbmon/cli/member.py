@@ -20,7 +20,7 @@ from fbmon.process.worker import Assignment, carry_out, leave
 from fbmon.ranks import devices as device_names
 from fbmon.ranks.rank import Rank
 from fbmon.recipe import Recipe
-from fbmon.run import RunFolder, unmade_on_failure
+from fbmon.run import RunFolder, refuse_changed, unmade_on_failure
 from fbmon.run.journal import Tail, unseal
 from fbmon.store import summary
 from fbmon.store.store import Store
@@ -45,6 +45,7 @@ def take_part(
         leave(carry_out(Assignment(recipe, rank, device, data_dir, Path(), patience=patience)))
     hold(SIGNALS)  # until the run is there to hear them
     folder = make_folder()
+    refuse_changed(recipe, folder.read_meta())
     with ExitStack() as over:
         with unmade_on_failure(folder):
             folder.seize()  # held until this process ends

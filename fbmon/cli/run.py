@@ -92,7 +92,8 @@ def run(
     begun = folders.of_job(runs_dir, job.name, run_name, resolved) if job.is_restarted and is_first else None
 
     def find() -> "RunFolder":
-        return begun or folders.create(runs_dir, run_name, file, resolved, on, data, job.name, stall_limit)
+        code = folders.code_of(loaded)
+        return begun or folders.create(runs_dir, run_name, file, resolved, on, data, job.name, stall_limit, code)
 
     if rank:
         from fbmon.cli.member import take_part

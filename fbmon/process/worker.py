@@ -61,6 +61,7 @@ def main() -> None:
     try:
         _die_with_supervisor()
         recipe = recipes.load(folder.resolved)
+        folders.refuse_changed(recipe, meta)
     except FbmonError as error:
         log(error.message, error.hint)
         if emitter:

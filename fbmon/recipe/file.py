@@ -12,6 +12,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from fbmon.errors import RecipeError, UsageError
+from fbmon.recipe import sources
 from fbmon.recipe.faults import explain, line_of, lines
 from fbmon.recipe.schema import Recipe
 from fbmon.text import clean, clean_path
@@ -70,10 +71,26 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
         places[key] = f"--set {clean(override)}"
         places.setdefault(key.partition(".")[0], places[key])
     try:
-        return Recipe.model_validate(table)
+        recipe = Recipe.model_validate(table)
     except ValidationError as error:
         faults = dict.fromkeys(explain(fault, str(path), places) for fault in error.errors())
         raise RecipeError("\n".join(sorted(faults, key=line_of))) from None
+    _locate_(recipe, path, places)
+    return recipe
+
+
+def _locate_(recipe: Recipe, path: Path, places: dict[str, str]) -> None:
+    """Note where the code of a recipe's network lies: as seen from the file that names it. Raises RecipeError."""
+    reference = recipe.model.reference
+    if reference is None or not reference.is_file:
+        return
+    origin = places.get("model.name", str(path))
+    named_in, _, line = origin.rpartition(":")
+    folder = Path(named_in).parent if line.isdecimal() else path.parent  # what --set names is seen from the recipe
+    wrong = sources.fault(reference, folder)
+    if wrong:
+        raise RecipeError(f'{origin}: model.name = "{clean(recipe.model.name, 60)}": {reference.place} {wrong}')
+    recipe.model.locate_(folder)
 
 
 def _with_bases(path: Path, depth: int = 0) -> tuple[Table, dict[str, str]]:
@@ -128,9 +145,16 @@ def flatten(recipe: Recipe) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in recipe.model_dump(exclude_none=True).items():
         if isinstance(value, dict):
-            flat |= {f"{key}.{inner}": setting for inner, setting in value.items()}
+            flat |= _flattened(key, value)
         else:
             flat[key] = value
+    return flat
+
+
+def _flattened(prefix: str, table: Table) -> Table:
+    flat: Table = {}
+    for key, value in table.items():
+        flat |= _flattened(f"{prefix}.{key}", value) if isinstance(value, dict) else {f"{prefix}.{key}": value}
     return flat
 
 
@@ -163,7 +187,7 @@ def _parse(text: str, source: str) -> Table:
 def _override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     key = key.strip()
-    if not equals or not re.fullmatch(r"\w+(\.\w+)?", key, re.ASCII):
+    if not equals or not re.fullmatch(r"\w+(\.\w+)?|model\.args\.\w+", key, re.ASCII):
         raise UsageError(f"--set {clean(text)}: must read section.key=value", "for example --set optimizer.lr=0.4")
     if re.search("[\ud800-\udfff]", text):  # how Python holds arguments that are not UTF-8; no file takes them
         raise UsageError(f"--set {clean(text)}: not a text in UTF-8")

@@ -1,11 +1,14 @@
 """The sections and choices of a recipe, and what each may hold."""
 
+import difflib
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from fbmon.recipe.data_sets import DATA_SETS, DataSetName
-from fbmon.text import NAME_PATTERN
+from fbmon.recipe.sources import Reference, parse
+from fbmon.text import NAME_PATTERN, clean
 
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
@@ -49,17 +52,74 @@ class Data(Section):
         return self
 
 
+# fbmon's own networks.
+NetworkName = Literal[
+    "resnet8", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "vgg16", "mlp"
+]  # fmt: skip
+_FORMS = ("FILE.py:NAME", "PACKAGE.MODULE:NAME", "torchvision:NAME", "timm:NAME")
+_WIDTH = 64
+
+
 class Model(Section):
     """The network, and the statistics with which its batch norm evaluates."""
 
-    name: Literal[
-        "resnet8", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "vgg16", "mlp"
-    ]  # fmt: skip
-    """The network."""
-    width: ModestInt = 64
-    """The number of channels of the first stage; for an mlp, of units of a layer."""
+    name: Annotated[str, Field(examples=[*get_args(NetworkName), *_FORMS])]
+    """One of fbmon's own, or a class or function that makes one: FILE.py:NAME, the file beside the recipe or below it;
+    PACKAGE.MODULE:NAME; torchvision:NAME; timm:NAME.
+    """
+    width: ModestInt | None = None
+    """The number of channels of the first stage, of units of a layer for an mlp; 64 if it is not given. Only for
+    fbmon's own networks.
+    """
+    args: dict[str, Any] | None = None
+    """The arguments with which another's network is made."""
     running_statistics: Literal["momentum", "mean"] = "momentum"
     """A moving average over the blocks in order, so mostly of the last 50, as in the authors' code; or their mean."""
+
+    _folder: Path | None = PrivateAttr(default=None)  # in which a file is looked for; set as the recipe is loaded
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_has_width(cls, table: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
+        is_own = isinstance(table, dict) and table.get("name") in get_args(NetworkName)
+        return {"width": _WIDTH, **table} if is_own else table
+
+    @model_validator(mode="after")
+    def _is_a_network(self) -> Self:
+        if self.name not in get_args(NetworkName) and self.reference is None:
+            near = difflib.get_close_matches(self.name, get_args(NetworkName), n=1)
+            raise ValueError(
+                f'model.name = "{clean(self.name, 60)}": must be one of {", ".join([*get_args(NetworkName), *_FORMS])}'
+                + "".join(f"; did you mean {name}?" for name in near)
+            )
+        if self.reference and self.width is not None:
+            raise ValueError(f"model.width = {self.width}: is for fbmon's own networks; use [model.args]")
+        if self.args and not self.reference:
+            raise ValueError(f"model.args is for the networks of others; {self.name} has model.width")
+        for key, value in (self.args or {}).items():
+            if not all(
+                isinstance(item, bool | int | float | str) for item in (value if isinstance(value, list) else [value])
+            ):
+                raise ValueError(
+                    f"model.args.{clean(key, 60)}: must be true, false, a number, a string, or a list of these"
+                )
+        return self
+
+    @property
+    def reference(self) -> Reference | None:
+        """The class or function that the name refers to; None for one of fbmon's own networks."""
+        return None if self.name in get_args(NetworkName) else parse(self.name)
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which a file that the name refers to is looked for; never a guess, as code is run from it."""
+        if self._folder is None:
+            raise AssertionError("a recipe with code of its own was not loaded from a file")
+        return self._folder
+
+    def locate_(self, folder: Path) -> None:
+        """Set the folder in which a file is looked for."""
+        self._folder = folder
 
 
 class Gradient(Section):
@@ -323,9 +383,11 @@ class Recipe(Section):
         title, side = images.title, images.side
         if name == "vgg16" and side < 32:
             raise ValueError(f"model.name vgg16 needs images of at least 32x32 pixels; {title} are {side}x{side}")
-        if name == "densenet121" and self.model.width < 2:
+        if name == "densenet121" and self.model.width == 1:
             raise ValueError("model.width 1 leaves a densenet121 no channel to grow by; it needs 2 at least")
-        has_single_pixels = side < 16 and name not in ("resnet8", "mlp")  # the last maps of three halvings
+        has_single_pixels = (
+            side < 16 and not self.model.reference and name not in ("resnet8", "mlp")
+        )  # the last maps of three halvings
         if has_single_pixels and smallest_block(images.train, self.data, self.gradient) == 1:
             raise ValueError(
                 f"gradient.block {self.gradient.block} leaves a block of one image, whose last maps in a {name} are "

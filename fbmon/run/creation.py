@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +20,8 @@ import fbmon
 from fbmon.errors import HeldError, UsageError
 from fbmon.host.disk import replace, sync_folder, write_new
 from fbmon.host.paths import written
+from fbmon.recipe.sources import digests
+from fbmon.run.code import keep
 from fbmon.run.folder import RunFolder
 from fbmon.run.life import Holder, Life
 from fbmon.run.meta import Meta
@@ -36,8 +38,9 @@ def create(
     data_dir: Path | None,
     job: str = "",
     stall_seconds: float | None = None,
+    code: Mapping[str, bytes] | None = None,
 ) -> RunFolder:
-    """A new folder NAME-DATE-TIME in `runs_dir` with the recipe as given, the resolved one and meta.json.
+    """Make a new folder NAME-DATE-TIME in `runs_dir` with the recipe as given, the resolved one, code and meta.json.
 
     Never touches an existing run. Raises UsageError for a name that is none and where nothing can be written.
     """
@@ -54,8 +57,9 @@ def create(
         with unmade_on_failure(folder):
             folder.inbox.mkdir(mode=0o700)
             meta = _meta(folder.name, now, recipe_file, devices, data_dir)
-            meta = msgspec.structs.replace(meta, job=job, stall_seconds=stall_seconds)
+            meta = msgspec.structs.replace(meta, job=job, stall_seconds=stall_seconds, code=digests(code or {}))
             # On the disk from now on: without them no checkpoint could be gone on from.
+            keep(folder.path, code or {})
             write_new(folder.recipe, given)
             write_new(folder.resolved, resolved.encode())
             write_new(folder.meta, msgspec.json.format(msgspec.json.encode(meta)) + b"\n")

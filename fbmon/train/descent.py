@@ -29,7 +29,8 @@ class Descent:
     """The recipe's method on one model; it owns the optimizer, batch norm's running statistics and the stopwatch.
 
     `blocks` is the number of blocks of a full-batch update, `make_batch` gives their images. `at_block` is called
-    before each block, after its progress was emitted, and may raise.
+    before each block, after its progress was emitted, and may raise. A network that `is_random` is seeded for each
+    block.
     """
 
     def __init__(
@@ -41,6 +42,8 @@ class Descent:
         ranks: Ranks = ALONE,
         emit: Emit = lambda _: None,
         at_block: Callable[[], None] = lambda: None,
+        *,
+        is_random: bool = False,
     ) -> None:
         self.optimizer = make_optimizer(model, recipe.optimizer)
         self.regularizer = make_regularizer(recipe.penalty)
@@ -64,6 +67,7 @@ class Descent:
             lambda logits, labels: smoothed_cross_entropy(logits, labels, smoothing),
             recipe.precision,
             recipe.clip.block_norm if recipe.clip else None,
+            seed=recipe.seed if is_random else None,
         )
         self._engine = make_engine(self.network, self._statistics, self.watch)
 

@@ -1,6 +1,7 @@
 """The number of floating-point operations of a step: those of convolutions and matrix products, as is usual."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from fbmon.recipe import Recipe
 from fbmon.train.data.blocks import Batch
 from fbmon.train.engine.network import Network
+from fbmon.train.models import is_own
 from fbmon.train.objective.regularize import Regularizer, forward_passes, make_regularizer
 from fbmon.train.sharpness.hessian import Hessian
 
@@ -26,7 +28,7 @@ def count_step(model: nn.Module, shape: torch.Size, recipe: Recipe, blocks: int)
 
 def count(model: nn.Module, shape: torch.Size, regularizer: Regularizer | None) -> float:
     """Return the FLOP of an image in a pass over all blocks."""
-    if regularizer and regularizer.differentiates_twice:
+    if (regularizer and regularizer.differentiates_twice) or not is_own(model):
         return _count_by_dispatch(model, shape, regularizer)
     layers = _layers(model, shape)
     # Backward asks every layer for the gradient of its weights, and all but the first for that of its input.
@@ -35,19 +37,26 @@ def count(model: nn.Module, shape: torch.Size, regularizer: Regularizer | None) 
 
 def count_forward(model: nn.Module, shape: torch.Size) -> float:
     """Return the FLOP of an image in a validation."""
-    return sum(_layers(model, shape))
+    if is_own(model):
+        return sum(_layers(model, shape))
+
+    def forward(network: nn.Module, batch: Batch) -> None:
+        with torch.no_grad():
+            network.eval()(batch[0])
+
+    return _count_by_torch(model, shape, forward)
 
 
 def count_product(model: nn.Module, shape: torch.Size) -> float:
     """Return the FLOP of an image in a product of the Hessian and a vector."""
-    from torch.utils.flop_counter import FlopCounterMode
 
-    abstract, (inputs, labels) = _abstract(model, shape)
-    parameters = list(abstract.parameters())
-    hessian = Hessian(lambda _: cross_entropy(abstract(inputs), labels), parameters, [_IMAGES])
-    with FlopCounterMode(display=False) as counter:
+    def multiply(network: nn.Module, batch: Batch) -> None:
+        inputs, labels = batch
+        parameters = list(network.parameters())
+        hessian = Hessian(lambda _: cross_entropy(network(inputs), labels), parameters, [_IMAGES])
         hessian.product(torch.cat([parameter.detach().flatten() for parameter in parameters]))
-    return float(counter.get_total_flops()) / _IMAGES
+
+    return _count_by_torch(model, shape, multiply)
 
 
 @torch.no_grad()
@@ -71,18 +80,35 @@ def _layers(model: nn.Module, shape: torch.Size) -> list[float]:
 
 
 def _count_by_dispatch(model: nn.Module, shape: torch.Size, regularizer: Regularizer | None) -> float:
-    """Count by torch's own counter what has no simple rule, on tensors without memory, in a second or more."""
+    """Count a pass by torch's own counter, as what has no simple rule, in a second or more."""
+
+    def compute(network: nn.Module, batch: Batch) -> None:
+        Network(network, lambda *_: batch, cross_entropy).block(batch[1], 1, 0.1, lambda: None, regularizer)
+
+    return _count_by_torch(model, shape, compute)
+
+
+def _count_by_torch(model: nn.Module, shape: torch.Size, compute: Callable[[nn.Module, Batch], None]) -> float:
+    """Return the FLOP of an image in what is computed, counted on tensors without memory.
+
+    Another's network may need real ones, as it makes tensors of its own; it is computed once for that.
+    """
     from torch.utils.flop_counter import FlopCounterMode
 
-    abstract, batch = _abstract(model, shape)
-    network = Network(abstract, lambda *_: batch, cross_entropy)
-    with FlopCounterMode(display=False) as counter:
-        network.block(batch[1], 1, 0.1, lambda: None, regularizer)
-    return float(counter.get_total_flops()) / _IMAGES
+    for device in (torch.device("meta"), torch.device("cpu")):
+        network, batch = _copy(model, shape, device)
+        with FlopCounterMode(display=False) as counter:
+            try:
+                compute(network, batch)
+            except (RuntimeError, NotImplementedError):
+                if device.type == "cpu":
+                    raise
+                continue
+        return float(counter.get_total_flops()) / _IMAGES
+    raise AssertionError
 
 
-def _abstract(model: nn.Module, shape: torch.Size) -> tuple[nn.Module, Batch]:
-    """Return a network and a batch that are shapes without numbers, and so independent of the processor."""
-    meta = torch.device("meta")
-    batch = torch.empty(_IMAGES, *shape, device=meta), torch.zeros(_IMAGES, dtype=torch.int64, device=meta)
-    return copy.deepcopy(model).float().to(meta).train(), batch
+def _copy(model: nn.Module, shape: torch.Size, device: torch.device) -> tuple[nn.Module, Batch]:
+    """Return a copy of a network in training mode, and a batch; on the meta device both are shapes without numbers."""
+    batch = torch.zeros(_IMAGES, *shape, device=device), torch.zeros(_IMAGES, dtype=torch.int64, device=device)
+    return copy.deepcopy(model).float().to(device).train(), batch

@@ -72,7 +72,10 @@ def train(
         choose_threads_(recipe, model, data, ranks)
         stepper = Stepper(recipe, data, model, emit, next_command, ranks)
     section = recipe.analysis
-    analyst = Analyst(recipe, section, data, model, emit, stepper.control.at_block, ranks) if section else None
+    analyst = None
+    if section:
+        control, is_random = stepper.control, bool(stepper.random_parts)
+        analyst = Analyst(recipe, section, data, model, emit, control.at_block, ranks, is_random=is_random)
     learnt = Learnt(model, stepper.average, stepper.descent)
     watch = DivergenceWatch(recipe.divergence, emit)
     saving = Saving(checkpoints, recipe, learnt, watch, emit, ranks, run)

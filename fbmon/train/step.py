@@ -16,6 +16,7 @@ from fbmon.train.descent import Descent
 from fbmon.train.evaluate import evaluate
 from fbmon.train.hardware.precision import autocast
 from fbmon.train.measure import Measures, combine
+from fbmon.train.randomness import random_parts
 from fbmon.train.ranks.distribute import ALONE, Ranks
 from fbmon.train.snapshot import Snapshot
 from fbmon.train.tell import plan, rank_seconds, step_values
@@ -43,14 +44,18 @@ class Stepper:
         self._emit = emit
         self._ranks = ranks
         blocks = len(self.plan_step(1).blocks)
-        self.descent = Descent(recipe, model, blocks, self._batch, ranks, emit, self.control.at_block)
+        self.random_parts = self._random_parts()
+        self.descent = Descent(
+            recipe, model, blocks, self._batch, ranks, emit, self.control.at_block, is_random=bool(self.random_parts)
+        )
         self.average = Average(model, recipe.ema)
 
     def plan(self) -> TrainingStarted:
         """Return what is about to be trained."""
         following = self.plan_step(self.step + 1)
         engine = self.descent.make_ready(following)
-        started = plan(self._recipe, self._data, self.model, self.plan_step(1).blocks, self._ranks, engine)
+        blocks = self.plan_step(1).blocks
+        started = plan(self._recipe, self._data, self.model, blocks, self._ranks, engine, self.random_parts)
         if started.flop_per_step and started.attainable_flops:
             self._least_seconds = started.flop_per_step / started.attainable_flops
         return started
@@ -103,6 +108,13 @@ class Stepper:
         values = step_values(step, measures, recipe, regularizer, seconds, parts, least, of_ranks)
         self._emit(StepTaken(step.number, values, of_ranks))
         return measures
+
+    def _random_parts(self) -> list[str]:
+        """Return what is random in another's network; fbmon's own have nothing that is."""
+        if self._recipe.model.reference is None:
+            return []
+        dtype = next(self.model.parameters()).dtype
+        return random_parts(self.model, self._data.normalize(self._data.train.pictures[:2], dtype))
 
     def _batch(self, numbers: Tensor, step: int | Tensor) -> Batch:
         dtype = next(self.model.parameters()).dtype

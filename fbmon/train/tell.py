@@ -24,7 +24,13 @@ _HOST_BYTES = 64  # the longest name of a host on Linux
 
 
 def plan(
-    recipe: Recipe, data: DataSet, model: nn.Module, blocks: Sequence[Tensor], ranks: Ranks, engine: str
+    recipe: Recipe,
+    data: DataSet,
+    model: nn.Module,
+    blocks: Sequence[Tensor],
+    ranks: Ranks,
+    engine: str,
+    random_parts: Sequence[str] = (),
 ) -> TrainingStarted:
     """Return the plan of the training, in blocks of images of these numbers."""
     images, device, shape = sum(map(len, blocks)), data.train.labels.device, data.train.pictures.shape[1:]
@@ -46,6 +52,8 @@ def plan(
         ranks=ranks.size,
         machine=this_machine(device),
         emulation=emulation(recipe.precision, device),
+        random_parts=list(random_parts),
+        code=recipe.model.name if recipe.model.reference else "",
     )
 
 

@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import get_args
 
 import msgspec
@@ -40,9 +41,12 @@ def main() -> None:
     parser.add_argument("precision", choices=get_args(Precision))
     parser.add_argument("--devices", default="auto")
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--code", type=Path, help="the folder in which a file that the recipe names lies")
     parser.add_argument("--native", action="store_true", help="give up a precision that the device emulates")
     arguments = parser.parse_args()
     recipe = Recipe.model_validate_json(sys.stdin.read())
+    if arguments.code:
+        recipe.model.locate_(arguments.code)
     set_up()
     try:
         device = choose_device(arguments.devices)

@@ -91,7 +91,7 @@ def _begin(stage: str) -> None:
 
 
 def _in_precision(recipe: Recipe, precision: str) -> Recipe:
-    return Recipe.model_validate(recipe.model_dump(exclude_none=True) | {"precision": precision})
+    return recipe.model_copy(update={"precision": precision})
 
 
 def _by_ranks(ask: Ask, first: Tensor, *, is_promised: bool) -> Compared:

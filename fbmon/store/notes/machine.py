@@ -8,7 +8,9 @@ def cautions(before: TrainingStarted | None, started: TrainingStarted) -> list[s
     """Say what is new since the last start of a run, and what is slow."""
     there = moved(before.machine, started.machine) if before and before.machine and started.machine else ""
     slow = f"{started.emulation}: float32 is many times as fast" if started.emulation else ""
-    return [caution for caution in (there, slow) if caution]
+    random = f"this network is stochastic: {', '.join(started.random_parts)}" if started.random_parts else ""
+    code = f"the network is not fbmon's: {started.code}" if started.code else ""
+    return [caution for caution in (there, slow, code, random) if caution]
 
 
 def moved(before: Machine, after: Machine) -> str:

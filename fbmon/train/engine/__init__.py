@@ -31,6 +31,8 @@ def make_engine(network: Network, statistics: RunningStatistics, watch: Stopwatc
         )
     lanes, count, compiled = match.groups()
     network, note = (network.compiled(), "compiled") if compiled else (network, "")
+    if lanes and network.is_random:
+        return Eager(network, statistics, watch, "block by block: the network is random")
     if lanes:
         return Lanes(network, statistics, watch, int(count or _LANES), note)
     return Eager(network, statistics, watch, note)

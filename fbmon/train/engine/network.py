@@ -13,6 +13,7 @@ from fbmon.train.engine.block import Objective, Timing, block_gradient
 from fbmon.train.hardware.precision import Precision, logits_of
 from fbmon.train.hardware.stopwatch import Part
 from fbmon.train.objective.regularize import Gradient, Regularizer, forward_passes
+from fbmon.train.randomness import seed_block_
 
 # From the numbers of some images, int64 (B,), and the step, which a captured graph reads from the device.
 MakeBatch = Callable[[Tensor, int | Tensor], Batch]
@@ -40,8 +41,11 @@ class Network:
         precision: Precision = "float32",
         block_norm: float | None = None,
         evaluate: Evaluate = evaluate,
+        seed: int | None = None,
     ) -> None:
+        """Make a network; one without a `seed` has no randomness of its own."""
         self.model = model
+        self._seed = seed
         self.parameters: list[Tensor] = list(model.parameters())
         self.device = self.parameters[0].device
         self.dtype = self.parameters[0].dtype
@@ -50,6 +54,11 @@ class Network:
         self._precision = precision
         self._block_norm = block_norm
         self._evaluate = evaluate
+
+    @property
+    def is_random(self) -> bool:
+        """Say whether each block has to begin torch's random numbers anew, which no captured graph does."""
+        return self._seed is not None
 
     def twin(self) -> "Network":
         """Return a copy of the network with weights and buffers of its own."""
@@ -93,6 +102,8 @@ class Network:
         def forward(inputs: Tensor) -> Tensor:
             nonlocal passes
             passes += 1
+            if self._seed is not None:
+                seed_block_(self._seed, int(step), numbers)
             logits = logits_of(partial(run, self.model), inputs, self._precision)
             take()
             return logits
@@ -113,4 +124,6 @@ class Network:
         return result
 
     def _with(self, model: nn.Module, evaluate: Evaluate) -> "Network":
-        return Network(model, self._make_batch, self._objective, self._precision, self._block_norm, evaluate)
+        return Network(
+            model, self._make_batch, self._objective, self._precision, self._block_norm, evaluate, self._seed
+        )

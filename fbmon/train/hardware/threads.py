@@ -34,9 +34,9 @@ def choose_threads_(recipe: Recipe, model: nn.Module, data: DataSet, ranks: Rank
         return
     section, block = recipe.model, min(recipe.gradient.block, len(data.train))
     shape = "x".join(map(str, data.train.pictures.shape[1:]))
-    name = (
-        f"threads worth it of {most}: {section.name} of width {section.width} in {recipe.precision}, {block} of {shape}"
-    )
+    network = f"{section.name} {section.args or {}}" if section.reference else ""
+    network = network or f"{section.name} of width {section.width}"
+    name = f"threads worth it of {most}: {network} in {recipe.precision}, {block} of {shape}"
     torch.set_num_threads(round(remembered(name, lambda: _fastest(recipe, model, data, most))))
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from fbmon.train.ranks.distribute import ALONE, Ranks
 
@@ -28,11 +29,8 @@ class RunningStatistics:
         self._ranks = ranks
         self._row = flatten_(model, "running_mean", "running_var")
         self._counts = flatten_(model, "num_batches_tracked")
-        if len(self._row) + len(self._counts) != sum(buffer.numel() for buffer in model.buffers()):
-            raise AssertionError("the model has buffers that are not BatchNorm2d's, which no rank would hear of")
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = 1.0  # a forward pass then leaves exactly the block's own statistics
+        for norm in batch_norms(model):
+            norm.momentum = 1.0  # a forward pass then leaves exactly the block's own statistics
 
     def start(self, shares: Sequence[float], passes: int, *, goes_on: bool = False) -> None:
         """Begin a pass over blocks with these shares of the step's images and `passes` forward passes each.
@@ -107,10 +105,14 @@ class RunningStatistics:
             self._folded += 1
 
 
+def batch_norms(model: nn.Module) -> list[_BatchNorm]:
+    """Return the batch norms of a model, of any dimension, that keep running statistics."""
+    return [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+
+
 def flatten_(model: nn.Module, *names: str) -> Tensor:
     """Move batch norm's buffers of these names into one tensor and return it; they become views of it."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    buffers = [(norm, name, norm.get_buffer(name)) for norm in norms for name in names]
+    buffers = [(norm, name, norm.get_buffer(name)) for norm in batch_norms(model) for name in names]
     if not buffers:
         return torch.zeros(0, device=next(model.parameters()).device)  # as the fully connected network has none
     flat = torch.cat([buffer.reshape(-1) for *_, buffer in buffers])

@@ -1,11 +1,13 @@
 """The network of a recipe: `make_model`."""
 
-from typing import assert_never
+from typing import assert_never, cast
 
 from torch import nn
 
 from fbmon.recipe import Model
+from fbmon.recipe.schema import NetworkName
 from fbmon.train.models.densenet import DenseNet
+from fbmon.train.models.foreign import load_network
 from fbmon.train.models.mlp import MLP
 from fbmon.train.models.resnet import BasicBlock, Bottleneck, ResNet
 from fbmon.train.models.vgg import VGG
@@ -14,10 +16,14 @@ from fbmon.train.models.vgg import VGG
 def make_model(section: Model, channels: int, classes: int, side: int = 8) -> nn.Module:
     """Make a freshly initialized network for images of `channels` channels, with torch's global random generator.
 
-    Only the fully connected network needs the `side` of the images, in pixels.
+    Only the fully connected network and those of others need the `side` of the images, in pixels. Raises UsageError
+    for another's network that cannot be made.
     """
-    width = section.width
-    match section.name:
+    if section.reference:
+        return load_network(section.reference, section, channels, classes, side)
+    width = section.width or 0
+    name = cast(NetworkName, section.name)
+    match name:
         case "resnet8":
             return ResNet(BasicBlock, (1, 1, 1), width, channels, classes)
         case "resnet18":
@@ -37,4 +43,9 @@ def make_model(section: Model, channels: int, classes: int, side: int = 8) -> nn
         case "mlp":
             return MLP(width, channels, side, classes)
         case _:
-            assert_never(section.name)
+            assert_never(name)
+
+
+def is_own(model: nn.Module) -> bool:
+    """Say whether a network is one of fbmon's own, whose operations are known."""
+    return isinstance(model, ResNet | DenseNet | VGG | MLP)

@@ -83,7 +83,8 @@ def forward_passes(regularizer: Regularizer | None) -> int:
 
 def gradient_of(loss: Tensor, parameters: Sequence[Tensor], *, again: bool = False) -> Gradient:
     """Return the gradient of a scalar loss, like the parameters; `again` makes it differentiable itself."""
-    return list(torch.autograd.grad(loss, parameters, create_graph=again))
+    # A parameter that the loss does not depend on, as another's network may have, has a gradient of zero.
+    return list(torch.autograd.grad(loss, parameters, create_graph=again, materialize_grads=True))
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class GradientNorm:
         plain = [part.detach() for part in gradient]
         direction = _direction(plain, full, section)
         if section.method == "autograd":
-            product = torch.autograd.grad(gradient, parameters, grad_outputs=direction)
+            product = torch.autograd.grad(gradient, parameters, grad_outputs=direction, materialize_grads=True)
             return _add(plain, product, learning_rate / 4)
         order = 2.0 if section.epsilon_norm == "l2" else torch.inf
         length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(direction, ord=order)), ord=order)

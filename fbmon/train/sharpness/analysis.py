@@ -18,6 +18,7 @@ from fbmon.train.data.data import DataSet
 from fbmon.train.hardware.precision import logits_of
 from fbmon.train.measure import Measures, norm_of
 from fbmon.train.objective.loss import smoothed_cross_entropy
+from fbmon.train.randomness import seed_block_
 from fbmon.train.ranks.distribute import ALONE, Ranks
 from fbmon.train.sharpness.hessian import Hessian
 from fbmon.train.sharpness.lanczos import Spectrum, largest, start_vector
@@ -39,8 +40,11 @@ class Analyst:
         emit: Emit,
         at_block: Callable[[], None],
         ranks: Ranks = ALONE,
+        *,
+        is_random: bool = False,
     ) -> None:
         self._recipe = recipe
+        self._is_random = is_random
         self._section = section
         self._data = data
         self._model = model
@@ -86,6 +90,8 @@ class Analyst:
         images = [len(block) for block in numbers]
 
         def loss(k: int) -> Tensor:
+            if self._is_random:
+                seed_block_(self._recipe.seed, step.number, numbers[k])
             return self._loss(numbers[k], step.number)
 
         hessian = Hessian(loss, self._parameters, images, on_block, self._ranks)

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from fbmon import recipe
@@ -91,9 +91,3 @@ def test_a_block_that_was_left_out_or_a_row_too_few_from_elsewhere_is_noticed() 
     statistics.take()
     with pytest.raises(AssertionError, match="are of 1 of 2 blocks"):
         statistics.finish()
-
-
-def test_a_batch_norm_of_another_kind_is_refused() -> None:
-    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
-    with pytest.raises(AssertionError, match="buffers that are not BatchNorm2d's"):
-        RunningStatistics(model, "momentum")

@@ -1,0 +1,39 @@
+"""The code of another's network in the folder of its run, so that a run goes on with what it began with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from fbmon.errors import UsageError
+from fbmon.host.disk import write_new
+from fbmon.recipe import Recipe
+from fbmon.recipe.sources import closure, digests
+from fbmon.run.meta import Meta
+from fbmon.text import clean, clean_path
+
+
+def code_of(recipe: Recipe) -> dict[str, bytes]:
+    """Return the files of a recipe's network, by their paths as seen from the recipe; none if it is a package's."""
+    reference = recipe.model.reference
+    return closure(reference, recipe.model.folder) if reference and reference.is_file else {}
+
+
+def keep(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files into a run's folder, where its resolved recipe finds them."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_new(path, content)
+
+
+def refuse_changed(recipe: Recipe, meta: Meta | None) -> None:
+    """Raise UsageError if the code, found where the recipe lies, is not that with which the run began."""
+    before = meta.code if meta else {}
+    if not before:
+        return
+    now = digests(code_of(recipe))
+    changed = [name for name in before | now if before.get(name) != now.get(name)]
+    if changed:
+        raise UsageError(
+            f"{clean_path(recipe.model.folder / changed[0])}: changed since the run began, by its SHA-256",
+            f"put {clean(changed[0])} back as it was, or start a new run with it",
+        )
