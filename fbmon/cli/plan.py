@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fbmon.cli.options import Json
-from fbmon.cli.output import aligned, make_console, print_columns, print_json
+from fbmon.cli.output import aligned, make_console, mention, print_columns, print_json
 from fbmon.cli.progress import staged
 from fbmon.cli.run import Devices, Overrides, RecipeArgument, Seed, Steps, asked_settings
 
@@ -42,7 +42,7 @@ def plan(
     from fbmon.analysis.plan import measure
     from fbmon.ranks.devices import expand, here
 
-    loaded = recipes.load(recipes.find(recipe), asked_settings(overrides, steps, seed))
+    loaded = recipes.load(recipes.find(recipe), asked_settings(overrides, steps, seed), mention)
     device = expand(here(devices, os.environ), os.environ)[0]
     others = [precision for precision in _PRECISIONS if precision != loaded.precision]
     with staged(f"timing blocks in {loaded.precision}", 1 + len(others)) as begin:

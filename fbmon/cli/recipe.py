@@ -67,3 +67,53 @@ def check_recipe(file: Annotated[Path, typer.Argument(help="The recipe file.")])
 
     recipe = recipes.load(recipes.find(str(file)))
     typer.echo(f"{clean_path(file)}: valid: {recipe.steps} steps of {recipe.model.name} on {recipe.data.dataset}")
+
+
+@recipe_commands.command("new")
+def new_recipe(
+    name: Annotated[str, typer.Argument(help="The name of the new recipe; the file is NAME.toml in this folder.")],
+    origin: Annotated[
+        str, typer.Option("--from", help="A shipped recipe's name, or a file.", autocompletion=recipe_names)
+    ] = "quickstart",
+) -> None:
+    """Write a recipe with every key, each with its meaning above it, to start from.
+
+    Example: fbmon recipe new mine --from digits/fb_clipped
+    """
+    from pydantic import ValidationError
+
+    from fbmon import recipe as recipes
+    from fbmon.errors import UsageError
+    from fbmon.recipe.reference import commented
+    from fbmon.text import clean, clean_path
+
+    base = recipes.load(recipes.find(origin))
+    try:
+        recipe = recipes.Recipe.model_validate(base.model_dump(exclude_none=True) | {"name": name})
+    except ValidationError:
+        raise UsageError(
+            f"{clean(name)}: must be 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
+        ) from None
+    path = Path(f"{name}.toml")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(commented(recipe.model_copy(update={"target": None}), origin))
+    except FileExistsError:
+        raise UsageError(f"{clean_path(path)}: already exists", "choose another name") from None
+    typer.echo(f"{clean_path(path)}: change it, then: fbmon run {clean_path(path)}")
+
+
+@recipe_commands.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of recipes, by which an editor completes and checks them.
+
+    Example: fbmon recipe schema > recipe.schema.json
+    """
+    import json
+
+    from fbmon.recipe import Recipe
+
+    schema = Recipe.model_json_schema()
+    schema["properties"] |= {"extends": {"type": "string", "description": "A .toml file, or a shipped recipe's name."}}
+    schema["required"] = []  # what is missing may come from the recipe that is extended
+    typer.echo(json.dumps(schema, indent=2))

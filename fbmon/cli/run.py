@@ -8,7 +8,7 @@ import typer
 
 from fbmon.cli.complete import recipe_names
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Detach, NoUi, RunsDir, Ui, UiOption, choose_ui
-from fbmon.cli.output import warn_of_logout
+from fbmon.cli.output import mention, warn_of_logout
 from fbmon.cli.resume import has_finished
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def run(
     from fbmon.ranks.devices import check_loopback, expand, here, parse
 
     file = recipes.find(recipe)
-    loaded = recipes.load(file, asked_settings(overrides, steps, seed))
+    loaded = recipes.load(file, asked_settings(overrides, steps, seed), mention)
     run_name, resolved = loaded.name if name is None else name, recipes.dump(loaded)
     # In a job every rank sees the GPUs of its own machine.
     on, data = parse(devices) if rank else here(devices, os.environ), data_folder(data_dir)

@@ -3,9 +3,9 @@
 import difflib
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import tomli
 import tomli_w
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from fbmon.errors import RecipeError, UsageError
 from fbmon.recipe import sources
 from fbmon.recipe.faults import explain, line_of, lines
-from fbmon.recipe.schema import Recipe
+from fbmon.recipe.schema import Recipe, sections_in
 from fbmon.text import clean, clean_path
 
 # A recipe fits on a screen; these bounds keep a hostile one from costing more than a moment.
@@ -57,17 +57,20 @@ def find(given: str) -> Path:
     raise UsageError(f"{clean(given)}: {kind}", hint)
 
 
-def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
-    """The recipe in `path`, with `overrides` of the form "section.key=value" laid over it.
+def load(path: Path, overrides: Iterable[str] = (), say: Callable[[str], None] = lambda _: None) -> Recipe:
+    """Return the recipe in `path`, with `overrides` of the form "section.key=value" laid over it.
 
-    A recipe may build on another: `extends = "other.toml"`, a path seen from its own folder. It takes over everything
-    but the name and the target. Raises RecipeError with one line per fault: file, line, key, value and the nearest
-    right key.
+    A recipe may build on another: `extends = "other.toml"`, a path seen from its own folder, or the name of a shipped
+    one. It takes over everything but the name and the target. If an override chooses another optimizer or schedule, the
+    settings that the new one does not have are dropped, and `say` is called with a line about them. Raises RecipeError
+    with one line per fault: file, line, key, value and the nearest right key.
     """
     table, places = _with_bases(path)
     for override in overrides:
         key, value = _override(override)
         _assign(table, key, value)
+        if dropped := _drop_others(table, key, value):
+            say(f"--set {clean(override)}: dropped {', '.join(dropped)}, which it does not have")
         places[key] = f"--set {clean(override)}"
         places.setdefault(key.partition(".")[0], places[key])
     try:
@@ -102,16 +105,28 @@ def _with_bases(path: Path, depth: int = 0) -> tuple[Table, dict[str, str]]:
     if extends is None:
         return table, places
     fault = f"{places.get('extends', path)}: extends = {clean(str(extends), 60)}"
-    if not isinstance(extends, str) or not extends.endswith(".toml"):
-        raise RecipeError(f"{fault}: must be the path of a .toml file")
-    base = path.parent / extends
-    if not base.is_file():
-        raise RecipeError(f"{fault}: there is no such file")
+    base = _base(extends, path, fault)
     if depth == _MAX_BASES:
         raise RecipeError(f"{fault}: one of more than {_MAX_BASES} recipes that build on each other, or on themselves")
     base_table, base_places = _with_bases(base, depth + 1)
     inherited = {key: value for key, value in base_table.items() if key not in _OWN}
     return _overlay(inherited, table), base_places | places
+
+
+def _base(extends: object, path: Path, fault: str) -> Path:
+    """Return the recipe that is extended: a path seen from the folder of `path`, or the name of a shipped one."""
+    recipes = shipped()
+    if not isinstance(extends, str):
+        raise RecipeError(f"{fault}: must be the path of a .toml file or the name of a shipped recipe")
+    if not extends.endswith(".toml"):
+        if extends in recipes:
+            return recipes[extends]
+        near = difflib.get_close_matches(extends, recipes, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "; `fbmon recipe list` names those that fbmon ships"
+        raise RecipeError(f"{fault}: neither a .toml file nor the name of a shipped recipe{hint}")
+    if not (path.parent / extends).is_file():
+        raise RecipeError(f"{fault}: there is no such file")
+    return path.parent / extends
 
 
 def _overlay(base: Table, table: Table) -> Table:
@@ -149,6 +164,20 @@ def flatten(recipe: Recipe) -> dict[str, Any]:
         else:
             flat[key] = value
     return flat
+
+
+def _drop_others(table: Table, key: str, value: object) -> list[str]:
+    """Take the settings out of a section that a choice just made by `section.name` does not have; return them."""
+    section, _, last = key.partition(".")
+    choices = sections_in(Recipe.model_fields[section].annotation) if section in Recipe.model_fields else []
+    if last != "name" or len(choices) < 2:
+        return []
+    chosen = [choice for choice in choices if value in get_args(choice.model_fields["name"].annotation)]
+    others = {key for choice in choices for key in choice.model_fields}
+    dropped = [key for key in table[section] if chosen and key in others - set(chosen[0].model_fields)]
+    for key in dropped:
+        del table[section][key]
+    return [f"{section}.{key}" for key in dropped]
 
 
 def _flattened(prefix: str, table: Table) -> Table:

@@ -275,8 +275,17 @@ def test_a_fault_is_told_where_it_stands_also_in_the_extended_recipe(here: Path)
     ("extends", "message"),
     [
         ('"other.toml"', "bad.toml:1: extends = other.toml: there is no such file"),
-        ('"/dev/zero"', "bad.toml:1: extends = /dev/zero: must be the path of a .toml file"),
-        ("3", "bad.toml:1: extends = 3: must be the path of a .toml file"),
+        (
+            '"/dev/zero"',
+            "bad.toml:1: extends = /dev/zero: neither a .toml file nor the name of a shipped recipe; "
+            "`fbmon recipe list` names those that fbmon ships",
+        ),
+        (
+            '"digits/fb_clip"',
+            "bad.toml:1: extends = digits/fb_clip: neither a .toml file nor the name of a shipped recipe; "
+            "did you mean digits/fb_clipped?",
+        ),
+        ("3", "bad.toml:1: extends = 3: must be the path of a .toml file or the name of a shipped recipe"),
         (
             '"bad.toml"',
             "./bad.toml:1: extends = bad.toml: one of more than 8 recipes that build on each other, or on themselves",
@@ -285,6 +294,23 @@ def test_a_fault_is_told_where_it_stands_also_in_the_extended_recipe(here: Path)
 )
 def test_what_cannot_be_extended_is_refused(here: Path, extends: str, message: str) -> None:
     assert fault(f"extends = {extends}\n{GOOD}").removeprefix("./") == message.removeprefix("./")
+
+
+def test_a_shipped_recipe_is_extended_by_its_name_from_anywhere(here: Path) -> None:
+    Path("mine.toml").write_text('name = "mine"\nextends = "digits/fb_clipped"\nsteps = 7\n')
+    mine, theirs = recipe.load(Path("mine.toml")), recipe.load(recipe.find("digits/fb_clipped"))
+    assert mine == theirs.model_copy(update={"name": "mine", "steps": 7, "target": None})
+
+
+def test_another_optimizer_drops_the_settings_of_the_one_before_and_says_so(here: Path) -> None:
+    said: list[str] = []
+    found = recipe.load(recipe.find("quickstart"), ["optimizer.name=adamw", "optimizer.lr=1e-3"], said.append)
+    assert (found.optimizer.name, found.optimizer.lr) == ("adamw", 1e-3)
+    assert said == [
+        "--set optimizer.name=adamw: dropped optimizer.momentum, optimizer.nesterov, which it does not have"
+    ]
+    assert recipe.load(recipe.find("quickstart"), ["schedule.name=constant"], said.append).schedule.name == "constant"
+    assert said[1:] == ["--set schedule.name=constant: dropped schedule.horizon, which it does not have"]
 
 
 def test_all_faults_are_told_at_once_each_at_its_line(here: Path) -> None:
