@@ -21,6 +21,7 @@ from fbmon.recipe.schema import (
     Penalty,
     Recipe,
     Sgd,
+    TorchOptimizer,
 )
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Penalty",
     "Recipe",
     "Sgd",
+    "TorchOptimizer",
     "dump",
     "find",
     "flatten",

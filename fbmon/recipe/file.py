@@ -216,7 +216,7 @@ def _parse(text: str, source: str) -> Table:
 def _override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     key = key.strip()
-    if not equals or not re.fullmatch(r"\w+(\.\w+)?|model\.args\.\w+", key, re.ASCII):
+    if not equals or not re.fullmatch(r"\w+(\.\w+)?|(model|optimizer)\.args\.\w+", key, re.ASCII):
         raise UsageError(f"--set {clean(text)}: must read section.key=value", "for example --set optimizer.lr=0.4")
     if re.search("[\ud800-\udfff]", text):  # how Python holds arguments that are not UTF-8; no file takes them
         raise UsageError(f"--set {clean(text)}: not a text in UTF-8")

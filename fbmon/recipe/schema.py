@@ -27,6 +27,14 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+def refuse_other_arguments(key: str, arguments: dict[str, Any] | None) -> None:
+    """Raise ValueError for an argument that is neither a plain value nor a list of them."""
+    for name, value in (arguments or {}).items():
+        items = value if isinstance(value, list) else [value]
+        if not all(isinstance(item, bool | int | float | str) for item in items):
+            raise ValueError(f"{key}.{clean(name, 60)}: must be true, false, a number, a string, or a list of these")
+
+
 class Data(Section):
     """The images, as a recipe asks for them."""
 
@@ -96,13 +104,7 @@ class Model(Section):
             raise ValueError(f"model.width = {self.width}: is for fbmon's own networks; use [model.args]")
         if self.args and not self.reference:
             raise ValueError(f"model.args is for the networks of others; {self.name} has model.width")
-        for key, value in (self.args or {}).items():
-            if not all(
-                isinstance(item, bool | int | float | str) for item in (value if isinstance(value, list) else [value])
-            ):
-                raise ValueError(
-                    f"model.args.{clean(key, 60)}: must be true, false, a number, a string, or a list of these"
-                )
+        refuse_other_arguments("model.args", self.args)
         return self
 
     @property
@@ -191,7 +193,31 @@ class AdamW(Section):
     """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
 
 
-AnyOptimizer = Sgd | AdamW
+class TorchOptimizer(Section):
+    """Another of torch's own optimizers."""
+
+    name: Literal[
+        "torch.optim:Adadelta", "torch.optim:Adafactor", "torch.optim:Adagrad", "torch.optim:Adam",
+        "torch.optim:Adamax", "torch.optim:ASGD", "torch.optim:NAdam", "torch.optim:RAdam", "torch.optim:RMSprop",
+        "torch.optim:Rprop",
+    ]  # fmt: skip
+    """The class."""
+    lr: PositiveFloat
+    """The peak learning rate."""
+    weight_decay: NonNegativeFloat = 0.0
+    """What torch makes of it, which differs from class to class."""
+    decay_on: DecayOn = "all"
+    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
+    args: dict[str, Any] | None = None
+    """Further arguments of the class, for instance `alpha = 0.9`; checked as the training starts."""
+
+    @model_validator(mode="after")
+    def _has_plain_arguments(self) -> Self:
+        refuse_other_arguments("optimizer.args", self.args)
+        return self
+
+
+AnyOptimizer = Sgd | AdamW | TorchOptimizer
 Optimizer = Annotated[AnyOptimizer, Field(discriminator="name")]
 
 

@@ -1,15 +1,22 @@
-"""The optimizer of a recipe: torch's own."""
+"""The optimizer of a recipe: one of torch's own."""
 
+import difflib
+import inspect
 from typing import Any, assert_never
 
 import torch
 from torch import nn
 
-from fbmon.recipe import AdamW, AnyOptimizer, Sgd
+from fbmon.errors import UsageError
+from fbmon.recipe import AdamW, AnyOptimizer, Sgd, TorchOptimizer
+from fbmon.text import clean
+
+# What is no setting of a recipe, or stands elsewhere in it.
+_SET_HERE = {"params", "lr", "foreach", "maximize", "capturable", "differentiable", "fused"}
 
 
 def make_optimizer(model: nn.Module, section: AnyOptimizer) -> torch.optim.Optimizer:
-    """Make SGD or AdamW over all parameters; weight decay acts on those that `decayed` returns."""
+    """Make the optimizer over all parameters; weight decay acts on those that `decayed` returns."""
     acted_on = decayed(model, section)
     kept = {id(parameter) for parameter in acted_on}
     others = [parameter for parameter in model.parameters() if id(parameter) not in kept]
@@ -36,8 +43,34 @@ def make_optimizer(model: nn.Module, section: AnyOptimizer) -> torch.optim.Optim
                 weight_decay=section.weight_decay,
                 foreach=True,
             )
+        case TorchOptimizer():
+            return _make_by_name(groups, section)
         case _:
             assert_never(section)
+
+
+def _make_by_name(groups: list[dict[str, Any]], section: TorchOptimizer) -> torch.optim.Optimizer:
+    """Make one of torch's optimizers. Raises UsageError for an argument that it does not have or does not take."""
+    name = section.name.partition(":")[2]
+    kind: type[torch.optim.Optimizer] = getattr(torch.optim, name)
+    parameters = inspect.signature(kind).parameters
+    arguments = section.args or {}
+    for key in [*arguments, *(["weight_decay"] if section.weight_decay else [])]:
+        if key not in parameters or key in _SET_HERE:
+            near = difflib.get_close_matches(key, set(parameters) - _SET_HERE, n=1)
+            hint = f"did you mean {near[0]}?" if near else ""
+            raise UsageError(f"optimizer.args.{clean(key, 60)}: torch.optim.{name} has no such argument", hint)
+    if "weight_decay" in parameters:
+        arguments = {"weight_decay": section.weight_decay, **arguments}
+    else:
+        groups = [{"params": [parameter for group in groups for parameter in group["params"]]}]
+    try:
+        given = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
+        made: Any = kind
+        optimizer: torch.optim.Optimizer = made(groups, lr=section.lr, foreach=True, **given)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"optimizer.args: torch.optim.{name} says: {clean(str(error), 200)}") from None
+    return optimizer
 
 
 def decayed(model: nn.Module, section: AnyOptimizer) -> list[nn.Parameter]:

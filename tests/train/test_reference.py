@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from fbmon import recipe
 from fbmon.events import Event
-from fbmon.recipe import Recipe
+from fbmon.recipe import AdamW, Recipe, TorchOptimizer
 from fbmon.recipe.schedule import learning_rate
 from fbmon.train.data.data import DataSet, load
 from fbmon.train.hardware.precision import set_precision_
@@ -34,6 +34,7 @@ CASES: dict[str, dict[str, Any]] = {
     "label smoothing": {"loss.label_smoothing": 0.1},
     "average": {"ema.momentum": 0.9, "penalty.strength": 0.5},
     "AdamW": {"optimizer": {"name": "adamw", "lr": 1e-3}, "clip.norm": 0.5},
+    "RMSprop": {"optimizer": {"name": "torch.optim:RMSprop", "lr": 1e-3, "args": {"alpha": 0.9}}},
     "decay of weights only": {"optimizer.decay_on": "weights", "optimizer.weight_decay": 0.1},
     "legacy mean": {"gradient.accumulation": "legacy", "penalty.strength": 0.5},
     "fast sums": {"gradient.accumulation": "fp32"},
@@ -181,8 +182,10 @@ def clip(gradient: list[Tensor], norm: float) -> None:
 
 def optimizer_of(wanted: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     asked = wanted.optimizer
-    if asked.name == "adamw":
+    if isinstance(asked, AdamW):
         return torch.optim.AdamW(parameters, lr=asked.lr)
+    if isinstance(asked, TorchOptimizer):
+        return torch.optim.RMSprop(parameters, lr=asked.lr, alpha=0.9, weight_decay=asked.weight_decay)
     groups = [
         {"params": [one], "weight_decay": asked.weight_decay if one.dim() > 1 or asked.decay_on == "all" else 0.0}
         for one in parameters

@@ -13,7 +13,7 @@ from fbmon.text import clean
 from fbmon.train.average import Average
 from fbmon.train.descent import Descent
 
-_ON_HOST = ("step",)  # where torch's AdamW keeps its count, so that no step waits for the device
+_ON_HOST = ("step", "mu_product")  # where torch keeps its counts, so that no step waits for the device
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,14 @@ class Learnt:
     def _load_optimizer_(self, tensors: dict[str, Tensor]) -> None:
         """Make room for the state that a new optimizer lacks, in the memory layout of the weights, for speed."""
         parameters = dict(self.model.named_parameters())
-        for name in tensors:
+        for name, saved in tensors.items():
             kind, _, rest = name.partition(".")
             key, _, owner = rest.partition(".")
             if kind == "optimizer" and owner in parameters:
                 parameter = parameters[owner]
-                room = torch.empty(()) if key in _ON_HOST else torch.empty_like(parameter)
+                device = "cpu" if key in _ON_HOST else parameter.device
+                is_like = saved.shape == parameter.shape and key not in _ON_HOST
+                room = torch.empty_like(parameter) if is_like else torch.empty_like(saved, device=device)
                 self.descent.optimizer.state[parameter][key] = room
 
 
