@@ -37,7 +37,7 @@ class DataSetFacts:
         return self.channels, self.side, self.side
 
 
-DATA_SETS: dict[DataSetName, DataSetFacts] = {
+DATA_SETS: dict[str, DataSetFacts] = {
     # The UCI handwritten digits, see fbmon/train/data/digits/LICENSE.md.
     "digits": DataSetFacts("digits", 1437, 360, 1, 8, 10, 16.0, (0.3055,), (0.376,)),
     # Krizhevsky 2009; means and deviations are the authors' constants.

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from fbmon.errors import RecipeError, UsageError
 from fbmon.recipe import sources
 from fbmon.recipe.faults import explain, line_of, lines
+from fbmon.recipe.npz import facts_of_file
 from fbmon.recipe.schema import Recipe, sections_in
 from fbmon.text import clean, clean_path
 
@@ -79,7 +80,32 @@ def load(path: Path, overrides: Iterable[str] = (), say: Callable[[str], None] =
         faults = dict.fromkeys(explain(fault, str(path), places) for fault in error.errors())
         raise RecipeError("\n".join(sorted(faults, key=line_of))) from None
     _locate_(recipe, path, places)
-    return recipe
+    return _with_images(recipe, path, places)
+
+
+def _with_images(recipe: Recipe, path: Path, places: dict[str, str]) -> Recipe:
+    """Return a recipe that names its file of images from the root, seen before from the file that names it."""
+    if not recipe.data.is_file:
+        return recipe
+    origin, folder = _named_in("data.dataset", path, places)
+    images = (folder / recipe.data.dataset).absolute()
+    try:
+        facts = facts_of_file(images)
+        if bool(facts.val) == (recipe.data.val_share is not None):
+            raise ValueError("has x_val: leave data.val_share out" if facts.val else "has no x_val: set data.val_share")
+        recipe.refuse_misfits(facts)
+    except ValueError as error:
+        name = clean(recipe.data.dataset, 200)
+        raise RecipeError(f'{origin}: data.dataset = "{name}": {error}') from None
+    data = recipe.data.model_copy(update={"dataset": str(images)})
+    return recipe.model_copy(update={"data": data})
+
+
+def _named_in(key: str, path: Path, places: dict[str, str]) -> tuple[str, Path]:
+    """Return where a key stands, as `file:line`, and the folder of that file; for --set that of the recipe."""
+    origin = places.get(key, str(path))
+    file, _, line = origin.rpartition(":")
+    return origin, Path(file).parent if line.isdecimal() else path.parent
 
 
 def _locate_(recipe: Recipe, path: Path, places: dict[str, str]) -> None:
@@ -87,9 +113,7 @@ def _locate_(recipe: Recipe, path: Path, places: dict[str, str]) -> None:
     reference = recipe.model.reference
     if reference is None or not reference.is_file:
         return
-    origin = places.get("model.name", str(path))
-    named_in, _, line = origin.rpartition(":")
-    folder = Path(named_in).parent if line.isdecimal() else path.parent  # what --set names is seen from the recipe
+    origin, folder = _named_in("model.name", path, places)
     wrong = sources.fault(reference, folder)
     if wrong:
         raise RecipeError(f'{origin}: model.name = "{clean(recipe.model.name, 60)}": {reference.place} {wrong}')

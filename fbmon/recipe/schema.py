@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from fbmon.recipe.data_sets import DATA_SETS, DataSetName
+from fbmon.recipe.data_sets import DATA_SETS, DataSetFacts, DataSetName
 from fbmon.recipe.sources import Reference, parse
 from fbmon.text import NAME_PATTERN, clean
 
@@ -38,8 +38,10 @@ def refuse_other_arguments(key: str, arguments: dict[str, Any] | None) -> None:
 class Data(Section):
     """The images, as a recipe asks for them."""
 
-    dataset: DataSetName
-    """The digits ship with fbmon; the others are downloaded when they are first needed."""
+    dataset: Annotated[str, Field(examples=[*get_args(DataSetName), "FILE.npz"])]
+    """The digits ship with fbmon; the others are downloaded when they are first needed. A file beside the recipe has
+    images `x`, uint8 (N, S, S), (N, C, S, S) or (N, S, S, C), labels `y` from 0 on, perhaps `x_val` and `y_val`.
+    """
     augment: Literal["none", "shift", "crop_flip"] = "none"
     """Move every image by up to 1 pixel, or by up to 4 and mirror half of them, as in the paper."""
     copies: ModestInt | None = None
@@ -50,6 +52,25 @@ class Data(Section):
     """Take only the first so many training images, so that a laptop can try a large recipe."""
     val_limit: PositiveInt | None = None
     """Take only the first so many validation images."""
+    val_share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Take this share of the images of a file that has no `x_val` for validation: the same ones in every run."""
+
+    @property
+    def is_file(self) -> bool:
+        """Say whether the images are in a file of the user's own."""
+        return self.dataset.endswith(".npz")
+
+    @model_validator(mode="after")
+    def _is_a_data_set(self) -> Self:
+        if not self.is_file and self.dataset not in DATA_SETS:
+            near = difflib.get_close_matches(self.dataset, DATA_SETS, n=1)
+            raise ValueError(
+                f'data.dataset = "{clean(self.dataset, 60)}": must be one of {", ".join(DATA_SETS)}, FILE.npz'
+                + "".join(f"; did you mean {name}?" for name in near)
+            )
+        if self.val_share is not None and not self.is_file:
+            raise ValueError(f"data.val_share is for files of your own; {self.dataset} has validation images")
+        return self
 
     @model_validator(mode="after")
     def _copies_differ(self) -> Self:
@@ -405,8 +426,13 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        name, images = self.model.name, DATA_SETS[self.data.dataset]
-        title, side = images.title, images.side
+        if not self.data.is_file:  # what is in a file is known when it has been found
+            self.refuse_misfits(DATA_SETS[self.data.dataset])
+        return self
+
+    def refuse_misfits(self, images: DataSetFacts) -> None:
+        """Raise ValueError for a network or blocks that these images do not go with."""
+        name, title, side = self.model.name, images.title, images.side
         if name == "vgg16" and side < 32:
             raise ValueError(f"model.name vgg16 needs images of at least 32x32 pixels; {title} are {side}x{side}")
         if name == "densenet121" and self.model.width == 1:
@@ -420,7 +446,6 @@ class Recipe(Section):
                 f"single pixels on {title}: batch norm has nothing to take a variance of; take another size, or a "
                 "drop_last that leaves it out"
             )
-        return self
 
 
 def smallest_block(images: int, data: Data, gradient: Gradient) -> int:

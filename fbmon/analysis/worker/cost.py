@@ -18,8 +18,9 @@ from fbmon.analysis.plan import Plan, Timing
 from fbmon.analysis.worker.probe import Probe
 from fbmon.errors import FbmonError
 from fbmon.host.limits import memory
-from fbmon.recipe import DATA_SETS, Recipe
+from fbmon.recipe import Recipe
 from fbmon.recipe.data_sets import DataSetFacts
+from fbmon.recipe.npz import facts_of
 from fbmon.train.data.blocks import blocks
 from fbmon.train.evaluate import is_validated
 from fbmon.train.flop import count_forward, count_product, count_step
@@ -76,7 +77,7 @@ def _leave_after(limit: float, reason: str, seconds: float) -> None:
 
 def make_plan(recipe: Recipe, device: torch.device, precision: Precision, seconds: float) -> Plan:
     """Return the plan of a recipe, measured in one precision."""
-    facts = DATA_SETS[recipe.data.dataset]
+    facts = facts_of(recipe.data)
     train, val = _first(facts.train, recipe.data.limit), _first(facts.val, recipe.data.val_limit)
     cut = blocks(train, recipe.data, recipe.gradient, recipe.seed, 1, torch.device("cpu"))
     taken = range(1, recipe.steps + 1)

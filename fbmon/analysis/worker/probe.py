@@ -7,8 +7,9 @@ import time
 import torch
 
 from fbmon.events import Event, StepTaken
-from fbmon.recipe import DATA_SETS, Data, Recipe
+from fbmon.recipe import Recipe
 from fbmon.recipe.data_sets import DataSetFacts
+from fbmon.recipe.npz import facts_of
 from fbmon.train.data.data import DataSet, Images
 from fbmon.train.evaluate import evaluate
 from fbmon.train.hardware.precision import autocast, set_precision_
@@ -29,9 +30,10 @@ class Probe:
         val_images: int,
         device: torch.device,
     ) -> None:
-        facts = DATA_SETS[recipe.data.dataset]
+        facts = facts_of(recipe.data)
         # Copies only multiply the number of images.
-        data = Data(dataset=recipe.data.dataset, augment=recipe.data.augment)
+        unlimited = {"copies": None, "copy_per_step": False, "limit": None, "val_limit": None}
+        data = recipe.data.model_copy(update=unlimited)
         gradient = recipe.gradient.model_copy(update={"block": block})
         recipe = recipe.model_copy(update={"data": data, "gradient": gradient})
         torch.manual_seed(recipe.seed)

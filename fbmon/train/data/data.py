@@ -1,24 +1,30 @@
 """A data set as one uint8 tensor on the device."""
 
+import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fbmon import recipe
 from fbmon.errors import DataError
 from fbmon.events import Event, PhaseEntered, State
 from fbmon.ranks.heartbeat import Doing
-from fbmon.recipe.data_sets import DATA_SETS, Archive, DataSetFacts, DataSetName
+from fbmon.recipe.data_sets import DATA_SETS, Archive, DataSetFacts
+from fbmon.recipe.npz import facts_of_file, is_channels_last
+from fbmon.text import clean_path
 from fbmon.train.control import Interrupted
+from fbmon.train.data.augment import random_bits
 from fbmon.train.data.download import Download, fetch
 from fbmon.train.ranks.distribute import Ranks
 
+_SPLIT_DRAW = 5  # the order of the images of a file, of which the first are held out
 _LOADED = "loaded"  # what the first rank says if it was not interrupted
 
 
@@ -35,6 +41,9 @@ class Images:
     def first(self, limit: int | None) -> "Images":
         return self if limit is None else Images(self.pictures[:limit], self.labels[:limit])
 
+    def only(self, numbers: Tensor) -> "Images":
+        return Images(self.pictures[numbers], self.labels[numbers])
+
     def to(self, device: torch.device) -> "Images":
         return Images(self.pictures.to(device), self.labels.to(device))
 
@@ -49,6 +58,9 @@ class DataSet:
     scale: float
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def to(self, device: torch.device) -> "DataSet":
+        return replace(self, train=self.train.to(device), val=self.val.to(device))
 
     def normalize(self, pictures: Tensor, dtype: torch.dtype) -> Tensor:
         """Return network input of `dtype` from uint8 (B, C, H, W)."""
@@ -77,6 +89,8 @@ def load(
 
     `heed` is called again and again during a download, and may raise to end it.
     """
+    if section.is_file:
+        return load_npz(section).to(device)
     facts = DATA_SETS[section.dataset]
     root = data_dir or Path.cwd()
     if facts.archive:
@@ -160,7 +174,40 @@ def _refuse_others(images: Images, facts: DataSetFacts) -> None:
         )
 
 
-def is_there(name: DataSetName, root: Path) -> bool:
+def load_npz(section: recipe.Data) -> DataSet:
+    """Load images of the user's own, normalized to mean 0 and deviation 1 by channel over those of the training.
+
+    Raises DataError if the file is not what the recipe was checked with.
+    """
+    path = Path(section.dataset)
+    try:
+        facts = facts_of_file(path)
+        with np.load(path, allow_pickle=False) as file:
+            parts = [_images(file[f"x{part}"], file[f"y{part}"]) for part in ("", "_val") if f"x{part}" in file]
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"{clean_path(path)}: {error}") from None
+    if len(parts) == 1:
+        numbers = torch.arange(len(parts[0]))
+        order = torch.argsort(random_bits(0, 0, numbers, _SPLIT_DRAW), stable=True)
+        held_out = round(len(numbers) * (section.val_share or 0.0))
+        parts = [parts[0].only(order[held_out:].sort().values), parts[0].only(order[:held_out].sort().values)]
+    train, val = parts[0].first(section.limit), parts[1].first(section.val_limit)
+    pixels = train.pictures.double().div(facts.scale).transpose(0, 1).flatten(1)
+    std = [
+        deviation or 1.0 for deviation in pixels.std(1, correction=0).tolist()
+    ]  # of a channel that is all one colour
+    return DataSet(train, val, facts.classes, facts.scale, tuple(pixels.mean(1).tolist()), tuple(std))
+
+
+def _images(pictures: NDArray[np.uint8], labels: NDArray[np.integer]) -> "Images":
+    if pictures.ndim == 3:
+        pictures = pictures[:, None]
+    elif is_channels_last(pictures.shape):
+        pictures = pictures.transpose(0, 3, 1, 2)
+    return Images(torch.from_numpy(np.ascontiguousarray(pictures)), torch.from_numpy(labels.astype(np.int64)))
+
+
+def is_there(name: str, root: Path) -> bool:
     """Say whether a data set is at hand, every file in the folder with its checksum; nothing is downloaded."""
     facts = DATA_SETS[name]
     return facts.archive is None or Download(facts.title, facts.archive).is_in(root)
