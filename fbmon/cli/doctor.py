@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
-from fbmon.cli.run import DataDir, data_folder
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir, data_folder
+from fbmon.cli.run import DataDir
 from fbmon.errors import Exit
 
 if TYPE_CHECKING:

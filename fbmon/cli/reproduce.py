@@ -21,9 +21,10 @@ from fbmon.cli.options import (
     UiOption,
     choose_form,
     choose_ui,
+    data_folder,
 )
 from fbmon.cli.output import aligned, print_json
-from fbmon.cli.run import DataDir, Overrides, Steps, asked_settings, data_folder
+from fbmon.cli.run import DataDir, Overrides, Steps, asked_settings
 from fbmon.cli.tables import print_groups_json, print_table
 from fbmon.errors import Exit
 from fbmon.host.signals import SIGNALS, handlers_restored

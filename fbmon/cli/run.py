@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fbmon.cli.complete import recipe_names
-from fbmon.cli.options import DEFAULT_RUNS_DIR, Detach, NoUi, RunsDir, Ui, UiOption, choose_ui
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Detach, NoUi, RunsDir, Ui, UiOption, choose_ui, data_folder
 from fbmon.cli.output import mention, warn_of_logout
 from fbmon.cli.resume import has_finished
 
@@ -112,13 +112,3 @@ def asked_settings(overrides: list[str] | None, steps: int | None, seed: int | N
     asked += [f"steps={steps}"] if steps is not None else []
     asked += [f"seed={seed}"] if seed is not None else []
     return asked
-
-
-def data_folder(given: Path | None) -> Path:
-    """Return the folder that holds the data sets, or that they are downloaded to."""
-    if given is not None:
-        return given
-    from fbmon.host.own_folders import cache_folder, is_writable
-
-    usual = cache_folder()
-    return usual if any(usual.glob("cifar-*")) or is_writable(usual) else Path("data").absolute()

@@ -1,7 +1,7 @@
 """The curves of a board: what it needs of a run, or of many, to draw charts and to move a cursor along them."""
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fbmon.chart import Plot
 from fbmon.metrics import Chart
@@ -9,8 +9,15 @@ from fbmon.store.notes import Note
 from fbmon.store.series import Series
 from fbmon.store.store import Store
 from fbmon.ui.charts.across import Across
-from fbmon.ui.charts.readout import Count
 from fbmon.ui.charts.view import Extent, View
+
+
+class Count(NamedTuple):
+    """The points of the run on the screen: how many are drawn, how many there are, how many are not finite."""
+
+    drawn: int
+    all: int
+    unknown: int
 
 
 class Curves(Protocol):

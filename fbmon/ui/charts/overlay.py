@@ -1,25 +1,22 @@
 """The run on the screen and those over it, on one x-axis. What was worked out is kept from frame to frame."""
 
 from fbmon import metrics
-from fbmon.chart import Plot
 from fbmon.chart.mean_band import MeanBand
 from fbmon.metrics import Chart, Metric
 from fbmon.store.notes import Note
 from fbmon.store.series import Series
 from fbmon.store.store import Store
-from fbmon.ui.charts import plots, readout
 from fbmon.ui.charts.across import Across
 from fbmon.ui.charts.curves import Axes
 from fbmon.ui.charts.declared import compared, metrics_of, undeclared
 from fbmon.ui.charts.devices_plot import DEVICES
 from fbmon.ui.charts.other import Other
-from fbmon.ui.charts.readout import Count
 from fbmon.ui.charts.signs import Places
 from fbmon.ui.charts.view import Extent, View
 
 
 class Overlay:
-    """The `Curves` of the run of `store`, which the charts are about, and of `others`, which lie over it."""
+    """The run of `store`, which the charts are about, and `others`, which lie over it."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -35,18 +32,6 @@ class Overlay:
             return [*dict.fromkeys(metric.chart for metric in metrics.STEP), DEVICES]
         declared = [chart for chart in metrics.CHARTS if any(metric.name in names for metric in metrics_of(chart))]
         return [*declared, *undeclared(names), DEVICES]
-
-    def plot(self, chart: Chart, view: View, *, alone: bool) -> Plot:
-        return plots.plot(self, chart, view, alone=alone)
-
-    def count(self, chart: Chart, view: View) -> Count:
-        return readout.count(self, chart, view)
-
-    def values(self, chart: Chart, view: View) -> list[tuple[str, float | None]]:
-        return readout.values(self, chart, view)
-
-    def points(self, chart: Chart) -> Series | None:
-        return readout.points(self, chart)
 
     def series_of(self, chart: Chart) -> list[tuple[Metric, Series]]:
         """Return the metrics of a chart that the run on the screen has, with their series."""

@@ -1,7 +1,6 @@
 """The charts of the monitor, made of the runs: which curves, marks and reference lines each one has."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from fbmon import metrics
 from fbmon.chart import Band, Curve, Plot, Reference, Signs
@@ -13,17 +12,15 @@ from fbmon.text import clean
 from fbmon.ui.charts.across import X_LABELS, X_UNITS
 from fbmon.ui.charts.declared import compared, metrics_of
 from fbmon.ui.charts.devices_plot import DEVICES, device_curves
+from fbmon.ui.charts.overlay import Overlay
 from fbmon.ui.charts.signs import SIGNS
 from fbmon.ui.charts.view import View, sight
-
-if TYPE_CHECKING:
-    from fbmon.ui.charts.overlay import Overlay
 
 _OTHER_ROLES = 4
 _NAME = 24  # letters of another run's
 
 
-def plot(runs: "Overlay", chart: Chart, view: View, *, alone: bool = False) -> Plot:
+def plot(runs: Overlay, chart: Chart, view: View, *, alone: bool = False) -> Plot:
     """Return a chart as the view asks for it; cheap, as curves only refer to series.
 
     One that stands alone has the other runs in its legend; elsewhere a line under the charts names them.
@@ -47,7 +44,7 @@ def plot(runs: "Overlay", chart: Chart, view: View, *, alone: bool = False) -> P
     )
 
 
-def _own_curves(runs: "Overlay", chart: Chart, view: View) -> Iterator[Curve]:
+def _own_curves(runs: Overlay, chart: Chart, view: View) -> Iterator[Curve]:
     """Yield each metric as its raw curve, dim behind the mean of the seeds or its average if one is shown."""
     for metric, series in runs.series_of(chart):
         front = _front(runs, metric, series, view)
@@ -58,7 +55,7 @@ def _own_curves(runs: "Overlay", chart: Chart, view: View) -> Iterator[Curve]:
             yield front
 
 
-def _front(runs: "Overlay", metric: Metric, series: Series, view: View) -> Curve | None:
+def _front(runs: Overlay, metric: Metric, series: Series, view: View) -> Curve | None:
     across = runs.across(view)
     group = runs.group(metric, view)
     if group is not None:
@@ -70,7 +67,7 @@ def _front(runs: "Overlay", metric: Metric, series: Series, view: View) -> Curve
     return Curve(metric.label, metric.name, across.x(series), smoothed, metric.marker, values=series)
 
 
-def _other_curves(runs: "Overlay", chart: Chart, view: View, *, named: bool) -> Iterator[Curve]:
+def _other_curves(runs: Overlay, chart: Chart, view: View, *, named: bool) -> Iterator[Curve]:
     names = told_apart([clean(other.name, 400) for other in runs.others], _NAME)
     for number, (other, name) in enumerate(zip(runs.others, names, strict=True)):
         if view.grouped and other.is_seed:
@@ -85,13 +82,13 @@ def _other_curves(runs: "Overlay", chart: Chart, view: View, *, named: bool) -> 
                 yield Curve(label, role, x, series, other.marker, dim=True, named=is_named, end=end)
 
 
-def _bands(runs: "Overlay", chart: Chart, view: View) -> Iterator[Band]:
+def _bands(runs: Overlay, chart: Chart, view: View) -> Iterator[Band]:
     for metric, _ in runs.series_of(chart):
         if (group := runs.group(metric, view)) is not None:
             yield Band(f"{metric.name} dim", runs.across(view).x(group.mean), group.low, group.high)
 
 
-def _gaps(runs: "Overlay", chart: Chart, view: View) -> Iterator[Signs]:
+def _gaps(runs: Overlay, chart: Chart, view: View) -> Iterator[Signs]:
     """Yield a sign for each unknown value; the curve has a gap there."""
     for _, series in runs.series_of(chart):
         if len(unknown := series.unknown()):

@@ -8,8 +8,8 @@ from fbmon.events import DeviceSampled
 from fbmon.store.store import Store
 from fbmon.store.timeline import is_silent
 from fbmon.text import clean, duration, gib, percent, plural, time_spent
+from fbmon.ui.charts.curves import Count
 from fbmon.ui.charts.other import Other
-from fbmon.ui.charts.readout import Count
 from fbmon.ui.charts.view import AxisName, View
 
 

@@ -27,6 +27,7 @@ from fbmon.ui.compare.differences import difference_lines
 from fbmon.ui.compare.keys import CHARTS, TABLE
 from fbmon.ui.compare.reader import Wanted
 from fbmon.ui.compare.table import RunsTable
+from fbmon.ui.compare.trace_curves import TraceCurves
 from fbmon.ui.compare.traces import MARKERS, ROLES, Trace, Traces
 
 _PANELS = (("differences", "events"), ("differences",), ("events",), ())
@@ -59,7 +60,9 @@ class CompareBoard(Container):
         self.sheet = sheet
         self.stores: dict[Path, Store] = {}
         self.table = RunsTable()
-        self._curves_display = Display(self.traces, view, Charts(self.traces.charts(), ready=()), EventList())
+        self._curves_display = Display(
+            TraceCurves(self.traces), view, Charts(self.traces.charts(), ready=()), EventList()
+        )
         self._noted: dict[Path | None, list[Note]] = {}
         self._by = sheet.by
         self._rows: list[Row] = []

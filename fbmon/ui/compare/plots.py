@@ -1,7 +1,6 @@
 """The charts of a comparison, made of the traces: a curve for each, the one that leads in front."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from fbmon import metrics
 from fbmon.chart import Band, Curve, Plot, Reference, Signs
@@ -9,13 +8,12 @@ from fbmon.chart.dot_columns import value_at
 from fbmon.metrics import Chart
 from fbmon.store.series import Floats, Series
 from fbmon.ui.charts.across import X_LABELS, X_UNITS
+from fbmon.ui.charts.curves import Count
 from fbmon.ui.charts.declared import metric_of
-from fbmon.ui.charts.readout import Count, counted
+from fbmon.ui.charts.readout import counted
 from fbmon.ui.charts.signs import SIGNS
 from fbmon.ui.charts.view import View, sight
-
-if TYPE_CHECKING:
-    from fbmon.ui.compare.traces import Trace, Traces
+from fbmon.ui.compare.traces import Trace, Traces
 
 _LEVELS = {
     "grad_norm": ("clip_norm", "clip", "threshold"),
@@ -24,7 +22,7 @@ _LEVELS = {
 _MOST_LEVELS = 3
 
 
-def plot(traces: "Traces", chart: Chart, view: View, *, alone: bool = False) -> Plot:
+def plot(traces: Traces, chart: Chart, view: View, *, alone: bool = False) -> Plot:
     """A chart as the view asks for it; one that stands alone names all traces, elsewhere the table does."""
     across = traces.across(view)
     return Plot(
@@ -43,14 +41,14 @@ def plot(traces: "Traces", chart: Chart, view: View, *, alone: bool = False) -> 
     )
 
 
-def count(traces: "Traces", chart: Chart, view: View) -> Count:
+def count(traces: Traces, chart: Chart, view: View) -> Count:
     """Return how many points of all curves of a chart are in sight, of how many."""
     lines = [(trace, line) for trace in traces.traces if (line := traces.line(trace, chart)) is not None]
     curves = [Curve("", "", _x(traces, trace, line, view), line) for trace, line in lines]
     return counted(curves, traces.extent(view), chart, view)
 
 
-def values(traces: "Traces", chart: Chart, view: View) -> list[tuple[str, float | None]]:
+def values(traces: Traces, chart: Chart, view: View) -> list[tuple[str, float | None]]:
     """Return what stands at the cursor, by marker; that of the trace that leads first."""
     if view.cursor is None:
         return []
@@ -62,13 +60,13 @@ def values(traces: "Traces", chart: Chart, view: View) -> list[tuple[str, float 
     ]
 
 
-def _in_order(traces: "Traces") -> "list[Trace]":
+def _in_order(traces: Traces) -> list[Trace]:
     """Return them as they are drawn, what leads over all others; among those the first of the table in front."""
     behind = [trace for trace in reversed(traces.traces) if trace is not traces.leading]
     return [*behind, traces.leading] if traces.leading else behind
 
 
-def _curves(traces: "Traces", trace: "Trace", chart: Chart, view: View, alone: bool) -> Iterator[Curve]:
+def _curves(traces: Traces, trace: Trace, chart: Chart, view: View, alone: bool) -> Iterator[Curve]:
     line = traces.line(trace, chart)
     if line is None:
         return
@@ -83,22 +81,22 @@ def _curves(traces: "Traces", trace: "Trace", chart: Chart, view: View, alone: b
     yield Curve(trace.label, trace.role, x, smoothed, trace.marker, named=named, end=end, values=line)
 
 
-def _x(traces: "Traces", trace: "Trace", line: Series, view: View) -> Floats:
+def _x(traces: Traces, trace: Trace, line: Series, view: View) -> Floats:
     return traces.across(view, trace.stores[0]).x(line)
 
 
-def _end(traces: "Traces", trace: "Trace", view: View) -> float:
+def _end(traces: Traces, trace: Trace, view: View) -> float:
     """Return how far all runs of a trace have come."""
     return min(traces.across(view, store).extent().end for store in trace.stores)
 
 
-def _bands(traces: "Traces", chart: Chart, view: View) -> Iterator[Band]:
+def _bands(traces: Traces, chart: Chart, view: View) -> Iterator[Band]:
     for trace in traces.traces:
         if (band := traces.band(trace, chart)) is not None:
             yield Band(f"{trace.role} dim", _x(traces, trace, band.mean, view), band.low, band.high)
 
 
-def _gaps(traces: "Traces", chart: Chart, view: View) -> Iterator[Signs]:
+def _gaps(traces: Traces, chart: Chart, view: View) -> Iterator[Signs]:
     """A sign wherever a value of a run is unknown; its curve has a gap there."""
     for trace in traces.traces:
         line = traces.line(trace, chart)
@@ -106,7 +104,7 @@ def _gaps(traces: "Traces", chart: Chart, view: View) -> Iterator[Signs]:
             yield Signs(_x(traces, trace, line, view)[unknown], SIGNS["nonfinite"], "nonfinite")
 
 
-def _references(traces: "Traces", chart: Chart) -> Iterator[Reference]:
+def _references(traces: Traces, chart: Chart) -> Iterator[Reference]:
     """The clip thresholds, or the reported accuracies, each once."""
     if chart.name not in _LEVELS:
         return

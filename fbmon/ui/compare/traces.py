@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from fbmon import metrics
-from fbmon.chart import Plot
 from fbmon.chart.mean_band import MeanBand
 from fbmon.metrics import Chart, Metric
 from fbmon.store.notes import Note
@@ -12,10 +11,8 @@ from fbmon.store.store import Store
 from fbmon.ui.charts.across import Across
 from fbmon.ui.charts.curves import Axes
 from fbmon.ui.charts.declared import undeclared
-from fbmon.ui.charts.readout import Count
 from fbmon.ui.charts.signs import Places
 from fbmon.ui.charts.view import Extent, View
-from fbmon.ui.compare import plots
 
 MARKERS = "△□◇×○+▽abcdefghijklmnpqrstuwyz"  # one a trace: as many as there are can lie over one another
 ROLES = 6  # colours, told apart by the markers where there are more traces
@@ -47,7 +44,7 @@ class Trace:
 
 
 class Traces:
-    """The `Curves` of traces in the order of the table; the cursor steps along the points of the one that leads."""
+    """The traces in the order of the table; the cursor steps along the points of the one that leads."""
 
     def __init__(self) -> None:
         self.traces: list[Trace] = []
@@ -90,15 +87,6 @@ class Traces:
         if not names:
             return [CHARTS[name] for name in _FIRST]
         return [chart for name, chart in CHARTS.items() if name in names] + undeclared(names)
-
-    def plot(self, chart: Chart, view: View, *, alone: bool) -> Plot:
-        return plots.plot(self, chart, view, alone=alone)
-
-    def count(self, chart: Chart, view: View) -> Count:
-        return plots.count(self, chart, view)
-
-    def values(self, chart: Chart, view: View) -> list[tuple[str, float | None]]:
-        return plots.values(self, chart, view)
 
     def points(self, chart: Chart) -> Series | None:
         line = self.line(self.leading, chart) if self.leading else None

@@ -24,6 +24,7 @@ from fbmon.ui.charts.footer import KeysFooter
 from fbmon.ui.charts.keys import GROUPS, app_bindings
 from fbmon.ui.charts.other import MARKERS, Other
 from fbmon.ui.charts.overlay import Overlay
+from fbmon.ui.charts.overlay_curves import OverlayCurves
 from fbmon.ui.charts.status import detail_line, others_lines, state_line
 from fbmon.ui.dialogs.leave import Answer, LeaveScreen
 from fbmon.ui.dialogs.question import Question
@@ -74,7 +75,7 @@ class MonitorApp(TerminalApp):
         yield Static(id="detail")
         yield Static(id="ended")
         charts, events = Charts(self.runs.charts()), EventList(takes_room=False)
-        display = Display(self.runs, preferences.to_view(self._settings), charts, events)
+        display = Display(OverlayCurves(self.runs), preferences.to_view(self._settings), charts, events)
         self._others_lines = Static(id="others")
         widgets = (charts, self._others_lines, display.line, events)
         yield Board(display, self._source.folder.name, GROUPS, *widgets, id="board")
