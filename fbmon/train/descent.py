@@ -22,7 +22,7 @@ from fbmon.train.objective.regularize import Gradient, forward_passes, make_regu
 from fbmon.train.optimize import decayed, make_optimizer
 from fbmon.train.ranks.distribute import ALONE, Ranks
 from fbmon.train.snapshot import Snapshot
-from fbmon.train.update import Step, Update
+from fbmon.train.step_plan import Step, Update
 
 
 class Descent:

@@ -19,8 +19,8 @@ from fbmon.train.measure import Measures, combine
 from fbmon.train.randomness import random_parts
 from fbmon.train.ranks.distribute import ALONE, Ranks
 from fbmon.train.snapshot import Snapshot
+from fbmon.train.step_plan import Step, plan_step
 from fbmon.train.tell import plan, rank_seconds, step_values
-from fbmon.train.update import Step, plan_step
 
 
 class Stepper:

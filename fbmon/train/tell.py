@@ -18,7 +18,7 @@ from fbmon.train.hardware.this_machine import this_machine
 from fbmon.train.measure import Measures, added_loss, decay_loss
 from fbmon.train.objective.regularize import Regularizer
 from fbmon.train.ranks.distribute import Ranks
-from fbmon.train.update import Step
+from fbmon.train.step_plan import Step
 
 _HOST_BYTES = 64  # the longest name of a host on Linux
 

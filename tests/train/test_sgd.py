@@ -13,7 +13,7 @@ from fbmon.recipe import Ema, Gradient, Recipe
 from fbmon.train.average import Average
 from fbmon.train.loop import train
 from fbmon.train.objective.loss import smoothed_cross_entropy
-from fbmon.train.update import is_by_block
+from fbmon.train.step_plan import is_by_block
 
 CLOCKS = {metric.name for metric in metrics.STEP if metric.name.endswith(("_seconds", "_second", "flop_share"))}
 

@@ -11,7 +11,7 @@ from fbmon.run import RunFolder
 from fbmon.run.checkpoints import path_of
 from fbmon.train.ranks.distribute import ALONE, Ranks
 from fbmon.train.step import Stepper
-from fbmon.train.update import Update
+from fbmon.train.step_plan import Update
 
 
 def gradient_after(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fbmon.train.mean.mean import Mean
 from fbmon.train.objective.regularize import Gradient, Regularizer
-from fbmon.train.update import Update
+from fbmon.train.step_plan import Update
 
 
 class CaptureError(Exception):

@@ -23,7 +23,7 @@ from fbmon.train.ranks.distribute import ALONE, Ranks
 from fbmon.train.sharpness.hessian import Hessian
 from fbmon.train.sharpness.lanczos import Spectrum, largest, start_vector
 from fbmon.train.snapshot import Snapshot
-from fbmon.train.update import Step
+from fbmon.train.step_plan import Step
 
 _TOLERANCE = 1e-3  # of a residual; the eigenvalue itself is then good to about its square
 

@@ -30,7 +30,7 @@ from fbmon.train.mean import fused
 from fbmon.train.mean.mean import ExactMean
 from fbmon.train.models import make_model
 from fbmon.train.objective.regularize import forward_passes, make_regularizer
-from fbmon.train.update import Step, Update
+from fbmon.train.step_plan import Step, Update
 
 META = torch.device("meta")
 SMALL = ("data.limit=16", "gradient.block=4", "model.width=4", "data.augment=crop_flip", "penalty.strength=0.5")

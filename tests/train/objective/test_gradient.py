@@ -20,7 +20,7 @@ from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.models import make_model
 from fbmon.train.objective.clip import clip_
 from fbmon.train.objective.regularize import GradientNorm, forward_passes, gradient_of, make_regularizer
-from fbmon.train.update import Step, Update
+from fbmon.train.step_plan import Step, Update
 
 IMAGES, CLASSES = 22, 5
 WATCH = Stopwatch(torch.device("cpu"))

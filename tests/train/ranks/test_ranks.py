@@ -22,7 +22,7 @@ import torch.distributed as dist
 from fbmon import recipe
 from fbmon.train.data.data import load
 from fbmon.train.descent import Descent
-from fbmon.train.update import Step, Update
+from fbmon.train.step_plan import Step, Update
 from fbmon.train.data.blocks import batch, blocks
 from fbmon.train.ranks.distribute import Ranks
 from fbmon.train import evaluate as evaluation
