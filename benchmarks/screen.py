@@ -188,7 +188,7 @@ async def a_day(home: Path) -> Measured:
             if app.store.elapsed >= 3600 * len(held):
                 held.append(process.memory_info().rss / 2**20)
     grown = [after - before for before, after in pairwise(held[1:])]
-    return Measured("24 hours of 20 metrics every 2 s, a sample a second: growth an hour", "MiB", grown)
+    return Measured("24 hours of 20 metrics every 2 s, a sample per second: growth per hour", "MiB", grown)
 
 
 def running(home: Path) -> RunFolder:

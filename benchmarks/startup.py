@@ -78,8 +78,8 @@ def cases(home: Path) -> list[Case]:
         Case("the same, charts with curves", watch, CURVE),
         Case("the same, the whole journal", watch, re.compile(whole, re.DOTALL)),
         Case("python -c 'import torch'", [sys.executable, "-c", "import torch"], None),
-        Case("the same and what its optimizers load", [sys.executable, "-c", OPTIMIZER], None),
-        Case("fbmon run quickstart, first step told", [*first, "--runs-dir", f"{home}/first"], FIRST_STEP),
+        Case("the same, plus what its optimizers load", [sys.executable, "-c", OPTIMIZER], None),
+        Case("fbmon run quickstart, first step reported", [*first, "--runs-dir", f"{home}/first"], FIRST_STEP),
     ]
 
 
