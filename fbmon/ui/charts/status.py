@@ -1,13 +1,15 @@
 """The two lines on top: what the run is doing, how far it is, how long it will take, how busy the machine is."""
 
+from pathlib import Path
+
 from rich.text import Text
 
 from fbmon import metrics
 from fbmon.errors import is_interruption
-from fbmon.events import DeviceSampled
+from fbmon.events import DeviceSampled, RunEnded
 from fbmon.store.store import Store
 from fbmon.store.timeline import is_silent
-from fbmon.text import clean, duration, gib, percent, plural, time_spent
+from fbmon.text import clean, clean_lines, duration, gib, percent, plural, time_spent
 from fbmon.ui.charts.curves import Count
 from fbmon.ui.charts.other import Other
 from fbmon.ui.charts.view import AxisName, View
@@ -34,6 +36,18 @@ def state_line(
     left.truncate(max(0, width - right.cell_len - 1), overflow="ellipsis")
     gap = max(1, width - left.cell_len - right.cell_len)
     return Text.assemble(left, " " * gap, right, no_wrap=True, overflow="crop")
+
+
+def end_lines(ended: RunEnded | None, trace: str, log: Path | None) -> Text:
+    """Say why a run is over, or that it cannot be told from here, and where its log lies; a job has none."""
+    if ended:
+        reason = ended.reason
+    elif trace:
+        reason = f"Whether the training goes on cannot be told from here: {trace}."
+    else:
+        reason = "The training is gone and left no last word: killed, or the machine went down."
+    hint = f"\n{ended.hint}" if ended and ended.hint else ""
+    return Text(clean_lines(f"{reason}{hint}" + (f"\nLog: {log}" if log else "")))
 
 
 def detail_line(store: Store, elapsed: float, *, alive: bool, width: int) -> Text:

@@ -5,16 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.timer import Timer
 from textual.widgets import Static
 
 from fbmon.events import Command, DeviceSampled, ProgressMade
 from fbmon.run import Life, RunFolder, every
 from fbmon.store.store import Store
-from fbmon.text import clean, clean_lines
+from fbmon.text import clean
 from fbmon.ui.charts import preferences
 from fbmon.ui.charts.board import Board
 from fbmon.ui.charts.charts import Charts
@@ -25,11 +23,12 @@ from fbmon.ui.charts.keys import GROUPS, app_bindings
 from fbmon.ui.charts.other import MARKERS, Other
 from fbmon.ui.charts.overlay import Overlay
 from fbmon.ui.charts.overlay_curves import OverlayCurves
-from fbmon.ui.charts.status import detail_line, others_lines, state_line
+from fbmon.ui.charts.status import detail_line, end_lines, others_lines, state_line
 from fbmon.ui.dialogs.leave import Answer, LeaveScreen
 from fbmon.ui.dialogs.question import Question
 from fbmon.ui.monitor.devices import DevicesPanel, devices
 from fbmon.ui.monitor.feed import EventsArrived, Feed, Source, SourceClosed, SourceFailed
+from fbmon.ui.monitor.frames import Frames
 from fbmon.ui.terminal.terminal import TerminalApp
 
 if TYPE_CHECKING:
@@ -62,10 +61,7 @@ class MonitorApp(TerminalApp):
         self._trace = ""  # of a run of which nothing is heard any more, and which may go on
         self._place = place  # of the run among those of a table, before its name
         self._leaving = not stays  # as soon as the run is gone
-        self._changed = True
-        self._drawn = 0.0
-        self._pause = _FRAME_SECONDS
-        self._frame: Timer | None = None  # draws what came too soon after the last frame
+        self._frames = Frames(self, self._redraw)
         self._unread = 0.0
         self._last_sign = time.monotonic()
         self._began = time.monotonic()  # when the run began, by this process's clock
@@ -83,8 +79,8 @@ class MonitorApp(TerminalApp):
         yield KeysFooter(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        self._redraw()
-        self._drawn = 0.0  # the first news is shown at once
+        self._frames.draw()
+        self._frames.forget()
         self._clock = self.set_interval(_CLOCK_SECONDS, self._show_status)
         self._feed.start()
 
@@ -228,29 +224,14 @@ class MonitorApp(TerminalApp):
             self.notify(f"Stopping {when}; the state is saved first.", markup=False)
 
     def _draw_soon(self) -> None:
-        """Draw now what comes after a frame without news; what comes sooner waits for the end of the frame."""
-        self._changed = True
-        frame = _READING_FRAME_SECONDS if self._unread else self._pause
-        left = self._drawn + frame - time.monotonic()
-        if left <= 0:
-            self._redraw()
-        elif self._frame is None:
-            self._frame = self.set_timer(left, self._redraw)
+        self._frames.draw_soon(is_reading=bool(self._unread))
 
     def _redraw(self) -> None:
-        if self._frame is not None:
-            self._frame.stop()
-            self._frame = None
-        if not self.is_running:  # the widgets are being taken down
-            return
-        self._changed = False
-        self._drawn, began = time.monotonic(), time.thread_time()
         self.board.show()
         trains_on = self.store.plan.device if self.store.plan else ""
         self.query_one(DevicesPanel).show(devices(self.store), trains_on)
         self._show_status()
         self._show_end()
-        self._pause = max(_FRAME_SECONDS, _REST * (time.thread_time() - began))
 
     def _show_status(self) -> None:
         if not self.is_running:
@@ -279,15 +260,6 @@ class MonitorApp(TerminalApp):
         ended = self.store.ended
         if self._alive or (ended is not None and ended.state == "finished"):
             return
-        if ended:
-            reason = ended.reason
-        elif self._trace:
-            reason = f"Whether the training goes on cannot be told from here: {self._trace}."
-        else:
-            reason = "The training is gone and left no last word: killed, or the machine went down."
-        hint = f"\n{ended.hint}" if ended and ended.hint else ""
-        banner = self.query_one("#ended", Static)
-        log = self._source.folder.log
-        where = f"\nLog: {log}" if log.exists() else ""  # in a job of torchrun or srun there is none
-        banner.update(Text(clean_lines(f"{reason}{hint}{where}")))
+        banner, log = self.query_one("#ended", Static), self._source.folder.log
+        banner.update(end_lines(ended, self._trace, log if log.exists() else None))
         banner.display = True
