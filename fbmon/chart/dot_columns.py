@@ -15,7 +15,7 @@ from fbmon.store.series import Floats, Indices, Series
 STRETCHES = 64  # what is looked at together when all points in sight are asked for their extent
 
 
-class Trace(NamedTuple):
+class DotTrace(NamedTuple):
     """A curve in axis units: the lowest and highest point of each column, and its line at each edge; NaN is nothing."""
 
     low: Floats
@@ -27,11 +27,11 @@ class Trace(NamedTuple):
         return float(np.fmin.reduce([*self.low, *self.line])), float(np.fmax.reduce([*self.high, *self.line]))
 
 
-def trace(x: Floats, series: Series, at: Floats, scale: Scale) -> Trace:
-    """Trace a curve through the columns between the edges `at`."""
+def trace(x: Floats, series: Series, at: Floats, scale: Scale) -> DotTrace:
+    """DotTrace a curve through the columns between the edges `at`."""
     index = borders(x, at)
     low, high = extent(series, index[:-1], index[1:], scale)
-    return Trace(low, high, crossings(x, series, at, scale))
+    return DotTrace(low, high, crossings(x, series, at, scale))
 
 
 def edges(axis: Axis, columns: int) -> Floats:

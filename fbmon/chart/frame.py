@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 
 from fbmon.chart.axes import Axis, to_units
-from fbmon.chart.dot_columns import Trace, trace
+from fbmon.chart.dot_columns import DotTrace, trace
 from fbmon.chart.plot import Band, Curve, Plot
 from fbmon.chart.ranges import horizontal_axis, vertical_axis
 from fbmon.store.series import Floats, Series
@@ -83,7 +83,7 @@ class Frame:
     def _units(self, series: Series) -> Floats:
         return to_units(series.values, self._scale)
 
-    def _trace(self, x: Floats, series: Series) -> Trace:
+    def _trace(self, x: Floats, series: Series) -> DotTrace:
         return trace(x, series, self._edges, self._scale)
 
     def _middle(self) -> Floats:

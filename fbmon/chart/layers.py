@@ -5,7 +5,7 @@ import numpy as np
 from fbmon.chart.area import Area
 from fbmon.chart.axes import Axis, to_units
 from fbmon.chart.canvas import Canvas, Cells, Codes
-from fbmon.chart.dot_columns import Trace
+from fbmon.chart.dot_columns import DotTrace
 from fbmon.chart.layout import Layout
 from fbmon.chart.markers import marked
 from fbmon.chart.plot import Curve, Plot, Reference
@@ -47,7 +47,7 @@ class Layers:
             if not self._occupied[row, column] and not self._united[row, column]:
                 self._canvas.write(self._area.top + row, self._area.left + column, "│", CURSOR)
 
-    def _curve(self, curve: Curve, trace: Trace) -> None:
+    def _curve(self, curve: Curve, trace: DotTrace) -> None:
         self._occupied |= self._overlay(trace_dots(trace, self._vertical, self._area.rows), role_of(curve))
 
     def _overlay(self, dots: Dots, role: str) -> Cells:

@@ -6,7 +6,7 @@ import numpy as np
 
 from fbmon.chart.area import Area
 from fbmon.chart.axes import Axis
-from fbmon.chart.dot_columns import Trace, edges, trace
+from fbmon.chart.dot_columns import DotTrace, edges, trace
 from fbmon.chart.plot import Plot
 from fbmon.chart.ranges import horizontal_axis, vertical_axis
 from fbmon.chart.ticks import Tick, ticks
@@ -29,8 +29,8 @@ class Layout:
     x_axis: Axis | None  # None: there is nothing to say about it
     y_axis: Axis | None
     labels: list[Tick]  # of the y-axis
-    curves: list[Trace]
-    bands: list[tuple[Trace, Trace]]
+    curves: list[DotTrace]
+    bands: list[tuple[DotTrace, DotTrace]]
 
     @property
     def horizontal(self) -> Axis:

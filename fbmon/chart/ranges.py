@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from fbmon.chart.axes import Axis, exactly, fit, to_units
-from fbmon.chart.dot_columns import Trace
+from fbmon.chart.dot_columns import DotTrace
 from fbmon.chart.plot import Plot
 from fbmon.metrics import Scale
 
@@ -16,7 +16,7 @@ def horizontal_axis(plot: Plot) -> Axis | None:
     return _asked(plot.x_range, "linear") or (_asked((min(ends), max(ends)), "linear") if ends else None)
 
 
-def vertical_axis(plot: Plot, traces: Iterable[Trace]) -> Axis | None:
+def vertical_axis(plot: Plot, traces: Iterable[DotTrace]) -> Axis | None:
     """Return the y-axis for all curves in sight and all references; None where no number is known."""
     return _asked(plot.y_range, plot.scale) or _fitted(plot, traces)
 
@@ -29,7 +29,7 @@ def _asked(ends: tuple[float, float] | None, scale: Scale) -> Axis | None:
     return exactly(low, high, scale) if low <= high else None
 
 
-def _fitted(plot: Plot, traces: Iterable[Trace]) -> Axis | None:
+def _fitted(plot: Plot, traces: Iterable[DotTrace]) -> Axis | None:
     levels = to_units(np.array([reference.value for reference in plot.references], float), plot.scale)
     units = np.array([*levels, *(end for trace in traces for end in trace.reach())])
     finite = units[np.isfinite(units)]

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from fbmon.chart.axes import Axis
 from fbmon.chart.canvas import Codes
-from fbmon.chart.dot_columns import Trace
+from fbmon.chart.dot_columns import DotTrace
 from fbmon.store.series import Floats
 
 Dots = NDArray[np.bool_]  # (rows of dots, columns of dots); row 0 is the uppermost
@@ -16,7 +16,7 @@ DASH, PERIOD = 4, 6  # of every six dots the first four
 DECIMALS = 6  # of a height in dots: the last bit of a constant halfway between two rows must not choose between them
 
 
-def trace_dots(traced: Trace, vertical: Axis, rows: int) -> Dots:
+def trace_dots(traced: DotTrace, vertical: Axis, rows: int) -> Dots:
     """Fill each column from its lowest to its highest point, and along the line that joins the points.
 
     The axis has the scale for which the curve was traced.
@@ -35,12 +35,12 @@ def nearest(height: Floats) -> Floats:
     return np.asarray(np.floor(height + 0.5))
 
 
-def band_dots(lower: Trace, upper: Trace, vertical: Axis, rows: int) -> Dots:
+def band_dots(lower: DotTrace, upper: DotTrace, vertical: Axis, rows: int) -> Dots:
     """Return every second dot, as on a chessboard, from the lowest of one curve to the highest of the other."""
-    joined = Trace(lower.low, upper.high, np.full(len(lower.line), np.nan))
+    joined = DotTrace(lower.low, upper.high, np.full(len(lower.line), np.nan))
     bottom = np.fmin(joined.low, np.fmin(lower.line[:-1], lower.line[1:]))
     top = np.fmax(joined.high, np.fmax(upper.line[:-1], upper.line[1:]))
-    solid = trace_dots(Trace(bottom, top, joined.line), vertical, rows)
+    solid = trace_dots(DotTrace(bottom, top, joined.line), vertical, rows)
     return np.asarray(solid & (np.indices(solid.shape).sum(axis=0) % 2 == 0))
 
 

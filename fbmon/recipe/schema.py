@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from fbmon.recipe.data_sets import DATA_SETS, DataSetFacts, DataSetName
-from fbmon.recipe.sources import Reference, parse
+from fbmon.recipe.sources import CodeReference, parse
 from fbmon.text import NAME_PATTERN, clean
 
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -129,7 +129,7 @@ class Model(Section):
         return self
 
     @property
-    def reference(self) -> Reference | None:
+    def reference(self) -> CodeReference | None:
         """The class or function that the name refers to; None for one of fbmon's own networks."""
         return None if self.name in get_args(NetworkName) else parse(self.name)
 

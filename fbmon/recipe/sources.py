@@ -10,7 +10,7 @@ from typing import NamedTuple
 _FORM = re.compile(r"(?P<place>[^:]+):(?P<name>[A-Za-z_]\w*)", re.ASCII)
 
 
-class Reference(NamedTuple):
+class CodeReference(NamedTuple):
     """A class or function by its `name` in a file (a path that ends with .py) or a package or module."""
 
     place: str
@@ -21,17 +21,17 @@ class Reference(NamedTuple):
         return self.place.endswith(".py")
 
 
-def parse(text: str) -> Reference | None:
+def parse(text: str) -> CodeReference | None:
     """Return what `text` refers to: FILE.py:NAME or PACKAGE.MODULE:NAME; None if it has another form."""
     match = _FORM.fullmatch(text)
     if match is None:
         return None
-    reference = Reference(match["place"], match["name"])
+    reference = CodeReference(match["place"], match["name"])
     is_module = all(part.isidentifier() for part in reference.place.split("."))
     return reference if reference.is_file or is_module else None
 
 
-def fault(reference: Reference, folder: Path) -> str:
+def fault(reference: CodeReference, folder: Path) -> str:
     """Return what is wrong with a file that is looked for in `folder`; empty if it is there and defines the name."""
     path = folder / reference.place
     if Path(reference.place).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
@@ -48,7 +48,7 @@ def fault(reference: Reference, folder: Path) -> str:
     return ""
 
 
-def closure(reference: Reference, folder: Path) -> dict[str, bytes]:
+def closure(reference: CodeReference, folder: Path) -> dict[str, bytes]:
     """Return the file referred to and those beside it that it imports, by their paths as seen from `folder`."""
     files: dict[str, bytes] = {}
     waiting = [folder / reference.place]

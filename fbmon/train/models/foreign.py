@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fbmon.errors import UsageError
 from fbmon.recipe import Model
-from fbmon.recipe.sources import Reference
+from fbmon.recipe.sources import CodeReference
 from fbmon.text import clean
 from fbmon.train.mean.statistics import batch_norms
 
@@ -28,7 +28,7 @@ _SIDE = ("side", "size", "img_size", "image_size")
 _IMAGES = 2  # of the trial: batch norm needs more than one
 
 
-def load_network(reference: Reference, section: Model, channels: int, classes: int, side: int) -> nn.Module:
+def load_network(reference: CodeReference, section: Model, channels: int, classes: int, side: int) -> nn.Module:
     """Make the network that a recipe refers to; the user's own code runs here.
 
     Raises UsageError, naming the line at fault, if there is no such thing, if it cannot be made or does not return
@@ -37,8 +37,8 @@ def load_network(reference: Reference, section: Model, channels: int, classes: i
     title = f'model.name = "{clean(section.name, 100)}"'
     try:
         factory = _from_file(reference, section.folder) if reference.is_file else _from_package(reference)
-        known = dict.fromkeys(_CLASSES, classes) | dict.fromkeys(_CHANNELS, channels) | dict.fromkeys(_SIDE, side)
-        network = _call(factory, reference, section.args or {}, known)
+        of_images = dict.fromkeys(_CLASSES, classes) | dict.fromkeys(_CHANNELS, channels) | dict.fromkeys(_SIDE, side)
+        network = _call(factory, reference, section.args or {}, of_images)
         if not isinstance(network, nn.Module):
             raise UsageError(f"{title}: made a {type(network).__name__}, not a torch.nn.Module")
         _try(network, title, (channels, side, side), classes)
@@ -49,13 +49,13 @@ def load_network(reference: Reference, section: Model, channels: int, classes: i
     return network
 
 
-def _from_package(reference: Reference) -> Callable[..., object]:
+def _from_package(reference: CodeReference) -> Callable[..., object]:
     module = importlib.import_module(_SHORT.get(reference.place, reference.place))
     made: Callable[..., object] = getattr(module, "create_model" if reference.place == "timm" else reference.name)
     return made
 
 
-def _from_file(reference: Reference, folder: Path) -> Callable[..., object]:
+def _from_file(reference: CodeReference, folder: Path) -> Callable[..., object]:
     """Run a file as a module of its own; files beside it can be imported, and nothing is written there."""
     path = folder / reference.place
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -75,18 +75,18 @@ def _from_file(reference: Reference, folder: Path) -> Callable[..., object]:
 
 
 def _call(
-    factory: Callable[..., object], reference: Reference, arguments: dict[str, Any], known: dict[str, int]
+    factory: Callable[..., object], reference: CodeReference, arguments: dict[str, Any], of_images: dict[str, int]
 ) -> object:
     """Call with the recipe's arguments, and those of the images for which the factory has parameters."""
     if reference.place == "timm":
         return factory(
-            reference.name, **{"num_classes": known["num_classes"], "in_chans": known["in_chans"], **arguments}
+            reference.name, **{"num_classes": of_images["num_classes"], "in_chans": of_images["in_chans"], **arguments}
         )
     parameters = inspect.signature(factory).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    given = {name: value for name, value in known.items() if name in parameters}
+    given = {name: value for name, value in of_images.items() if name in parameters}
     if takes_any and reference.place.startswith("torchvision"):
-        given["num_classes"] = known["num_classes"]
+        given["num_classes"] = of_images["num_classes"]
     return factory(**(given | arguments))
 
 
@@ -102,10 +102,10 @@ def _try(network: nn.Module, title: str, shape: tuple[int, int, int], classes: i
     with torch.no_grad():
         logits = copy.deepcopy(network).eval()(torch.zeros(_IMAGES, *shape))
         _refuse_state(network, title, shape)
-    found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if found != (_IMAGES, classes):
+    returned = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if returned != (_IMAGES, classes):
         raise UsageError(
-            f"{title}: returned {found} for {_IMAGES} images of {shape}, not logits ({_IMAGES}, {classes})"
+            f"{title}: returned {returned} for {_IMAGES} images of {shape}, not logits ({_IMAGES}, {classes})"
         )
 
 
