@@ -60,6 +60,7 @@ def frozen(name: str) -> ExitStack:
     stack = ExitStack()
     clocks = SimpleNamespace(monotonic=lambda: 1000.0, thread_time=lambda: 0.0)
     stack.enter_context(mock.patch("fbmon.ui.monitor.app.time", clocks))
+    stack.enter_context(mock.patch("fbmon.ui.monitor.frames.time", clocks))
     variables = {"FBMON_ASCII": "1" if "ascii" in name else "0", "COLORTERM": "truecolor"}
     stack.enter_context(mock.patch.dict(os.environ, variables))
     return stack

@@ -34,9 +34,6 @@ from fbmon.ui.terminal.terminal import TerminalApp
 if TYPE_CHECKING:
     from fbmon.ui.monitor.others import OtherRead, Others, OtherTold
 
-_FRAME_SECONDS = 0.1
-_READING_FRAME_SECONDS = 0.3  # display more often takes longer than reading
-_REST = 20  # times as long as a display took is none drawn: the training may need all cores
 _CLOCK_SECONDS = 1.0
 
 
