@@ -153,7 +153,7 @@ def test_a_stop_ends_the_waiting_for_a_full_disk_and_the_exit_code_is_6_without_
     ended = last_word(folder)
     assert ended is not None
     assert (ended.state, ended.exit_code) == ("failed", 6)
-    assert ended.reason == "the trainer left with exit code 6, and its last word could not be written"
+    assert ended.reason == "the trainer exited with code 6, and its last word could not be written"
 
 
 def test_where_no_file_takes_a_byte_more_the_exit_code_is_that_of_the_trainer(tiny: Path, fbmon: Fbmon) -> None:

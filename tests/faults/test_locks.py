@@ -186,7 +186,7 @@ def test_a_training_whose_run_was_given_to_another_host_leaves_it(tiny: Path, fb
     until(lambda: not processes(folder.path), PROMPTLY)
 
     assert folder.log.read_text().splitlines()[-1] == (
-        "this run is trained by another process now: process 4711 on host far; this one leaves"
+        "another process is training this run now: process 4711 on host far; this one is leaving"
     )
     assert folder.holder.read_bytes() == msgspec.json.encode(elsewhere(folder))
 
@@ -314,8 +314,8 @@ def test_where_neither_a_lock_nor_a_note_may_be_left_nothing_is_started(tiny: Pa
     said = fbmon("run", tiny, **failing(flock="ENOLCK", rename="EPERM", path="lock|holder"))
     assert said.returncode == 2
     assert re.fullmatch(
-        r"fbmon: tiny-\S+: neither a lock can be held nor a note left in it: Operation not permitted\n"
-        r"       take another file system by --runs-dir\n",
+        r"fbmon: tiny-\S+: can hold neither a lock nor a note: Operation not permitted\n"
+        r"       choose another file system with --runs-dir\n",
         said.stderr,
     )
     assert list(fbmon.runs_dir.iterdir()) == []
