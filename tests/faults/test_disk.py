@@ -124,7 +124,7 @@ def test_a_full_disk_is_waited_for_at_the_end_and_the_last_word_is_not_lost(
     tiny: Path, fbmon: Fbmon, tmp_path: Path
 ) -> None:
     room = tmp_path / "room"
-    waiting = f"step 40 could not be saved: {NO_SPACE}; it is tried again for up to 5:00, or until the run is stopped\n"
+    waiting = f"step 40 could not be saved: {NO_SPACE}; trying again for up to 5:00, or until the run is stopped\n"
     with on_a_full_disk(fbmon, tiny, room) as (process, lines):
         assert waiting in lines
         room.touch()

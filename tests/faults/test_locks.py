@@ -306,7 +306,7 @@ def test_to_stop_a_run_of_which_nothing_is_heard_waits_a_while_and_says_so(
 
     trace = "process 4711 on host far, last sign of life 3:20 ago"
     assert capsys.readouterr().out.splitlines()[0] == f"whether a-1 still runs cannot be told from here: {trace}"
-    assert raised.value.message.startswith("nothing is heard of a-1: process 4711 on host far, last sign of life 3:2")
+    assert raised.value.message.startswith("a-1 has gone silent: process 4711 on host far, last sign of life 3:2")
     assert [path.suffix for path in killed.inbox.iterdir()] == [".json"], "it may wake up and read it"
 
 
@@ -326,9 +326,9 @@ def test_a_watched_run_of_which_nothing_is_heard_is_unknown_and_not_killed(kille
     said = fbmon("watch", killed.path, "--no-ui")
     assert said.returncode == Exit.LOST
     trace = r"process 4711 on host far, last sign of life 3:2\d ago"
-    assert re.fullmatch(f"nothing is heard of the run: {trace}", said.stdout.splitlines()[-1])
+    assert re.fullmatch(f"the run has gone silent: {trace}", said.stdout.splitlines()[-1])
     line = state_line(Store(), "a-1", alive=False, silent=200, unread=0, width=80, is_unknown=True)
-    assert line.plain.startswith("● unknown, nothing is heard of it")
+    assert line.plain.startswith("● unknown, no sign of life")
 
 
 def test_a_run_that_cannot_be_started_leaves_no_folder(
