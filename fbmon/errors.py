@@ -104,10 +104,10 @@ class StorageError(FbmonError):
 _ADVICE = {
     errno.ENOSPC: "make room on the disk",
     errno.EDQUOT: "make room: the quota of this user is used up",
-    errno.EIO: "the disk may be failing; the system's own log says more",
+    errno.EIO: "the disk may be failing; the system log says more",
     errno.EMFILE: "`ulimit -n` says how many files a process may have open",
     errno.EAGAIN: "`ulimit -u` says how many processes a user may have",
-    errno.ENOMEM: "the system has no more memory to give",
+    errno.ENOMEM: "the system is out of memory",
     errno.E2BIG: "the environment variables of this shell are too large",
 }
 
@@ -123,6 +123,6 @@ def _place(error: OSError) -> str:
     here = Path(__file__).parent
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(here)]
     if not frames:
-        return "a call to the system"
+        return "a system call"
     frame = frames[-1]
     return f"{Path(frame.filename).relative_to(here.parent)}, line {frame.lineno}, {frame.line}"

@@ -29,7 +29,9 @@ def test_what_the_last_bits_depend_on_is_named_where_it_differs() -> None:
     newer = msgspec.structs.replace(EPYC, torch="2.15.0+cpu")
     assert moved(EPYC, newer) == "last bits will differ: torch 2.15.0+cpu instead of torch 2.14.1+cpu"
     elsewhere = msgspec.structs.replace(EPYC, host="c")
-    assert moved(EPYC, elsewhere) == "the run goes on, on c instead of a; last bits are the same, as far as is known"
+    assert (
+        moved(EPYC, elsewhere) == "the run continues on c instead of a; as far as is known, the last bits are the same"
+    )
     assert moved(Machine(), XEON) == moved(EPYC, Machine()) == "", "what is unknown is not compared"
 
 

@@ -115,7 +115,7 @@ def test_devices_are_dealt_out_in_equal_shares() -> None:
     assert deal(gpus, 2) == ["cuda:0,cuda:1", "cuda:2,cuda:3"]
     assert deal(["cpu"] * 4, 2) == ["cpu:2", "cpu:2"]
     assert deal(["auto"], 1) == ["auto"]
-    with pytest.raises(UsageError, match="--jobs 3: 4 devices cannot be shared out evenly among so many"):
+    with pytest.raises(UsageError, match="--jobs 3: 4 devices cannot be divided evenly among so many"):
         deal(gpus, 3)
 
 

@@ -70,9 +70,7 @@ def _end(store: Store, folder: RunFolder) -> str:
     if ended is None:
         seen = folder.look()
         what = (
-            "the run died without saying why"
-            if seen.life is Life.ENDED
-            else f"nothing is heard of the run: {seen.trace}"
+            "the run died without saying why" if seen.life is Life.ENDED else f"the run has gone silent: {seen.trace}"
         )
         return what + _log(folder, "; its log")
     paused = store.paused_seconds(store.elapsed)

@@ -54,5 +54,5 @@ def _wait(folder: "RunFolder") -> None:
             heard = time.monotonic()
         elif time.monotonic() - heard > SILENCE_SECONDS:
             hint = "the command stays in its inbox: if the run is still alive, it stops at its next block"
-            raise RankLostError(f"nothing is heard of {clean(folder.name)}: {seen.trace}", hint)
+            raise RankLostError(f"{clean(folder.name)} has gone silent: {seen.trace}", hint)
         time.sleep(_LOOK_SECONDS)

@@ -111,5 +111,5 @@ def _hand_to_main(number: int, _frame: FrameType | None) -> None:
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     taken = signal.Signals(number)
-    os.write(2, f"fbmon: ended by {taken.name}; no run was going on\n".encode())
+    os.write(2, f"fbmon: ended by {taken.name}; no run was in progress\n".encode())
     os._exit(exit_code(SIGNALS[taken]))  # whatever was being imported

@@ -70,5 +70,5 @@ class WorkerProcess:
             return ""
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        killed = f"killed by {signal_name(-code)}, often for want of memory" if code < 0 else f"exit code {code}"
+        killed = f"killed by {signal_name(-code)}, often because memory ran out" if code < 0 else f"exit code {code}"
         return clean(lines[-1] if lines else killed, 400)

@@ -111,9 +111,9 @@ class RankProcesses:
             self._name(rank) + (f", {states[rank]}," if states[rank] else "") for rank in stopped or stuck
         )
         return ExitReason(
-            f"{names} did not answer any more: no block has ended for {self._stall.silent_for(now):.0f} s",
+            f"{names} stopped responding: no block has ended for {self._stall.silent_for(now):.0f} s",
             Exit.STALLED,
-            "`fbmon resume` goes on from the last checkpoint; `--stall-limit` allows for more",
+            "`fbmon resume` continues from the last checkpoint; `--stall-limit` allows a longer silence",
         )
 
     def _name(self, rank: int) -> str:

@@ -55,7 +55,7 @@ def _guard(guard: Guard, over: threading.Event) -> None:
     while not over.wait(_SAMPLE_SECONDS):
         usurper = guard.sign()
         if usurper:
-            log(f"this run is trained by another process now: {usurper}; this one leaves")
+            log(f"another process is training this run now: {usurper}; this one is leaving")
             os._exit(Exit.LOST)  # and the other processes of the training with it
 
 

@@ -48,7 +48,7 @@ def here(asked: str, environment: Mapping[str, str]) -> str:
 
 def _told(there: int, environment: Mapping[str, str]) -> str:
     visible = environment.get("CUDA_VISIBLE_DEVICES")
-    by = f" that CUDA_VISIBLE_DEVICES={clean(visible)!r} leaves in sight" if visible is not None else ""
+    by = f" that CUDA_VISIBLE_DEVICES={clean(visible)!r} leaves visible" if visible is not None else ""
     return f"this machine has {plural(there, 'GPU') if there else 'no GPUs'}{by}"
 
 
@@ -70,7 +70,7 @@ def deal(devices: list[str], jobs: int) -> list[str]:
     """The devices in as many equal shares as runs are to be trained at a time. Raises UsageError where it cannot be."""
     if jobs > len(devices) or len(devices) % jobs:
         there = plural(len(devices), "device")
-        raise UsageError(f"--jobs {jobs}: {there} cannot be shared out evenly among so many")
+        raise UsageError(f"--jobs {jobs}: {there} cannot be divided evenly among so many")
     each = len(devices) // jobs
     shares = [devices[first : first + each] for first in range(0, len(devices), each)]
     return [f"cpu:{each}" if each > 1 and share[0] == "cpu" else ",".join(share) for share in shares]
@@ -80,7 +80,7 @@ def check_loopback(devices: Sequence[str]) -> None:
     """Raises UsageError where several devices are to exchange over a loopback that is down."""
     if len(devices) > 1 and not loopback.is_up():
         raise UsageError(
-            f"{len(devices)} devices exchange over the loopback, and it is down",
+            f"{len(devices)} devices communicate over the loopback, which is down",
             "`ip link set lo up` as root, or train on one device",
         )
 

@@ -28,12 +28,12 @@ class ExitReason:
 def explain(name: str, code: int) -> ExitReason:
     """Explain the end of a rank that left with this code, negative for a signal."""
     if code < 0:
-        hint = f"often this is the system running out of memory{_allowed()}" if -code == signal.SIGKILL else ""
+        hint = f"often because the system ran out of memory{_allowed()}" if -code == signal.SIGKILL else ""
         return ExitReason(f"{name} was killed by {signal_name(-code)}", Exit.LOST, hint)
-    reason = f"{name} left with exit code {code}; the log may say why"
+    reason = f"{name} exited with code {code}; the log may say why"
     is_accident = code not in (*ORDINARY, Exit.USAGE)
     if not is_accident:  # it knew what it did, and has had no room for its last word
-        reason = f"{name} left with exit code {code}, and its last word could not be written"
+        reason = f"{name} exited with code {code}, and its last word could not be written"
     return ExitReason(reason, Exit.LOST if is_accident else Exit(code), was_killed=False, is_accident=is_accident)
 
 
@@ -48,7 +48,7 @@ def obstacle(process: int) -> str:
     with suppress(psutil.Error):
         state = psutil.Process(process).status()
         if state in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
-            return "stopped by a signal"
+            return "suspended by a signal"
         if state == psutil.STATUS_DISK_SLEEP:
-            return "stuck in the system"
+            return "stuck in a system call"
     return ""

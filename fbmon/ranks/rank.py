@@ -102,5 +102,5 @@ def _rank(environment: Mapping[str, str], engine: str, names: tuple[str, str, st
     except ValueError:
         raise UsageError(f"{', '.join(names)} must be whole numbers, as {engine} sets them") from None
     if not 0 <= index < size:
-        raise UsageError(f"{names[0]} is {index} and {names[1]} {size}: no rank of that job")
+        raise UsageError(f"{names[0]} is {index} and {names[1]} {size}: no such rank")
     return Rank(index, size, local_index, "", address, engine)

@@ -219,7 +219,7 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise UsageError(f"{clean_path(path)}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise RecipeError(f"{path}: not TOML: not a text in UTF-8") from None
+        raise RecipeError(f"{path}: not TOML: not UTF-8 text") from None
     if len(raw) > _MAX_BYTES:
         raise RecipeError(f"{path}: larger than {_MAX_BYTES // 1024} KiB, so not a recipe")
     for number, line in enumerate(text.splitlines(), 1):
@@ -243,7 +243,7 @@ def _override(text: str) -> tuple[str, Any]:
     if not equals or not re.fullmatch(r"\w+(\.\w+)?|(model|optimizer)\.args\.\w+", key, re.ASCII):
         raise UsageError(f"--set {clean(text)}: must read section.key=value", "for example --set optimizer.lr=0.4")
     if re.search("[\ud800-\udfff]", text):  # how Python holds arguments that are not UTF-8; no file takes them
-        raise UsageError(f"--set {clean(text)}: not a text in UTF-8")
+        raise UsageError(f"--set {clean(text)}: not UTF-8 text")
     if len(value) > _MAX_LINE:
         raise UsageError(f"--set {clean(text, 60)}: the value is too long")
     try:

@@ -436,14 +436,14 @@ class Recipe(Section):
         if name == "vgg16" and side < 32:
             raise ValueError(f"model.name vgg16 needs images of at least 32x32 pixels; {title} are {side}x{side}")
         if name == "densenet121" and self.model.width == 1:
-            raise ValueError("model.width 1 leaves a densenet121 no channel to grow by; it needs 2 at least")
+            raise ValueError("model.width 1 leaves a densenet121 no channel to grow by; it needs at least 2")
         has_single_pixels = (
             side < 16 and not self.model.reference and name not in ("resnet8", "mlp")
         )  # the last maps of three halvings
         if has_single_pixels and smallest_block(images.train, self.data, self.gradient) == 1:
             raise ValueError(
                 f"gradient.block {self.gradient.block} leaves a block of one image, whose last maps in a {name} are "
-                f"single pixels on {title}: batch norm has nothing to take a variance of; take another size, or a "
+                f"single pixels on {title}: batch norm has no variance to compute; choose another size, or a "
                 "drop_last that leaves it out"
             )
 

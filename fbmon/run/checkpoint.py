@@ -89,7 +89,7 @@ def read_state(checkpoint: Path, run: str = "") -> State:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{checkpoint}: not a readable checkpoint: {error}") from None
     if run and state.run and state.run != run:
-        raise DataError(f"{checkpoint}: the checkpoint of another run, {clean(state.run)}")
+        raise DataError(f"{checkpoint}: belongs to another run, {clean(state.run)}")
     return state
 
 
@@ -122,7 +122,7 @@ def refuse_changes(state: State, recipe: Recipe, file: str = "resolved.toml") ->
         settings = " ".join(f"--set {key}={_show(now)}" for key, (_, now) in changed.items() if now is not None)
         raise UsageError(
             f"{file}: changed since step {state.step} was saved: {', '.join(words)}",
-            f"put it back as it was, or start a new run: `fbmon run RECIPE {settings}`",
+            f"undo the change, or start a new run: `fbmon run RECIPE {settings}`",
         )
 
 

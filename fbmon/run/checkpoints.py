@@ -46,5 +46,5 @@ def refusing_unreadable() -> Iterator[None]:
     except OSError as error:
         raise FbmonError(
             f"{error.filename}: cannot be read: {error.strerror}",
-            "nothing was changed: `fbmon resume` tries again; a checkpoint that is moved away is not gone on from",
+            "nothing was changed: `fbmon resume` tries again; move a checkpoint away to resume from an earlier one",
         ) from None

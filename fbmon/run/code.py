@@ -35,5 +35,5 @@ def refuse_changed(recipe: Recipe, meta: Meta | None) -> None:
     if changed:
         raise UsageError(
             f"{clean_path(recipe.model.folder / changed[0])}: changed since the run began, by its SHA-256",
-            f"put {clean(changed[0])} back as it was, or start a new run with it",
+            f"restore {clean(changed[0])}, or start a new run with it",
         )

@@ -68,7 +68,7 @@ def create(
             sync_folder(runs_dir)
     except OSError as error:
         raise UsageError(
-            f"{clean_path(runs_dir)}: no run can be made here: {error.strerror}", "try --runs-dir"
+            f"{clean_path(runs_dir)}: no run can be created here: {error.strerror}", "try --runs-dir"
         ) from None
     return folder
 

@@ -116,8 +116,8 @@ class RunFolder:
         try:
             self.note(os.getpid())
         except OSError as error:
-            reason = f"neither a lock can be held nor a note left in it: {error.strerror}"
-            raise UsageError(f"{clean(self.name)}: {reason}", "take another file system by --runs-dir") from None
+            reason = f"can hold neither a lock nor a note: {error.strerror}"
+            raise UsageError(f"{clean(self.name)}: {reason}", "choose another file system with --runs-dir") from None
 
     def _refuse(self, seen: Look, *, force: bool) -> None:
         """Raises HeldError where somebody trains here, or may."""

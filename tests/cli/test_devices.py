@@ -140,7 +140,7 @@ def test_after_a_kill_and_a_standstill_all_are_started_again_and_the_run_has_the
     assert screen.returncode == 0
     first, second = (event for event in told(folder) if isinstance(event, RunRestarted))
     assert (first.reason, first.number, first.at_most) == ("rank 1 (cpu) was killed by SIGKILL", 1, 2)
-    assert re.fullmatch(r"rank 0 \(cpu\), stopped by a signal, did not answer any more: .*", second.reason)
+    assert re.fullmatch(r"rank 0 \(cpu\), suspended by a signal, stopped responding: .*", second.reason)
     assert stdout.count("rank 1 (cpu) was killed by SIGKILL; restart 1 of at most 2\n") == 1
     restored = [event.step for event in told(folder) if isinstance(event, StateRestored)]
     assert len(restored) == 2
@@ -162,9 +162,7 @@ def test_when_no_restart_is_left_the_last_fault_ends_the_run_and_is_named(tiny: 
     ended = last_word(folder)
     assert ended is not None
     assert (ended.state, ended.exit_code, screen.returncode) == ("killed", 5, 5)
-    expected = (
-        r"the trainer, stopped by a signal, did not answer any more: no block has ended for \d+ s, after 1 restart"
-    )
+    expected = r"the trainer, suspended by a signal, stopped responding: no block has ended for \d+ s, after 1 restart"
     assert re.fullmatch(expected, ended.reason)
     assert processes(folder.path) == []
     assert not list(folder.path.glob(".meeting-*"))

@@ -152,7 +152,7 @@ def test_a_full_disk_stops_no_training_and_is_told(tiny: Path, fbmon: Fbmon, und
     assert (limited.returncode, ended.state, ended.step) == (6, "failed", 40)
     assert ended.reason == "the state after step 40 could not be saved: File too large"
     assert [event.step for event in told(folder) if isinstance(event, CheckpointFailed)] == [5]
-    assert "step 5 could not be saved: File too large; it is tried again\n" in limited.stdout
+    assert "step 5 could not be saved: File too large; trying again\n" in limited.stdout
     assert list(folder.checkpoints.iterdir()) == []
 
     resumed = fbmon("resume", "--no-ui")  # with space again

@@ -143,7 +143,7 @@ def test_the_death_of_the_trainer_is_told_with_its_reason(tiny: Path, fbmon: Fbm
     assert (screen.returncode, stderr) == (4, "")
     assert re.fullmatch(
         rf"killed after step {ended.step} of 100000 in \S+( s)?( \(.* paused\))?: the trainer was killed by SIGKILL "
-        rf"\(often this is the system running out of memory[^)]*\); log: {re.escape(str(folder.log))}",
+        rf"\(often because the system ran out of memory[^)]*\); log: {re.escape(str(folder.log))}",
         stdout.splitlines()[-1],
     )
     assert processes(folder.path) == []

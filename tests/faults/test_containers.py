@@ -134,7 +134,7 @@ def test_where_the_loopback_is_down_several_devices_are_refused_before_anything_
     )  # fmt: skip
     assert (said.returncode, said.stdout) == (2, "")
     hint = "`ip link set lo up` as root, or train on one device"
-    assert said.stderr == f"fbmon: 2 devices exchange over the loopback, and it is down\n       {hint}\n"
+    assert said.stderr == f"fbmon: 2 devices communicate over the loopback, which is down\n       {hint}\n"
     assert not fbmon.runs_dir.exists()
 
 

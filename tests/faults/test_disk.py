@@ -124,7 +124,7 @@ def test_a_full_disk_is_waited_for_at_the_end_and_the_last_word_is_not_lost(
     tiny: Path, fbmon: Fbmon, tmp_path: Path
 ) -> None:
     room = tmp_path / "room"
-    waiting = f"step 40 could not be saved: {NO_SPACE}; it is tried again for up to 5:00, or until the run is stopped\n"
+    waiting = f"step 40 could not be saved: {NO_SPACE}; trying again for up to 5:00, or until the run is stopped\n"
     with on_a_full_disk(fbmon, tiny, room) as (process, lines):
         assert waiting in lines
         room.touch()
@@ -153,7 +153,7 @@ def test_a_stop_ends_the_waiting_for_a_full_disk_and_the_exit_code_is_6_without_
     ended = last_word(folder)
     assert ended is not None
     assert (ended.state, ended.exit_code) == ("failed", 6)
-    assert ended.reason == "the trainer left with exit code 6, and its last word could not be written"
+    assert ended.reason == "the trainer exited with code 6, and its last word could not be written"
 
 
 def test_where_no_file_takes_a_byte_more_the_exit_code_is_that_of_the_trainer(tiny: Path, fbmon: Fbmon) -> None:

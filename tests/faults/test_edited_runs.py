@@ -56,7 +56,7 @@ def test_a_changed_setting_is_named_and_nothing_starts(ended: RunFolder, fbmon: 
     assert (said.returncode, said.stdout) == (2, "")
     assert said.stderr.splitlines() == [
         f"fbmon: {ended.resolved}: changed since step 40 was saved: optimizer.lr was 0.1 and is 0.2",
-        "       put it back as it was, or start a new run: `fbmon run RECIPE --set optimizer.lr=0.2`",
+        "       undo the change, or start a new run: `fbmon run RECIPE --set optimizer.lr=0.2`",
     ]
     assert files(ended) == before
 

@@ -186,7 +186,7 @@ def test_a_training_whose_run_was_given_to_another_host_leaves_it(tiny: Path, fb
     until(lambda: not processes(folder.path), PROMPTLY)
 
     assert folder.log.read_text().splitlines()[-1] == (
-        "this run is trained by another process now: process 4711 on host far; this one leaves"
+        "another process is training this run now: process 4711 on host far; this one is leaving"
     )
     assert folder.holder.read_bytes() == msgspec.json.encode(elsewhere(folder))
 
@@ -306,7 +306,7 @@ def test_to_stop_a_run_of_which_nothing_is_heard_waits_a_while_and_says_so(
 
     trace = "process 4711 on host far, last sign of life 3:20 ago"
     assert capsys.readouterr().out.splitlines()[0] == f"whether a-1 still runs cannot be told from here: {trace}"
-    assert raised.value.message.startswith("nothing is heard of a-1: process 4711 on host far, last sign of life 3:2")
+    assert raised.value.message.startswith("a-1 has gone silent: process 4711 on host far, last sign of life 3:2")
     assert [path.suffix for path in killed.inbox.iterdir()] == [".json"], "it may wake up and read it"
 
 
@@ -314,8 +314,8 @@ def test_where_neither_a_lock_nor_a_note_may_be_left_nothing_is_started(tiny: Pa
     said = fbmon("run", tiny, **failing(flock="ENOLCK", rename="EPERM", path="lock|holder"))
     assert said.returncode == 2
     assert re.fullmatch(
-        r"fbmon: tiny-\S+: neither a lock can be held nor a note left in it: Operation not permitted\n"
-        r"       take another file system by --runs-dir\n",
+        r"fbmon: tiny-\S+: can hold neither a lock nor a note: Operation not permitted\n"
+        r"       choose another file system with --runs-dir\n",
         said.stderr,
     )
     assert list(fbmon.runs_dir.iterdir()) == []
@@ -326,9 +326,9 @@ def test_a_watched_run_of_which_nothing_is_heard_is_unknown_and_not_killed(kille
     said = fbmon("watch", killed.path, "--no-ui")
     assert said.returncode == Exit.LOST
     trace = r"process 4711 on host far, last sign of life 3:2\d ago"
-    assert re.fullmatch(f"nothing is heard of the run: {trace}", said.stdout.splitlines()[-1])
+    assert re.fullmatch(f"the run has gone silent: {trace}", said.stdout.splitlines()[-1])
     line = state_line(Store(), "a-1", alive=False, silent=200, unread=0, width=80, is_unknown=True)
-    assert line.plain.startswith("● unknown, nothing is heard of it")
+    assert line.plain.startswith("● unknown, no sign of life")
 
 
 def test_a_run_that_cannot_be_started_leaves_no_folder(

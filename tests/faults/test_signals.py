@@ -99,7 +99,7 @@ def test_a_signal_while_the_command_is_being_imported_ends_it_with_the_code_of_a
     stdout, stderr = command.communicate(timeout=DEADLINE)
 
     assert (command.returncode, stdout) == (code, "")
-    assert stderr == f"fbmon: ended by {number.name}; no run was going on\n"
+    assert stderr == f"fbmon: ended by {number.name}; no run was in progress\n"
     assert not fbmon.runs_dir.exists()
 
 

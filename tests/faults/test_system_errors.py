@@ -60,7 +60,7 @@ def test_a_trainer_that_cannot_be_started_is_told_by_its_supervisor(tiny: Path, 
     assert (said.returncode, said.stderr) == (1, "")
     assert (ended.state, ended.exit_code) == ("failed", 1)
     assert ended.reason == "starting the trainer: Cannot allocate memory"
-    assert ended.hint == "the system has no more memory to give"
+    assert ended.hint == "the system is out of memory"
     assert f"{ended.reason} ({ended.hint})" in said.stdout
     assert not processes(fbmon.runs_dir)
 

@@ -43,9 +43,9 @@ def drive(monkeypatch: pytest.MonkeyPatch, gpus: int) -> None:
     [
         ("1", None, "", ""),
         ("0,2", None, "this machine has 2 GPUs", "try --devices 0,1 or --devices auto"),
-        ("1", "1", "this machine has 1 GPU that CUDA_VISIBLE_DEVICES='1' leaves in sight",
+        ("1", "1", "this machine has 1 GPU that CUDA_VISIBLE_DEVICES='1' leaves visible",
          "try --devices 0 or --devices auto"),
-        ("cuda", "", "this machine has no GPUs that CUDA_VISIBLE_DEVICES='' leaves in sight", "try --devices cpu"),
+        ("cuda", "", "this machine has no GPUs that CUDA_VISIBLE_DEVICES='' leaves visible", "try --devices cpu"),
         ("cpu:2", "", "", ""),
         ("auto", "", "", ""),
     ],

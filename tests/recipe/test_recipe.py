@@ -208,7 +208,7 @@ def test_a_fault_is_told_with_its_line_its_value_and_what_is_right(
         (
             '"resnet8"',
             '"densenet121"\nwidth = 1',
-            "bad.toml:9: model.width 1 leaves a densenet121 no channel to grow by; it needs 2 at least",
+            "bad.toml:9: model.width 1 leaves a densenet121 no channel to grow by; it needs at least 2",
         ),
         ("lr = 0.4", "lr = 0.4\nnesterov = true", "bad.toml:15: optimizer.nesterov needs optimizer.momentum"),
         ("norm = 0.25\n", "", "bad.toml:20: clip.norm is missing"),
@@ -340,7 +340,7 @@ def test_a_setting_at_fault_is_told_as_it_was_given(here: Path) -> None:
         ("a.b.c=1", "--set a.b.c=1: must read section.key=value"),
         ("\x1b[2J=1", "--set \ufffd[2J=1: must read section.key=value"),
         ("name.first=1", "--set name.first: name is not a section"),
-        ("target.source=\udcff", "--set target.source=\ufffd: not a text in UTF-8"),
+        ("target.source=\udcff", "--set target.source=\ufffd: not UTF-8 text"),
     ],
 )
 def test_a_setting_that_names_no_key_or_is_no_text_is_refused(here: Path, override: str, message: str) -> None:
@@ -403,7 +403,7 @@ def test_a_hostile_recipe_is_refused_within_a_second_in_few_words(here: Path, ho
 def test_a_recipe_too_large_or_not_text_is_told_so(here: Path) -> None:
     assert fault("#\n" * 40_000) == "bad.toml: larger than 64 KiB, so not a recipe"
     assert fault("a = 1\n#" + "x" * 5000) == "bad.toml:2: a line of more than 4096 characters, so not a recipe"
-    assert fault(b"\xff\xfe") == "bad.toml: not TOML: not a text in UTF-8"
+    assert fault(b"\xff\xfe") == "bad.toml: not TOML: not UTF-8 text"
 
 
 @pytest.mark.parametrize("steering", ["\\u001b[2J", "\\u009b31m", "\\u0007", "\\u202E", "\\r"])

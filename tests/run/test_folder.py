@@ -139,7 +139,7 @@ def test_where_no_folder_can_be_made_it_is_said_in_one_sentence(tmp_path: Path, 
     (tmp_path / "file").touch()
     with pytest.raises(FbmonError) as raised:
         create(tmp_path / "file" / "runs", recipe_file)
-    assert raised.value.message == f"{tmp_path / 'file' / 'runs'}: no run can be made here: Not a directory"
+    assert raised.value.message == f"{tmp_path / 'file' / 'runs'}: no run can be created here: Not a directory"
     assert raised.value.hint == "try --runs-dir"
 
 

@@ -110,7 +110,7 @@ def test_a_step_that_came_late_is_a_stall() -> None:
     pauses = [0.5] * 30 + [65.0, 0.5, 4.0]
     times = [sum(pauses[:count]) for count in range(len(pauses) + 1)]
     events = (StepTaken(step, {}, elapsed=at) for step, at in enumerate(times, start=1))
-    assert lines(events) == [(32, "stalled: this step came after 1:05, others after 0.5 s")]
+    assert lines(events) == [(32, "stalled: this step took 1:05, others 0.5 s")]
 
 
 @given(st.lists(st.floats(-100, 100), max_size=3 * WINDOW))
@@ -142,7 +142,7 @@ def test_a_stay_at_the_edge_of_stability_is_one_note_however_the_sharpness_swing
 def test_a_sharpness_that_the_products_did_not_suffice_for_is_said_to_be_vague_once() -> None:
     vague = [Analysed(step, {"sharpness": 2.0}, residual=0.5) for step in (1, 2)]
     assert lines(vague) == [
-        (1, "sharpness 2 is known to within 0.5 only: analysis.products allows for more products"),
+        (1, "sharpness 2 is only known to within 0.5: analysis.products allows more products"),
     ]
     assert lines([Analysed(1, {"sharpness": 2.0}, residual=0.05)]) == []
 

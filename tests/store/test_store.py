@@ -116,7 +116,7 @@ def test_the_notes_tell_the_story_with_one_line_for_each_episode_of_clipping() -
         Note(3, 5.5, "info", "validation accuracy 0.5000", "validation"),
         Note(5, 7.5, "good", "best validation accuracy 0.8750", "best"),
         Note(6, 8.5, "info", "validation accuracy 0.7500", "validation"),
-        Note(6, 9.0, "warning", "stop asked for by SIGINT", "command"),
+        Note(6, 9.0, "warning", "stop requested by SIGINT", "command"),
         Note(6, 9.1, "info", "checkpoint of step 6 saved", "checkpoint"),
         Note(6, 9.2, "warning", "stopped: stopped after step 6", "end"),
     ]

@@ -89,7 +89,7 @@ class Chronicle:
                 self._note(event, step, level, f"checkpoint of step {step} saved", "checkpoint")
             case CheckpointFailed(step=step, reason=reason, seconds=seconds):
                 limit = f" for up to {duration(seconds)}, or until the run is stopped" if seconds else ""
-                words = f"step {step} could not be saved: {reason}; it is tried again{limit}"
+                words = f"step {step} could not be saved: {reason}; trying again{limit}"
                 self._note(event, step, "error", words, "checkpoint")
             case StateRestored():
                 self._restored(event)
@@ -120,7 +120,7 @@ class Chronicle:
         self._checkpoint_asked = self._checkpoint_asked or event.command == "checkpoint"
         if event.command == "resume":
             self._late.rest(event)
-        words = f"{event.command.replace('_', ' ')} asked for by {event.source}"
+        words = f"{event.command.replace('_', ' ')} requested by {event.source}"
         self._note(event, self._step, "warning", words, "command")
 
     def _restored(self, event: StateRestored) -> None:

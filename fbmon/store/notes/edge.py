@@ -74,8 +74,8 @@ class EdgeWatch:
         is_vague = event.residual is not None and event.residual > VAGUE * abs(sharpness)
         if is_vague and not self._is_vague and event.residual is not None:
             text = (
-                f"sharpness {metrics.show('sharpness', sharpness)} is known to within {event.residual:.2g} only: "
-                "analysis.products allows for more products"
+                f"sharpness {metrics.show('sharpness', sharpness)} is only known to within {event.residual:.2g}: "
+                "analysis.products allows more products"
             )
             self._notes.append(Note(event.step, event.elapsed, "warning", text, "edge"))
         self._is_vague = is_vague

@@ -30,6 +30,6 @@ class LateWatch:
     def _wait(self, event: StepTaken, seconds: float) -> None:
         usual = self._recent.level()
         if usual is not None and seconds > max(FACTOR * usual, LEAST_SECONDS):
-            text = f"stalled: this step came after {duration(seconds)}, others after {duration(usual)}"
+            text = f"stalled: this step took {duration(seconds)}, others {duration(usual)}"
             self._notes.append(Note(event.step, event.elapsed, "warning", text, "stall"))
         self._recent.push(seconds)

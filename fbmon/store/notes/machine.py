@@ -19,7 +19,7 @@ def moved(before: Machine, after: Machine) -> str:
     host = f"on {after.host} instead of {before.host}" if before.host and after.host not in ("", before.host) else ""
     if differing:
         return f"last bits will differ: {', '.join([*differing, *([host] if host else [])])}"
-    return f"the run goes on, {host}; last bits are the same, as far as is known" if host else ""
+    return f"the run continues {host}; as far as is known, the last bits are the same" if host else ""
 
 
 def differences(before: Machine, after: Machine) -> list[str]:

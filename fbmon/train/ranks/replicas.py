@@ -25,7 +25,7 @@ def compare(model: nn.Module, ranks: Ranks, step: int) -> None:
     who = f"rank{'s'[: len(odd) > 1]} {', '.join(odd)}" if 2 * count > ranks.size else "the ranks"
     raise ReplicaError(
         f"{who} no longer had the weights of the others after step {step}",
-        "a device computes wrongly, or they are not equal devices; `fbmon resume` goes on from the last checkpoint",
+        "a device computes wrongly, or they are not equal devices; `fbmon resume` continues from the last checkpoint",
     )
 
 

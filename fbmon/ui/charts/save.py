@@ -32,7 +32,7 @@ def _save(widget: Widget, write: Callable[[], list[Path]]) -> None:
     try:
         names = [path.name for path in write()]
     except OSError as error:
-        widget.notify(f"Nothing is saved: {clean(str(error))}", severity="error", markup=False)
+        widget.notify(f"Not saved: {clean(str(error))}", severity="error", markup=False)
         return
     widget.notify(f"Saved {clean(' and '.join(names))} in {clean(str(Path.cwd()))}", markup=False)
 

@@ -67,7 +67,7 @@ def _state(store: Store, *, alive: bool, silent: float, is_unknown: bool) -> tup
             return store.ended.state, "bold green"
         return store.ended.state, "bold yellow" if is_interruption(store.ended.exit_code) else "bold red"
     if is_unknown:
-        return "unknown, nothing is heard of it", "bold yellow"
+        return "unknown, no sign of life", "bold yellow"
     if not alive:
         return "gone without a last word", "bold red"
     if store.paused_since is not None:

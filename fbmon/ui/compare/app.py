@@ -128,7 +128,7 @@ class CompareApp(TerminalApp):
             *([f"{len(sheet.marked)} marked"] if sheet.marked else []),
             f"{len(traces)} drawn" if read == len(traces) else f"reading {read} of {len(traces)}",
             order,
-            *([f"one row a {sheet.by.heading}"] if sheet.by else []),
+            *([f"one row per {sheet.by.heading}"] if sheet.by else []),
         ]
         line = Text.assemble(("fbmon compare  ", "bold"), " · ".join(parts), no_wrap=True, overflow="ellipsis")
         self.query_one("#state", Static).update(line, layout=False)

@@ -213,7 +213,7 @@ class CompareBoard(Container):
         self.sheet.mark(row)
         if sum(map(self.sheet.is_marked, self._rows)) > MOST_MARKED:
             self.sheet.mark(row)
-            self.notify(f"{MOST_MARKED} at once are as many as can be told apart.", markup=False)
+            self.notify(f"At most {MOST_MARKED} runs can be told apart at once.", markup=False)
         self.show_rows()
 
     def _sort(self, column: int) -> None:

@@ -26,7 +26,7 @@ class ColumnsScreen(Dialog[list[str] | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "done", "Show", priority=True),
-        Binding("escape,q,C", "dismiss(None)", "As it was"),
+        Binding("escape,q,C", "dismiss(None)", "Cancel"),
     ]
 
     def __init__(self, sheet: Sheet) -> None:
@@ -40,7 +40,7 @@ class ColumnsScreen(Dialog[list[str] | None]):
             yield SelectionList[str](
                 *(Selection(Content(clean(name, 60)), name, name in self._shown) for name in self._names)
             )
-            yield Static("space choose   enter show   esc as it was")
+            yield Static("space choose   enter show   esc cancel")
 
     def action_done(self) -> None:
         chosen = self.query_one(SelectionList).selected

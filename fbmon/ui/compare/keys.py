@@ -8,7 +8,7 @@ _NOT_HERE = ("app.group", "events", "write", "back", "move(1)", "move(-1)")  # t
 
 TABLE: dict[str, tuple[Key, ...]] = {
     "The comparison": (
-        Key("q,ctrl+q,ctrl+c", "app.leave", "q", "Leave", "leave; runs that are running go on"),
+        Key("q,ctrl+q,ctrl+c", "app.leave", "q", "Leave", "leave; trainings in progress go on"),
         *(
             _SAME[action]
             for action in (
@@ -20,30 +20,30 @@ TABLE: dict[str, tuple[Key, ...]] = {
             )
         ),
         Key("f5", "app.read_again", "F5", "", "look for runs again, with the same query"),
-        Key("d", "panel", "d", "", "what differs and what happened: both or one of them, or neither"),
+        Key("d", "panel", "d", "", "differences and events: show both, either or neither"),
     ),
     "The table": (
-        Key("space", "mark", "space", "Mark", "draw only marked runs: mark this one, or no longer (also enter)"),
-        Key("u", "unmark", "u", "", "unmark all runs: the first of the table are drawn"),
+        Key("space", "mark", "space", "Mark", "mark or unmark this run: only marked runs are drawn (also enter)"),
+        Key("u", "unmark", "u", "", "unmark all runs: the first in the table are drawn"),
         Key("H,delete", "hide", "H", "Hide", "hide this run, from the table too (also delete)"),
         Key("U", "unhide", "U", "", "show all hidden runs again"),
-        Key("greater_than_sign", "sort(1)", "< >", "Sort", "sort by the next column, or by the one before"),
+        Key("greater_than_sign", "sort(1)", "< >", "Sort", "sort by the next or the previous column"),
         Key("less_than_sign", "sort(-1)", "", "", ""),
-        Key("i", "invert", "i", "", "sort the other way round"),
+        Key("i", "invert", "i", "", "reverse the order"),
         Key("C", "columns", "C", "Columns", "choose the columns"),
-        Key("g", "group", "g", "Seeds", "one row and a band for runs alike in all but the seed, or a row a run"),
+        Key("g", "group", "g", "Seeds", "one row and a band for runs that differ only in the seed, or a row per run"),
     ),
 }
 CHARTS: dict[str, tuple[Key, ...]] = {
     "Charts": (
-        Key("tab", "move(1)", "tab", "Next chart", "from the table to the charts, the next one, to the table again"),
-        Key("shift+tab", "move(-1)", "shift-tab", "", "the other way round"),
+        Key("tab", "move(1)", "tab", "Next chart", "move from the table to the charts, from chart to chart, and back"),
+        Key("shift+tab", "move(-1)", "shift-tab", "", "the same in reverse"),
         *(key for key in MONITOR["Charts"] if key.action not in _NOT_HERE),
         Key("escape", "back", "esc", "", "one step back: from the cursor, the single chart, the charts to the table"),
     ),
-    "What is in sight": tuple(
+    "View": tuple(
         key._replace(help=f"the table's columns; in the charts {key.help}") if key.action == "sideways(-1)" else key
-        for key in MONITOR["What is in sight"]
+        for key in MONITOR["View"]
     ),
     "Cursor and events": (
         *(key for key in MONITOR["Cursor and events"] if key.action not in _NOT_HERE),

@@ -41,7 +41,7 @@ class ChooseScreen(Dialog[list[RunFolder] | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "Mark", priority=True),
         Binding("enter", "done", "Show", priority=True),
-        Binding("escape,q,o", "dismiss(None)", "As it was"),
+        Binding("escape,q,o", "dismiss(None)", "Cancel"),
     ]
 
     def __init__(self, run: RunFolder, others: list[RunFolder], marked: list[str]) -> None:
@@ -57,12 +57,12 @@ class ChooseScreen(Dialog[list[RunFolder] | None]):
         names = [folder.name for folder in self._others]
         self._shown = dict(zip(names, told_apart([clean(name, 400) for name in names], self._room()), strict=True))
         with Vertical():
-            yield Static("Other runs over this one")
+            yield Static("Overlay other runs")
             with Horizontal():
                 yield OptionList(*(Option(self._prompt(folder.name)) for folder in self._others), markup=False)
                 with VerticalScroll(can_focus=False):
                     yield Static(id="difference")
-            yield Static("space mark   enter show   esc as it was", id="hint")
+            yield Static("space mark   enter show   esc cancel", id="hint")
 
     def on_mount(self) -> None:
         self._explain()

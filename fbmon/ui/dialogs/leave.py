@@ -24,7 +24,7 @@ class LeaveScreen(Question[Answer | None]):
         super().__init__(
             f"{run} is running. It goes on without this screen.",
             _button("Leave it running (l)", "leave", "primary"),
-            _button("Stop it; it saves first (s)", "stop", "warning"),
+            _button("Save and stop it (s)", "stop", "warning"),
             _button("Stop it after this step (a)", "stop_after_step", "warning"),
             Button("Stay (esc)", action="screen.dismiss(None)", compact=True),
         )

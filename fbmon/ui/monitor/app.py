@@ -201,7 +201,7 @@ class MonitorApp(TerminalApp):
         """Show the other seeds of this recipe as their mean and a band, or each by itself."""
         display = self.board.curves_display
         if not display.view.grouped and not any(other.is_seed for other in self.runs.others):
-            self.notify("No other seed of this recipe is shown; `o` lays other runs over this one.", markup=False)
+            self.notify("No other seed of this recipe is shown; `o` overlays other runs.", markup=False)
             return
         display.change(replace(display.view, grouped=not display.view.grouped))
 

@@ -63,9 +63,7 @@ def _title(shown: list[Device], trains_on: str) -> str:
     title = f"devices, utilization over the last {SPAN_SECONDS / 60:.0f} min"
     if any(not device.sample.is_host for device in shown):
         return title
-    return f"{title} · " + (
-        "the GPU's driver does not answer" if trains_on.startswith("cuda") else "no GPU in this run"
-    )
+    return f"{title} · " + ("the GPU driver does not respond" if trains_on.startswith("cuda") else "no GPU in this run")
 
 
 def _table(rows: list[Device], width: int) -> list[str]:

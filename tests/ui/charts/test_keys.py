@@ -395,7 +395,7 @@ async def test_w_says_so_where_nothing_can_be_written(tmp_path: Path, monkeypatc
     async with watching(tmp_path) as pilot:
         await pilot.press("w")
         (words,) = said(pilot)
-        assert words.startswith("Nothing is saved: [Errno 2]")
+        assert words.startswith("Not saved: [Errno 2]")
 
 
 async def test_t_makes_it_light_and_dark(tmp_path: Path) -> None:

@@ -260,7 +260,7 @@ async def test_g_makes_one_row_and_a_band_of_the_seeds_of_a_recipe(runs: Path) -
         assert len(plot.bands) == 2
         band = plot.bands[1]
         assert (round(float(band.low.values[0]), 9), round(float(band.high.values[0]), 9)) == (1.48, 1.5)
-        assert "one row a variant" in text(pilot, "#state")
+        assert "one row per variant" in text(pilot, "#state")
         assert "seed" not in text(pilot, "#differences")
         await press(pilot, "g")
         await drawn(pilot, 4)

@@ -50,7 +50,7 @@ def test_what_does_not_fit_is_left_out_from_the_right(width: int, row: str) -> N
 
 @pytest.mark.parametrize(
     ("trains_on", "said"),
-    [("2 CPU threads", "no GPU in this run"), ("cuda:0 (NVIDIA H200)", "the GPU's driver does not answer")],
+    [("2 CPU threads", "no GPU in this run"), ("cuda:0 (NVIDIA H200)", "the GPU driver does not respond")],
 )
 def test_without_a_gpu_it_says_so(trains_on: str, said: str) -> None:
     (title, _row) = device_lines([Device(HOST, *lately(7))], trains_on, 100)

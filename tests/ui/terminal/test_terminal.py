@@ -72,7 +72,7 @@ def test_the_screen_says_at_once_that_the_trainer_was_killed(
     screen.press("q")
     assert screen.wait() == 4
     assert screen.modes_left() == set()
-    assert b"the trainer was killed by SIGKILL (often this is the system running out of memory" in screen.output
+    assert b"the trainer was killed by SIGKILL (often because the system ran out of memory" in screen.output
     assert screen.output.endswith(f"{folder.log}\r\n".encode())
     assert processes(folder.path) == []
 
