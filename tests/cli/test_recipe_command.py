@@ -12,7 +12,7 @@ FAULTY = {
     "zero steps": (TINY.replace("steps = 40", "steps = 0"), ["{file}:3: steps = 0: must be greater than 0"]),
     "an unknown data set": (
         TINY.replace('"digits"', '"mnist"'),
-        ['{file}:6: data.dataset = "mnist": must be "digits", "cifar10" or "cifar100"'],
+        ['{file}:6: data.dataset = "mnist": must be one of digits, cifar10, cifar100, FILE.npz'],
     ),
     "another name for the learning rate": (
         TINY.replace("\nlr = ", "\nlearning_rate = "),
