@@ -12,9 +12,11 @@ from pathlib import Path
 
 import torch
 
-from fbmon.errors import DivergenceError, NonFiniteError
+from fbmon.errors import DivergenceError, NonFiniteError, UsageError
 from fbmon.events import PhaseEntered, State
 from fbmon.recipe import Recipe
+from fbmon.recipe.sources import digests
+from fbmon.run.code import code_of
 from fbmon.train.checkpoint.saving import Saving
 from fbmon.train.checkpoint.tensors import Learnt
 from fbmon.train.control import Beforehand, Emit, Interrupted, NextCommand
@@ -67,6 +69,7 @@ def train(
     with naming_memory(
         "as the model was built", "a smaller model.width or gradient.block, or fewer data.copies, need less"
     ):
+        _refuse_other_code(recipe, ranks)
         model = make_model(recipe.model, channels, data.classes, side).to(device)
         set_precision_(model, recipe.precision)
         choose_threads_(recipe, model, data, ranks)
@@ -93,6 +96,16 @@ def train(
         raise type(error)(f"{error.message}; {saving.save_good(stepper.step, next_command)}", error.hint) from None
     saving.finish(stepper.step, next_command)
     return "finished"
+
+
+def _refuse_other_code(recipe: Recipe, ranks: Ranks) -> None:
+    """Raise UsageError on a rank that has read other code than the first: each reads its own machine's files."""
+    code = "".join(f"{name} {digest}\n" for name, digest in sorted(digests(code_of(recipe)).items())).encode()
+    if code and ranks.share(code) != code:
+        raise UsageError(
+            f"{recipe.model.name}: rank {ranks.rank} has another version of the code than rank 0",
+            "put the recipe and its code on a file system that all machines share",
+        )
 
 
 def _take_steps(

@@ -14,6 +14,7 @@ from fbmon.train.loop import train
 from fbmon.train.models import make_model
 from fbmon.train.models.foreign import load_network
 from fbmon.train.randomness import random_parts
+from fbmon.train.ranks.distribute import Ranks
 from tests.shell import Fbmon
 
 NETWORK = '''
@@ -100,6 +101,14 @@ def test_it_has_the_same_bits_in_two_processes_and_goes_on_with_its_own_code_onl
     refused = fbmon("resume", one.name, "--no-ui")
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"fbmon: {one / 'net.py'}: changed since the run began, by its SHA-256\n")
+
+
+def test_a_rank_with_another_version_of_the_code_is_refused(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ranks, "share", lambda _ranks, own: own + b"changed")
+    with pytest.raises(UsageError, match=r"net\.py:Net: rank 0 has another version of the code than rank 0"):
+        train(recipes.load(mine, SETTINGS), "cpu", None, tmp_path / "checkpoints", lambda _: None, lambda: None)
 
 
 @pytest.mark.parametrize(
