@@ -12,15 +12,15 @@ def read_settings(path: Path) -> dict[str, Any]:
     """Return `section.key` -> value as in the file, whichever version wrote it; empty if it is not a recipe."""
     try:
         with path.open("rb") as file:
-            table = tomli.loads(file.read(_MAX_BYTES).decode())
+            return _flattened("", tomli.loads(file.read(_MAX_BYTES).decode()))
     except (OSError, ValueError, RecursionError):  # not there, not UTF-8, not TOML, nested 500 deep
         return {}
+
+
+def _flattened(prefix: str, table: dict[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in table.items():
-        if isinstance(value, dict):
-            flat |= {f"{key}.{inner}": setting for inner, setting in value.items()}
-        else:
-            flat[key] = value
+        flat |= _flattened(f"{prefix}{key}.", value) if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
 
 

@@ -41,9 +41,10 @@ class WorkerProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        if self._process.poll() is None:  # afterwards the number may be another's
+            with suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         self._errors.close()
 
     def lines(self) -> Iterator[bytes]:

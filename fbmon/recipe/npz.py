@@ -1,7 +1,6 @@
 """Images of the user's own in an .npz file: what is in it is read from its headers, and nothing in it is ever run."""
 
 import math
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -93,6 +92,8 @@ def _classes(path: Path, name: str, array: Array, labelled: tuple[str, int]) -> 
 
 
 def _headers(path: Path) -> dict[str, Array]:
+    import zipfile  # a hundredth of a second, and few recipes name a file
+
     import numpy as np
 
     arrays = {}

@@ -17,6 +17,7 @@ from fbmon.train.hardware.precision import autocast, logits_of
 from fbmon.train.mean.mean import weights as shares_of
 from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.measure import norm_of
+from fbmon.train.randomness import seed_block_
 
 FARTHEST = 4.0  # a radius is not looked for beyond
 _STRIDE = 0.1  # of the search outwards: the loss may have a wall, and fall behind it
@@ -111,6 +112,8 @@ class Landscape:
         self._model.train()
         for numbers in parts:
             statistics.next_block(join=lambda: None)
+            if recipe.model.reference:  # another's may be random, and each look at it is the same
+                seed_block_(recipe.seed, 0, numbers)
             inputs = data.normalize(data.train.pictures[numbers], next(self._model.parameters()).dtype)
             logits_of(self._model, inputs, recipe.precision)
             statistics.take()

@@ -44,7 +44,7 @@ def load_network(reference: CodeReference, section: Model, channels: int, classe
         _try(network, title, (channels, side, side), classes)
     except UsageError:
         raise
-    except Exception as error:  # whatever another's code raises
+    except (Exception, SystemExit) as error:  # whatever another's code raises
         raise UsageError(f"{title}: {_told(error)}") from error
     return network
 
@@ -58,17 +58,19 @@ def _from_package(reference: CodeReference) -> Callable[..., object]:
 def _from_file(reference: CodeReference, folder: Path) -> Callable[..., object]:
     """Run a file as a module of its own; files beside it can be imported, and nothing is written there."""
     path = folder / reference.place
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"fbmon_model_{path.stem}"  # its own name may be that of a module that others need
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be imported")
     module = importlib.util.module_from_spec(spec)
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     sys.path.insert(0, str(path.parent))
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(path.parent))
+        sys.path.append(str(path.parent))  # for what it imports later, behind what all others mean by a name
         sys.dont_write_bytecode = before
     made: Callable[..., object] = getattr(module, reference.name)
     return made
@@ -119,7 +121,7 @@ def _refuse_state(network: nn.Module, title: str, shape: tuple[int, int, int]) -
             raise UsageError(f"{title}: {name} changes from pass to pass, and is not batch norm's")
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     """Return an error of another's code in one line, with the line in which it was raised if that is theirs."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     origin = "" if last.filename == __file__ else f" ({Path(last.filename).name}:{last.lineno})"

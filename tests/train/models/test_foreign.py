@@ -1,5 +1,6 @@
 """Networks of others: trained like fbmon's own, random ones too; what cannot be one is refused in one sentence."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,9 @@ class Net(nn.Module):
 
 def broken(**_):
     raise ValueError("of its own")
+
+def leaving(**_):
+    raise SystemExit("with these words")
 
 class Counting(Net):
     def __init__(self, classes, channels, side):
@@ -103,6 +107,17 @@ def test_it_has_the_same_bits_in_two_processes_and_goes_on_with_its_own_code_onl
     assert refused.stderr.startswith(f"fbmon: {one / 'net.py'}: changed since the run began, by its SHA-256\n")
 
 
+def test_a_file_may_be_called_like_a_module_of_pythons_and_import_from_beside_it_when_it_is_called(mine: Path) -> None:
+    import statistics
+
+    (mine.parent / "parts.py").write_text(NETWORK)
+    late = "def net(classes, channels, side):\n    from parts import Net\n    return Net(classes, channels, side)\n"
+    (mine.parent / "statistics.py").write_text(late)
+    section = recipes.load(mine, ["model.name=statistics.py:net"]).model
+    assert make_model(section, 1, 10, 8)(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+    assert sys.modules["statistics"] is statistics
+
+
 def test_a_rank_with_another_version_of_the_code_is_refused(
     mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +130,7 @@ def test_a_rank_with_another_version_of_the_code_is_refused(
     ("name", "told"),
     [
         ("net.py:broken", r"ValueError: of its own \(net.py:\d+\)"),
+        ("net.py:leaving", r"SystemExit: with these words"),
         ("net.py:four", r"returned \(2, 4\) for 2 images of \(1, 8, 8\), not logits \(2, 10\)"),
         ("net.py:nn", "TypeError: .* is not a callable object"),
         ("net.py:slow", "has a batch norm whose momentum is not 0.1"),
