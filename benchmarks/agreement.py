@@ -1,6 +1,7 @@
 """What a fast step costs in accuracy: loss curves side by side, and the penalty against float64."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -20,7 +21,7 @@ _SHOWN = (1, 2, 5, 10, 20, 30, 40, 50)  # steps
 
 def print_losses(recipe: Recipe, images: DataSet, ways: Sequence[str], steps: int) -> None:
     """The training loss of the first steps on some images, without the warm-up, by each engine and precision."""
-    few = DataSet(images.train.first(_IMAGES), images.val, images.classes, images.scale, images.mean, images.std)
+    few = replace(images, train=images.train.first(_IMAGES))
     schedule = recipe.schedule.model_copy(update={"warmup": 2})
     recipe = recipe.model_copy(update={"schedule": schedule})
     shown = [step for step in _SHOWN if step <= steps]
@@ -31,11 +32,11 @@ def print_losses(recipe: Recipe, images: DataSet, ways: Sequence[str], steps: in
 def print_penalties(recipe: Recipe, images: DataSet) -> None:
     """The cosine between what the penalty adds to the gradient of the first block and the same in float64."""
     regularizer = make_regularizer(recipe.penalty or Penalty(strength=0.5))
-    numbers = torch.arange(min(recipe.gradient.block, len(images.train)), device=images.train.labels.device)
+    numbers = torch.arange(min(recipe.gradient.block, len(images.train)), device=images.device)
     found: dict[str, tuple[Tensor, Tensor]] = {}
     precisions: tuple[Precision, ...] = ("float64", "float32", "tf32", "bfloat16")
     for precision in precisions:
-        if reason := emulation(precision, images.train.labels.device):
+        if reason := emulation(precision, images.device):
             print(f"\n{reason}: not measured")
             continue
         network = stepper_of(recipe, precision, images).descent.network
@@ -58,7 +59,7 @@ def _rows(
     """Each way's curve, and how far it is from the first one's."""
     first: list[float] = []
     for way in ways:
-        if reason := emulation(cast(Precision, way.split()[1]), images.train.labels.device):
+        if reason := emulation(cast(Precision, way.split()[1]), images.device):
             yield [way, f"{reason}: not measured"]
             continue
         try:

@@ -26,8 +26,8 @@ from fbmon import recipe as recipes
 from fbmon.analysis.worker.probe import random_data
 from fbmon.ranks.devices import FOR_CUDA
 from fbmon.recipe import DATA_SETS, Recipe
-from fbmon.train.data import data as data_sets
 from fbmon.train.data.data import DataSet
+from fbmon.train.data.load import load
 from fbmon.train.flop import count
 from fbmon.train.hardware.precision import Precision, is_emulated
 from fbmon.train.hardware.process import set_up
@@ -64,7 +64,7 @@ class Bench:
         self._tables(GOALS, 0.6, beside_textbook=True)
 
     def profile(self) -> None:
-        device = self.images.train.labels.device
+        device = self.images.device
         precision: Precision = "float32" if is_emulated(BEST.precision, device) else BEST.precision
         with engine(BEST.engine):
             print_profile(stepper_of(self.recipes[0], precision, self.images), device)
@@ -88,8 +88,8 @@ class Bench:
             self._table(recipe, some, until, beside_textbook=beside_textbook)
 
     def _table(self, recipe: Recipe, variants: Sequence[Variant], until: float, *, beside_textbook: bool) -> None:
-        shape = self.images.train.pictures.shape[1:]
-        flop = count(make_model(recipe.model, shape[0], self.images.classes), shape, make_regularizer(recipe.penalty))
+        form = self.images.form
+        flop = count(make_model(recipe.model, form), form, make_regularizer(recipe.penalty))
         goal = SECONDS.get(recipe.name, "–")
         print(f"\n{recipe.name}: {flop / 1e9:.2f} GFLOP an image; goal on an H200: {goal} s a step\n")
         print_table(HEADER, self._rows(recipe, variants, until, flop, beside_textbook))
@@ -158,7 +158,7 @@ def _print_machine(device: torch.device) -> None:
 
 def _images(recipe: Recipe, folder: Path | None, device: torch.device) -> DataSet:
     if folder is not None:
-        return data_sets.load(recipe.data, folder, device, lambda _: None)
+        return load(recipe.data, folder, device, lambda _: None)
     facts, data = DATA_SETS[recipe.data.dataset], recipe.data
     return random_data(facts, data.limit or facts.train, data.val_limit or 500, device)
 

@@ -44,6 +44,7 @@ def measure(images: int, copies: int) -> dict[str, float]:
     from fbmon import recipe as recipes
     from fbmon.analysis.worker.probe import random_data
     from fbmon.recipe import DATA_SETS
+    from fbmon.recipe.data_sets import image_form
     from fbmon.train.hardware.precision import set_precision_
     from fbmon.train.hardware.process import set_up
     from fbmon.train.models import make_model
@@ -53,7 +54,7 @@ def measure(images: int, copies: int) -> dict[str, float]:
     settings = [*SETTINGS, *([f"data.copies={copies}"] if copies > 1 else [])]
     wanted = recipes.load(recipes.find("fb_clipped"), settings)
     data = random_data(DATA_SETS["cifar10"], images, 1, torch.device("cpu"))
-    model = make_model(wanted.model, 3, 10)
+    model = make_model(wanted.model, image_form(3, 32, 10))
     set_precision_(model, wanted.precision)
     stepper = Stepper(wanted, data, model, lambda _: None, lambda: None)
     stepper.take_step(stepper.plan_step(1))

@@ -22,7 +22,7 @@ HEADER = ("", "s a step, median", "spread", "n", "images/s", "share of the limit
 
 def row_of(variant: Variant, recipe: Recipe, images: DataSet, seconds: float, flop: float) -> list[str]:
     """A variant's, `seconds` long and at least two steps; why, if it fails, whatever that be."""
-    device = images.train.labels.device
+    device = images.device
     if reason := emulation(variant.precision, device):
         return [variant.name, f"{reason}: not measured"]
     try:
@@ -35,7 +35,7 @@ def row_of(variant: Variant, recipe: Recipe, images: DataSet, seconds: float, fl
 
 def row_of_textbook(recipe: Recipe, images: DataSet, seconds: float, flop: float) -> list[str]:
     """The textbook loop's, in TF32 and with a DataLoader."""
-    name, device = "textbook: TF32, torchvision in a DataLoader", images.train.labels.device
+    name, device = "textbook: TF32, torchvision in a DataLoader", images.device
     set_precision_(torch.nn.Linear(1, 1).to(device), "tf32")
     torch.use_deterministic_algorithms(False)
     try:
@@ -60,13 +60,13 @@ def _measured(variant: Variant, recipe: Recipe, images: DataSet, seconds: float,
         before = time.perf_counter()
         stepper.take_step(stepper.plan_step(stepper.step + 1))
         taken.append(time.perf_counter() - before)
-    limit = attainable_flops(images.train.labels.device, variant.precision)
+    limit = attainable_flops(images.device, variant.precision)
     return _cells(taken[1:], told.images, told.images * flop / limit)  # the first warms up, and sets the mean's units
 
 
 def _textbook(recipe: Recipe, images: DataSet, seconds: float, flop: float) -> list[str]:
     """As many blocks as half the time may allow, after some that warm up and start the workers; scaled to a step."""
-    device = images.train.labels.device
+    device = images.device
     block, workers = recipe.gradient.block, min(os.cpu_count() or 1, 16) if device.type == "cuda" else 0
     whole = len(images.train) - len(images.train) % block
     blocks, taken = min(8, whole // block), list[float]()

@@ -18,8 +18,7 @@ class Textbook:
         self, recipe: Recipe, data: DataSet, device: torch.device, blocks: Callable[[], Iterable[tuple[Tensor, Tensor]]]
     ) -> None:
         torch.manual_seed(recipe.seed)
-        channels = data.train.pictures.shape[1]
-        self.model: nn.Module = make_model(recipe.model, channels, data.classes).to(device)
+        self.model: nn.Module = make_model(recipe.model, data.form).to(device)
         self._optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
         self._device = device
         self._penalty = recipe.penalty
@@ -76,9 +75,9 @@ def from_loader(data: DataSet, block: int, count: int, workers: int) -> Callable
 
     transform = v2.Compose([
         v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip(), v2.ToDtype(torch.float32, scale=True),
-        v2.Normalize(data.mean, data.std),
+        v2.Normalize(data.facts.mean, data.facts.std),
     ])  # fmt: skip
-    pictures, labels = data.train.pictures.cpu(), data.train.labels.cpu()
+    pictures, labels = data.train.inputs.cpu(), data.train.targets.cpu()
 
     class Pictures(Dataset[tuple[Tensor, Tensor]]):
         def __len__(self) -> int:
@@ -96,6 +95,6 @@ def from_loader(data: DataSet, block: int, count: int, workers: int) -> Callable
 
 def from_memory(data: DataSet, block: int, count: int) -> Callable[[], Iterable[tuple[Tensor, Tensor]]]:
     """Blocks that are ready before the clock starts."""
-    pictures = data.normalize(data.train.pictures[: block * count], torch.float32)
-    made = list(zip(torch.split(pictures, block), torch.split(data.train.labels[: block * count], block), strict=True))
+    pictures = data.prepare(data.train.inputs[: block * count], torch.float32)
+    made = list(zip(torch.split(pictures, block), torch.split(data.train.targets[: block * count], block), strict=True))
     return lambda: made

@@ -117,7 +117,7 @@ def own(wanted: Recipe, count: int) -> Measure:
     shape = DATA_SETS[wanted.data.dataset]
     data = random_data(shape, wanted.gradient.block * count, 1, torch.device("cpu"))
     torch.manual_seed(wanted.seed)
-    model = make_model(wanted.model, shape.channels, shape.classes)
+    model = make_model(wanted.model, shape.form)
     set_precision_(model, wanted.precision)
     told: list[Event] = []
     stepper = Stepper(wanted, data, model, told.append, lambda: None)

@@ -53,7 +53,7 @@ def stepper_of(recipe: Recipe, precision: Precision, images: DataSet, *, is_cont
     """The real loop of a recipe, ready for its first step."""
     recipe = recipe.model_copy(update={"precision": precision})
     torch.manual_seed(recipe.seed)
-    model = make_model(recipe.model, images.train.pictures.shape[1], images.classes).to(images.train.labels.device)
+    model = make_model(recipe.model, images.form).to(images.device)
     set_precision_(model, precision)
     if is_contiguous:
         lay_out_(model, torch.contiguous_format)

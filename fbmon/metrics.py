@@ -1,5 +1,6 @@
 """One line per metric: its name, how it is labelled, on which chart it is drawn and how it is printed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,6 +93,19 @@ METRICS = STEP + OF_RANKS + VALIDATION + ANALYSIS + DERIVED
 CHARTS = tuple(dict.fromkeys(metric.chart for metric in METRICS))  # in the order in which they are shown
 BY_NAME = {metric.name: metric for metric in METRICS}
 HIGHEST_IS_BEST = frozenset({"accuracy", "val_accuracy", "images_per_second", "flop_share"})  # of all others the lowest
+
+# By which a validation is judged: its accuracy, or the loss where targets are numbers.
+SCORES = {"val_accuracy": "validation accuracy", "val_loss": "validation loss"}
+
+
+def score_of(values: Collection[str]) -> str | None:
+    """Return the metric by which a validation that tells these is judged; None if it tells neither."""
+    return next((name for name in SCORES if name in values), None)
+
+
+def is_better(name: str, value: float, best: float) -> bool:
+    """Say whether a metric's value is better than another."""
+    return value > best if name in HIGHEST_IS_BEST else value < best
 
 
 def show(name: str, value: float | None) -> str:

@@ -19,7 +19,8 @@ from torch import nn
 from fbmon.errors import FbmonError
 from fbmon.events import Event, StepTaken, Validated
 from fbmon.recipe import DATA_SETS, Data, Recipe
-from fbmon.train.data.data import DataSet, Images, load
+from fbmon.train.data.data import DataSet, Samples
+from fbmon.train.data.load import load
 from fbmon.train.hardware.precision import set_precision_
 from fbmon.train.hardware.process import set_up
 from fbmon.train.models import make_model
@@ -116,8 +117,8 @@ def data_of(golden: Golden, folder: Path | None) -> DataSet:
     pictures = np.random.RandomState(12345).randint(0, 256, (train + val, 32, 32, 3)).astype(np.uint8)
     labels = torch.from_numpy(np.random.RandomState(54321).randint(0, 10, train + val))
     shown = torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
-    first, rest = Images(shown[:train], labels[:train]), Images(shown[train:], labels[train:])
-    return DataSet(first, rest, classes=10, scale=255.0, mean=DATA_SETS["cifar10"].mean, std=DATA_SETS["cifar10"].std)
+    first, rest = Samples(shown[:train], labels[:train]), Samples(shown[train:], labels[train:])
+    return DataSet(first, rest, DATA_SETS["cifar10"])
 
 
 def fill_(model: nn.Module) -> None:
@@ -135,7 +136,7 @@ def fill_(model: nn.Module) -> None:
 def replay(golden: Golden, folder: Path | None, steps: int | None = None) -> dict[str, float]:
     """The largest deviation of each series, and of the final state; of `steps` only the series up to there."""
     wanted, data = recipe_of(golden), data_of(golden, folder)
-    model = make_model(wanted.model, channels=3, classes=data.classes)
+    model = make_model(wanted.model, data.form)
     fill_(model)
     set_precision_(model, wanted.precision)
     told: list[Event] = []

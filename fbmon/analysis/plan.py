@@ -118,8 +118,9 @@ def measure(
 def _measure_one(recipe: Recipe, devices: str, precision: str, seconds: float, *options: str) -> Plan:
     arguments = [precision, "--devices", devices, "--seconds", str(seconds), *options]
     environment = FOR_CUDA | with_what_torch_needs(os.environ)
-    if recipe.model.reference and recipe.model.reference.is_file:
-        arguments += ["--code", str(recipe.model.folder.absolute())]
+    for key, section in recipe.code.items():
+        if section.reference and section.reference.is_file:
+            arguments += ["--code", key, str(section.folder.absolute())]
     question = recipe.model_dump_json().encode()
     with WorkerProcess(_MODULE, *arguments, environment=environment, question=question) as process:
         return msgspec.json.decode(process.answer(), type=Plan)

@@ -29,15 +29,17 @@ def step_line(store: Store, event: StepTaken) -> str:
         return metrics.show(name, latest.get(name))
 
     clipped = store.clipped_step == event.step
-    # The validation of this very step is still to come: say which step the accuracy belongs to.
-    series = store.series.get("val_accuracy")
+    # The validation of this very step is still to come: say which step its score belongs to.
+    has_accuracy = latest.get("accuracy") is not None
+    score = "val_accuracy" if has_accuracy else "val_loss"
+    series = store.series.get(score)
     validated = f"@{series.steps[-1]:.0f}" if series is not None else ""
     parts = [
         f"step {event.step:>{len(str(store.steps))}}/{store.steps}",
         f"loss {value('loss')}",
         f"full {value('full_loss')}",
-        f"acc {value('accuracy')}",
-        f"val {value('val_accuracy')}{validated}",
+        *([f"acc {value('accuracy')}"] if has_accuracy else []),
+        f"val {value(score)}{validated}",
         f"norm {value('grad_norm')}{' clipped' if clipped else '        '}",
         f"lr {value('learning_rate')}",
         f"{value('step_seconds')} s",
@@ -75,11 +77,11 @@ def _end(store: Store, folder: RunFolder) -> str:
         return what + _log(folder, "; its log")
     paused = store.paused_seconds(store.elapsed)
     taken = f"{ended.state} after step {store.step} of {store.steps} in {time_spent(store.elapsed, paused)}"
-    final = store.latest.get("val_accuracy")
-    if ended.state == "finished" and final is not None and store.best:
-        best = metrics.show("val_accuracy", store.best.value)
-        accuracy = metrics.show("val_accuracy", final)
-        return f"{taken}: validation accuracy {accuracy} (best {best} at step {store.best.step}){_speed(store)}"
+    best = store.best
+    final = store.latest.get(best.score) if best else None
+    if ended.state == "finished" and final is not None and best:
+        value, highest = metrics.show(best.score, final), metrics.show(best.score, best.value)
+        return f"{taken}: {metrics.SCORES[best.score]} {value} (best {highest} at step {best.step}){_speed(store)}"
     reason = clean(ended.reason, 400)  # shortened here, so that the log is named whatever its length
     if is_interruption(ended.exit_code):
         return f"{taken}: {reason}; go on with: fbmon resume {folder.typed}"

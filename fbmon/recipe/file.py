@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from fbmon.errors import RecipeError, UsageError
 from fbmon.recipe import sources
 from fbmon.recipe.faults import explain, line_of, lines
-from fbmon.recipe.npz import facts_of_file
-from fbmon.recipe.schema import Recipe, sections_in
+from fbmon.recipe.own_data import facts_without_code
+from fbmon.recipe.schema import FOLDER, Recipe, sections_in
 from fbmon.text import clean, clean_path
 
 # A recipe fits on a screen; these bounds keep a hostile one from costing more than a moment.
@@ -80,24 +80,23 @@ def load(path: Path, overrides: Iterable[str] = (), say: Callable[[str], None] =
         faults = dict.fromkeys(explain(fault, str(path), places) for fault in error.errors())
         raise RecipeError("\n".join(sorted(faults, key=line_of))) from None
     _locate_(recipe, path, places)
-    return _with_images(recipe, path, places)
+    return _with_own_data(recipe, path, places)
 
 
-def _with_images(recipe: Recipe, path: Path, places: dict[str, str]) -> Recipe:
-    """Return a recipe that names its file of images from the root, seen before from the file that names it."""
-    if not recipe.data.is_file:
+def _with_own_data(recipe: Recipe, path: Path, places: dict[str, str]) -> Recipe:
+    """Return a recipe that names its file or folder of data from the root, seen before from the file that names it."""
+    if recipe.data.source not in ("npz", "folder"):
         return recipe
     origin, folder = _named_in("data.dataset", path, places)
-    images = (folder / recipe.data.dataset).absolute()
+    name, prefix = recipe.data.dataset, FOLDER if recipe.data.source == "folder" else ""
+    dataset = f"{prefix}{(folder / name.removeprefix(prefix)).absolute()}"
+    data = recipe.data.model_copy(update={"dataset": dataset})
     try:
-        facts = facts_of_file(images)
-        if bool(facts.val) == (recipe.data.val_share is not None):
-            raise ValueError("has x_val: leave data.val_share out" if facts.val else "has no x_val: set data.val_share")
-        recipe.refuse_misfits(facts)
+        facts = facts_without_code(data)
+        if facts:
+            recipe.refuse_misfits(facts)
     except ValueError as error:
-        name = clean(recipe.data.dataset, 200)
-        raise RecipeError(f'{origin}: data.dataset = "{name}": {error}') from None
-    data = recipe.data.model_copy(update={"dataset": str(images)})
+        raise RecipeError(f'{origin}: data.dataset = "{clean(name, 200)}": {error}') from None
     return recipe.model_copy(update={"data": data})
 
 
@@ -109,15 +108,18 @@ def _named_in(key: str, path: Path, places: dict[str, str]) -> tuple[str, Path]:
 
 
 def _locate_(recipe: Recipe, path: Path, places: dict[str, str]) -> None:
-    """Note where the code of a recipe's network lies: as seen from the file that names it. Raises RecipeError."""
-    reference = recipe.model.reference
-    if reference is None or not reference.is_file:
-        return
-    origin, folder = _named_in("model.name", path, places)
-    wrong = sources.fault(reference, folder)
-    if wrong:
-        raise RecipeError(f'{origin}: model.name = "{clean(recipe.model.name, 60)}": {reference.place} {wrong}')
-    recipe.model.locate_(folder)
+    """Note where the code of a recipe lies: as seen from the file that names it. Raises RecipeError."""
+    faults = []
+    for key, section in recipe.code.items():
+        reference = section.reference
+        if reference is None or not reference.is_file:
+            continue
+        origin, folder = _named_in(key, path, places)
+        if wrong := sources.fault(reference, folder):
+            faults.append(f'{origin}: {key} = "{clean(str(reference), 60)}": {reference.place} {wrong}')
+        section.locate_(folder)
+    if faults:
+        raise RecipeError("\n".join(faults))
 
 
 def _with_bases(path: Path, depth: int = 0) -> tuple[Table, dict[str, str]]:
@@ -240,7 +242,7 @@ def _parse(text: str, source: str) -> Table:
 def _override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     key = key.strip()
-    if not equals or not re.fullmatch(r"\w+(\.\w+)?|(model|optimizer)\.args\.\w+", key, re.ASCII):
+    if not equals or not re.fullmatch(r"\w+(\.\w+)?|(data|model|optimizer)\.args\.\w+", key, re.ASCII):
         raise UsageError(f"--set {clean(text)}: must read section.key=value", "for example --set optimizer.lr=0.4")
     if re.search("[\ud800-\udfff]", text):  # how Python holds arguments that are not UTF-8; no file takes them
         raise UsageError(f"--set {clean(text)}: not UTF-8 text")

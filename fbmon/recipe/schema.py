@@ -1,8 +1,9 @@
 """The sections and choices of a recipe, and what each may hold."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, NoReturn, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
@@ -35,13 +36,54 @@ def refuse_other_arguments(key: str, arguments: dict[str, Any] | None) -> None:
             raise ValueError(f"{key}.{clean(name, 60)}: must be true, false, a number, a string, or a list of these")
 
 
-class Data(Section):
-    """The images, as a recipe asks for them."""
+def _refuse_other_choice(key: str, value: str, names: Sequence[str], forms: Sequence[str]) -> NoReturn:
+    """Raise ValueError for a value that is neither one of the names nor of one of the forms; say which is nearest."""
+    near = difflib.get_close_matches(value, names, n=1)
+    raise ValueError(
+        f'{key} = "{clean(value, 60)}": must be one of {", ".join([*names, *forms])}'
+        + "".join(f"; did you mean {name}?" for name in near)
+    )
 
-    dataset: Annotated[str, Field(examples=[*get_args(DataSetName), "FILE.npz"])]
-    """The digits ship with fbmon; the others are downloaded when they are first needed. A file beside the recipe has
-    images `x`, uint8 (N, S, S), (N, C, S, S) or (N, S, S, C), labels `y` from 0 on, perhaps `x_val` and `y_val`.
+
+class CodeSection(Section):
+    """A section that may name code of the user's own, in a file that is looked for in `folder`."""
+
+    _folder: Path | None = PrivateAttr(default=None)  # set as the recipe is loaded
+
+    @property
+    def reference(self) -> CodeReference | None:
+        """The class or function that the section names; None if it names something of fbmon's own."""
+        raise NotImplementedError
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which a file that the section names is looked for; never a guess, as code is run from it."""
+        if self._folder is None:
+            raise AssertionError("a recipe with code of its own was not loaded from a file")
+        return self._folder
+
+    def locate_(self, folder: Path) -> None:
+        """Set the folder in which a file is looked for."""
+        self._folder = folder
+
+
+_CODE = ("FILE.py:NAME", "PACKAGE.MODULE:NAME")
+FOLDER = "folder:"  # begins the name of a data set that is a folder of pictures
+DataSource = Literal["named", "npz", "folder", "code"]
+
+
+class Data(CodeSection):
+    """The data, as a recipe asks for them."""
+
+    dataset: Annotated[str, Field(examples=[*get_args(DataSetName), "FILE.npz", "folder:DIR", *_CODE])]
+    """The digits ship with fbmon; the others are downloaded when they are first needed. Your own: a file of arrays `x`
+    and `y`, perhaps `x_val` and `y_val`; a folder with a folder of pictures for each class; or a function that returns
+    such arrays. All are seen from the recipe's folder.
     """
+    args: dict[str, Any] | None = None
+    """The arguments with which a function of your own is called."""
+    classes: ModestInt | None = None
+    """The number of classes of data of your own; the highest label plus 1 if it is not given."""
     augment: Literal["none", "shift", "crop_flip"] = "none"
     """Move every image by up to 1 pixel, or by up to 4 and mirror half of them, as in the paper."""
     copies: ModestInt | None = None
@@ -53,23 +95,34 @@ class Data(Section):
     val_limit: PositiveInt | None = None
     """Take only the first so many validation images."""
     val_share: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Take this share of the images of a file that has no `x_val` for validation: the same ones in every run."""
+    """Take this share of your own samples, if none are set apart, for validation: the same ones in every run."""
 
     @property
-    def is_file(self) -> bool:
-        """Say whether the images are in a file of the user's own."""
-        return self.dataset.endswith(".npz")
+    def source(self) -> DataSource:
+        """Where the data come from: a name of fbmon's, a file, a folder, or code."""
+        if self.dataset in DATA_SETS:
+            return "named"
+        if self.dataset.startswith(FOLDER):
+            return "folder"
+        return "npz" if self.dataset.endswith(".npz") else "code"
+
+    @property
+    def reference(self) -> CodeReference | None:
+        """The function that the data set refers to; None if it is no code."""
+        return parse(self.dataset) if self.source == "code" else None
 
     @model_validator(mode="after")
     def _is_a_data_set(self) -> Self:
-        if not self.is_file and self.dataset not in DATA_SETS:
-            near = difflib.get_close_matches(self.dataset, DATA_SETS, n=1)
-            raise ValueError(
-                f'data.dataset = "{clean(self.dataset, 60)}": must be one of {", ".join(DATA_SETS)}, FILE.npz'
-                + "".join(f"; did you mean {name}?" for name in near)
-            )
-        if self.val_share is not None and not self.is_file:
-            raise ValueError(f"data.val_share is for files of your own; {self.dataset} has validation images")
+        if self.source == "code" and self.reference is None:
+            forms = ["FILE.npz", f"{FOLDER}DIR", *_CODE]
+            _refuse_other_choice("data.dataset", self.dataset, list(DATA_SETS), forms)
+        if self.source == "named":
+            for key in ("val_share", "classes"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"data.{key} is for data of your own; {self.dataset} has its own")
+        if self.args and self.reference is None:
+            raise ValueError(f"data.args is for a function of your own; {clean(self.dataset, 60)} has none")
+        refuse_other_arguments("data.args", self.args)
         return self
 
     @model_validator(mode="after")
@@ -85,11 +138,11 @@ class Data(Section):
 NetworkName = Literal[
     "resnet8", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "vgg16", "mlp"
 ]  # fmt: skip
-_FORMS = ("FILE.py:NAME", "PACKAGE.MODULE:NAME", "torchvision:NAME", "timm:NAME")
+_FORMS = (*_CODE, "torchvision:NAME", "timm:NAME")
 _WIDTH = 64
 
 
-class Model(Section):
+class Model(CodeSection):
     """The network, and the statistics with which its batch norm evaluates."""
 
     name: Annotated[str, Field(examples=[*get_args(NetworkName), *_FORMS])]
@@ -105,8 +158,6 @@ class Model(Section):
     running_statistics: Literal["momentum", "mean"] = "momentum"
     """A moving average over the blocks in order, so mostly of the last 50, as in the authors' code; or their mean."""
 
-    _folder: Path | None = PrivateAttr(default=None)  # in which a file is looked for; set as the recipe is loaded
-
     @model_validator(mode="before")
     @classmethod
     def _own_has_width(cls, table: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
@@ -116,11 +167,7 @@ class Model(Section):
     @model_validator(mode="after")
     def _is_a_network(self) -> Self:
         if self.name not in get_args(NetworkName) and self.reference is None:
-            near = difflib.get_close_matches(self.name, get_args(NetworkName), n=1)
-            raise ValueError(
-                f'model.name = "{clean(self.name, 60)}": must be one of {", ".join([*get_args(NetworkName), *_FORMS])}'
-                + "".join(f"; did you mean {name}?" for name in near)
-            )
+            _refuse_other_choice("model.name", self.name, get_args(NetworkName), _FORMS)
         if self.reference and self.width is not None:
             raise ValueError(f"model.width = {self.width}: is for fbmon's own networks; use [model.args]")
         if self.args and not self.reference:
@@ -132,17 +179,6 @@ class Model(Section):
     def reference(self) -> CodeReference | None:
         """The class or function that the name refers to; None for one of fbmon's own networks."""
         return None if self.name in get_args(NetworkName) else parse(self.name)
-
-    @property
-    def folder(self) -> Path:
-        """The folder in which a file that the name refers to is looked for; never a guess, as code is run from it."""
-        if self._folder is None:
-            raise AssertionError("a recipe with code of its own was not loaded from a file")
-        return self._folder
-
-    def locate_(self, folder: Path) -> None:
-        """Set the folder in which a file is looked for."""
-        self._folder = folder
 
 
 class Gradient(Section):
@@ -162,11 +198,31 @@ class Gradient(Section):
     """The step from which on it is the other way round."""
 
 
-class Loss(Section):
-    """The function to minimize: cross-entropy."""
+LossName = Literal["cross_entropy", "mse"]
 
+
+class Loss(CodeSection):
+    """The function to minimize."""
+
+    name: Annotated[str, Field(examples=[*get_args(LossName), *_CODE])] = "cross_entropy"
+    """Cross-entropy of classes; the mean squared difference from numbers, or from 1 for the class and 0 for the others;
+    or a function of your own of a block's outputs and targets that returns their mean.
+    """
     label_smoothing: Fraction = 0.0
     """The share of a label that is spread over the other classes, in training only."""
+
+    @property
+    def reference(self) -> CodeReference | None:
+        """The function that the name refers to; None for one of fbmon's own."""
+        return None if self.name in get_args(LossName) else parse(self.name)
+
+    @model_validator(mode="after")
+    def _is_a_loss(self) -> Self:
+        if self.name not in get_args(LossName) and self.reference is None:
+            _refuse_other_choice("loss.name", self.name, get_args(LossName), _CODE)
+        if self.label_smoothing and self.name != "cross_entropy":
+            raise ValueError(f"loss.label_smoothing is for cross_entropy; loss.name is {clean(self.name, 60)}")
+        return self
 
 
 DecayOn = Literal["all", "weights"]
@@ -424,23 +480,36 @@ class Recipe(Section):
     analysis: Analysis | None = None
     target: Target | None = None
 
+    @property
+    def code(self) -> dict[str, CodeSection]:
+        """The sections that name code of the user's own, by the key that names it."""
+        sections = {"data.dataset": self.data, "model.name": self.model, "loss.name": self.loss}
+        return {key: section for key, section in sections.items() if section.reference}
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if not self.data.is_file:  # what is in a file is known when it has been found
+        if self.data.source == "named":  # what data of the user's own are like is known when they have been found
             self.refuse_misfits(DATA_SETS[self.data.dataset])
         return self
 
-    def refuse_misfits(self, images: DataSetFacts) -> None:
-        """Raise ValueError for a network or blocks that these images do not go with."""
-        name, title, side = self.model.name, images.title, images.side
-        if name == "vgg16" and side < 32:
-            raise ValueError(f"model.name vgg16 needs images of at least 32x32 pixels; {title} are {side}x{side}")
+    def refuse_misfits(self, facts: DataSetFacts) -> None:
+        """Raise ValueError for a network, a loss or blocks that these data do not go with."""
+        name, title, form = self.model.name, facts.title, facts.form
+        if form.classes is None and self.loss.name == "cross_entropy":
+            raise ValueError(f"loss.name cross_entropy needs classes; the targets of {title} are numbers, as for mse")
+        if self.data.augment != "none" and form.kind != "images":
+            raise ValueError(f"data.augment moves images; {title} has {form.kind}")
+        if self.model.reference:
+            return
+        if form.kind == "tokens" or not (form.is_picture or name == "mlp") or len(form.output) != 1:
+            raise ValueError(f"model.name {name} does not go from {form} to {form.output or 'a number'}, as in {title}")
+        height, width = form.shape[-2:] if form.is_picture else (0, 0)
+        if name == "vgg16" and min(height, width) < 32:
+            raise ValueError(f"model.name vgg16 needs images of at least 32x32 pixels; {title} are {height}x{width}")
         if name == "densenet121" and self.model.width == 1:
             raise ValueError("model.width 1 leaves a densenet121 no channel to grow by; it needs at least 2")
-        has_single_pixels = (
-            side < 16 and not self.model.reference and name not in ("resnet8", "mlp")
-        )  # the last maps of three halvings
-        if has_single_pixels and smallest_block(images.train, self.data, self.gradient) == 1:
+        has_single_pixels = max(height, width) < 16 and name not in ("resnet8", "mlp")  # after three halvings
+        if has_single_pixels and smallest_block(facts.train, self.data, self.gradient) == 1:
             raise ValueError(
                 f"gradient.block {self.gradient.block} leaves a block of one image, whose last maps in a {name} are "
                 f"single pixels on {title}: batch norm has no variance to compute; choose another size, or a "

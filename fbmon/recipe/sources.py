@@ -20,6 +20,9 @@ class CodeReference(NamedTuple):
     def is_file(self) -> bool:
         return self.place.endswith(".py")
 
+    def __str__(self) -> str:
+        return f"{self.place}:{self.name}"
+
 
 def parse(text: str) -> CodeReference | None:
     """Return what `text` refers to: FILE.py:NAME or PACKAGE.MODULE:NAME; None if it has another form."""

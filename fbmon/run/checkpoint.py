@@ -32,8 +32,9 @@ class State(msgspec.Struct, frozen=True):
     threads: int  # of the CPU; another number of them has other last bits
     tensors: str = ""  # the SHA-256 of their file; `save` fills it in
     validated: int = 0  # the last step whose validation has been told; 0: none
-    best_step: int = 0  # that of the highest validation accuracy
-    best_accuracy: float | None = None
+    best_step: int = 0  # that of the best validation
+    # Of it: its accuracy, or the negative loss of a run that has none.
+    best_score: float | None = msgspec.field(default=None, name="best_accuracy")
     start_loss: float | None = None  # of the first step
     above: int = 0  # steps in a row whose loss was far above it
     run: str = ""  # what the run was called when it began

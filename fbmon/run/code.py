@@ -1,4 +1,4 @@
-"""The code of another's network in the folder of its run, so that a run goes on with what it began with."""
+"""The code that a recipe names in the folder of its run, so that a run goes on with what it began with."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +12,19 @@ from fbmon.text import clean, clean_path
 
 
 def code_of(recipe: Recipe) -> dict[str, bytes]:
-    """Return the files of a recipe's network, by their paths as seen from the recipe; none if it is a package's."""
-    reference = recipe.model.reference
-    return closure(reference, recipe.model.folder) if reference and reference.is_file else {}
+    """Return the files of the code that a recipe names, by their paths as seen from it; none if it is a package's.
+
+    Raises UsageError for two files of one name from different folders: a run's folder has one place for both.
+    """
+    files: dict[str, bytes] = {}
+    for key, section in recipe.code.items():
+        reference = section.reference
+        if reference is None or not reference.is_file:
+            continue
+        for name, content in closure(reference, section.folder).items():
+            if files.setdefault(name, content) != content:
+                raise UsageError(f"{key}: there are two different files {clean(name)}, in different folders")
+    return files
 
 
 def keep(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -34,6 +44,11 @@ def refuse_changed(recipe: Recipe, meta: Meta | None) -> None:
     changed = [name for name in before | now if before.get(name) != now.get(name)]
     if changed:
         raise UsageError(
-            f"{clean_path(recipe.model.folder / changed[0])}: changed since the run began, by its SHA-256",
+            f"{clean_path(_folder(recipe) / changed[0])}: changed since the run began, by its SHA-256",
             f"restore {clean(changed[0])}, or start a new run with it",
         )
+
+
+def _folder(recipe: Recipe) -> Path:
+    """Return the folder of the code of a run, which is the run's own."""
+    return next(section.folder for section in recipe.code.values() if section.reference and section.reference.is_file)

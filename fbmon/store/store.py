@@ -1,11 +1,12 @@
 """A run in memory: its timeline and its curves, folded from its events; the same from queue or journal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress, pairwise
 
 import msgspec
 
+from fbmon import metrics
 from fbmon.events import (
     Analysed,
     DeviceSampled,
@@ -35,10 +36,11 @@ CLOCK_SECONDS = 2.0  # a wall clock that has gained less on the run's own is sti
 
 @dataclass(frozen=True)
 class Best:
-    """The highest validation accuracy, and the step that had it first."""
+    """The best validation by its `score`, and the step that had it first."""
 
     value: float
     step: int
+    score: str = "val_accuracy"
 
 
 class Store(Timeline):
@@ -127,7 +129,7 @@ class Store(Timeline):
                 self._arrive(event)
             case Validated(step=step, values=values) if step > self._validated:
                 self._validated = step
-                self.best = _better(self.best, (step,), (values.get("val_accuracy"),))
+                self._judge((step,), {name: (value,) for name, value in values.items()})
                 self._arrive(event)
             case Validated() | TrainingStarted() | StateRestored():  # what changes the curves so far, or those to come
                 self._settle()
@@ -199,7 +201,7 @@ class Store(Timeline):
             case Validated(step=step, values=values):
                 difference = self._replay.difference(event)
                 best = self.best
-                is_best = best is not None and (best.step, best.value) == (step, values.get("val_accuracy"))
+                is_best = best is not None and (best.step, best.value) == (step, values.get(best.score))
             case Analysed():
                 difference = self._replay.difference(event)
             case _:
@@ -223,8 +225,8 @@ class Store(Timeline):
             shares = self._window.take(columns.steps)
             if self.clipped_step or (self.plan and self.plan.clip_norm is not None):
                 values = {**values, "clipped_share": shares}
-        elif "val_accuracy" in values:
-            self.best = _better(self.best, columns.steps, values["val_accuracy"])
+        else:
+            self._judge(columns.steps, values)
         append(self._series, columns.steps, columns.elapsed, values)
 
     def _restored(self, event: StateRestored) -> None:
@@ -247,10 +249,22 @@ class Store(Timeline):
         self._forget_best_after(event.step)
         self.set_aside += event.damaged
 
+    def _judge(self, steps: Sequence[int], values: Mapping[str, Sequence[float | None]]) -> None:
+        """Keep the best so far, or the first of these validations that is better than all before it."""
+        score = metrics.score_of(values)
+        if score is None:
+            return
+        if self.best and self.best.score != score:
+            self.best = None
+        for step, value in zip(steps, values[score], strict=True):
+            if value is not None and (self.best is None or metrics.is_better(score, value, self.best.value)):
+                self.best = Best(value, step, score)
+
     def _forget_best_after(self, step: int) -> None:
         if self.best and self.best.step > step:
-            accuracies = self._series.get("val_accuracy", Series())
-            self.best = _better(None, accuracies.steps.astype(int).tolist(), accuracies.optional_values())
+            score, self.best = self.best.score, None
+            series = self._series.get(score, Series())
+            self._judge(series.steps.astype(int).tolist(), {score: series.optional_values()})
 
     def _take_back(self, step: int, names: Iterable[str]) -> None:
         """Forget a validation of this step, which is told again: the run was cut off between it and the next save."""
@@ -282,11 +296,3 @@ def _told_last(columns: Columns) -> Columns:
         name: list(compress(column, last)) for name, column in columns.values.items()
     }
     return Columns(columns.teller, list(compress(columns.steps, last)), list(compress(columns.elapsed, last)), values)
-
-
-def _better(best: Best | None, steps: Sequence[int], accuracies: Sequence[float | None]) -> Best | None:
-    """Return the best so far, or the first of these validations that is better than all before it."""
-    for step, accuracy in zip(steps, accuracies, strict=True):
-        if accuracy is not None and (best is None or accuracy > best.value):
-            best = Best(accuracy, step)
-    return best

@@ -17,7 +17,7 @@ from fbmon.train.mean.mean import ExactMean, Mean, PlainMean, make_mean, weights
 from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.measure import Measures, look, norm_of
 from fbmon.train.objective.clip import clip_
-from fbmon.train.objective.loss import smoothed_cross_entropy
+from fbmon.train.objective.loss import make_objective
 from fbmon.train.objective.regularize import Gradient, forward_passes, make_regularizer
 from fbmon.train.optimize import decayed, make_optimizer
 from fbmon.train.ranks.distribute import ALONE, Ranks
@@ -60,11 +60,10 @@ class Descent:
         self._mean = make_mean(self._accumulation, self._parameters, blocks, ranks)
         self._acc_mean = make_mean(self._accumulation, self._parameters, blocks, ranks)  # of gradients without penalty
         self._single = PlainMean(self._parameters, ranks)  # a single gradient is its own mean, and is always good
-        smoothing = recipe.loss.label_smoothing
         self.network = Network(
             model,
             make_batch,
-            lambda logits, labels: smoothed_cross_entropy(logits, labels, smoothing),
+            make_objective(recipe.loss),
             recipe.precision,
             recipe.clip.block_norm if recipe.clip else None,
             seed=recipe.seed if is_random else None,

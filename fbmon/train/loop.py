@@ -20,7 +20,7 @@ from fbmon.run.code import code_of
 from fbmon.train.checkpoint.saving import Saving
 from fbmon.train.checkpoint.tensors import Learnt
 from fbmon.train.control import Beforehand, Emit, Interrupted, NextCommand
-from fbmon.train.data.data import load_in_turn
+from fbmon.train.data.load import load_in_turn, refuse_misfits
 from fbmon.train.divergence import DivergenceWatch
 from fbmon.train.evaluate import is_validated
 from fbmon.train.hardware.device import choose_device
@@ -63,14 +63,14 @@ def train(
         data = load_in_turn(recipe.data, data_dir, device, emit, ranks, beforehand.heed)
     except Interrupted as interrupted:
         return interrupted.state  # what the run had on disk, if anything, is as it was
+    refuse_misfits(recipe, data)
     emit(PhaseEntered("building the model"))
     torch.manual_seed(recipe.seed)
-    _, channels, side, _ = data.train.pictures.shape
     with naming_memory(
         "as the model was built", "a smaller model.width or gradient.block, or fewer data.copies, need less"
     ):
         _refuse_other_code(recipe, ranks)
-        model = make_model(recipe.model, channels, data.classes, side).to(device)
+        model = make_model(recipe.model, data.form).to(device)
         set_precision_(model, recipe.precision)
         choose_threads_(recipe, model, data, ranks)
         stepper = Stepper(recipe, data, model, emit, next_command, ranks)

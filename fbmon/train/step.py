@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from fbmon.errors import NonFiniteError
 from fbmon.events import GradientClipped, ProgressMade, StepTaken, TrainingStarted, Validated
+from fbmon.metrics import HIGHEST_IS_BEST, score_of
 from fbmon.recipe import Recipe
 from fbmon.train.average import Average
 from fbmon.train.control import Control, Emit, Interrupted, NextCommand
@@ -82,17 +83,19 @@ class Stepper:
         seconds = time.perf_counter() - began - (self.control.paused_seconds - paused)
         return self._tell(step, updates, seconds)
 
-    def validate(self, step: int) -> float | None:
-        """Emit the loss and accuracy over the validation images, and return the accuracy."""
+    def validate(self, step: int) -> float:
+        """Emit loss and accuracy over the validation samples; return the accuracy, or without one the negative loss."""
 
         def on_block(done: int, total: int) -> None:
             self._emit(ProgressMade("validating", step, done, total))
             self.control.at_block()
 
-        with autocast(self._recipe.precision, self._data.val.labels.device):
-            values = evaluate(self.average.model, self._data, on_block, self._ranks)
-        self._emit(Validated(step, values))
-        return values["val_accuracy"]
+        with autocast(self._recipe.precision, self._data.device):
+            objective = self.descent.network.objective
+            values = evaluate(self.average.model, self._data, objective, on_block, self._ranks)
+        self._emit(Validated(step, {**values}))
+        score = score_of(values) or "val_loss"
+        return values[score] if score in HIGHEST_IS_BEST else -values[score]
 
     def _tell(self, step: Step, updates: list[Measures], seconds: float) -> Measures:
         recipe, measures = self._recipe, combine(updates)
@@ -105,7 +108,7 @@ class Stepper:
         parts = self.descent.watch.lap()
         of_ranks = rank_seconds(parts, self._ranks)
         regularizer, least = self.descent.regularizer, self._least_seconds
-        values = step_values(step, measures, recipe, regularizer, seconds, parts, least, of_ranks)
+        values = step_values(step, measures, recipe, self._data.form, regularizer, seconds, parts, least, of_ranks)
         self._emit(StepTaken(step.number, values, of_ranks))
         return measures
 
@@ -114,7 +117,7 @@ class Stepper:
         if self._recipe.model.reference is None:
             return []
         dtype = next(self.model.parameters()).dtype
-        return random_parts(self.model, self._data.normalize(self._data.train.pictures[:2], dtype))
+        return random_parts(self.model, self._data.prepare(self._data.train.inputs[:2], dtype))
 
     def _batch(self, numbers: Tensor, step: int | Tensor) -> Batch:
         dtype = next(self.model.parameters()).dtype

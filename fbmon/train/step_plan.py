@@ -8,7 +8,7 @@ from torch import Tensor
 from fbmon.recipe import Gradient, Recipe
 from fbmon.recipe.schedule import learning_rate
 from fbmon.train.data.blocks import blocks
-from fbmon.train.data.data import Images
+from fbmon.train.data.data import Samples
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Update:
         return [len(block) for block in self.blocks]
 
 
-def plan_step(recipe: Recipe, train: Images, number: int) -> Step:
+def plan_step(recipe: Recipe, train: Samples, number: int) -> Step:
     """Return step `number` of a recipe on these training images."""
     return Step(
         number,
         learning_rate(number - 1, recipe.schedule, recipe.optimizer),
-        blocks(len(train), recipe.data, recipe.gradient, recipe.seed, number, train.labels.device),
+        blocks(len(train), recipe.data, recipe.gradient, recipe.seed, number, train.device),
         is_by_block(recipe.gradient, number),
     )
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from fbmon.events import TrainingStarted
 from fbmon.recipe import Recipe
+from fbmon.recipe.data_sets import Form
 from fbmon.train.data.data import DataSet
 from fbmon.train.flop import count_step
 from fbmon.train.hardware.attainable import attainable_flops
@@ -33,7 +34,7 @@ def plan(
     random_parts: Sequence[str] = (),
 ) -> TrainingStarted:
     """Return the plan of the training, in blocks of images of these numbers."""
-    images, device, shape = sum(map(len, blocks)), data.train.labels.device, data.train.pictures.shape[1:]
+    images, device, form = sum(map(len, blocks)), data.device, data.form
     return TrainingStarted(
         steps=recipe.steps,
         blocks=len(blocks),
@@ -46,14 +47,14 @@ def plan(
         clip_norm=recipe.clip.norm if recipe.clip else None,
         target_val_accuracy=recipe.target.val_accuracy if recipe.target else None,
         hosts=_hosts(ranks),
-        flop_per_step=count_step(model, shape, recipe, len(blocks)) * images,
+        flop_per_step=count_step(model, form, recipe, len(blocks)) * images,
         # Only the first rank reports it; the others wait for that rank with their next exchange.
         attainable_flops=attainable_flops(device, recipe.precision) * ranks.size if ranks.is_first else None,
         ranks=ranks.size,
         machine=this_machine(device),
         emulation=emulation(recipe.precision, device),
         random_parts=list(random_parts),
-        code=recipe.model.name if recipe.model.reference else "",
+        code=", ".join(str(section.reference) for section in recipe.code.values()),
     )
 
 
@@ -70,6 +71,7 @@ def step_values(
     step: Step,
     measures: Measures,
     recipe: Recipe,
+    form: Form,
     regularizer: Regularizer | None,
     seconds: float,
     parts: Mapping[Part, float],
@@ -85,7 +87,7 @@ def step_values(
     values: dict[str, float | None] = {
         "loss": measures.loss,
         "full_loss": full,
-        "accuracy": measures.accuracy,
+        **({"accuracy": measures.accuracy} if form.classes else {}),
         "grad_norm": measures.grad_norm,
         "block_grad_norm": math.sqrt(measures.block_square),
         "param_norm": measures.param_norm,

@@ -10,6 +10,7 @@ from fbmon.analysis.plan import Plan, Timing, measure
 from fbmon.analysis.worker.cost import make_plan
 from fbmon.host.limits import memory
 from fbmon.recipe import Model, Penalty
+from fbmon.recipe.data_sets import image_form
 from fbmon.train.flop import count, count_forward, count_product
 from fbmon.train.models import convolution, make_model
 from fbmon.train.objective.regularize import make_regularizer
@@ -20,12 +21,12 @@ def plan_of(name: str, *settings: str) -> Plan:
 
 
 def test_resnet18_takes_the_operations_it_is_known_for_and_the_penalty_doubles_them() -> None:
-    recipe, shape = recipes.load(recipes.find("fb_strong_reg")), torch.Size((3, 32, 32))
-    model = make_model(recipe.model, channels=3, classes=10)
+    recipe, form = recipes.load(recipes.find("fb_strong_reg")), image_form(3, 32, 10)
+    model = make_model(recipe.model, image_form(3, 32, 10))
     forward, plain, penalized = (
-        count_forward(model, shape),
-        count(model, shape, None),
-        count(model, shape, make_regularizer(recipe.penalty)),
+        count_forward(model, form),
+        count(model, form, None),
+        count(model, form, make_regularizer(recipe.penalty)),
     )
 
     # 0.5564e9 multiplications of convolutions and the last product for one 32x32 image, and as many additions.
@@ -82,7 +83,7 @@ def test_what_takes_a_pass_more_where_there_are_several_blocks_is_timed_with_sev
 
 def test_what_is_counted_is_the_same_on_every_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where small maps lie side by side, with columns between them that are multiplied too."""
-    model, shape = make_model(Model(name="resnet8", width=64), 3, 10, side=16), torch.Size((3, 16, 16))
+    model, form = make_model(Model(name="resnet8", width=64), image_form(3, 16, 10)), image_form(3, 16, 10)
     doubly = make_regularizer(Penalty(method="autograd", strength=0.5))
     counted = []
     for has in (True, False):
@@ -92,9 +93,9 @@ def test_what_is_counted_is_the_same_on_every_processor(monkeypatch: pytest.Monk
             (
                 convolution._is_faster_side_by_side(torch.zeros(2, 256, 4, 4), 1),
                 [
-                    count_product(model, shape),
-                    count(model, shape, doubly),
-                    count_forward(model, shape),
+                    count_product(model, form),
+                    count(model, form, doubly),
+                    count_forward(model, form),
                 ],
             )
         )

@@ -28,7 +28,7 @@ from fbmon.events import CommandTaken, Event, PhaseEntered
 from fbmon.host.turn import turn
 from fbmon.recipe import Data
 from fbmon.train.control import Beforehand, Interrupted
-from fbmon.train.data.data import load
+from fbmon.train.data.load import load
 from tests.serve import ARCHIVE, serving
 from tests.shell import DEADLINE, PROMPTLY, Fbmon, last_word, until
 

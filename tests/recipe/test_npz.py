@@ -9,8 +9,8 @@ import torch
 
 from fbmon import recipe as recipes
 from fbmon.errors import RecipeError
-from fbmon.recipe.npz import facts_of
-from fbmon.train.data.data import load
+from fbmon.train.data.load import load
+from fbmon.train.data.own import facts_of
 
 CPU = torch.device("cpu")
 
@@ -39,16 +39,17 @@ def mine(tiny: Path) -> Path:
 
 
 def test_a_share_is_held_out_the_same_in_every_run_and_the_network_sees_mean_zero_and_deviation_one(mine: Path) -> None:
-    section = recipes.load(mine, ["data.limit=100", "data.val_limit=100"]).data
+    recipe = recipes.load(mine, ["data.limit=100", "data.val_limit=100"])
+    section = recipe.data
     assert section.dataset == str(mine.parent / "mine.npz")
-    facts, data, again = facts_of(section), *(load(section, None, CPU, lambda _: None) for _ in range(2))
-    assert (facts.train, facts.val, facts.classes, facts.shape) == (7, 3, 4, (1, 8, 8))
-    assert (len(data.train), len(data.val), data.classes) == (7, 3, 4)
-    assert torch.equal(data.val.pictures, again.val.pictures)
-    seen = data.normalize(data.train.pictures, torch.float64)
+    facts, data, again = facts_of(recipe), *(load(section, None, CPU, lambda _: None) for _ in range(2))
+    assert (facts.train, facts.val, facts.form.classes, facts.form.shape) == (7, 3, 4, (1, 8, 8))
+    assert (len(data.train), len(data.val), data.form.classes) == (7, 3, 4)
+    assert torch.equal(data.val.inputs, again.val.inputs)
+    seen = data.prepare(data.train.inputs, torch.float64)
     assert float(seen.mean()) == pytest.approx(0, abs=1e-9)
     assert float(seen.std(correction=0)) == pytest.approx(1)
-    every = {picture.numpy().tobytes() for images in (data.train, data.val) for picture in images.pictures}
+    every = {picture.numpy().tobytes() for images in (data.train, data.val) for picture in images.inputs}
     assert len(every) == 10
 
 
@@ -62,8 +63,8 @@ def test_colours_may_come_first_or_last_and_the_file_may_have_its_own_validation
     text = mine.read_text().replace("mine.npz", "own.npz").replace("val_share = 0.3\n", "")
     mine.write_text(text)
     data = load(recipes.load(mine).data, None, CPU, lambda _: None)
-    assert np.array_equal(data.train.pictures.numpy(), pixels)
-    assert np.array_equal(data.val.pictures.numpy(), pixels[:2])
+    assert np.array_equal(data.train.inputs.numpy(), pixels)
+    assert np.array_equal(data.val.inputs.numpy(), pixels[:2])
 
 
 IMAGES = np.zeros((4, 8, 8), np.uint8)
@@ -75,17 +76,21 @@ LABELS = np.zeros(4, int)
     [
         ({"y": LABELS}, "has no array x, but y"),
         ({"x": IMAGES}, "has no array y, but x"),
-        ({"x": IMAGES.astype(float), "y": LABELS}, "x is of type f8, but images must be uint8"),
-        ({"x": IMAGES[:, :7], "y": LABELS}, "x has the shape (4, 7, 8), but images must be square, and at least one"),
-        ({"x": IMAGES[0], "y": LABELS},
-         "x has the shape (8, 8), but must be (N, S, S), (N, C, S, S) or (N, S, S, C)"),
-        ({"x": IMAGES, "y": LABELS[:3]}, "y must be whole numbers, one for each of the 4 images of x"),
-        ({"x": IMAGES, "y": LABELS + 0.5}, "y must be whole numbers, one for each of the 4 images of x"),
+        ({"x": IMAGES.astype(str), "y": LABELS}, "x is of type text, but must be whole or floating-point numbers"),
+        ({"x": IMAGES[:0], "y": LABELS[:0]}, "x has the shape (0, 8, 8): nothing is in it"),
+        ({"x": IMAGES[:, None, None], "y": LABELS},
+         "x is uint8 of shape (4, 1, 1, 8, 8), but images are (N, H, W), (N, C, H, W) or (N, H, W, C)"),
+        ({"x": LABELS, "y": LABELS},
+         "x has the shape (4,); an input has a shape of its own, so two dimensions or more"),
+        ({"x": IMAGES, "y": LABELS[:3]}, "y has the shape (3,), but x has 4 samples"),
+        ({"x": IMAGES, "y": LABELS + 0.5},
+         "loss.name cross_entropy needs classes; the targets of mine.npz are numbers, as for mse"),
         ({"x": IMAGES, "y": LABELS - 1}, "y has the label -1; labels count from 0"),
         ({"x": IMAGES, "y": LABELS, "x_val": IMAGES}, "has only one of x_val and y_val"),
         ({"x": IMAGES, "y": LABELS, "x_val": IMAGES[:, :4, :4], "y_val": LABELS},
-         "x_val has images of another shape than x: (4, 4) and (8, 8)"),
-        ({"x": IMAGES, "y": LABELS, "x_val": IMAGES, "y_val": LABELS}, "has x_val: leave data.val_share out"),
+         "x_val is of another shape or type than x: (4, 4) and (8, 8)"),
+        ({"x": IMAGES, "y": LABELS, "x_val": IMAGES, "y_val": LABELS},
+         "has its own samples for validation: leave data.val_share out"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_one_sentence(arrays: dict[str, np.ndarray], told: str, mine: Path) -> None:
@@ -113,8 +118,12 @@ def test_a_file_that_is_none_or_not_there_or_holds_objects_is_refused_and_nothin
     ("setting", "told"),
     [
         ("model.name=vgg16", "model.name vgg16 needs images of at least 32x32 pixels; mine.npz are 8x8"),
-        ("data.dataset=digts", "must be one of digits, cifar10, cifar100, FILE.npz; did you mean digits?"),
-        ("data.dataset=digits", "data.val_share is for files of your own; digits has validation images"),
+        (
+            "data.dataset=digts",
+            "must be one of digits, mnist, fashion_mnist, svhn, cifar10, cifar100, FILE.npz, "
+            "folder:DIR, FILE.py:NAME, PACKAGE.MODULE:NAME; did you mean digits?",
+        ),
+        ("data.dataset=digits", "data.val_share is for data of your own; digits has its own"),
     ],
 )
 def test_what_does_not_go_with_the_images_is_refused(setting: str, told: str, mine: Path) -> None:

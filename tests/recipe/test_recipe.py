@@ -97,6 +97,7 @@ def test_what_is_not_written_has_its_default(tmp_path: Path) -> None:
         "gradient.drop_last": False,
         "gradient.accumulation": "exact",
         "gradient.update": "full",
+        "loss.name": "cross_entropy",
         "loss.label_smoothing": 0.0,
         "optimizer.name": "sgd",
         "optimizer.lr": 0.4,

@@ -28,6 +28,7 @@ from fbmon.events import (
     Validated,
 )
 from fbmon.recipe import Recipe
+from fbmon.recipe.data_sets import image_form
 from fbmon.train.hardware.device import choose_device
 from fbmon.train.loop import train
 from fbmon.train.models import make_model
@@ -126,7 +127,7 @@ def test_a_run_tells_what_it_will_do_then_does_it_and_saves_its_end(small: Recip
     assert phases == ["loading data", "building the model", "training"]
     (plan,) = (event for event in events if isinstance(event, TrainingStarted))
     assert (plan.steps, plan.blocks, plan.images, plan.val_images, plan.clip_norm) == (1, 3, 40, 30, 0.25)
-    model = make_model(small.model, channels=1, classes=10)
+    model = make_model(small.model, image_form(1, 8, 10))
     assert plan.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert events[-1] == CheckpointSaved(1, "checkpoints/step-00000001", best_step=1)
     of_the_step = [event.done for event in events if isinstance(event, ProgressMade) and event.task == "training"]
@@ -228,7 +229,7 @@ def test_a_stop_before_the_first_step_saves_the_beginning(small: Recipe, tmp_pat
     state, events = run_until(small, tmp_path / "stopped", first, "stop")
     assert (state, steps(events)) == ("stopped", [])
     torch.manual_seed(small.seed)
-    beginning = make_model(small.model, channels=1, classes=10).state_dict()
+    beginning = make_model(small.model, image_form(1, 8, 10)).state_dict()
     saved(tmp_path / "stopped", 0)
     tensors = load_file(tmp_path / "stopped" / "step-00000000" / "tensors.safetensors")
     units = {"units.mean", "units.acc_mean"}

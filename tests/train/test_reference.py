@@ -12,9 +12,10 @@ from torch.nn.functional import cross_entropy
 
 from fbmon import recipe
 from fbmon.events import Event
-from fbmon.recipe import AdamW, Recipe, TorchOptimizer
+from fbmon.recipe import DATA_SETS, AdamW, Recipe, TorchOptimizer
 from fbmon.recipe.schedule import learning_rate
-from fbmon.train.data.data import DataSet, load
+from fbmon.train.data.data import DataSet
+from fbmon.train.data.load import load
 from fbmon.train.hardware.precision import set_precision_
 from fbmon.train.models import make_model
 from fbmon.train.step import Stepper
@@ -73,7 +74,7 @@ def test_three_steps_lead_where_the_textbook_leads(wanted: Recipe) -> None:
 
 def model_of(wanted: Recipe, data: DataSet) -> nn.Module:
     torch.manual_seed(0)
-    model = make_model(wanted.model, 1, data.classes)
+    model = make_model(wanted.model, data.form)
     set_precision_(model, wanted.precision)
     return model
 
@@ -84,11 +85,12 @@ def textbook(wanted: Recipe, data: DataSet, model: nn.Module) -> Iterator[nn.Mod
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     average = model_of(wanted, data)
     optimizer = optimizer_of(wanted, parameters)
-    inputs, labels = data.normalize(data.train.pictures, torch.float64), data.train.labels
+    inputs, labels = data.prepare(data.train.inputs, torch.float64), data.train.targets
     numbers = torch.split(torch.arange(len(labels)), wanted.gradient.block)
 
     def loss_of(some: Tensor) -> Tensor:
-        target = torch.full((len(some), data.classes), wanted.loss.label_smoothing / (data.classes - 1)).double()
+        classes = DATA_SETS[wanted.data.dataset].form.output[0]
+        target = torch.full((len(some), classes), wanted.loss.label_smoothing / (classes - 1)).double()
         target.scatter_(1, labels[some][:, None], 1 - wanted.loss.label_smoothing)
         return cross_entropy(model(inputs[some]), target)
 

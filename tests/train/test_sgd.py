@@ -12,7 +12,7 @@ from fbmon.events import CommandTaken, Event, PassRepeated, ProgressMade, StepTa
 from fbmon.recipe import Ema, Gradient, Recipe
 from fbmon.train.average import Average
 from fbmon.train.loop import train
-from fbmon.train.objective.loss import smoothed_cross_entropy
+from fbmon.train.objective.loss import CrossEntropy
 from fbmon.train.step_plan import is_by_block
 
 CLOCKS = {metric.name for metric in metrics.STEP if metric.name.endswith(("_seconds", "_second", "flop_share"))}
@@ -114,6 +114,6 @@ def test_smoothing_spreads_the_rest_over_the_other_classes() -> None:
     labels = torch.tensor([0, 2])
     target = torch.tensor([[0.9, 0.05, 0.05], [0.05, 0.05, 0.9]], dtype=torch.float64)
     expected = -(target * logits.log_softmax(1)).sum(1).mean()
-    torch.testing.assert_close(smoothed_cross_entropy(logits, labels, 0.1), expected, rtol=1e-14, atol=0)
+    torch.testing.assert_close(CrossEntropy(0.1).mean(logits, labels), expected, rtol=1e-14, atol=0)
     plain = nn.functional.cross_entropy(logits, labels)
-    assert torch.equal(smoothed_cross_entropy(logits, labels, 0.0), plain)
+    assert torch.equal(CrossEntropy().mean(logits, labels), plain)

@@ -20,8 +20,8 @@ from fbmon.errors import FbmonError
 from fbmon.host.limits import memory
 from fbmon.recipe import Recipe
 from fbmon.recipe.data_sets import DataSetFacts
-from fbmon.recipe.npz import facts_of
 from fbmon.train.data.blocks import blocks
+from fbmon.train.data.own import facts_of
 from fbmon.train.evaluate import is_validated
 from fbmon.train.flop import count_forward, count_product, count_step
 from fbmon.train.hardware.device import choose_device
@@ -33,6 +33,7 @@ from fbmon.train.objective.regularize import make_regularizer
 _PROBE = 16  # images, timed to see how many can be afforded
 _FEW = 2  # images, timed first, as `_PROBE` of them could take minutes
 _VAL_PROBE = 500
+_BYTES = {"images": 1, "numbers": 4, "tokens": 8}  # of a number in memory, at most
 _PATIENCE = 3.0  # times the requested seconds, plus some more to begin with: no measurement takes longer
 _MORE_SECONDS, _MORE_SECONDS_OF_OWN = 10.0, 60.0  # the recipe's own precision is needed for the plan
 
@@ -42,12 +43,12 @@ def main() -> None:
     parser.add_argument("precision", choices=get_args(Precision))
     parser.add_argument("--devices", default="auto")
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--code", type=Path, help="the folder in which a file that the recipe names lies")
+    parser.add_argument("--code", nargs=2, action="append", default=[], metavar=("KEY", "FOLDER"))
     parser.add_argument("--native", action="store_true", help="give up a precision that the device emulates")
     arguments = parser.parse_args()
     recipe = Recipe.model_validate_json(sys.stdin.read())
-    if arguments.code:
-        recipe.model.locate_(arguments.code)
+    for key, folder in arguments.code:
+        recipe.code[key].locate_(Path(folder))
     set_up()
     try:
         device = choose_device(arguments.devices)
@@ -77,14 +78,14 @@ def _leave_after(limit: float, reason: str, seconds: float) -> None:
 
 def make_plan(recipe: Recipe, device: torch.device, precision: Precision, seconds: float) -> Plan:
     """Return the plan of a recipe, measured in one precision."""
-    facts = facts_of(recipe.data)
+    facts = facts_of(recipe)
     train, val = _first(facts.train, recipe.data.limit), _first(facts.val, recipe.data.val_limit)
     cut = blocks(train, recipe.data, recipe.gradient, recipe.seed, 1, torch.device("cpu"))
     taken = range(1, recipe.steps + 1)
     flop, val_flop, product_flop, parameters = _count(recipe, facts, len(cut))
     analysis = recipe.analysis
     every = analysis.sharpness_every if analysis else None
-    timing = _time(recipe, precision, device, max(map(len, cut)), len(cut), seconds)
+    timing = _time(recipe, facts, precision, device, max(map(len, cut)), len(cut), seconds)
     threads = torch.get_num_threads()  # as chosen for the blocks that were timed
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} CPU thread{'s'[: threads > 1]}"
     return Plan(
@@ -98,7 +99,7 @@ def make_plan(recipe: Recipe, device: torch.device, precision: Precision, second
         parameters=parameters,
         flop_per_image=flop,
         val_flop_per_image=val_flop,
-        data_mib=(train + val) * facts.channels * facts.side**2 / 2**20,
+        data_mib=(train + val) * facts.form.features * _BYTES[facts.form.kind] / 2**20,
         device=name,
         timings=(timing,),
         products=len(taken[::every]) * analysis.products if analysis and every else 0,
@@ -121,16 +122,22 @@ def _first(images: int, limit: int | None) -> int:
 
 def _count(recipe: Recipe, facts: DataSetFacts, blocks: int) -> tuple[float, float, float, int]:
     """Return the FLOP of an image in a step, validation and Hessian-vector product, and the number of parameters."""
-    model = make_model(recipe.model, facts.channels, facts.classes, facts.side)
-    size = torch.Size(facts.shape)
+    form = facts.form
+    model = make_model(recipe.model, form)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     wants_products = recipe.analysis is not None and recipe.analysis.sharpness_every is not None
-    product = count_product(model, size) if wants_products else 0.0
-    return count_step(model, size, recipe, blocks), count_forward(model, size), product, parameters
+    product = count_product(model, form) if wants_products else 0.0
+    return count_step(model, form, recipe, blocks), count_forward(model, form), product, parameters
 
 
 def _time(
-    recipe: Recipe, precision: Precision, device: torch.device, block: int, blocks: int, seconds: float
+    recipe: Recipe,
+    facts: DataSetFacts,
+    precision: Precision,
+    device: torch.device,
+    block: int,
+    blocks: int,
+    seconds: float,
 ) -> Timing:
     """Time as many blocks of the recipe's own size as the time allows; smaller ones if not even three would do.
 
@@ -139,14 +146,14 @@ def _time(
     recipe = recipe.model_copy(update={"precision": precision})
     regularizer = make_regularizer(recipe.penalty)
     probe, least = min(_FEW, block), 2 if regularizer and regularizer.needs_full_gradient(blocks) else 1
-    guess = Probe(recipe, probe, least, 1, device).seconds_per_image(1)
+    guess = Probe(recipe, facts, probe, least, 1, device).seconds_per_image(1)
     if probe * guess <= seconds / 4:
         probe = min(_PROBE, block)
-        guess = Probe(recipe, probe, least, 1, device).seconds_per_image(1)
+        guess = Probe(recipe, facts, probe, least, 1, device).seconds_per_image(1)
     affordable = int(seconds / max(guess, 1e-9) / 4)  # images; a first step and two timed ones, the first perhaps twice
     measured = block if affordable >= least * block else probe
     count = max(least, min(affordable // measured, 32)) if blocks > 1 else 1
-    timed = Probe(recipe, measured, count, _VAL_PROBE if affordable > _VAL_PROBE else probe, device)
+    timed = Probe(recipe, facts, measured, count, _VAL_PROBE if affordable > _VAL_PROBE else probe, device)
     per_image = timed.seconds_per_image(2)
     return Timing(precision, measured, 2 * count, per_image, timed.val_seconds_per_image(), timed.memory_mib())
 

@@ -6,7 +6,6 @@ from functools import cache
 from typing import assert_never
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from fbmon.analysis import Answer, Ascent, Point, Probe, Radius, Setting
 from fbmon.analysis.worker.direction import move_, random_direction, straight_line
@@ -17,6 +16,8 @@ from fbmon.train.hardware.precision import autocast, logits_of
 from fbmon.train.mean.mean import weights as shares_of
 from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.measure import norm_of
+from fbmon.train.objective.loss import make_objective
+from fbmon.train.objective.regularize import gradient_of
 from fbmon.train.randomness import seed_block_
 
 FARTHEST = 4.0  # a radius is not looked for beyond
@@ -31,6 +32,7 @@ class Landscape:
         self._trained = trained
         self._setting = setting
         self._model = trained.model
+        self._objective = make_objective(trained.recipe.loss)
         self._data = trained.data
         if setting.data == "train":  # not augmented, so that every look is at the same images
             self._data = replace(trained.data, val=trained.data.train)
@@ -53,14 +55,14 @@ class Landscape:
             self._move([], ())
 
     def _at(self, directions: list[Tensors], at: tuple[float, ...]) -> dict[str, float | None]:
-        """Return mean cross-entropy, None if it is not finite, and accuracy at the moved weights."""
+        """Return the mean loss, None if it is not finite, and accuracy at the moved weights."""
         self._move(directions, at)
         if self._statistics:
             self._renew(self._statistics)
         with autocast(self._trained.recipe.precision, self._trained.device):
-            values = evaluate(self._model, self._data, lambda _done, _total: None)
+            values = evaluate(self._model, self._data, self._objective)
         loss = values["val_loss"]
-        return {"loss": loss if loss is not None and math.isfinite(loss) else None, "accuracy": values["val_accuracy"]}
+        return {"loss": loss if math.isfinite(loss) else None, "accuracy": values.get("val_accuracy")}
 
     def _radius(self, direction: Tensors, threshold: float) -> float:
         """Return the reach up to which the loss is low, as seen in steps of `_STRIDE`; just beyond it is high."""
@@ -92,13 +94,11 @@ class Landscape:
         total = {name: torch.zeros_like(parameter, dtype=torch.float64) for name, parameter in parameters.items()}
         dtype = next(iter(parameters.values())).dtype
         self._model.eval()
-        for pictures, labels in zip(
-            *(torch.split(part, 500) for part in (data.val.pictures, data.val.labels)), strict=True
-        ):
-            logits = logits_of(self._model, data.normalize(pictures, dtype), precision)
-            loss = cross_entropy(logits, labels, reduction="sum")
-            for name, part in zip(parameters, torch.autograd.grad(loss, list(parameters.values())), strict=True):
-                total[name] += part
+        for part in data.val.split(500):
+            outputs = logits_of(self._model, data.prepare(part.inputs, dtype), precision)
+            loss = self._objective.total(outputs, part.targets)
+            for name, gradient in zip(parameters, gradient_of(loss, list(parameters.values())), strict=True):
+                total[name] += gradient
         length = norm_of(list(total.values())).clamp_min(torch.finfo(torch.float64).tiny)
         return {name: (part / length).to(dtype) for name, part in total.items()}
 
@@ -114,7 +114,7 @@ class Landscape:
             statistics.next_block(join=lambda: None)
             if recipe.model.reference:  # another's may be random, and each look at it is the same
                 seed_block_(recipe.seed, 0, numbers)
-            inputs = data.normalize(data.train.pictures[numbers], next(self._model.parameters()).dtype)
+            inputs = data.prepare(data.train.inputs[numbers], next(self._model.parameters()).dtype)
             logits_of(self._model, inputs, recipe.precision)
             statistics.take()
         statistics.finish()

@@ -3,14 +3,15 @@
 import resource
 import sys
 import time
+from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from fbmon.events import Event, StepTaken
 from fbmon.recipe import Recipe
 from fbmon.recipe.data_sets import DataSetFacts
-from fbmon.recipe.npz import facts_of
-from fbmon.train.data.data import DataSet, Images
+from fbmon.train.data.data import DataSet, Samples
 from fbmon.train.evaluate import evaluate
 from fbmon.train.hardware.precision import autocast, set_precision_
 from fbmon.train.hardware.threads import choose_threads_
@@ -20,17 +21,17 @@ from fbmon.train.step import Stepper
 
 
 class Probe:
-    """The real loop of a recipe on random images: `count` blocks of `block`."""
+    """The real loop of a recipe on random samples like those of its data set: `count` blocks of `block`."""
 
     def __init__(
         self,
         recipe: Recipe,
+        facts: DataSetFacts,
         block: int,
         count: int,
         val_images: int,
         device: torch.device,
     ) -> None:
-        facts = facts_of(recipe.data)
         # Copies only multiply the number of images.
         unlimited = {"copies": None, "copy_per_step": False, "limit": None, "val_limit": None}
         data = recipe.data.model_copy(update=unlimited)
@@ -38,7 +39,7 @@ class Probe:
         recipe = recipe.model_copy(update={"data": data, "gradient": gradient})
         torch.manual_seed(recipe.seed)
         self._data = random_data(facts, block * count, val_images, device)
-        self._model = make_model(recipe.model, facts.channels, facts.classes, facts.side).to(device)
+        self._model = make_model(recipe.model, facts.form).to(device)
         set_precision_(self._model, recipe.precision)
         self._recipe = recipe
         self._device = device
@@ -54,7 +55,7 @@ class Probe:
 
     def validate(self) -> None:
         with autocast(self._recipe.precision, self._device):
-            evaluate(self._model, self._data, lambda _done, _total: None)
+            evaluate(self._model, self._data, self._stepper.descent.network.objective)
 
     def seconds_per_image(self, steps: int) -> float:
         """Return the mean over `steps` steps after a first one, which warms up and sets the exact mean's unit."""
@@ -80,9 +81,21 @@ class Probe:
 
 
 def random_data(facts: DataSetFacts, train: int, val: int, device: torch.device) -> DataSet:
-    def images(count: int) -> Images:
-        pictures = torch.randint(0, 256, (count, *facts.shape), dtype=torch.uint8)
-        return Images(pictures, torch.randint(0, facts.classes, (count,))).to(device)
+    form = facts.form
 
-    ones = (1.0,) * facts.channels
-    return DataSet(images(train), images(val), facts.classes, 255.0, ones, ones)
+    def inputs(count: int) -> Tensor:
+        match form.kind:
+            case "images":
+                return torch.randint(0, 256, (count, *form.shape), dtype=torch.uint8)
+            case "numbers":
+                return torch.randn(count, *form.shape)
+            case "tokens":
+                return torch.randint(0, form.vocabulary or 1, (count, *form.shape))
+
+    def samples(count: int) -> Samples:
+        made = inputs(count)
+        targets = torch.randint(0, form.classes, (count, *form.target)) if form.classes else None
+        return Samples(made, torch.randn(count, *form.target) if targets is None else targets).to(device)
+
+    ones = (1.0,) * len(facts.mean)
+    return DataSet(samples(train), samples(val), replace(facts, scale=255.0, mean=ones, std=ones))

@@ -11,7 +11,7 @@ import torch
 
 from fbmon.doctor.torch import Gpu, TorchAnswer
 from fbmon.recipe import DATA_SETS
-from fbmon.train.data.data import is_there
+from fbmon.train.data.load import is_there
 from fbmon.train.hardware.device import choose_device
 from fbmon.train.hardware.precision import emulation
 from fbmon.train.hardware.process import set_up

@@ -1,4 +1,4 @@
-"""The weights of a checkpoint in their network, with the images of the run."""
+"""The weights of a checkpoint in their network, with the data of the run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,8 @@ from fbmon.errors import DataError
 from fbmon.recipe import Recipe
 from fbmon.run import RunFolder, checkpoint
 from fbmon.run.checkpoints import path_of
-from fbmon.train.data.data import DataSet, load
+from fbmon.train.data.data import DataSet
+from fbmon.train.data.load import load, refuse_misfits
 from fbmon.train.hardware.device import choose_device
 from fbmon.train.hardware.precision import set_precision_
 from fbmon.train.models import make_model
@@ -32,11 +33,11 @@ class Trained:
 
     @property
     def device(self) -> torch.device:
-        return self.data.train.labels.device
+        return self.data.device
 
 
 def load_trained(folder: RunFolder, step: int, device: str) -> Trained:
-    """Load the network after a step of a run. Raises DataError if checkpoint or images are not available."""
+    """Load the network after a step of a run. Raises DataError if checkpoint or data are not available."""
     recipe = recipes.load(folder.resolved)
     model, data = bare(folder, recipe, device)
     weights = read_weights(path_of(folder.checkpoints, step), model, folder.first_name())
@@ -46,13 +47,13 @@ def load_trained(folder: RunFolder, step: int, device: str) -> Trained:
 
 
 def bare(folder: RunFolder, recipe: Recipe, device: str) -> tuple[nn.Module, DataSet]:
-    """Make the network of a run as before its first step, and load its images."""
+    """Make the network of a run as before its first step, and load its data."""
     meta = folder.read_meta()
     data_dir = folders.as_path(meta.data_dir) if meta and meta.data_dir else None
     data = load(recipe.data, data_dir, choose_device(device), lambda _: None)
-    _, channels, side, _ = data.train.pictures.shape
+    refuse_misfits(recipe, data)
     torch.manual_seed(recipe.seed)
-    model = make_model(recipe.model, channels, data.classes, side).to(data.train.labels.device)
+    model = make_model(recipe.model, data.form).to(data.device)
     set_precision_(model, recipe.precision)
     return model, data
 

@@ -71,12 +71,13 @@ class Chronicle:
             case Analysed():
                 self._edge.analysed(event)
                 self._late.rest(event)  # an analysis takes the time of many steps
-            case Validated(step=step):
-                shown = metrics.show("val_accuracy", event.values.get("val_accuracy"))
+            case Validated(step=step, values=values):
+                score = metrics.score_of(values) or "val_accuracy"
+                shown = f"{metrics.SCORES[score]} {metrics.show(score, values.get(score))}"
                 if is_best:
-                    self._note(event, step, "good", f"best validation accuracy {shown}", "best")
+                    self._note(event, step, "good", f"best {shown}", "best")
                 else:
-                    self._note(event, step, "info", f"validation accuracy {shown}", "validation")
+                    self._note(event, step, "info", shown, "validation")
             case TrainingStarted(parameters=parameters, device=device):
                 self._note(event, self._step, "info", f"training {parameters:,} parameters on {device}", "start")
                 for caution in cautions:

@@ -1,6 +1,7 @@
 """The states of a run on disk: when one is due, which are kept, and from which one a run continues."""
 
 import itertools
+import math
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -75,7 +76,7 @@ class Saving:
         restored = msgspec.json.decode(state, type=State)
         self._learnt.load_(content)
         self._validated = restored.validated
-        self._best = restored.best_step, restored.best_accuracy
+        self._best = restored.best_step, restored.best_score
         self._watch.past = Past(restored.start_loss, restored.above)
         torch.set_num_threads(restored.threads)
         return restored.step
@@ -84,14 +85,14 @@ class Saving:
         """Say whether the validation after this step has been reported."""
         return self._validated >= step
 
-    def validated(self, step: int, accuracy: float | None) -> None:
-        """Note a validation; the state of the best one goes to disk with the next save."""
+    def validated(self, step: int, score: float) -> None:
+        """Note a validation, the higher the better; the state of the best one goes to disk with the next save."""
         self._validated = step
-        if accuracy is None or (self._best[1] is not None and accuracy <= self._best[1]):
+        if not math.isfinite(score) or (self._best[1] is not None and score <= self._best[1]):
             return
         content = self._learnt.dump() if self._ranks.is_first else None
         if content is not None:
-            self._best = step, accuracy
+            self._best = step, score
             self._waiting = self._state(step), content
 
     def after_step(self, step: int) -> None:
@@ -210,14 +211,14 @@ class Saving:
                 checkpoint.delete(self._folder, step)
 
     def _state(self, step: int) -> State:
-        best_step, best_accuracy = self._best
+        best_step, best_score = self._best
         return State(
             step,
             str(torch.__version__),
             torch.get_num_threads(),
             validated=self._validated,
             best_step=best_step,
-            best_accuracy=best_accuracy,
+            best_score=best_score,
             start_loss=self._watch.past.start_loss,
             above=self._watch.past.above,
             run=self._run,

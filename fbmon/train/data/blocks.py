@@ -1,4 +1,4 @@
-"""The images of each block of a step, and their conversion to network input."""
+"""The samples of each block of a step, and their conversion to network input."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from fbmon.recipe import Data, Gradient
 from fbmon.train.data.augment import augment, random_bits
 from fbmon.train.data.data import DataSet
 
-Batch = tuple[Tensor, Tensor]  # network input (B, C, H, W), labels int64 (B,)
+Batch = tuple[Tensor, Tensor]  # network input (B, ...), targets (B, ...)
 
 
 def blocks(images: int, data: Data, gradient: Gradient, seed: int, step: int, device: torch.device) -> list[Tensor]:
@@ -32,5 +32,5 @@ def batch(data: DataSet, section: Data, numbers: Tensor, seed: int, step: int | 
     """
     rows = numbers % len(data.train) if section.copies else numbers
     drawn = 0 if section.copies else step  # steps count from 1
-    pictures = augment(data.train.pictures[rows], numbers, section.augment, seed, drawn)
-    return data.normalize(pictures, dtype), data.train.labels[rows]
+    inputs = augment(data.train.inputs[rows], numbers, section.augment, seed, drawn)
+    return data.prepare(inputs, dtype), data.train.targets[rows]

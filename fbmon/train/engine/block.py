@@ -9,10 +9,10 @@ from torch import Tensor
 from fbmon.train.data.blocks import Batch
 from fbmon.train.hardware.stopwatch import Part
 from fbmon.train.objective.clip import clip_
+from fbmon.train.objective.loss import Objective, hits
 from fbmon.train.objective.regularize import Gradient, Regularizer, gradient_of
 
-Forward = Callable[[Tensor], Tensor]  # network input (B, C, H, W) to logits (B, classes)
-Objective = Callable[[Tensor, Tensor], Tensor]  # of logits (B, classes) and labels: the block's mean loss
+Forward = Callable[[Tensor], Tensor]  # network input (B, ...) to its output (B, ...)
 Timing = Callable[[Part], AbstractContextManager[None]]  # time spent within counts as that part
 
 
@@ -29,23 +29,23 @@ def block_gradient(
 ) -> tuple[Gradient, Tensor]:
     """Return a block's gradient, penalized and then clipped to `clip_norm`, and its measures.
 
-    These are float64 (4,): mean loss, accuracy, squared norm of the plain gradient, and whether it was clipped (1 or
-    0). The learning rate may lie on the device, () in the parameters' dtype, for a graph to read. `full` is the full
-    gradient, if the regularizer needs it. The parameters are unchanged on return.
+    These are float64 (4,): mean loss, accuracy (0 for numbers), squared norm of the plain gradient, and whether it was
+    clipped (1 or 0). The learning rate may lie on the device, () in the parameters' dtype, for a graph to read. `full`
+    is the full gradient, if the regularizer needs it. The parameters are unchanged on return.
     """
-    inputs, labels = batch
+    inputs, targets = batch
     with timing("gradient"):
-        logits = forward(inputs)
-        loss = objective(logits, labels)
+        outputs = forward(inputs)
+        loss = objective.mean(outputs, targets)
         plain = gradient = gradient_of(loss, parameters, again=bool(regularizer and regularizer.differentiates_twice))
     if regularizer:
         with timing("penalty"):
             gradient = regularizer.penalize(
-                plain, lambda: objective(forward(inputs), labels), parameters, full, learning_rate
+                plain, lambda: objective.mean(forward(inputs), targets), parameters, full, learning_rate
             )
             plain = [part.detach() for part in plain]
     with torch.no_grad():
-        accuracy = (logits.argmax(1) == labels).double().mean()
+        accuracy = hits(outputs, targets) / targets.numel()
         square = torch.stack(torch._foreach_norm(plain)).double().square().sum()
         clipped = torch.zeros_like(square)
         if clip_norm is not None:

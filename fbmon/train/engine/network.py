@@ -9,15 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from fbmon.train.data.blocks import Batch
-from fbmon.train.engine.block import Objective, Timing, block_gradient
+from fbmon.train.engine.block import Timing, block_gradient
 from fbmon.train.hardware.precision import Precision, logits_of
 from fbmon.train.hardware.stopwatch import Part
+from fbmon.train.objective.loss import Objective
 from fbmon.train.objective.regularize import Gradient, Regularizer, forward_passes
 from fbmon.train.randomness import seed_block_
 
-# From the numbers of some images, int64 (B,), and the step, which a captured graph reads from the device.
+# From the numbers of some samples, int64 (B,), and the step, which a captured graph reads from the device.
 MakeBatch = Callable[[Tensor, int | Tensor], Batch]
-Evaluate = Callable[[nn.Module, Tensor], Tensor]  # from a model and its input (B, C, H, W): logits (B, classes)
+Evaluate = Callable[[nn.Module, Tensor], Tensor]  # from a model and its input (B, ...): its output (B, ...)
 
 
 def untimed(_part: Part) -> AbstractContextManager[None]:
@@ -50,7 +51,7 @@ class Network:
         self.device = self.parameters[0].device
         self.dtype = self.parameters[0].dtype
         self._make_batch = make_batch
-        self._objective = objective
+        self.objective = objective
         self._precision = precision
         self._block_norm = block_norm
         self._evaluate = evaluate
@@ -112,7 +113,7 @@ class Network:
             forward,
             self.parameters,
             batch,
-            self._objective,
+            self.objective,
             learning_rate,
             timing,
             regularizer,
@@ -124,6 +125,4 @@ class Network:
         return result
 
     def _with(self, model: nn.Module, evaluate: Evaluate) -> "Network":
-        return Network(
-            model, self._make_batch, self._objective, self._precision, self._block_norm, evaluate, self._seed
-        )
+        return Network(model, self._make_batch, self.objective, self._precision, self._block_norm, evaluate, self._seed)

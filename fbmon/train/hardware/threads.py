@@ -6,7 +6,6 @@ import time
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from fbmon.recipe import Recipe
 from fbmon.train.data.data import DataSet
@@ -30,10 +29,10 @@ def choose_threads_(recipe: Recipe, model: nn.Module, data: DataSet, ranks: Rank
     measuring forward and backward passes; the result is kept, so that the next run has the same bits.
     """
     most = torch.get_num_threads()
-    if data.train.labels.device.type != "cpu" or "OMP_NUM_THREADS" in os.environ or ranks.size > 1 or most == 1:
+    if data.device.type != "cpu" or "OMP_NUM_THREADS" in os.environ or ranks.size > 1 or most == 1:
         return
     section, block = recipe.model, min(recipe.gradient.block, len(data.train))
-    shape = "x".join(map(str, data.train.pictures.shape[1:]))
+    shape = "x".join(map(str, data.form.shape))
     network = f"{section.name} {section.args or {}}" if section.reference else ""
     network = network or f"{section.name} of width {section.width}"
     name = f"threads worth it of {most}: {network} in {recipe.precision}, {block} of {shape}"
@@ -65,11 +64,11 @@ def _fewer(most: int) -> list[int]:
 def _seconds(recipe: Recipe, model: nn.Module, data: DataSet, images: int) -> float:
     """Return the best time of forward and backward passes over `images` images, after a warm-up if a pass is short."""
     dtype = next(model.parameters()).dtype
-    inputs, labels = data.normalize(data.train.pictures[:images], dtype), data.train.labels[:images]
+    inputs = data.prepare(data.train.inputs[:images], dtype)
     taken: list[float] = []
     while len(taken) <= _TRIES and sum(taken) < _MOST_SECONDS:
         began = time.perf_counter()
-        logits = logits_of(model, inputs, recipe.precision)
-        torch.autograd.grad(cross_entropy(logits, labels), list(model.parameters()))
+        outputs = logits_of(model, inputs, recipe.precision)
+        torch.autograd.grad(outputs.square().mean(), list(model.parameters()), allow_unused=True)
         taken.append(time.perf_counter() - began)
     return min(taken[1:] or taken)

@@ -5,6 +5,7 @@ from typing import assert_never, cast
 from torch import nn
 
 from fbmon.recipe import Model
+from fbmon.recipe.data_sets import Form
 from fbmon.recipe.schema import NetworkName
 from fbmon.train.models.densenet import DenseNet
 from fbmon.train.models.foreign import load_network
@@ -13,14 +14,14 @@ from fbmon.train.models.resnet import BasicBlock, Bottleneck, ResNet
 from fbmon.train.models.vgg import VGG
 
 
-def make_model(section: Model, channels: int, classes: int, side: int = 8) -> nn.Module:
-    """Make a freshly initialized network for images of `channels` channels, with torch's global random generator.
+def make_model(section: Model, form: Form) -> nn.Module:
+    """Make a freshly initialized network for samples of a form, with torch's global random generator.
 
-    Only the fully connected network and those of others need the `side` of the images, in pixels. Raises UsageError
-    for another's network that cannot be made.
+    Raises UsageError for another's network that cannot be made.
     """
     if section.reference:
-        return load_network(section.reference, section, channels, classes, side)
+        return load_network(section.reference, section, form)
+    channels, classes = form.shape[0], form.output[0]
     width = section.width or 0
     name = cast(NetworkName, section.name)
     match name:
@@ -41,7 +42,7 @@ def make_model(section: Model, channels: int, classes: int, side: int = 8) -> nn
         case "vgg16":
             return VGG(width, channels, classes)
         case "mlp":
-            return MLP(width, channels, side, classes)
+            return MLP(width, form.features, classes)
         case _:
             assert_never(name)
 

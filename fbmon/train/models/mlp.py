@@ -4,22 +4,22 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Two hidden layers of `width` units. Input (B, channels, side, side), output logits (B, classes).
+    """Two hidden layers of `width` units. Input (B, ...) of `features` numbers a sample, output (B, outputs).
 
     The initialization is torch's own, as in the study's code.
     """
 
-    def __init__(self, width: int, channels: int, side: int, classes: int) -> None:
+    def __init__(self, width: int, features: int, outputs: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(channels * side**2, width),
+            nn.Linear(features, width),
             nn.Tanh(),
             nn.Linear(width, width),
             nn.Tanh(),
-            nn.Linear(width, classes),
+            nn.Linear(width, outputs),
         )
 
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.layers(images)
-        return logits
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.layers(inputs)
+        return outputs

@@ -17,7 +17,7 @@ from fbmon.train.data.blocks import batch
 from fbmon.train.data.data import DataSet
 from fbmon.train.hardware.precision import logits_of
 from fbmon.train.measure import Measures, norm_of
-from fbmon.train.objective.loss import smoothed_cross_entropy
+from fbmon.train.objective.loss import make_objective
 from fbmon.train.randomness import seed_block_
 from fbmon.train.ranks.distribute import ALONE, Ranks
 from fbmon.train.sharpness.hessian import Hessian
@@ -44,6 +44,7 @@ class Analyst:
         is_random: bool = False,
     ) -> None:
         self._recipe = recipe
+        self._objective = make_objective(recipe.loss)
         self._is_random = is_random
         self._section = section
         self._data = data
@@ -105,9 +106,9 @@ class Analyst:
 
     def _loss(self, numbers: Tensor, step: int) -> Tensor:
         recipe = self._recipe
-        inputs, labels = batch(self._data, recipe.data, numbers, recipe.seed, step, self._parameters[0].dtype)
+        inputs, targets = batch(self._data, recipe.data, numbers, recipe.seed, step, self._parameters[0].dtype)
         logits = logits_of(self._model, inputs, recipe.precision)
-        return smoothed_cross_entropy(logits, labels, recipe.loss.label_smoothing)
+        return self._objective.mean(logits, targets)
 
     def _of_gradient(self, measures: Measures) -> dict[str, float | None]:
         """Return agreement and cosine of the gradient; the clipped one will do, as clipping changes no direction."""

@@ -90,7 +90,8 @@ def _details(store: Store, elapsed: float, *, alive: bool) -> list[str]:
         elif progress:
             details.insert(0, f"block {progress.done}/{progress.total}")
     if store.best:
-        details.append(f"best {metrics.show('val_accuracy', store.best.value)} at {store.best.step}{_distance(store)}")
+        best = store.best
+        details.append(f"best {metrics.show(best.score, best.value)} at {best.step}{_distance(store)}")
     if store.plan and store.plan.clip_norm is not None and store.step:
         details.append(f"clipped {percent(store.clipped_share())}")
     if alive and store.ended is None:

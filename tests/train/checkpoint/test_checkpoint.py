@@ -29,12 +29,13 @@ from fbmon.events import (
 )
 from fbmon.host import disk
 from fbmon.recipe import Recipe
+from fbmon.recipe.data_sets import image_form
 from fbmon.run import checkpoint
 from fbmon.run.checkpoint import State
 from fbmon.run.checkpoints import path_of, steps
 from fbmon.train.checkpoint import saving
 from fbmon.train.checkpoint.tensors import Learnt
-from fbmon.train.data.data import load
+from fbmon.train.data.load import load
 from fbmon.train.hardware.precision import set_precision_
 from fbmon.train.loop import train
 from fbmon.train.models import make_model
@@ -117,7 +118,7 @@ def tensors(folder: Path, step: int) -> bytes:
 def test_the_memory_of_a_resumed_optimizer_lies_as_the_weights_do_or_updates_would_be_slow(
     wanted: Recipe, stopped: Path
 ) -> None:
-    model = make_model(wanted.model, 1, 10)
+    model = make_model(wanted.model, image_form(1, 8, 10))
     set_precision_(model, wanted.precision)  # channels last
     data = load(wanted.data, None, torch.device("cpu"), lambda _: None)
     stepper = Stepper(wanted, data, model, lambda _: None, lambda: None)

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fbmon.recipe import Data, Gradient
+from fbmon.recipe.data_sets import DataSetFacts, image_form
 from fbmon.train.data.blocks import batch, blocks
-from fbmon.train.data.data import DataSet, Images
+from fbmon.train.data.data import DataSet, Samples
 
 CPU = torch.device("cpu")
 PLAIN = Data(dataset="digits")
@@ -54,8 +55,8 @@ COPIES = Data(dataset="cifar10", augment="crop_flip", copies=3)
 
 def four_images() -> DataSet:
     pictures = torch.randint(256, (4, 1, 32, 32), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    images = Images(pictures, torch.tensor([5, 6, 7, 8]))
-    return DataSet(images, images, classes=10, scale=255.0, mean=(0.0,), std=(1.0,))
+    images = Samples(pictures, torch.tensor([5, 6, 7, 8]))
+    return DataSet(images, images, DataSetFacts("some", 4, 4, image_form(1, 1, 10), 255.0, (0.0,), (1.0,)))
 
 
 def test_copies_make_a_larger_data_set_of_which_a_step_sees_all_or_one_copy_in_turn() -> None:

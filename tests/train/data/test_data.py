@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import pickle
+import re
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -18,8 +19,10 @@ from fbmon.errors import DataError
 from fbmon.events import Event, PhaseEntered, ProgressMade
 from fbmon.ranks.heartbeat import Doing
 from fbmon.recipe import DATA_SETS, Data
-from fbmon.recipe.data_sets import DataSetName
-from fbmon.train.data.data import DataSet, load, load_in_turn
+from fbmon.recipe.data_sets import DataSetName, image_form
+from fbmon.train.data.data import DataSet
+from fbmon.train.data.download import Download
+from fbmon.train.data.load import load, load_in_turn
 from fbmon.train.ranks.distribute import Ranks
 from tests.serve import ARCHIVE, serving
 from tests.shell import DEADLINE
@@ -34,16 +37,16 @@ def digits(limit: int | None = None, val_limit: int | None = None) -> DataSet:
 
 def test_the_digits_are_1437_and_360_pictures_of_8_by_8_with_all_ten_labels() -> None:
     data = digits()
-    assert (data.train.pictures.shape, data.val.pictures.shape) == ((1437, 1, 8, 8), (360, 1, 8, 8))
+    assert (data.train.inputs.shape, data.val.inputs.shape) == ((1437, 1, 8, 8), (360, 1, 8, 8))
     for images in (data.train, data.val):
-        assert (images.pictures.dtype, images.labels.dtype) == (torch.uint8, torch.int64)
-        assert (int(images.pictures.min()), int(images.pictures.max())) == (0, 16)
-        assert len(images) == len(images.labels)
+        assert (images.inputs.dtype, images.targets.dtype) == (torch.uint8, torch.int64)
+        assert (int(images.inputs.min()), int(images.inputs.max())) == (0, 16)
+        assert len(images) == len(images.targets)
     # The whole data set has 174 to 183 of each digit; a split in file order would not share them out evenly.
-    counts = [torch.bincount(images.labels, minlength=10) for images in (data.train, data.val)]
+    counts = [torch.bincount(images.targets, minlength=10) for images in (data.train, data.val)]
     assert (counts[0] + counts[1]).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert int(counts[1].min()) >= 25
-    assert (data.classes, data.scale) == (10, 16.0)
+    assert (data.form.classes, data.facts.scale) == (10, 16.0)
 
 
 @pytest.mark.parametrize("name", get_args(DataSetName))
@@ -51,17 +54,24 @@ def test_every_data_set_has_a_row_that_torchvision_agrees_with(name: DataSetName
     import torchvision.datasets
 
     facts = DATA_SETS[name]
-    assert len(facts.mean) == len(facts.std) == facts.channels
+    assert len(facts.mean) == len(facts.std) == facts.form.shape[0]
     if facts.archive:
-        kind = getattr(torchvision.datasets, facts.archive.torchvision)
-        assert (kind.filename, kind.base_folder) == (facts.archive.file, facts.archive.folder)
+        assert hasattr(torchvision.datasets, facts.archive.torchvision)
+        download = Download(facts.title, facts.archive)
+        assert facts.archive.file in {path.name for path in download.downloads}
+        assert {path.parts[0] for path in download.files} == {facts.archive.folder}
+        assert all(re.fullmatch("[0-9a-f]{32}", md5) for md5 in (download.files | download.downloads).values())
     else:
         data = load(Data(dataset=name), None, CPU, lambda _: None)
-        assert (len(data.train), len(data.val), data.train.pictures.shape[1:]) == (facts.train, facts.val, facts.shape)
+        assert (len(data.train), len(data.val), data.train.inputs.shape[1:]) == (
+            facts.train,
+            facts.val,
+            facts.form.shape,
+        )
 
 
 def test_images_of_another_shape_than_the_row_promises_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DATA_SETS, "digits", replace(DATA_SETS["digits"], side=28, classes=9))
+    monkeypatch.setitem(DATA_SETS, "digits", replace(DATA_SETS["digits"], form=image_form(1, 28, 9)))
     with pytest.raises(
         DataError, match=r"digits has images of \(1, 28, 28\) and 9 classes; found .* \(1, 8, 8\) .* 0 to 9"
     ):
@@ -70,22 +80,22 @@ def test_images_of_another_shape_than_the_row_promises_are_refused(monkeypatch: 
 
 def test_no_validation_picture_is_among_the_training_pictures() -> None:
     data = digits()
-    train = {picture.numpy().tobytes() for picture in data.train.pictures}
+    train = {picture.numpy().tobytes() for picture in data.train.inputs}
     assert len(train) == 1437
-    assert not any(picture.numpy().tobytes() in train for picture in data.val.pictures)
+    assert not any(picture.numpy().tobytes() in train for picture in data.val.inputs)
 
 
 def test_the_network_sees_digits_of_mean_zero_and_deviation_one() -> None:
     data = digits()
-    seen = data.normalize(data.train.pictures, torch.float64)
+    seen = data.prepare(data.train.inputs, torch.float64)
     assert float(seen.mean()) == pytest.approx(0, abs=0.01)
     assert float(seen.std()) == pytest.approx(1, abs=0.01)
 
 
 def test_a_limit_takes_the_first_images() -> None:
     few, all_ = digits(limit=10, val_limit=5), digits()
-    assert torch.equal(few.train.pictures, all_.train.pictures[:10])
-    assert torch.equal(few.val.labels, all_.val.labels[:5])
+    assert torch.equal(few.train.inputs, all_.train.inputs[:10])
+    assert torch.equal(few.val.targets, all_.val.targets[:5])
     assert len(digits(limit=10**9).train) == 1437
 
 
@@ -106,9 +116,9 @@ def test_cifar100_has_its_fine_labels_and_its_own_normalization(
     (folder / "meta").write_bytes(raw)
     monkeypatch.setitem(CIFAR100.meta, "md5", hashlib.md5(raw).hexdigest())
     data = load(Data(dataset="cifar100"), tmp_path, CPU, lambda _: None)
-    assert (data.classes, data.train.labels.tolist(), data.val.labels.tolist()) == (100, [99, 3], [7])
-    assert data.train.pictures.shape == (2, 3, 32, 32)
-    white = data.normalize(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8), torch.float64)
+    assert (data.form.classes, data.train.targets.tolist(), data.val.targets.tolist()) == (100, [99, 3], [7])
+    assert data.train.inputs.shape == (2, 3, 32, 32)
+    white = data.prepare(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8), torch.float64)
     assert white.flatten().tolist() == pytest.approx(
         [(1 - 0.50716) / 0.26733, (1 - 0.48669) / 0.25644, (1 - 0.44120) / 0.27615], abs=1e-4
     )
@@ -161,7 +171,8 @@ def test_damaged_files_laid_there_by_hand_are_refused_and_left_as_they_are(tmp_p
     (tmp_path / UNPACKED).mkdir()
     (tmp_path / UNPACKED / "data_batch_1").write_bytes(b"half a batch")
     error, _ = missing(tmp_path)
-    assert error.message.startswith(f"CIFAR-10 is not in {tmp_path} and could not be downloaded: ")
+    damaged = f"{UNPACKED}/data_batch_1 is another file than CIFAR-10's, by its MD5"
+    assert error.message.startswith(f"CIFAR-10 is not in {tmp_path} ({damaged}) and could not be downloaded: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == [UNPACKED, ARCHIVE]
     assert (tmp_path / ARCHIVE).read_bytes() == b"half an archive"
     assert (tmp_path / UNPACKED / "data_batch_1").read_bytes() == b"half a batch"

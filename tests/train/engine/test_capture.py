@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 from fbmon import recipe as recipes
 from fbmon.analysis.worker.probe import random_data
 from fbmon.recipe import DATA_SETS, Recipe
+from fbmon.recipe.data_sets import image_form
 from fbmon.train.data.blocks import batch, blocks
 from fbmon.train.descent import Descent
 from fbmon.train.engine.lane import Lane
@@ -91,7 +92,7 @@ def watching() -> Iterator[Watch]:
 def begun(recipe: Recipe) -> tuple[Lane, Tensor]:
     """A lane that is ready for a step, and the numbers of its first block."""
     data = random_data(DATA_SETS["cifar10"], 16, 1, META)
-    model = make_model(recipe.model, 3, 10, 32).to(META)
+    model = make_model(recipe.model, image_form(3, 32, 10)).to(META)
     set_precision_(model, recipe.precision)
     dtype = next(model.parameters()).dtype
     numbers = blocks(16, recipe.data, recipe.gradient, recipe.seed, 1, META)

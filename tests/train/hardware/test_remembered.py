@@ -9,7 +9,8 @@ import torch
 
 from fbmon import recipe as recipes
 from fbmon.recipe import Penalty
-from fbmon.train.data.data import load
+from fbmon.recipe.data_sets import image_form
+from fbmon.train.data.load import load
 from fbmon.train.flop import _count_by_dispatch, count
 from fbmon.train.hardware import remembered, threads
 from fbmon.train.hardware.threads import choose_threads_
@@ -49,7 +50,7 @@ def test_more_threads_are_taken_where_they_are_worth_it_and_the_number_is_kept(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     wanted = recipes.load(tiny)
     data = load(wanted.data, None, torch.device("cpu"), lambda _: None)
-    model = make_model(wanted.model, 1, 10)
+    model = make_model(wanted.model, image_form(1, 8, 10))
     before = torch.get_num_threads()
     try:
         for seconds in (lambda *_: times[torch.get_num_threads()], None):  # the second time nothing is measured
@@ -72,10 +73,10 @@ def test_more_threads_are_taken_where_they_are_worth_it_and_the_number_is_kept(
     ],
 )
 def test_flop_are_counted_as_torch_counts_them(name: str, penalty: Penalty | None) -> None:
-    shape = torch.Size((3, 32, 32))
-    model = make_model(recipes.Model.model_validate({"name": name, "width": 8}), 3, 10)
+    form = image_form(3, 32, 10)
+    model = make_model(recipes.Model.model_validate({"name": name, "width": 8}), image_form(3, 32, 10))
     regularizer = make_regularizer(penalty)
-    assert count(model, shape, regularizer) == _count_by_dispatch(model, shape, regularizer)
+    assert count(model, form, regularizer) == _count_by_dispatch(model, form, regularizer)
     assert model.training
 
 

@@ -9,6 +9,7 @@ from torch.nn.functional import conv2d
 from torch.profiler import ProfilerActivity, profile
 
 from fbmon.recipe import Model
+from fbmon.recipe.data_sets import image_form
 from fbmon.train.hardware.precision import logits_of
 from fbmon.train.models import convolution, make_model
 from fbmon.train.models.convolution import Convolution, side_by_side
@@ -71,7 +72,7 @@ def test_in_bfloat16_every_layer_but_the_first_sees_the_dtype_in_which_it_will_c
     name: Literal["resnet18", "resnet50", "densenet121", "vgg16"],
 ) -> None:
     """The rule goes by the images; those of the first layer have too few channels for it."""
-    network = make_model(Model(name=name, width=8), 3, 10)
+    network = make_model(Model(name=name, width=8), image_form(3, 32, 10))
     seen: list[torch.dtype] = []
     for layer in network.modules():
         if isinstance(layer, Convolution):

@@ -10,6 +10,7 @@ from torch import nn
 from fbmon import recipe as recipes
 from fbmon.errors import UsageError
 from fbmon.events import CommandTaken, Event, ProgressMade, TrainingStarted
+from fbmon.recipe.data_sets import image_form
 from fbmon.train.flop import count, count_forward
 from fbmon.train.loop import train
 from fbmon.train.models import make_model
@@ -114,7 +115,7 @@ def test_a_file_may_be_called_like_a_module_of_pythons_and_import_from_beside_it
     late = "def net(classes, channels, side):\n    from parts import Net\n    return Net(classes, channels, side)\n"
     (mine.parent / "statistics.py").write_text(late)
     section = recipes.load(mine, ["model.name=statistics.py:net"]).model
-    assert make_model(section, 1, 10, 8)(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+    assert make_model(section, image_form(1, 8, 10))(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
     assert sys.modules["statistics"] is statistics
 
 
@@ -131,7 +132,7 @@ def test_a_rank_with_another_version_of_the_code_is_refused(
     [
         ("net.py:broken", r"ValueError: of its own \(net.py:\d+\)"),
         ("net.py:leaving", r"SystemExit: with these words"),
-        ("net.py:four", r"returned \(2, 4\) for 2 images of \(1, 8, 8\), not logits \(2, 10\)"),
+        ("net.py:four", r"returned \(2, 4\) for 2 times an image of \(1, 8, 8\), not logits \(2, 10\)"),
         ("net.py:nn", "TypeError: .* is not a callable object"),
         ("net.py:slow", "has a batch norm whose momentum is not 0.1"),
         ("torch.nn:Flatten", "has no parameters"),
@@ -143,7 +144,7 @@ def test_what_makes_no_network_is_refused_in_one_sentence(mine: Path, name: str,
     section = recipes.load(mine, [f"model.name={name}"]).model
     assert section.reference
     with pytest.raises(UsageError, match=told) as raised:
-        load_network(section.reference, section, channels=1, classes=10, side=8)
+        load_network(section.reference, section, image_form(1, 8, 10))
     assert raised.value.message.startswith(f'model.name = "{name}": ')
 
 
@@ -151,16 +152,16 @@ def test_a_network_that_remembers_something_from_pass_to_pass_is_refused(mine: P
     section = recipes.load(mine, ["model.name=net.py:Counting"]).model
     assert section.reference
     with pytest.raises(UsageError, match="count changes from pass to pass, and is not batch norm's"):
-        load_network(section.reference, section, channels=1, classes=10, side=8)
+        load_network(section.reference, section, image_form(1, 8, 10))
 
 
 def test_a_network_of_torchvision_is_made_for_the_classes_at_hand_and_has_torchs_own_count_of_flop(mine: Path) -> None:
     section = recipes.load(mine, ["model.name=torchvision:resnet18"]).model
-    network = make_model(section, 3, 10, 32)
+    network = make_model(section, image_form(3, 32, 10))
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
-    forward = count_forward(network, torch.Size((3, 32, 32)))
+    forward = count_forward(network, image_form(3, 32, 10))
     assert forward == pytest.approx(74e6, rel=0.02)  # twice the 37 million products that are known of it
-    assert 2.9 < count(network, torch.Size((3, 32, 32)), None) / forward < 3
+    assert 2.9 < count(network, image_form(3, 32, 10), None) / forward < 3
 
 
 def test_what_is_random_is_named_and_what_is_not_is_not() -> None:

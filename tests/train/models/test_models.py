@@ -9,7 +9,9 @@ from fbmon import recipe
 from fbmon.errors import RecipeError
 from fbmon.events import Event, StepTaken, Validated
 from fbmon.recipe import DATA_SETS, Model
-from fbmon.train.data.data import DataSet, Images, load
+from fbmon.recipe.data_sets import image_form
+from fbmon.train.data.data import DataSet, Samples
+from fbmon.train.data.load import load
 from fbmon.train.models import make_model
 from fbmon.train.step import Stepper
 
@@ -25,7 +27,7 @@ SIZES = {
 
 @pytest.mark.parametrize(("name", "parameters"), SIZES.items())
 def test_a_network_has_as_many_parameters_as_the_authors(name: str, parameters: int) -> None:
-    model = make_model(Model.model_validate({"name": name}), channels=3, classes=10)
+    model = make_model(Model.model_validate({"name": name}), image_form(3, 32, 10))
     assert sum(parameter.numel() for parameter in model.parameters()) == parameters
 
 
@@ -35,7 +37,7 @@ def test_one_full_batch_step_on_two_images_moves_every_parameter(name: str) -> N
         recipe.find("quickstart"), [f"model.name={name}", "model.width=8", "schedule.warmup=0", "data.dataset=cifar10"]
     )
     torch.manual_seed(0)
-    model = make_model(wanted.model, channels=3, classes=10)
+    model = make_model(wanted.model, image_form(3, 32, 10))
     before = [parameter.detach().clone() for parameter in model.parameters()]
     told: list[Event] = []
     stepper = Stepper(wanted, noise(2), model, told.append, lambda: None)
@@ -58,7 +60,7 @@ def test_the_narrowest_network_that_a_recipe_may_ask_for_can_be_built(
         if (name, dataset) == ("vgg16", "digits"):
             return
         wanted = recipe.load(source, [*settings, "model.width=2"])
-    model = make_model(wanted.model, channels, classes=10, side=side)
+    model = make_model(wanted.model, image_form(channels, side, 10))
     assert model(torch.zeros(2, channels, side, side)).shape == (2, 10)
 
 
@@ -76,7 +78,7 @@ def test_every_recipe_takes_a_step_on_a_few_images(name: str) -> None:
         )
     )
     torch.manual_seed(wanted.seed)
-    model = make_model(wanted.model, data.train.pictures.shape[1], data.classes)
+    model = make_model(wanted.model, data.form)
     told: list[Event] = []
     stepper = Stepper(wanted, data, model, told.append, lambda: None)
     stepper.take_step(stepper.plan_step(1))
@@ -90,5 +92,5 @@ def noise(images: int) -> DataSet:
     """As many pictures of the size of CIFAR-10, all of noise."""
     made = torch.Generator().manual_seed(0)
     pictures = torch.randint(256, (images, 3, 32, 32), generator=made).to(torch.uint8)
-    some = Images(pictures, torch.arange(images) % 10)
-    return DataSet(some, some, classes=10, scale=255.0, mean=DATA_SETS["cifar10"].mean, std=DATA_SETS["cifar10"].std)
+    some = Samples(pictures, torch.arange(images) % 10)
+    return DataSet(some, some, DATA_SETS["cifar10"])

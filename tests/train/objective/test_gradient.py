@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from fbmon.recipe import Model, Penalty
+from fbmon.recipe.data_sets import image_form
 from fbmon.train.engine.eager import Eager
 from fbmon.train.engine.network import Network
 from fbmon.train.engine.work import Pass
@@ -19,6 +20,7 @@ from fbmon.train.mean.mean import make_mean, weights
 from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.models import make_model
 from fbmon.train.objective.clip import clip_
+from fbmon.train.objective.loss import CrossEntropy
 from fbmon.train.objective.regularize import GradientNorm, forward_passes, gradient_of, make_regularizer
 from fbmon.train.step_plan import Step, Update
 
@@ -41,7 +43,7 @@ def smooth() -> nn.Module:
 
 def with_batch_norm() -> nn.Module:
     torch.manual_seed(0)
-    return make_model(Model(name="resnet8", width=2), channels=1, classes=CLASSES).double()
+    return make_model(Model(name="resnet8", width=2), image_form(1, 8, CLASSES)).double()
 
 
 def cut(*places: int) -> list[Tensor]:
@@ -63,7 +65,7 @@ def full(
     mean = make_mean(accumulation, parameters, len(blocks))
     statistics = RunningStatistics(model, "momentum")
     regularizer = make_regularizer(penalty)
-    network = Network(model, lambda numbers, _step: (inputs[numbers], labels[numbers]), cross_entropy)
+    network = Network(model, lambda numbers, _step: (inputs[numbers], labels[numbers]), CrossEntropy())
     engine = Eager(network, statistics, WATCH)
 
     def one_pass() -> FullGradient:

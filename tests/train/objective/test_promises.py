@@ -7,14 +7,15 @@ from typing import get_args
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from fbmon import recipe
 from fbmon.recipe import Model, Penalty
+from fbmon.recipe.data_sets import image_form
 from fbmon.train.engine.network import Network
 from fbmon.train.loop import train
 from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.models import make_model
+from fbmon.train.objective.loss import CrossEntropy
 from fbmon.train.objective.regularize import GradientNorm
 from fbmon.train.ranks.distribute import Ranks
 
@@ -23,9 +24,9 @@ SMALL = ("steps=1", "data.limit=32", "data.val_limit=8", "gradient.block=16", "m
 
 def network() -> Network:
     torch.manual_seed(0)
-    model = make_model(Model(name="resnet8", width=2), channels=1, classes=10)
+    model = make_model(Model(name="resnet8", width=2), image_form(1, 8, 10))
     images, labels = torch.rand(8, 1, 8, 8), torch.arange(8)
-    return Network(model, lambda numbers, _step: (images[numbers], labels[numbers]), cross_entropy)
+    return Network(model, lambda numbers, _step: (images[numbers], labels[numbers]), CrossEntropy())
 
 
 @pytest.mark.parametrize("method", get_args(Penalty.model_fields["method"].annotation))

@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 
 from fbmon import recipe
-from fbmon.train.data.data import load
+from fbmon.train.data.load import load
 from fbmon.train.descent import Descent
 from fbmon.train.step_plan import Step, Update
 from fbmon.train.data.blocks import batch, blocks
@@ -42,7 +42,7 @@ def steps(ranks, statistics, backwards=False):
     convolution._is_faster_side_by_side = lambda *_: statistics == "mean"  # both ways, on any processor
     data = load(wanted.data, None, torch.device("cpu"), lambda _: None)
     torch.manual_seed(0)
-    model = make_model(wanted.model, 1, data.classes)
+    model = make_model(wanted.model, data.form)
     numbers = blocks(len(data.train), wanted.data, wanted.gradient, 0, 1, torch.device("cpu"))
     make_batch = lambda some, step: batch(data, wanted.data, some, 0, step, torch.float32)
     descent = Descent(wanted, model, len(numbers), make_batch, ranks)
@@ -61,7 +61,7 @@ def not_finite_on_rank_one(ranks):
     # What each rank finds wrong with a step of which rank 1 alone has seen a picture that is not a number.
     wanted = recipe.load(home / "shared.toml")
     data = load(wanted.data, None, torch.device("cpu"), lambda _: None)
-    model = make_model(wanted.model, 1, data.classes)
+    model = make_model(wanted.model, data.form)
     numbers = blocks(len(data.train), wanted.data, wanted.gradient, 0, 1, torch.device("cpu"))
 
     def made(some, step):
@@ -76,7 +76,7 @@ def not_finite_on_rank_one(ranks):
 def flipped_on_rank_one(ranks):
     # What is said when a bit of the weights of rank 1 is another than on the others.
     torch.manual_seed(0)
-    model = make_model(recipe.load(home / "shared.toml").model, 1, 10)
+    model = make_model(recipe.load(home / "shared.toml").model, image_form(1, 8, 10))
     replicas.compare(model, ranks, 6)
     if ranks.rank == 1:
         next(model.parameters()).data.view(torch.int32)[0, 0, 0, 0] ^= 1

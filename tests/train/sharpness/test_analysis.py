@@ -15,6 +15,7 @@ from fbmon import metrics, recipe
 from fbmon.errors import NonFiniteError
 from fbmon.events import Analysed, CommandTaken, Event, ProgressMade, StepTaken
 from fbmon.recipe import Model, Recipe
+from fbmon.recipe.data_sets import image_form
 from fbmon.recipe.stability import stability_limit
 from fbmon.train.loop import train
 from fbmon.train.models import make_model
@@ -30,7 +31,7 @@ class Small:
 
     def __init__(self) -> None:
         torch.manual_seed(0)
-        self.model = make_model(Model(name="mlp", width=5), channels=1, classes=3, side=2).double()
+        self.model = make_model(Model(name="mlp", width=5), image_form(1, 2, 3)).double()
         self.parameters = list(self.model.parameters())
         self.blocks = [(torch.randn(size, 1, 2, 2).double(), torch.randint(3, (size,))) for size in (7, 7, 3)]
         self.hessian = Hessian(self.loss, self.parameters, [7, 7, 3])

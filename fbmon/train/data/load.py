@@ -1,0 +1,123 @@
+"""The loading of a recipe's data set, wherever it comes from."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+
+from fbmon.errors import DataError, UsageError
+from fbmon.events import Event, PhaseEntered, State
+from fbmon.ranks.heartbeat import Doing
+from fbmon.recipe import Data, Recipe
+from fbmon.recipe.data_sets import DATA_SETS, Archive, DataSetFacts
+from fbmon.train.control import Interrupted
+from fbmon.train.data.data import DataSet, Samples
+from fbmon.train.data.download import Download, fetch
+from fbmon.train.data.own import load_own
+from fbmon.train.ranks.distribute import Ranks
+
+_LOADED = "loaded"  # what the first rank says if it was not interrupted
+
+
+def _nothing() -> None:
+    pass
+
+
+def load(
+    section: Data,
+    data_dir: Path | None,
+    device: torch.device,
+    emit: Callable[[Event], None],
+    heed: Callable[[], None] = _nothing,
+) -> DataSet:
+    """Load a recipe's data set onto `device`. Raises DataError if it is neither there nor available for download.
+
+    `heed` is called again and again during a download, and may raise to end it.
+    """
+    if section.source != "named":
+        return load_own(section).to(device)
+    facts = DATA_SETS[section.dataset]
+    root = data_dir or Path.cwd()
+    if facts.archive:
+        train, val = _from_archive(facts, facts.archive, root, emit, heed)
+    else:
+        train, val = _shipped(section.dataset, facts)
+    for samples in (train, val):
+        _refuse_others(samples, facts)
+    return DataSet(train.first(section.limit), val.first(section.val_limit), facts).to(device)
+
+
+def load_in_turn(
+    section: Data,
+    data_dir: Path | None,
+    device: torch.device,
+    emit: Callable[[Event], None],
+    ranks: Ranks,
+    heed: Callable[[], None] = _nothing,
+) -> DataSet:
+    """Load a data set on several ranks: the first downloads what is missing before the others look for it.
+
+    If `heed` ends that by Interrupted, it is raised on all ranks.
+    """
+
+    def tell(event: Event) -> None:
+        emit(event)
+        ranks.tell(Doing.PREPARING)  # for whom the others wait: a download that goes on is no stall
+
+    if not ranks.is_first:
+        end = ranks.follow_first("data")
+        if end != _LOADED:
+            raise Interrupted(cast(State, end))
+        return load(section, data_dir, device, emit)
+    try:
+        data = load(section, data_dir, device, tell, heed)
+    except Interrupted as interrupted:
+        ranks.lead("data", interrupted.state)
+        raise
+    ranks.lead("data", _LOADED)
+    return data
+
+
+def refuse_misfits(recipe: Recipe, data: DataSet) -> None:
+    """Raise UsageError for a recipe that these data do not go with, as it may be with a user's own."""
+    try:
+        recipe.refuse_misfits(data.facts)
+    except ValueError as error:
+        raise UsageError(f"{recipe.name}: {error}") from None
+
+
+def is_there(name: str, root: Path) -> bool:
+    """Say whether a data set is at hand, every file in the folder with its checksum; nothing is downloaded."""
+    facts = DATA_SETS[name]
+    return facts.archive is None or Download(facts.title, facts.archive).is_in(root)
+
+
+def _shipped(name: str, facts: DataSetFacts) -> tuple[Samples, Samples]:
+    """Load a data set that ships with fbmon, in an order that was drawn once and for all: the training images first."""
+    with np.load(Path(__file__).parent / name / f"{name}.npz", allow_pickle=False) as file:
+        images, labels = torch.from_numpy(file["images"]), torch.from_numpy(file["labels"]).long()
+    every = Samples(images, labels)
+    return every.first(facts.train), Samples(images[facts.train :], labels[facts.train :])
+
+
+def _from_archive(
+    facts: DataSetFacts, archive: Archive, root: Path, emit: Callable[[Event], None], heed: Callable[[], None]
+) -> tuple[Samples, Samples]:
+    """Load a data set through torchvision."""
+    download = Download(facts.title, archive)
+    if not download.is_in(root):
+        fetch(download, root, emit, heed)
+        emit(PhaseEntered("loading data"))
+    return download.read(root, is_train=True), download.read(root, is_train=False)
+
+
+def _refuse_others(samples: Samples, facts: DataSetFacts) -> None:
+    """Raise DataError for images of another shape or labels of other classes: a plan would have been another one's."""
+    shape, labels, form = tuple(samples.inputs.shape[1:]), samples.targets, facts.form
+    if shape != form.shape or labels.min() < 0 or labels.max() >= (form.classes or 0):
+        raise DataError(
+            f"{facts.title} has images of {form.shape} and {form.classes} classes; "
+            f"found were images of {shape} and labels from {int(labels.min())} to {int(labels.max())}"
+        )
