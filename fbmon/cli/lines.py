@@ -30,15 +30,14 @@ def step_line(store: Store, event: StepTaken) -> str:
 
     clipped = store.clipped_step == event.step
     # The validation of this very step is still to come: say which step its score belongs to.
-    has_accuracy = latest.get("accuracy") is not None
-    score = "val_accuracy" if has_accuracy else "val_loss"
+    score = metrics.score_of(store.series) or "val_accuracy"
     series = store.series.get(score)
     validated = f"@{series.steps[-1]:.0f}" if series is not None else ""
     parts = [
         f"step {event.step:>{len(str(store.steps))}}/{store.steps}",
         f"loss {value('loss')}",
         f"full {value('full_loss')}",
-        *([f"acc {value('accuracy')}"] if has_accuracy else []),
+        *([f"acc {value('accuracy')}"] if "accuracy" in latest else []),
         f"val {value(score)}{validated}",
         f"norm {value('grad_norm')}{' clipped' if clipped else '        '}",
         f"lr {value('learning_rate')}",

@@ -25,7 +25,7 @@ class Form:
 
     @property
     def features(self) -> int:
-        """How many numbers make an input."""
+        """The number of numbers that make an input."""
         return math.prod(self.shape)
 
     @property

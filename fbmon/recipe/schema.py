@@ -99,7 +99,7 @@ class Data(CodeSection):
 
     @property
     def source(self) -> DataSource:
-        """Where the data come from: a name of fbmon's, a file, a folder, or code."""
+        """The source of the data: a name of fbmon's, a file, a folder, or code."""
         if self.dataset in DATA_SETS:
             return "named"
         if self.dataset.startswith(FOLDER):

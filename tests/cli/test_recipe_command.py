@@ -11,8 +11,11 @@ from tests.shell import Fbmon
 FAULTY = {
     "zero steps": (TINY.replace("steps = 40", "steps = 0"), ["{file}:3: steps = 0: must be greater than 0"]),
     "an unknown data set": (
-        TINY.replace('"digits"', '"mnist"'),
-        ['{file}:6: data.dataset = "mnist": must be one of digits, cifar10, cifar100, FILE.npz'],
+        TINY.replace('"digits"', '"cifar"'),
+        [
+            '{file}:6: data.dataset = "cifar": must be one of digits, mnist, fashion_mnist, svhn, cifar10, cifar100, '
+            "FILE.npz, folder:DIR, FILE.py:NAME, PACKAGE.MODULE:NAME; did you mean cifar10?"
+        ],
     ),
     "another name for the learning rate": (
         TINY.replace("\nlr = ", "\nlearning_rate = "),

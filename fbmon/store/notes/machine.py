@@ -9,7 +9,7 @@ def cautions(before: TrainingStarted | None, started: TrainingStarted) -> list[s
     there = moved(before.machine, started.machine) if before and before.machine and started.machine else ""
     slow = f"{started.emulation}: float32 is many times as fast" if started.emulation else ""
     random = f"this network is stochastic: {', '.join(started.random_parts)}" if started.random_parts else ""
-    code = f"the network is not fbmon's: {started.code}" if started.code else ""
+    code = f"code that is not fbmon's runs here: {started.code}" if started.code else ""
     return [caution for caution in (there, slow, code, random) if caution]
 
 

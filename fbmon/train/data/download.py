@@ -84,7 +84,7 @@ class Download:
 
     @property
     def wanted(self) -> str:
-        """What a user can put into the folder of all data, as part of a sentence."""
+        """The files that a user can put into the folder of all data, as part of a sentence."""
         downloads = [f"{name} (MD5 {md5})" for name, md5 in self.downloads.items()]
         return f"{', '.join(downloads)} or the unpacked folder {self.folder}"
 

@@ -28,7 +28,9 @@ from fbmon.train.ranks.distribute import Ranks
 from fbmon.train import evaluate as evaluation
 from fbmon.train.ranks import replicas
 from fbmon.train.evaluate import evaluate
+from fbmon.recipe.data_sets import image_form
 from fbmon.train.models import convolution, make_model
+from fbmon.train.objective.loss import CrossEntropy
 from fbmon.errors import ReplicaError
 
 evaluation._BLOCK = 100  # four blocks, so that no number of ranks has them evenly
@@ -53,7 +55,7 @@ def steps(ranks, statistics, backwards=False):
         measures = descent.update_(Update(planned, cut))
         told.append((measures.loss, measures.accuracy, measures.grad_norm, measures.block_square))
     weights = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
-    told.append(evaluate(model, data, lambda done, total: None, ranks))
+    told.append(evaluate(model, data, CrossEntropy(), lambda done, total: None, ranks))
     return {"told": told, "weights": weights, "buffers": [buffer.clone() for buffer in model.buffers()]}
 
 
