@@ -98,9 +98,10 @@ def _is_channels_last(precision: Precision, device: torch.device) -> bool:
 
 
 def logits_of(model: Callable[[Tensor], Tensor], inputs: Tensor, precision: Precision) -> Tensor:
-    """Return logits (B, classes) for inputs (B, C, H, W), in the inputs' dtype, computed in the precision."""
+    """Return a network's outputs (B, ...) for inputs (B, ...), computed in the precision, in the weights' dtype."""
     with autocast(precision, inputs.device):
-        return model(inputs).to(inputs.dtype)
+        outputs = model(inputs)
+    return outputs.float() if precision == "bfloat16" else outputs
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
