@@ -77,7 +77,7 @@ def from_loader(data: DataSet, block: int, count: int, workers: int) -> Callable
         v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip(), v2.ToDtype(torch.float32, scale=True),
         v2.Normalize(data.facts.mean, data.facts.std),
     ])  # fmt: skip
-    pictures, labels = data.train.inputs.cpu(), data.train.targets.cpu()
+    pictures, labels = data.train.inputs[:].cpu(), data.train.targets.cpu()
 
     class Pictures(Dataset[tuple[Tensor, Tensor]]):
         def __len__(self) -> int:

@@ -8,7 +8,14 @@ class Vit(nn.Module):
     """A classifier of square images (B, channels, side, side), cut into patches of `patch` times `patch` pixels."""
 
     def __init__(
-        self, classes: int, channels: int, side: int, patch: int = 2, width: int = 32, depth: int = 2, dropout: float = 0.1
+        self,
+        classes: int,
+        channels: int,
+        side: int,
+        patch: int = 2,
+        width: int = 32,
+        depth: int = 2,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.cut = nn.Conv2d(channels, width, patch, stride=patch)

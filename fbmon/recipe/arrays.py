@@ -32,6 +32,12 @@ class Array(NamedTuple):
     bytes: int  # of a number
     shape: tuple[int, ...]
     read: "Callable[[], Values]"
+    is_mapped: bool = False  # read from the disk as needed
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        return self.bytes * math.prod(self.shape)
 
     @property
     def type(self) -> str:

@@ -2,6 +2,7 @@
 
 import functools
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,15 @@ if TYPE_CHECKING:
     from fbmon.recipe.arrays import Values
 
 _LIMIT = 1 << 16  # bytes of a header
+_CHUNK = 1 << 24  # bytes read at once
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip's member: it ends with the lengths of its name and extra field
 
 
 def open_npz(path: Path, *, on_disk: bool = False) -> dict[str, Array]:
     """Return the arrays of a file by name; of their values nothing is read yet.
 
-    If they are to stay `on_disk`, those that are not compressed are memory-mapped instead of read. Raises ValueError
-    with what is wrong, then and when they are read.
+    If they are to stay `on_disk`, those that lie there row by row, not compressed, are memory-mapped instead of read.
+    Raises ValueError with what is wrong, then and when they are read.
     """
     import zipfile  # a hundredth of a second, and few recipes name a file
 
@@ -40,13 +42,15 @@ def open_npz(path: Path, *, on_disk: bool = False) -> dict[str, Array]:
                     shape, is_fortran, dtype = read_header(file, max_header_size=_LIMIT)
                     header = file.tell()
                 name = member.filename.removesuffix(".npy")
-                is_mapped = on_disk and member.compress_type == zipfile.ZIP_STORED and not dtype.hasobject
-                read = functools.partial(_map, path, member, header, shape, is_fortran, dtype.str)
+                is_stored = member.compress_type == zipfile.ZIP_STORED and not is_fortran
+                is_mapped = on_disk and is_stored and not dtype.hasobject
+                read = functools.partial(_map, path, member, header, shape, dtype.str)
                 arrays[name] = Array(
                     dtype.kind,
                     dtype.itemsize,
                     tuple(shape),
                     read if is_mapped else functools.partial(_load, path, name),
+                    is_mapped,
                 )
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror or error}") from None
@@ -72,9 +76,25 @@ def _load(path: Path, name: str) -> "Values":
     return values
 
 
-def _map(
-    path: Path, member: "zipfile.ZipInfo", header: int, shape: tuple[int, ...], is_fortran: bool, dtype: str
-) -> "Values":
+def refuse_damaged(path: Path, heed: Callable[[], None]) -> None:
+    """Read a file from the disk as a whole and check the checksums of its arrays. Raises ValueError.
+
+    `heed` is called again and again meanwhile, and may raise.
+    """
+    import zipfile
+    import zlib
+
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            try:
+                with archive.open(member) as file:
+                    while file.read(_CHUNK):
+                        heed()
+            except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+                raise ValueError(f"{member.filename.removesuffix('.npy')} is damaged: {error}") from None
+
+
+def _map(path: Path, member: "zipfile.ZipInfo", header: int, shape: tuple[int, ...], dtype: str) -> "Values":
     import numpy as np
 
     with path.open("rb") as file:
@@ -82,6 +102,6 @@ def _map(
         lengths = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
     offset = member.header_offset + _LOCAL_HEADER.size + sum(lengths) + header
     try:
-        return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order="F" if is_fortran else "C")
+        return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
     except ValueError as error:
         raise ValueError(f"{member.filename.removesuffix('.npy')} is cut off: {error}") from None

@@ -97,6 +97,11 @@ class Data(CodeSection):
     val_share: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Take this share of your own samples, if none are set apart, for validation: the same ones in every run."""
 
+    stream: bool | None = None
+    """Leave the inputs on the disk, or in the memory of the host, and bring them to the device block by block; if it is
+    not given, only those that do not fit.
+    """
+
     @property
     def source(self) -> DataSource:
         """The source of the data: a name of fbmon's, a file, a folder, or code."""

@@ -39,6 +39,7 @@ class State(msgspec.Struct, frozen=True):
     above: int = 0  # steps in a row whose loss was far above it
     run: str = ""  # what the run was called when it began
     recipe: dict[str, Any] = {}  # all its settings; none in states from before these were noted
+    data: str = ""  # the SHA-256 of the user's own samples
 
 
 def save(folder: Path, state: State, tensors: bytes) -> Path:
@@ -124,6 +125,15 @@ def refuse_changes(state: State, recipe: Recipe, file: str = "resolved.toml") ->
         raise UsageError(
             f"{file}: changed since step {state.step} was saved: {', '.join(words)}",
             f"undo the change, or start a new run: `fbmon run RECIPE {settings}`",
+        )
+
+
+def refuse_other_data(state: State, digest: str, dataset: str) -> None:
+    """Raise UsageError where the user's own samples are not those that the steps of a state were taken with."""
+    if state.data and digest and state.data != digest:
+        raise UsageError(
+            f"{clean(dataset, 200)}: has other samples than when step {state.step} was saved",
+            "bring them back, or start a new run",
         )
 
 

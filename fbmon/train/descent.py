@@ -1,6 +1,6 @@
 """An update of the weights: the mean gradient over its blocks, clipped, looked at from the host, checked, applied."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -30,7 +30,7 @@ class Descent:
 
     `blocks` is the number of blocks of a full-batch update, `make_batch` gives their images. `at_block` is called
     before each block, after its progress was emitted, and may raise. A network that `is_random` is seeded for each
-    block.
+    block. If the images are streamed, `expect` is told the blocks that this rank will ask for next.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Descent:
         at_block: Callable[[], None] = lambda: None,
         *,
         is_random: bool = False,
+        expect: Callable[[Sequence[Tensor]], None] | None = None,
     ) -> None:
         self.optimizer = make_optimizer(model, recipe.optimizer)
         self.regularizer = make_regularizer(recipe.penalty)
@@ -68,7 +69,8 @@ class Descent:
             recipe.clip.block_norm if recipe.clip else None,
             seed=recipe.seed if is_random else None,
         )
-        self._engine = make_engine(self.network, self._statistics, self.watch)
+        self._expect = expect
+        self._engine = make_engine(self.network, self._statistics, self.watch, is_streamed=expect is not None)
 
     def make_ready(self, step: Step) -> str:
         """Record what an engine has to record of a step's updates; return what a user is told of the engine."""
@@ -155,6 +157,10 @@ class Descent:
     def _begin(self, work: Pass) -> None:
         """Start mean, statistics and engine; go on block by block where the engine cannot capture the work."""
         update = work.update
+        if self._expect:
+            own = self._ranks.own(len(update.blocks))
+            later = update.step.blocks[update.first + 1 :] if update.step.is_by_block and own else []
+            self._expect([*(update.blocks[k] for k in own), *later])
         share = sum(update.images) / update.step.images
         shares = [share * part for part in weights("exact", update.images)]
         self._statistics.start(shares, forward_passes(work.regularizer), goes_on=update.first > 0)

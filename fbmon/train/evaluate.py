@@ -31,13 +31,15 @@ def evaluate(
     """
     model.eval()
     dtype = next(model.parameters()).dtype
-    parts = list(data.val.split(_BLOCK))
+    parts = data.val.split(_BLOCK)
+    data.val.expect([parts[k] for k in ranks.own(len(parts))])
     rows = torch.zeros(len(parts), 2, dtype=torch.float64, device=data.device)
     for first, k in ranks.rounds(len(parts)):
         on_block(first, len(parts))
         if k is None:
             continue
-        outputs, targets = model(data.prepare(parts[k].inputs, dtype)), parts[k].targets
+        inputs, targets = data.read(data.val, parts[k], dtype)
+        outputs = model(inputs)
         rows[k] = torch.stack([objective.total(outputs, targets).double(), hits(outputs, targets)])
     ranks.sum_(rows)  # each block's row is zero on all ranks but one
     losses, correct = rows.T.tolist()

@@ -81,7 +81,7 @@ def train(
         analyst = Analyst(recipe, section, data, model, emit, control.at_block, ranks, is_random=is_random)
     learnt = Learnt(model, stepper.average, stepper.descent)
     watch = DivergenceWatch(recipe.divergence, emit)
-    saving = Saving(checkpoints, recipe, learnt, watch, emit, ranks, run)
+    saving = Saving(checkpoints, recipe, learnt, watch, emit, ranks, run, data.digest)
     if ranks.highest(int(resume)):  # only the first knows
         stepper.step = saving.restore_()
     emit(stepper.plan())

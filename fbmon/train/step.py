@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ from fbmon.metrics import HIGHEST_IS_BEST, score_of
 from fbmon.recipe import Recipe
 from fbmon.train.average import Average
 from fbmon.train.control import Control, Emit, Interrupted, NextCommand
-from fbmon.train.data.blocks import Batch, batch
+from fbmon.train.data.blocks import Batch, batch, expect
 from fbmon.train.data.data import DataSet
 from fbmon.train.descent import Descent
 from fbmon.train.evaluate import evaluate
@@ -47,7 +48,15 @@ class Stepper:
         blocks = len(self.plan_step(1).blocks)
         self.random_parts = self._random_parts()
         self.descent = Descent(
-            recipe, model, blocks, self._batch, ranks, emit, self.control.at_block, is_random=bool(self.random_parts)
+            recipe,
+            model,
+            blocks,
+            self._batch,
+            ranks,
+            emit,
+            self.control.at_block,
+            is_random=bool(self.random_parts),
+            expect=partial(expect, data, recipe.data) if data.is_streamed else None,
         )
         self.average = Average(model, recipe.ema)
 
@@ -117,7 +126,8 @@ class Stepper:
         if self._recipe.model.reference is None:
             return []
         dtype = next(self.model.parameters()).dtype
-        return random_parts(self.model, self._data.prepare(self._data.train.inputs[:2], dtype))
+        first = self._data.train.inputs[:2].to(self._data.device)
+        return random_parts(self.model, self._data.prepare(first, dtype))
 
     def _batch(self, numbers: Tensor, step: int | Tensor) -> Batch:
         dtype = next(self.model.parameters()).dtype

@@ -48,7 +48,7 @@ def test_a_point_is_the_loss_and_accuracy_of_the_moved_weights_and_leaves_the_ne
         name: weight + 0.5 * directions[0][name] - 0.25 * directions[1][name] if name in directions[0] else weight
         for name, weight in found.weights.items()
     }
-    images = found.data.prepare(found.data.train.inputs, torch.float32)
+    images = found.data.prepare(found.data.train.inputs[:], torch.float32)
     with torch.no_grad():
         logits = torch.func.functional_call(found.model.eval(), moved, images)
     labels = found.data.train.targets
@@ -61,7 +61,7 @@ def test_a_point_is_the_loss_and_accuracy_of_the_moved_weights_and_leaves_the_ne
 
 def test_uphill_the_loss_rises_by_the_length_of_the_gradient(trained: RunFolder) -> None:
     found = load_trained(trained, 40, "cpu")
-    images = found.data.prepare(found.data.train.inputs, torch.float32)
+    images = found.data.prepare(found.data.train.inputs[:], torch.float32)
     loss = cross_entropy(found.model.eval()(images), found.data.train.targets)
     slope = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(found.model.parameters()))]).norm()
     look = Landscape(found, Setting(40))

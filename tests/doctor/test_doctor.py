@@ -243,7 +243,9 @@ def test_the_command_tells_all_of_it_and_leaves_nothing_behind(fbmon: Fbmon, tmp
     found = {one["name"]: one for one in told["findings"]}
     assert [*found][:6] == ["fbmon", "terminal", "logout", "processor", "memory", "shared memory"]
     assert found["torch"]["verdict"] == "ok"
-    assert found["data"]["found"] == f"digits; nothing in {empty}; missing: mnist, fashion_mnist, svhn, cifar10, cifar100"
+    assert (
+        found["data"]["found"] == f"digits; nothing in {empty}; missing: mnist, fashion_mnist, svhn, cifar10, cifar100"
+    )
     assert found["data"]["advice"].startswith("the first run that needs it downloads it")
     assert not fbmon.runs_dir.exists()
     assert not empty.exists()

@@ -85,7 +85,7 @@ def textbook(wanted: Recipe, data: DataSet, model: nn.Module) -> Iterator[nn.Mod
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     average = model_of(wanted, data)
     optimizer = optimizer_of(wanted, parameters)
-    inputs, labels = data.prepare(data.train.inputs, torch.float64), data.train.targets
+    inputs, labels = data.prepare(data.train.inputs[:], torch.float64), data.train.targets
     numbers = torch.split(torch.arange(len(labels)), wanted.gradient.block)
 
     def loss_of(some: Tensor) -> Tensor:

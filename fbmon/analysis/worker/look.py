@@ -94,9 +94,9 @@ class Landscape:
         total = {name: torch.zeros_like(parameter, dtype=torch.float64) for name, parameter in parameters.items()}
         dtype = next(iter(parameters.values())).dtype
         self._model.eval()
-        for part in data.val.split(500):
-            outputs = logits_of(self._model, data.prepare(part.inputs, dtype), precision)
-            loss = self._objective.total(outputs, part.targets)
+        for numbers in data.val.split(500):
+            inputs, targets = data.read(data.val, numbers, dtype)
+            loss = self._objective.total(logits_of(self._model, inputs, precision), targets)
             for name, gradient in zip(parameters, gradient_of(loss, list(parameters.values())), strict=True):
                 total[name] += gradient
         length = norm_of(list(total.values())).clamp_min(torch.finfo(torch.float64).tiny)
@@ -106,15 +106,14 @@ class Landscape:
     def _renew(self, statistics: RunningStatistics) -> None:
         """Set batch norm's statistics to the mean over the training blocks at the present weights."""
         recipe, data = self._trained.recipe, self._trained.data
-        every = torch.arange(len(data.train), device=self._trained.device)
-        parts = torch.split(every, recipe.gradient.block)
+        parts = data.train.split(recipe.gradient.block)
         statistics.start(shares_of("exact", [len(part) for part in parts]), 1)
         self._model.train()
         for numbers in parts:
             statistics.next_block(join=lambda: None)
             if recipe.model.reference:  # another's may be random, and each look at it is the same
                 seed_block_(recipe.seed, 0, numbers)
-            inputs = data.prepare(data.train.inputs[numbers], next(self._model.parameters()).dtype)
+            inputs, _ = data.read(data.train, numbers, next(self._model.parameters()).dtype)
             logits_of(self._model, inputs, recipe.precision)
             statistics.take()
         statistics.finish()

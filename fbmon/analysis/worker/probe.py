@@ -95,7 +95,7 @@ def random_data(facts: DataSetFacts, train: int, val: int, device: torch.device)
     def samples(count: int) -> Samples:
         made = inputs(count)
         targets = torch.randint(0, form.classes, (count, *form.target)) if form.classes else None
-        return Samples(made, torch.randn(count, *form.target) if targets is None else targets).to(device)
+        return Samples(made, torch.randn(count, *form.target) if targets is None else targets)
 
     ones = (1.0,) * len(facts.mean)
-    return DataSet(samples(train), samples(val), replace(facts, scale=255.0, mean=ones, std=ones))
+    return DataSet(samples(train), samples(val), replace(facts, scale=255.0, mean=ones, std=ones)).on(device)

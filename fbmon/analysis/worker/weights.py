@@ -1,5 +1,6 @@
 """The weights of a checkpoint in their network, with the data of the run."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from fbmon import run as folders
 from fbmon.errors import DataError
 from fbmon.recipe import Recipe
 from fbmon.run import RunFolder, checkpoint
-from fbmon.run.checkpoints import path_of
+from fbmon.run.checkpoints import path_of, steps
 from fbmon.train.data.data import DataSet
 from fbmon.train.data.load import load, refuse_misfits
 from fbmon.train.hardware.device import choose_device
@@ -52,10 +53,19 @@ def bare(folder: RunFolder, recipe: Recipe, device: str) -> tuple[nn.Module, Dat
     data_dir = folders.as_path(meta.data_dir) if meta and meta.data_dir else None
     data = load(recipe.data, data_dir, choose_device(device), lambda _: None)
     refuse_misfits(recipe, data)
+    _refuse_other_data(folder, recipe, data)
     torch.manual_seed(recipe.seed)
     model = make_model(recipe.model, data.form).to(data.device)
     set_precision_(model, recipe.precision)
     return model, data
+
+
+def _refuse_other_data(folder: RunFolder, recipe: Recipe, data: DataSet) -> None:
+    """Raise UsageError for samples of the user's own that are not those that the run has a checkpoint of."""
+    with suppress(DataError):  # of a checkpoint that is damaged
+        for step in steps(folder.checkpoints)[-1:] if data.digest else []:
+            state = checkpoint.read_state(path_of(folder.checkpoints, step), folder.first_name())
+            checkpoint.refuse_other_data(state, data.digest, recipe.data.dataset)
 
 
 def read_weights(path: Path, model: nn.Module, run: str = "", *, averaged: bool = True) -> Tensors:

@@ -47,8 +47,11 @@ class Saving:
         emit: Emit,
         ranks: Ranks = ALONE,
         run: str = "",
+        data: str = "",
     ) -> None:
+        """Make a saver for a run and its `data`, known by their digest."""
         self._run = run
+        self._data = data
         self._recipe = recipe
         self._ranks = ranks
         self._folder = folder
@@ -176,6 +179,7 @@ class Saving:
                 damaged.append(step)
                 continue
             checkpoint.refuse_changes(state, self._recipe)
+            checkpoint.refuse_other_data(state, self._data, self._recipe.data.dataset)
             self._emit(StateRestored(step, self._name(step), damaged))
             return msgspec.json.encode(state), content
         self._emit(StateRestored(0, "", damaged))
@@ -223,6 +227,7 @@ class Saving:
             above=self._watch.past.above,
             run=self._run,
             recipe=self._recipe.model_dump(exclude_none=True),
+            data=self._data,
         )
 
     def _name(self, step: int) -> str:

@@ -1,5 +1,7 @@
 """The samples of each block of a step, and their conversion to network input."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -30,7 +32,17 @@ def batch(data: DataSet, section: Data, numbers: Tensor, seed: int, step: int | 
 
     Augmentation is drawn anew for each step, or, in a data set of several copies, once for every (seed, copy, image).
     """
-    rows = numbers % len(data.train) if section.copies else numbers
+    rows = _rows(data, section, numbers)
     drawn = 0 if section.copies else step  # steps count from 1
-    inputs = augment(data.train.inputs[rows], numbers, section.augment, seed, drawn)
-    return data.prepare(inputs, dtype), data.train.targets[rows]
+    inputs = augment(data.pick(data.train.inputs, rows), numbers.to(data.device), section.augment, seed, drawn)
+    return data.prepare(inputs, dtype), data.pick(data.train.targets, rows)
+
+
+def expect(data: DataSet, section: Data, numbers: Sequence[Tensor]) -> None:
+    """Name the blocks of which batches will be asked for next, in their order: streamed data are read ahead."""
+    data.train.expect([_rows(data, section, block) for block in numbers])
+
+
+def _rows(data: DataSet, section: Data, numbers: Tensor) -> Tensor:
+    """Return the numbers of images in the data set, which the numbers of their copies stand for."""
+    return numbers % len(data.train) if section.copies else numbers

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
+import msgspec
 import numpy as np
 import torch
 
@@ -16,9 +17,11 @@ from fbmon.train.control import Interrupted
 from fbmon.train.data.data import DataSet, Samples
 from fbmon.train.data.download import Download, fetch
 from fbmon.train.data.own import load_own
+from fbmon.train.data.scan import Seen
+from fbmon.train.hardware.memory import Room, room
 from fbmon.train.ranks.distribute import Ranks
 
-_LOADED = "loaded"  # what the first rank says if it was not interrupted
+_LOADED = "loaded"  # what the first rank says if it was not interrupted, and what it has seen
 
 
 def _nothing() -> None:
@@ -36,8 +39,35 @@ def load(
 
     `heed` is called again and again during a download, and may raise to end it.
     """
+    return _load(section, data_dir, room(device, 1), emit, heed).data.on(device)
+
+
+class _Loaded(NamedTuple):
+    """A data set, and what a look through the user's own has found."""
+
+    data: DataSet
+    seen: Seen | None
+
+
+def _load(
+    section: Data,
+    data_dir: Path | None,
+    there: Room,
+    emit: Callable[[Event], None],
+    heed: Callable[[], None],
+    seen: Seen | None = None,
+) -> _Loaded:
+    """Load a data set onto the host."""
     if section.source != "named":
-        return load_own(section).to(device)
+        loaded = _Loaded(*load_own(section, there, heed, seen))
+    else:
+        loaded = _Loaded(_named(section, data_dir, emit, heed), None)
+    size = sum(part.inputs.nbytes for part in (loaded.data.train, loaded.data.val))
+    is_streamed = size > there.device if section.stream is None else section.stream
+    return loaded._replace(data=loaded.data.streamed()) if is_streamed else loaded
+
+
+def _named(section: Data, data_dir: Path | None, emit: Callable[[Event], None], heed: Callable[[], None]) -> DataSet:
     facts = DATA_SETS[section.dataset]
     root = data_dir or Path.cwd()
     if facts.archive:
@@ -46,7 +76,7 @@ def load(
         train, val = _shipped(section.dataset, facts)
     for samples in (train, val):
         _refuse_others(samples, facts)
-    return DataSet(train.first(section.limit), val.first(section.val_limit), facts).to(device)
+    return DataSet(train.first(section.limit), val.first(section.val_limit), facts)
 
 
 def load_in_turn(
@@ -66,18 +96,24 @@ def load_in_turn(
         emit(event)
         ranks.tell(Doing.PREPARING)  # for whom the others wait: a download that goes on is no stall
 
+    def look() -> None:  # as some megabytes of the user's own have been looked through
+        ranks.tell(Doing.PREPARING)
+        heed()
+
+    there = room(device, ranks.size)
     if not ranks.is_first:
-        end = ranks.follow_first("data")
+        end, _, seen = ranks.follow_first("data").partition(" ")
         if end != _LOADED:
             raise Interrupted(cast(State, end))
-        return load(section, data_dir, device, emit)
+        seen_by_first = msgspec.json.decode(seen, type=Seen | None)
+        return _load(section, data_dir, there, emit, heed, seen_by_first).data.on(device)
     try:
-        data = load(section, data_dir, device, tell, heed)
+        loaded = _load(section, data_dir, there, tell, heed if section.source == "named" else look)
     except Interrupted as interrupted:
         ranks.lead("data", interrupted.state)
         raise
-    ranks.lead("data", _LOADED)
-    return data
+    ranks.lead("data", f"{_LOADED} {msgspec.json.encode(loaded.seen).decode()}")
+    return loaded.data.on(device)
 
 
 def refuse_misfits(recipe: Recipe, data: DataSet) -> None:
@@ -115,7 +151,7 @@ def _from_archive(
 
 def _refuse_others(samples: Samples, facts: DataSetFacts) -> None:
     """Raise DataError for images of another shape or labels of other classes: a plan would have been another one's."""
-    shape, labels, form = tuple(samples.inputs.shape[1:]), samples.targets, facts.form
+    shape, labels, form = tuple(samples.inputs[:1].shape[1:]), samples.targets, facts.form
     if shape != form.shape or labels.min() < 0 or labels.max() >= (form.classes or 0):
         raise DataError(
             f"{facts.title} has images of {form.shape} and {form.classes} classes; "

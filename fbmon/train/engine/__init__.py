@@ -21,7 +21,9 @@ __all__ = ["CaptureError", "Eager", "make_engine"]
 _LANES = 4  # a guess until it is measured on a GPU: enough that blocks of 32 fill the chip
 
 
-def make_engine(network: Network, statistics: RunningStatistics, watch: Stopwatch) -> Engine:
+def make_engine(
+    network: Network, statistics: RunningStatistics, watch: Stopwatch, *, is_streamed: bool = False
+) -> Engine:
     """Make the engine asked for, or the one that suits the device of the network. Raises UsageError."""
     asked = os.environ.get("FBMON_ENGINE") or ("lanes" if network.device.type == "cuda" else "eager")
     match = re.fullmatch(r"(?:eager|(lanes)(?::([1-9]\d?))?)(,compiled)?", asked, re.ASCII)
@@ -31,8 +33,9 @@ def make_engine(network: Network, statistics: RunningStatistics, watch: Stopwatc
         )
     lanes, count, compiled = match.groups()
     network, note = (network.compiled(), "compiled") if compiled else (network, "")
-    if lanes and network.is_random:
-        return Eager(network, statistics, watch, "block by block: the network is random")
+    if lanes and (network.is_random or is_streamed):
+        reason = "the network is random" if network.is_random else "the data are streamed"
+        return Eager(network, statistics, watch, f"block by block: {reason}")
     if lanes:
         return Lanes(network, statistics, watch, int(count or _LANES), note)
     return Eager(network, statistics, watch, note)

@@ -64,7 +64,7 @@ def _fewer(most: int) -> list[int]:
 def _seconds(recipe: Recipe, model: nn.Module, data: DataSet, images: int) -> float:
     """Return the best time of forward and backward passes over `images` images, after a warm-up if a pass is short."""
     dtype = next(model.parameters()).dtype
-    inputs = data.prepare(data.train.inputs[:images], dtype)
+    inputs, _ = data.read(data.train, torch.arange(min(images, len(data.train))), dtype)
     taken: list[float] = []
     while len(taken) <= _TRIES and sum(taken) < _MOST_SECONDS:
         began = time.perf_counter()

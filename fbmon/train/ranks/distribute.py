@@ -46,6 +46,10 @@ class Ranks:
             yield first, mine if mine < blocks else None
             self._doing = Doing.COMPUTING
 
+    def own(self, blocks: int) -> range:
+        """Return the blocks of a pass that are this rank's work."""
+        return range(self.rank, blocks, self.size)
+
     def sum_(self, tensor: Tensor) -> None:
         """Replace a tensor, of one shape on all ranks, by the sum over them."""
         if self.size > 1:

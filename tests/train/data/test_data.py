@@ -37,10 +37,10 @@ def digits(limit: int | None = None, val_limit: int | None = None) -> DataSet:
 
 def test_the_digits_are_1437_and_360_pictures_of_8_by_8_with_all_ten_labels() -> None:
     data = digits()
-    assert (data.train.inputs.shape, data.val.inputs.shape) == ((1437, 1, 8, 8), (360, 1, 8, 8))
+    assert (data.train.inputs[:].shape, data.val.inputs[:].shape) == ((1437, 1, 8, 8), (360, 1, 8, 8))
     for images in (data.train, data.val):
-        assert (images.inputs.dtype, images.targets.dtype) == (torch.uint8, torch.int64)
-        assert (int(images.inputs.min()), int(images.inputs.max())) == (0, 16)
+        assert (images.inputs[:].dtype, images.targets.dtype) == (torch.uint8, torch.int64)
+        assert (int(images.inputs[:].min()), int(images.inputs[:].max())) == (0, 16)
         assert len(images) == len(images.targets)
     # The whole data set has 174 to 183 of each digit; a split in file order would not share them out evenly.
     counts = [torch.bincount(images.targets, minlength=10) for images in (data.train, data.val)]
@@ -63,7 +63,7 @@ def test_every_data_set_has_a_row_that_torchvision_agrees_with(name: DataSetName
         assert all(re.fullmatch("[0-9a-f]{32}", md5) for md5 in (download.files | download.downloads).values())
     else:
         data = load(Data(dataset=name), None, CPU, lambda _: None)
-        assert (len(data.train), len(data.val), data.train.inputs.shape[1:]) == (
+        assert (len(data.train), len(data.val), data.train.inputs[:].shape[1:]) == (
             facts.train,
             facts.val,
             facts.form.shape,
@@ -80,21 +80,21 @@ def test_images_of_another_shape_than_the_row_promises_are_refused(monkeypatch: 
 
 def test_no_validation_picture_is_among_the_training_pictures() -> None:
     data = digits()
-    train = {picture.numpy().tobytes() for picture in data.train.inputs}
+    train = {picture.numpy().tobytes() for picture in data.train.inputs[:]}
     assert len(train) == 1437
-    assert not any(picture.numpy().tobytes() in train for picture in data.val.inputs)
+    assert not any(picture.numpy().tobytes() in train for picture in data.val.inputs[:])
 
 
 def test_the_network_sees_digits_of_mean_zero_and_deviation_one() -> None:
     data = digits()
-    seen = data.prepare(data.train.inputs, torch.float64)
+    seen = data.prepare(data.train.inputs[:], torch.float64)
     assert float(seen.mean()) == pytest.approx(0, abs=0.01)
     assert float(seen.std()) == pytest.approx(1, abs=0.01)
 
 
 def test_a_limit_takes_the_first_images() -> None:
     few, all_ = digits(limit=10, val_limit=5), digits()
-    assert torch.equal(few.train.inputs, all_.train.inputs[:10])
+    assert torch.equal(few.train.inputs[:], all_.train.inputs[:10])
     assert torch.equal(few.val.targets, all_.val.targets[:5])
     assert len(digits(limit=10**9).train) == 1437
 
@@ -117,7 +117,7 @@ def test_cifar100_has_its_fine_labels_and_its_own_normalization(
     monkeypatch.setitem(CIFAR100.meta, "md5", hashlib.md5(raw).hexdigest())
     data = load(Data(dataset="cifar100"), tmp_path, CPU, lambda _: None)
     assert (data.form.classes, data.train.targets.tolist(), data.val.targets.tolist()) == (100, [99, 3], [7])
-    assert data.train.inputs.shape == (2, 3, 32, 32)
+    assert data.train.inputs[:].shape == (2, 3, 32, 32)
     white = data.prepare(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8), torch.float64)
     assert white.flatten().tolist() == pytest.approx(
         [(1 - 0.50716) / 0.26733, (1 - 0.48669) / 0.25644, (1 - 0.44120) / 0.27615], abs=1e-4
