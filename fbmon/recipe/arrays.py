@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Values = NDArray[np.generic]
+    Rows = NDArray[np.int64] | slice  # a slice from the first row to the last, in steps of 1
 
 _COLOURS = (1, 3)
 _CHUNK = 1 << 24  # numbers looked at together
@@ -32,7 +33,7 @@ class Array(NamedTuple):
     bytes: int  # of a number
     shape: tuple[int, ...]
     read: "Callable[[], Values]"
-    is_mapped: bool = False  # read from the disk as needed
+    rows: "Callable[[Rows], Values] | None" = None  # reads some rows from the disk; None: they are not there one by one
 
     @property
     def size(self) -> int:

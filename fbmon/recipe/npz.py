@@ -1,17 +1,20 @@
 """Arrays of the user's own in an .npz file: read without ever running anything that is in it."""
 
 import functools
+import math
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fbmon.recipe.arrays import Array
 
 if TYPE_CHECKING:
     import zipfile
 
-    from fbmon.recipe.arrays import Values
+    import numpy as np
+
+    from fbmon.recipe.arrays import Rows, Values
 
 _LIMIT = 1 << 16  # bytes of a header
 _CHUNK = 1 << 24  # bytes read at once
@@ -21,8 +24,8 @@ _LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip's member: it ends with the l
 def open_npz(path: Path, *, on_disk: bool = False) -> dict[str, Array]:
     """Return the arrays of a file by name; of their values nothing is read yet.
 
-    If they are to stay `on_disk`, those that lie there row by row, not compressed, are memory-mapped instead of read.
-    Raises ValueError with what is wrong, then and when they are read.
+    If they are to stay `on_disk`, those that lie there row by row, not compressed, are memory-mapped as a whole, or
+    read by rows. Raises ValueError with what is wrong, then and when they are read.
     """
     import zipfile  # a hundredth of a second, and few recipes name a file
 
@@ -42,16 +45,12 @@ def open_npz(path: Path, *, on_disk: bool = False) -> dict[str, Array]:
                     shape, is_fortran, dtype = read_header(file, max_header_size=_LIMIT)
                     header = file.tell()
                 name = member.filename.removesuffix(".npy")
+                array = Array(dtype.kind, dtype.itemsize, tuple(shape), functools.partial(_load, path, name))
                 is_stored = member.compress_type == zipfile.ZIP_STORED and not is_fortran
-                is_mapped = on_disk and is_stored and not dtype.hasobject
-                read = functools.partial(_map, path, member, header, shape, dtype.str)
-                arrays[name] = Array(
-                    dtype.kind,
-                    dtype.itemsize,
-                    tuple(shape),
-                    read if is_mapped else functools.partial(_load, path, name),
-                    is_mapped,
-                )
+                if on_disk and is_stored and not dtype.hasobject:
+                    stored = _Stored(path, name, _start(path, member) + header, tuple(shape), dtype)
+                    array = array._replace(read=stored.map, rows=stored.rows)
+                arrays[name] = array
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror or error}") from None
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
@@ -94,14 +93,49 @@ def refuse_damaged(path: Path, heed: Callable[[], None]) -> None:
                 raise ValueError(f"{member.filename.removesuffix('.npy')} is damaged: {error}") from None
 
 
-def _map(path: Path, member: "zipfile.ZipInfo", header: int, shape: tuple[int, ...], dtype: str) -> "Values":
-    import numpy as np
+class _Stored(NamedTuple):
+    """An array that lies in a file row by row."""
 
+    path: Path
+    name: str
+    start: int  # of its values, in bytes
+    shape: tuple[int, ...]
+    dtype: "np.dtype[np.generic]"
+
+    def map(self) -> "Values":
+        import numpy as np
+
+        try:
+            return np.memmap(self.path, self.dtype, "r", self.start, self.shape)
+        except ValueError as error:
+            raise ValueError(f"{self.name} is cut off: {error}") from None
+
+    def rows(self, rows: "Rows") -> "Values":
+        """Read some rows into memory. A map would end the process where the disk fails or the file was cut off."""
+        import numpy as np
+
+        size = self.dtype.itemsize * math.prod(self.shape[1:])
+        numbers = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)  # each of rows that follow one another
+        values = np.empty((len(numbers), *self.shape[1:]), self.dtype)
+        rest = values.reshape(-1).view(np.uint8).data
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                for run in runs:
+                    file.seek(self.start + int(run[0]) * size)
+                    end = len(run) * size
+                    while end and (done := file.readinto(rest[:end])):
+                        rest, end = rest[done:], end - done
+                    if end:
+                        raise ValueError(f"{self.name} is cut off")
+        except OSError as error:
+            raise ValueError(f"{self.name} cannot be read: {error.strerror or error}") from None
+        return values
+
+
+def _start(path: Path, member: "zipfile.ZipInfo") -> int:
+    """Return the place in a zip where the content of a member begins."""
     with path.open("rb") as file:
         file.seek(member.header_offset)
-        lengths = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
-    offset = member.header_offset + _LOCAL_HEADER.size + sum(lengths) + header
-    try:
-        return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
-    except ValueError as error:
-        raise ValueError(f"{member.filename.removesuffix('.npy')} is cut off: {error}") from None
+        name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+    return int(member.header_offset + _LOCAL_HEADER.size + name + extra)

@@ -118,8 +118,8 @@ def _array(name: str, value: object) -> Array:
     if not isinstance(value, np.ndarray):
         raise ValueError(f"returned {name} as a {type(value).__name__}, not as an array or a tensor")
     values: NDArray[np.generic] = value
-    is_mapped = isinstance(values, np.memmap)
-    return Array(values.dtype.kind, values.dtype.itemsize, values.shape, lambda: values, is_mapped)
+    rows = values.__getitem__ if isinstance(values, np.memmap) else None
+    return Array(values.dtype.kind, values.dtype.itemsize, values.shape, lambda: values, rows)
 
 
 def _from_npz(
@@ -129,7 +129,7 @@ def _from_npz(
     inputs = [arrays[name] for name in ("x", "x_val") if name in arrays]
     if not _stays(sum(array.size for array in inputs), section, room):
         return _from_arrays(path.name, open_npz(path), section, stays=False)
-    if (packed := sum(array.size for array in inputs if not array.is_mapped)) > room.host:
+    if (packed := sum(array.size for array in inputs if not array.rows)) > room.host:
         raise ValueError(
             f"has {packed / 1e9:,.1f} GB of compressed inputs, but there is room for {room.host / 1e9:,.1f} GB; "
             "they can stay on the disk if they are saved by numpy.savez instead"
@@ -159,10 +159,9 @@ def _samples(x: Array, y: Array, form: Form, *, stays: bool) -> Samples:
         refuse_not_finite(targets, "y")
     else:
         targets = targets.long()
-    values = x.read()
-    if not stays or not x.is_mapped:
-        return Samples(_inputs(values, form), targets)
-    return Samples(Stream(lambda rows: _inputs(values[rows], form), np.arange(len(values))), targets)
+    if not stays or (read := x.rows) is None:
+        return Samples(_inputs(x.read(), form), targets)
+    return Samples(Stream(lambda rows: _inputs(read(rows), form), np.arange(x.shape[0])), targets)
 
 
 def _inputs(values: NDArray[np.generic], form: Form) -> Tensor:
