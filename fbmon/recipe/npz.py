@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from fbmon.errors import DataError
 from fbmon.recipe.arrays import Array
+from fbmon.text import clean_path
 
 if TYPE_CHECKING:
     import zipfile
@@ -111,7 +113,10 @@ class _Stored(NamedTuple):
             raise ValueError(f"{self.name} is cut off: {error}") from None
 
     def rows(self, rows: "Rows") -> "Values":
-        """Read some rows into memory. A map would end the process where the disk fails or the file was cut off."""
+        """Read some rows into memory; a map would end the process where the disk fails or the file was cut off.
+
+        Raises DataError.
+        """
         import numpy as np
 
         size = self.dtype.itemsize * math.prod(self.shape[1:])
@@ -127,9 +132,10 @@ class _Stored(NamedTuple):
                     while end and (done := file.readinto(rest[:end])):
                         rest, end = rest[done:], end - done
                     if end:
-                        raise ValueError(f"{self.name} is cut off")
+                        raise DataError(f"{clean_path(self.path)}: {self.name} is cut off")
         except OSError as error:
-            raise ValueError(f"{self.name} cannot be read: {error.strerror or error}") from None
+            reason = error.strerror or error
+            raise DataError(f"{clean_path(self.path)}: {self.name} cannot be read: {reason}") from None
         return values
 
 

@@ -185,7 +185,10 @@ def _from_folder(folder: Path, section: Data, room: Room) -> tuple[DataSetFacts,
     def samples(some: list[Picture]) -> Samples:
         def read(rows: Rows) -> Tensor:
             chosen = some[rows] if isinstance(rows, slice) else [some[row] for row in rows]
-            return _decode(chosen, facts.form, folder)
+            try:
+                return _decode(chosen, facts.form, folder)
+            except ValueError as error:  # as late as in a step, if the pictures stay on the disk
+                raise DataError(f"{clean_path(folder)}: {error}") from None
 
         inputs = Stream(read, np.arange(len(some))) if stays else read(slice(None))
         return Samples(inputs, torch.tensor([picture.label for picture in some]))
