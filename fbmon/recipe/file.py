@@ -15,7 +15,7 @@ from fbmon.errors import RecipeError, UsageError
 from fbmon.recipe import sources
 from fbmon.recipe.faults import explain, line_of, lines
 from fbmon.recipe.own_data import facts_without_code
-from fbmon.recipe.schema import FOLDER, Recipe, sections_in
+from fbmon.recipe.schema import FOLDER, NetworkName, Recipe, sections_in
 from fbmon.text import clean, clean_path
 
 # A recipe fits on a screen; these bounds keep a hostile one from costing more than a moment.
@@ -195,15 +195,24 @@ def flatten(recipe: Recipe) -> dict[str, Any]:
 def _drop_others(table: Table, key: str, value: object) -> list[str]:
     """Take the settings out of a section that a choice just made by `section.name` does not have; return them."""
     section, _, last = key.partition(".")
+    if key == "model.name":  # fbmon's own networks have a width, those of others arguments
+        foreign = "args" if value in get_args(NetworkName) else "width"
+        dropped = [foreign] if foreign in table[section] else []
+    else:
+        dropped = _of_other_choices(table[section], section, last, value)
+    for name in dropped:
+        del table[section][name]
+    return [f"{section}.{name}" for name in dropped]
+
+
+def _of_other_choices(table: Table, section: str, key: str, value: object) -> list[str]:
+    """Return the settings of a section that other choices have, but not the one just made, if it was made."""
     choices = sections_in(Recipe.model_fields[section].annotation) if section in Recipe.model_fields else []
-    if last != "name" or len(choices) < 2:
+    if key != "name" or len(choices) < 2:
         return []
     chosen = [choice for choice in choices if value in get_args(choice.model_fields["name"].annotation)]
     others = {key for choice in choices for key in choice.model_fields}
-    dropped = [key for key in table[section] if chosen and key in others - set(chosen[0].model_fields)]
-    for key in dropped:
-        del table[section][key]
-    return [f"{section}.{key}" for key in dropped]
+    return [key for key in table if chosen and key in others - set(chosen[0].model_fields)]
 
 
 def _flattened(prefix: str, table: Table) -> Table:
