@@ -4,7 +4,10 @@ import errno
 import hashlib
 import pickle
 import re
+import struct
+import sys
 import threading
+import types
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +23,7 @@ from fbmon.events import Event, PhaseEntered, ProgressMade
 from fbmon.ranks.heartbeat import Doing
 from fbmon.recipe import DATA_SETS, Data
 from fbmon.recipe.data_sets import DataSetName, image_form
+from fbmon.train.data import download
 from fbmon.train.data.data import DataSet
 from fbmon.train.data.download import Download
 from fbmon.train.data.load import load, load_in_turn
@@ -225,3 +229,55 @@ def test_the_rank_that_downloads_gives_a_sign_whenever_more_has_come_and_none_wh
     assert len(sizes) >= 3
     assert sizes == sorted(set(sizes))
     assert signs == [Doing.PREPARING] * (len(sizes) + 1), "one more as the download begins"
+
+
+def test_mnist_is_read_from_its_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, sums = tmp_path / "MNIST" / "raw", {}
+    folder.mkdir(parents=True)
+    made = torch.Generator().manual_seed(0)
+    pictures = {
+        part: torch.randint(256, (count, 28, 28), generator=made, dtype=torch.uint8)
+        for part, count in (("train", 3), ("t10k", 2))
+    }
+    for part, pixels in pictures.items():
+        labels = bytes([0, 9, 4][: len(pixels)])
+        images = bytes(pixels.numpy().data)
+        contents = {
+            "images-idx3": struct.pack(">4I", 0x803, len(pixels), 28, 28) + images,
+            "labels-idx1": struct.pack(">2I", 0x801, len(pixels)) + labels,
+        }
+        for name, content in contents.items():
+            (folder / f"{part}-{name}-ubyte").write_bytes(content)
+            sums[f"{part}-{name}-ubyte"] = hashlib.md5(content).hexdigest()
+    monkeypatch.setitem(download._UNPACKED, "MNIST", sums)
+    data = load(Data(dataset="mnist"), tmp_path, CPU, lambda _: None)
+    assert torch.equal(data.train.inputs[:], pictures["train"][:, None])
+    assert (data.train.targets.tolist(), data.val.targets.tolist()) == ([0, 9, 4], [0, 9])
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(b"of another kind")
+    archive = DATA_SETS["mnist"].archive
+    assert archive
+    assert Download("MNIST", archive).wrong_in(tmp_path) == (
+        "MNIST/raw/t10k-labels-idx1-ubyte is another file than MNIST's, by its MD5"
+    )
+
+
+def test_svhn_is_read_from_its_own_files_with_scipy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import SVHN
+
+    folder = tmp_path / "SVHN"
+    folder.mkdir()
+    for part in ("train", "test"):
+        (folder / f"{part}_32x32.mat").write_bytes(b"a file of MATLAB")
+        digest = hashlib.md5(b"a file of MATLAB").hexdigest()
+        monkeypatch.setitem(SVHN.split_list, part, ["", f"{part}_32x32.mat", digest])
+    pixels = torch.arange(6144, dtype=torch.uint8).reshape(32, 32, 3, 2).numpy()  # height, width, colours, pictures
+    scipy = types.ModuleType("scipy.io")
+    scipy.loadmat = lambda _: {"X": pixels, "y": torch.tensor([[10], [3]], dtype=torch.uint8).numpy()}  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "scipy", types.ModuleType("scipy"))
+    monkeypatch.setitem(sys.modules, "scipy.io", scipy)
+    data = load(Data(dataset="svhn"), tmp_path, CPU, lambda _: None)
+    assert torch.equal(data.train.inputs[:][0].permute(1, 2, 0), torch.from_numpy(pixels[..., 0]))
+    assert data.train.targets.tolist() == [0, 3], "a 0 is called 10 there"
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    with pytest.raises(DataError, match="SVHN is read with scipy, which is not installed"):
+        load(Data(dataset="svhn"), tmp_path, CPU, lambda _: None)
