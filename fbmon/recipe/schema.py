@@ -102,6 +102,10 @@ class Data(CodeSection):
     not given, only those that do not fit.
     """
 
+    def is_streamed(self, size: float, room: float) -> bool:
+        """Say whether inputs of so many bytes are brought to a device block by block if it has room for so many."""
+        return size > room if self.stream is None else self.stream
+
     @property
     def source(self) -> DataSource:
         """The source of the data: a name of fbmon's, a file, a folder, or code."""

@@ -18,13 +18,14 @@ from fbmon.analysis.plan import Plan, Timing
 from fbmon.analysis.worker.probe import Probe
 from fbmon.errors import FbmonError
 from fbmon.host.limits import memory
-from fbmon.recipe import Recipe
+from fbmon.recipe import Data, Recipe
 from fbmon.recipe.data_sets import DataSetFacts
 from fbmon.train.data.blocks import blocks
 from fbmon.train.data.own import facts_of
 from fbmon.train.evaluate import is_validated
 from fbmon.train.flop import count_forward, count_product, count_step
 from fbmon.train.hardware.device import choose_device
+from fbmon.train.hardware.memory import room
 from fbmon.train.hardware.precision import Precision, emulation
 from fbmon.train.hardware.process import set_up
 from fbmon.train.models import make_model
@@ -99,7 +100,7 @@ def make_plan(recipe: Recipe, device: torch.device, precision: Precision, second
         parameters=parameters,
         flop_per_image=flop,
         val_flop_per_image=val_flop,
-        data_mib=(train + val) * facts.form.features * _BYTES[facts.form.kind] / 2**20,
+        data_mib=_on_device(recipe.data, (train + val) * facts.form.features * _BYTES[facts.form.kind], device) / 2**20,
         device=name,
         timings=(timing,),
         products=len(taken[::every]) * analysis.products if analysis and every else 0,
@@ -114,6 +115,11 @@ def _memory_mib(device: torch.device) -> float:
     """Return how much of the device's memory this process may use, in MiB."""
     is_gpu = device.type == "cuda"
     return (torch.cuda.get_device_properties(device).total_memory if is_gpu else memory().total) / 2**20
+
+
+def _on_device(section: Data, size: int, device: torch.device) -> int:
+    """Return how many bytes of inputs of a size will lie on the device: all, unless they are streamed."""
+    return 0 if section.is_streamed(size, room(device, 1).device) else size
 
 
 def _first(images: int, limit: int | None) -> int:

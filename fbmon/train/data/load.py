@@ -63,8 +63,7 @@ def _load(
     else:
         loaded = _Loaded(_named(section, data_dir, emit, heed), None)
     size = sum(part.inputs.nbytes for part in (loaded.data.train, loaded.data.val))
-    is_streamed = size > there.device if section.stream is None else section.stream
-    return loaded._replace(data=loaded.data.streamed()) if is_streamed else loaded
+    return loaded._replace(data=loaded.data.streamed()) if section.is_streamed(size, there.device) else loaded
 
 
 def _named(section: Data, data_dir: Path | None, emit: Callable[[Event], None], heed: Callable[[], None]) -> DataSet:

@@ -127,7 +127,7 @@ def _from_npz(
 ) -> tuple[DataSetFacts, Samples, Samples | None]:
     arrays = open_npz(path, on_disk=True)
     inputs = [arrays[name] for name in ("x", "x_val") if name in arrays]
-    if not _stays(sum(array.size for array in inputs), section, room):
+    if not section.is_streamed(sum(array.size for array in inputs), room.host):
         return _from_arrays(path.name, open_npz(path), section, stays=False)
     if (packed := sum(array.size for array in inputs if not array.rows)) > room.host:
         raise ValueError(
@@ -137,11 +137,6 @@ def _from_npz(
     if heed:
         refuse_damaged(path, heed)
     return _from_arrays(path.name, arrays, section, stays=True)
-
-
-def _stays(size: int, section: Data, room: Room) -> bool:
-    """Say whether inputs of so many bytes are to stay on the disk."""
-    return size > room.host if section.stream is None else section.stream
 
 
 def _from_arrays(
@@ -180,7 +175,7 @@ def _from_folder(folder: Path, section: Data, room: Room) -> tuple[DataSetFacts,
     Raises ValueError for one that is damaged or of another size than the first.
     """
     facts, pictures = facts_of_folder(folder), pictures_in(folder)
-    stays = _stays(facts.form.features * (len(pictures.train) + len(pictures.val)), section, room)
+    stays = section.is_streamed(facts.form.features * (len(pictures.train) + len(pictures.val)), room.host)
 
     def samples(some: list[Picture]) -> Samples:
         def read(rows: Rows) -> Tensor:
