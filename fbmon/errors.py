@@ -47,6 +47,8 @@ class FbmonError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(hint)  # for Python programs, whose users see it below the error
 
 
 class UsageError(FbmonError):

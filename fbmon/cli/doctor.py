@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir, data_folder
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Json, RunsDir
 from fbmon.cli.run import DataDir
 from fbmon.errors import Exit
 
@@ -28,6 +28,7 @@ def doctor(runs_dir: RunsDir = DEFAULT_RUNS_DIR, data_dir: DataDir = None, json:
     """
     from fbmon.cli.output import print_json
     from fbmon.doctor.examine import examine
+    from fbmon.run import data_folder
 
     examination = examine(runs_dir, data_folder(data_dir), os.environ)
     if json:

@@ -39,8 +39,7 @@ def read_recipe(folder: "RunFolder") -> "Recipe":
 
 def renew_meta(folder: "RunFolder") -> None:
     """Rewrite a run's meta.json if it is lost, and say so."""
-    from fbmon.cli.options import data_folder
-    from fbmon.run import renew
+    from fbmon.run import data_folder, renew
 
     if folder.read_meta() is None:
         data = data_folder(None)

@@ -93,16 +93,3 @@ def choose_ui(ui: Ui, no_ui: bool) -> Ui:
     if ui != Ui.AUTO:
         return ui
     return Ui.FULL if terminal and not os.environ.get("CI") else Ui.PLAIN
-
-
-def data_folder(given: Path | None) -> Path:
-    """Return where the data sets lie, or are downloaded to."""
-    if given is not None:
-        return given
-    from fbmon.host.own_folders import cache_folder, is_writable
-    from fbmon.recipe import DATA_SETS
-
-    usual = cache_folder()
-    archives = [facts.archive for facts in DATA_SETS.values() if facts.archive]
-    has_data = any((usual / name).exists() for archive in archives for name in (archive.folder, archive.file))
-    return usual if has_data or is_writable(usual) else Path("data").absolute()

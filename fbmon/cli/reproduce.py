@@ -21,7 +21,6 @@ from fbmon.cli.options import (
     UiOption,
     choose_form,
     choose_ui,
-    data_folder,
 )
 from fbmon.cli.output import aligned, print_json
 from fbmon.cli.run import DataDir, Overrides, Steps, asked_settings
@@ -98,6 +97,7 @@ def reproduce(
 
     kept = keep() if shown is Ui.FULL else None  # before the imports that start threads
     from fbmon import reproduce as tables
+    from fbmon import run as folders
     from fbmon.ranks.devices import check_loopback, deal, expand, here
 
     asked = asked_settings(overrides, steps, None)
@@ -109,14 +109,15 @@ def reproduce(
     shares = deal(expand(device, os.environ), jobs) if jobs else expand(device, os.environ)
     for share in shares:
         check_loopback(expand(share, os.environ))
+    data = folders.data_folder(data_dir)
     if len(shares) > 1:
         from fbmon.cli.parallel import Parallel
 
-        codes = Parallel(shares, runs_dir, data_folder(data_dir), lambda line: _say(line, shown)).carry_out(tasks)
+        codes = Parallel(shares, runs_dir, data, lambda line: _say(line, shown)).carry_out(tasks)
     else:
         labels = [f"run {number} of {len(tasks)}" for number in range(1, len(tasks) + 1)]
         codes = [
-            _carry_out(task, label, runs_dir, shares[0], data_folder(data_dir), shown, kept)
+            _carry_out(task, label, runs_dir, shares[0], data, shown, kept)
             for task, label in zip(tasks, labels, strict=True)
         ]
     runs = [run for task in tasks if (run := tables.done(task, runs_dir))]

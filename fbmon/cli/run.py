@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fbmon.cli.complete import recipe_names
-from fbmon.cli.options import DEFAULT_RUNS_DIR, Detach, NoUi, RunsDir, Ui, UiOption, choose_ui, data_folder
+from fbmon.cli.options import DEFAULT_RUNS_DIR, Detach, NoUi, RunsDir, Ui, UiOption, choose_ui
 from fbmon.cli.output import mention, warn_of_logout
 from fbmon.cli.resume import has_finished
 
@@ -84,7 +84,7 @@ def run(
     loaded = recipes.load(file, asked_settings(overrides, steps, seed), mention)
     run_name, resolved = loaded.name if name is None else name, recipes.dump(loaded)
     # In a job every rank sees the GPUs of its own machine.
-    on, data = parse(devices) if rank else here(devices, os.environ), data_folder(data_dir)
+    on, data = parse(devices) if rank else here(devices, os.environ), folders.data_folder(data_dir)
     if not rank:
         check_loopback(expand(on, os.environ))
 

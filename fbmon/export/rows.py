@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from fbmon import metrics
-from fbmon.events import Analysed, GradientClipped, StepTaken, Validated
+from fbmon.events import Analysed, Event, GradientClipped, StepTaken, Validated
 from fbmon.run.journal import Tail
 
 
@@ -24,10 +24,15 @@ class StepRow(msgspec.Struct):
 
 def read_rows(journal: Path) -> list[StepRow]:
     """Return the steps of a journal in order; an unknown value is missing or None."""
+    return of_events(Tail(journal).read())
+
+
+def of_events(events: Iterable[Event]) -> list[StepRow]:
+    """Return the steps that a run's events tell, likewise."""
     rows: dict[int, StepRow] = {}
     clipped: set[int] = set()
     analysed: dict[int, dict[str, float | None]] = {}
-    for event in Tail(journal).read():
+    for event in events:
         match event:
             case GradientClipped(step=step):
                 clipped.add(step)

@@ -7,7 +7,7 @@ from fbmon.run.discovery import every, find, is_run, of_job, running, unknown
 from fbmon.run.folder import RunFolder
 from fbmon.run.life import SILENCE_SECONDS, Guard, Holder, Life, Look
 from fbmon.run.meta import Meta
-from fbmon.run.place import usual
+from fbmon.run.place import data_folder, usual
 
 __all__ = [
     "SILENCE_SECONDS",
@@ -20,6 +20,7 @@ __all__ = [
     "as_path",
     "code_of",
     "create",
+    "data_folder",
     "every",
     "find",
     "is_run",
