@@ -22,6 +22,7 @@ from fbmon.cli.resume import resume
 from fbmon.cli.run import run
 from fbmon.cli.runs import runs
 from fbmon.cli.stop import stop
+from fbmon.cli.sweep import sweep
 from fbmon.cli.tables import QueryCommand
 from fbmon.cli.verify import verify
 from fbmon.cli.watch import watch
@@ -50,6 +51,7 @@ app.command(cls=QueryCommand)(landscape)
 app.command(cls=QueryCommand)(flatness)
 app.command()(verify)
 app.command()(reproduce)
+app.command()(sweep)
 app.command()(doctor)
 app.add_typer(recipe_commands, name="recipe")
 

@@ -27,11 +27,19 @@ def columns_for(
     """
     if requested is not None and not requested.startswith("+"):
         return [fields.find(name, runs) for name in _split(requested)]
+    standard = by_score(",".join(standard), runs).split(",")
     names = [name for name in standard if name in _ALWAYS or _is_known(name, runs)]
     names += differing(runs, with_odd=with_odd) if with_settings else []
     names += _split(requested[1:]) if requested else []
     names += ["damaged"] if any(run.summary.damaged for run in runs) else []
     return [fields.find(name, runs) for name in dict.fromkeys(names)]
+
+
+def by_score(names: str, runs: Sequence[Run]) -> str:
+    """Return names with commas; the validation accuracy is replaced by the loss if no run has one, but some a loss."""
+    if _is_known("final.val_accuracy", runs) or not _is_known("final.val_loss", runs):
+        return names
+    return names.replace("val_accuracy", "val_loss")
 
 
 def only_changed(columns: Sequence[Field], runs: Sequence[Run]) -> list[Field]:
