@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fbmon.cli.further import further
 from fbmon.cli.intact import read_recipe, renew_meta
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Detach, NoUi, RunArgument, RunsDir, Ui, UiOption, choose_ui
 from fbmon.cli.output import warn_of_logout
+from fbmon.errors import UsageError
 from fbmon.text import clean
 
 if TYPE_CHECKING:
@@ -31,13 +33,25 @@ def resume(
             help="Resume although the run may still be training on another host, silent for a minute or more.",
         ),
     ] = False,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Train on to so many steps in all, also a run that has finished.")
+    ] = None,
+    stretch: Annotated[
+        bool,
+        typer.Option(
+            "--stretch", metavar="", help="With --steps: let the schedule take as many times as long as the run."
+        ),
+    ] = False,
 ) -> None:
     """Resume a run that was stopped, preempted or killed, in its own folder, from its newest good checkpoint.
 
-    It ends with the same bits as a run that was never interrupted.
+    It ends with the same bits as a run that was never interrupted. With
+    --steps it trains on; its schedule is kept, unless it is to be stretched.
 
-    Examples: fbmon resume · fbmon resume quickstart --devices cpu:2
+    Examples: fbmon resume · fbmon resume quickstart --devices cpu:2 · fbmon resume quickstart --steps 180 --stretch
     """
+    if stretch and steps is None:
+        raise UsageError("--stretch needs --steps", "for example --steps 600 --stretch")
     shown = Ui.NONE if detach else choose_ui(ui, no_ui)
     from fbmon.cli.terminal_guard import keep
 
@@ -50,14 +64,21 @@ def resume(
     if not folder.is_alive():
         renew_meta(folder)
         recipe = read_recipe(folder)
-        if has_finished(folder, recipe.steps):
+        if steps in (None, recipe.steps) and has_finished(folder, recipe.steps):
             return
     meta = folder.read_meta()
     before = meta.devices if meta else "auto"
     on = here(before if devices is None else devices, os.environ)
     check_loopback(expand(on, os.environ))
     warn_of_logout()
-    handle = start(lambda: folder, shown, kept, devices=None if devices is None else on, detach=detach, force=force)
+    longer = None if steps is None else further(folder, steps, stretch=stretch)
+
+    def find() -> "RunFolder":
+        if longer:
+            longer.write()
+        return folder
+
+    handle = start(find, shown, kept, devices=None if devices is None else on, detach=detach, force=force)
     warn_of_other_machine(folder)  # not of a run that is refused; torch takes seconds until a step is taken
     raise typer.Exit(show_started(handle, shown, detach=detach))
 

@@ -316,6 +316,10 @@ class Constant(Section):
     """Steps of linear warm-up; the first has learning rate 0."""
 
 
+# Pairs of steps and a factor.
+Stretches = list[Annotated[list[NonNegativeFloat], Field(min_length=2, max_length=2)]]
+
+
 class Cosine(Section):
     """A linear warm-up, then half a cosine."""
 
@@ -327,6 +331,10 @@ class Cosine(Section):
     """Steps from the end of the warm-up to the end of the cosine."""
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The end of the cosine, as a share of the peak."""
+    stretches: Stretches | None = None
+    """Pairs of steps and a factor: after so many steps the schedule goes on as if it took so many times as long;
+    `fbmon resume --stretch` adds them.
+    """
 
 
 class MultiStep(Section):
@@ -340,6 +348,10 @@ class MultiStep(Section):
     """The steps of the drops, counted from the end of the warm-up."""
     factor: Annotated[float, Field(gt=0, le=1)] = 0.1
     """What a drop multiplies the learning rate with."""
+    stretches: Stretches | None = None
+    """Pairs of steps and a factor: after so many steps the schedule goes on as if it took so many times as long;
+    `fbmon resume --stretch` adds them.
+    """
 
 
 class Exponential(Section):
@@ -351,6 +363,10 @@ class Exponential(Section):
     """Steps of linear warm-up; the first has learning rate 0."""
     factor: Annotated[float, Field(gt=0, le=1)] = 0.99
     """What every step multiplies the learning rate with."""
+    stretches: Stretches | None = None
+    """Pairs of steps and a factor: after so many steps the schedule goes on as if it took so many times as long;
+    `fbmon resume --stretch` adds them.
+    """
 
 
 AnySchedule = Constant | Cosine | MultiStep | Exponential

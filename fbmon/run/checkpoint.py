@@ -19,6 +19,7 @@ from fbmon.text import clean
 
 # The settings and sections that may be changed between two starts of a run.
 _FREE = ("name", "steps", "validation", "checkpoint", "divergence", "restart", "analysis", "target")
+_STRETCHES = "schedule.stretches"
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
 _SEAL = re.compile(rb',"sha256":"([0-9a-f]{64})"}\n\Z')
@@ -109,10 +110,10 @@ def changes(state: State, recipe: Recipe) -> dict[str, tuple[Any, Any]]:
     Left out are those that say how long, how often and until when, on which no number hangs.
     """
     try:
-        before = _lasting(Recipe.model_validate(state.recipe))
+        before = _lasting(Recipe.model_validate(state.recipe), state.step)
     except ValidationError:  # none, or those of another fbmon
         return {}
-    now = _lasting(recipe)
+    now = _lasting(recipe, state.step)
     return {key: (before.get(key), now.get(key)) for key in before | now if before.get(key) != now.get(key)}
 
 
@@ -137,8 +138,11 @@ def refuse_other_data(state: State, digest: str, dataset: str) -> None:
         )
 
 
-def _lasting(recipe: Recipe) -> dict[str, Any]:
-    return {key: value for key, value in flatten(recipe).items() if key.partition(".")[0] not in _FREE}
+def _lasting(recipe: Recipe, step: int) -> dict[str, Any]:
+    """Return the settings on which the numbers of the first steps hang; a later stretch of the schedule is none."""
+    settings = {key: value for key, value in flatten(recipe).items() if key.partition(".")[0] not in _FREE}
+    stretches = [stretch for stretch in settings.pop(_STRETCHES, None) or [] if stretch[0] < step]
+    return settings | ({_STRETCHES: stretches} if stretches else {})
 
 
 def _show(value: object) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import tomli
 
 from fbmon.events import CheckpointFailed, RunResumed, RunStarted, StateRestored, StepTaken
 from fbmon.run import RunFolder
@@ -231,3 +232,42 @@ def test_a_command_to_the_trainer_that_died_does_not_reach_the_next_one(
     assert [event.step for event in told(folder) if isinstance(event, StateRestored)] == [0]
     assert sum(isinstance(event, StepTaken) for event in told(folder)) == 40
     assert_same(folder, undisturbed)
+
+
+def test_a_finished_run_trains_on_with_the_bits_of_one_that_was_longer_from_the_start(tiny: Path, fbmon: Fbmon) -> None:
+    for name, steps in (("short", 4), ("long", 8)):
+        assert fbmon("run", tiny, "--no-ui", "--devices", "cpu", "--name", name, "--steps", str(steps)).returncode == 0
+    longer = fbmon("resume", "short", "--no-ui", "--steps", "8")
+    assert longer.returncode == 0, longer.stderr
+    assert longer.stderr.startswith(
+        "the schedule is kept: the learning rate is 0.09755 in step 5 and 0.06545 in step 8\n"
+    )
+    assert "8 steps instead of 4" in longer.stdout
+    short, long = (RunFolder(next(fbmon.runs_dir.glob(f"{name}-*"))) for name in ("short", "long"))
+    assert last_tensors(short) == last_tensors(long)
+    for arguments, words in (
+        (["--steps", "8"], "short-.* has already finished, after step 8"),
+        (["--steps", "5"], "--steps 5: short-.* has taken 8 steps"),
+        (["--stretch"], "--stretch needs --steps"),
+    ):
+        said = fbmon("resume", "short", "--no-ui", *arguments)
+        assert re.search(words, said.stdout + said.stderr), said
+    assert fbmon("runs", "--json").stdout.count('"steps": 8') == 2
+
+
+def test_a_stretched_schedule_is_said_and_kept_so_that_the_run_can_be_repeated(tiny: Path, fbmon: Fbmon) -> None:
+    assert fbmon("run", tiny, "--no-ui", "--devices", "cpu", "--name", "short", "--steps", "4").returncode == 0
+    longer = fbmon("resume", "short", "--no-ui", "--steps", "8", "--stretch")
+    assert longer.stderr.startswith(
+        "the schedule is stretched 2 times: the learning rate is 0.09938 instead of 0.09755 in step 5, "
+        "and 0.09045 in step 8\n"
+    )
+    folder = RunFolder(next(fbmon.runs_dir.glob("short-*")))
+    assert tomli.loads(folder.resolved.read_text())["schedule"]["stretches"] == [[4.0, 2.0]]
+    again = fbmon("run", folder.resolved, "--no-ui", "--devices", "cpu", "--name", "again")
+    assert again.returncode == 0, again.stderr
+    assert last_tensors(RunFolder(next(fbmon.runs_dir.glob("again-*")))) == last_tensors(folder)
+    assert "the same bits" in fbmon("verify", "short", "--devices", "cpu", "--steps", "1").stdout
+    twice = fbmon("resume", "short", "--no-ui", "--steps", "16", "--stretch")
+    assert twice.returncode == 0, twice.stderr
+    assert tomli.loads(folder.resolved.read_text())["schedule"]["stretches"] == [[4.0, 2.0], [8.0, 4.0]]

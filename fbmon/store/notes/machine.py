@@ -1,4 +1,4 @@
-"""Cautions as a training starts: that it goes on elsewhere, where last bits differ; that it is slow here."""
+"""Cautions as a training starts: that it goes on elsewhere, where last bits differ, or longer; that it is slow here."""
 
 from fbmon.events import Machine, TrainingStarted
 from fbmon.text import plural
@@ -10,7 +10,8 @@ def cautions(before: TrainingStarted | None, started: TrainingStarted) -> list[s
     slow = f"{started.emulation}: float32 is many times as fast" if started.emulation else ""
     random = f"this network is stochastic: {', '.join(started.random_parts)}" if started.random_parts else ""
     code = f"code that is not fbmon's runs here: {started.code}" if started.code else ""
-    return [caution for caution in (there, slow, code, random) if caution]
+    longer = f"{started.steps:,} steps instead of {before.steps:,}" if before and before.steps != started.steps else ""
+    return [caution for caution in (there, longer, slow, code, random) if caution]
 
 
 def moved(before: Machine, after: Machine) -> str:
