@@ -36,6 +36,7 @@ class RunStarted(Fact, frozen=True):
     steps: int
     version: str
     pid: int
+    origin: str = ""  # whose weights it begins with, as RUN@STEP; empty for new ones
 
 
 class RunResumed(Fact, frozen=True):

@@ -72,12 +72,13 @@ def start(
     runs_dir: str | Path | None = None,
     data_dir: str | Path | None = None,
     stall_limit: float | None = None,
+    origin: str | None = None,
 ) -> Training:
     """Start a run in the background.
 
-    `recipe` is a file or the name of a shipped one; `settings` change it, as `{"optimizer.lr": 0.1}`. All else is as
-    the options of `fbmon run`, FBMON_RUNS and FBMON_DATA included. Raises UsageError, RecipeError with one line per
-    fault, and what else keeps a run from starting; then there is no run.
+    `recipe` is a file or the name of a shipped one; `settings` change it, as `{"optimizer.lr": 0.1}`; `origin` is what
+    --from is. All else is as the options of `fbmon run`, FBMON_RUNS and FBMON_DATA included. Raises UsageError,
+    RecipeError with one line per fault, and what else keeps a run from starting; then there is no run.
     """
     file = recipes.find(str(recipe))
     asked = {"steps": steps, "seed": seed}
@@ -86,8 +87,9 @@ def start(
     loaded = recipes.load(file, overrides, lambda line: warnings.warn(line, stacklevel=3))
     on = here(devices, os.environ)
     check_loopback(expand(on, os.environ))
+    home = folders.usual() if runs_dir is None else Path(runs_dir)
     folder = folders.create(
-        folders.usual() if runs_dir is None else Path(runs_dir),
+        home,
         loaded.name if name is None else name,
         file,
         recipes.dump(loaded),
@@ -95,6 +97,7 @@ def start(
         folders.data_folder(Path(data_dir) if data_dir is not None else None),
         stall_seconds=stall_limit,
         code=folders.code_of(loaded),
+        beginning=None if origin is None else folders.find_beginning(home, origin),
     )
     launch.start(folder, queue=False)
     return Training(folder)

@@ -46,8 +46,9 @@ class PlainScreen:
     def show(self, event: Event) -> None:
         """Print a line if this event deserves one."""
         match event:
-            case RunStarted(run=run, recipe=recipe):
-                self._print(f"run {run}: recipe {recipe}, folder {self._folder.path}")
+            case RunStarted(run=run, recipe=recipe, origin=origin):
+                begun = f", begun with the weights of {origin}; all else is new" if origin else ""
+                self._print(f"run {run}: recipe {recipe}, folder {self._folder.path}{begun}")
             case PhaseEntered():
                 self._end_download()
                 self._print(self._store.phase)

@@ -59,6 +59,14 @@ def run(
     overrides: Overrides = None,
     stall_limit: StallLimit = None,
     detach: Detach = False,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN[@STEP|best|last]",
+            help="Begin with the weights of another run's checkpoint, by default its newest; all else begins anew.",
+        ),
+    ] = None,
 ) -> None:
     """Start a training in the background and show it live.
 
@@ -66,7 +74,8 @@ def run(
     watch` shows it again. Inside a torchrun or srun job, this process trains as
     one of the job's ranks. A job that Slurm has requeued resumes its run.
 
-    Examples: fbmon run quickstart · fbmon run recipes/fb_strong_reg.toml --no-ui --set optimizer.lr=0.4
+    Examples: fbmon run quickstart · fbmon run recipes/fb_strong_reg.toml --no-ui --set optimizer.lr=0.4 ·
+    fbmon run mine.toml --from quickstart@best
     """
     from fbmon.cli.terminal_guard import keep
     from fbmon.ranks.rank import job_of, rank_in_job
@@ -89,11 +98,14 @@ def run(
         check_loopback(expand(on, os.environ))
 
     is_first = rank is None or rank.index == 0
+    beginning = folders.find_beginning(runs_dir, origin) if origin and is_first else None
     begun = folders.of_job(runs_dir, job.name, run_name, resolved) if job.is_restarted and is_first else None
 
     def find() -> "RunFolder":
         code = folders.code_of(loaded)
-        return begun or folders.create(runs_dir, run_name, file, resolved, on, data, job.name, stall_limit, code)
+        return begun or folders.create(
+            runs_dir, run_name, file, resolved, on, data, job.name, stall_limit, code, beginning
+        )
 
     if rank:
         from fbmon.cli.member import take_part

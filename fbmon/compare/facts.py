@@ -97,6 +97,10 @@ def _reason(run: Run) -> Value:
     return run.summary.ended.reason if run.summary.ended else ""
 
 
+def _origin(run: Run) -> Value:
+    return run.summary.began.origin or None if run.summary.began else None
+
+
 def _seen(run: Run) -> Value:
     return max(0.0, time.time() - run.last_sign) if run.last_sign else None
 
@@ -123,6 +127,7 @@ _FACTS = (
     _text("recipe", lambda run: run.recipe, "the recipe's name"),
     _text("state", lambda run: run.state, f"{', '.join(STATES[:-1])} or {STATES[-1]}"),
     _text("reason", _reason, "why the run ended"),
+    _text("origin", _origin, "the run and the step whose weights it began with"),
     _text("host", lambda run: _machine(run).host or None, "the machine that last trained the run"),
     _text("processor", lambda run: _machine(run).processor or None, "the processor of that machine"),
     Field("step", "step", lambda run: run.summary.step, _show_count, "descending", about="steps taken"),

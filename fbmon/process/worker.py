@@ -50,6 +50,11 @@ class Assignment:
     patience: float | None = None  # seconds to wait for the others; None: the supervisor looks after that
     conclude: Callable[[], None] = lambda: None  # what is left to do when all is told, before the other ranks may leave
 
+    def read_origin(self) -> bytes:
+        """Return the weights of another run with which this one begins, as safetensors; empty for new ones."""
+        meta = self.folder.read_meta() if self.folder else None
+        return folders.read_origin(self.folder, meta.origin) if self.folder and meta and meta.origin else b""
+
 
 def main() -> None:
     start = msgspec.json.decode(sys.argv[2], type=Start)
@@ -121,7 +126,9 @@ def _begin(work: Assignment, emitter: "Emitter | SilentEmitter") -> None:
         emitter.emit(RunResumed(fbmon.__version__, os.getpid()))
     elif work.folder:
         name, recipe = work.folder.name, work.recipe
-        emitter.emit(RunStarted(name, recipe.name, recipe.steps, fbmon.__version__, os.getpid()))
+        meta = work.folder.read_meta()
+        origin = str(meta.origin) if meta and meta.origin else ""
+        emitter.emit(RunStarted(name, recipe.name, recipe.steps, fbmon.__version__, os.getpid(), origin))
     emitter.emit(PhaseEntered("loading torch"))
 
 
@@ -151,6 +158,7 @@ def _train(
                 commands.next,
                 ranks=ranks,
                 resume=is_begun,
+                origin=work.read_origin() if work.folder else b"",
                 run=work.folder.first_name() if work.folder else "",
             )
     except Exception as error:

@@ -7,6 +7,7 @@ from fbmon.run.discovery import every, find, is_run, of_job, running, unknown
 from fbmon.run.folder import RunFolder
 from fbmon.run.life import SILENCE_SECONDS, Guard, Holder, Life, Look
 from fbmon.run.meta import Meta
+from fbmon.run.origin import find_beginning, read_origin
 from fbmon.run.place import data_folder, usual
 
 __all__ = [
@@ -23,8 +24,10 @@ __all__ = [
     "data_folder",
     "every",
     "find",
+    "find_beginning",
     "is_run",
     "of_job",
+    "read_origin",
     "refuse_changed",
     "renew",
     "running",

@@ -25,6 +25,7 @@ from fbmon.run.code import keep
 from fbmon.run.folder import RunFolder
 from fbmon.run.life import Holder, Life
 from fbmon.run.meta import Meta
+from fbmon.run.origin import Beginning
 from fbmon.run.place import refuse_file
 from fbmon.text import NAME_PATTERN, as_utf8, clean, clean_path
 
@@ -39,10 +40,12 @@ def create(
     job: str = "",
     stall_seconds: float | None = None,
     code: Mapping[str, bytes] | None = None,
+    beginning: Beginning | None = None,
 ) -> RunFolder:
     """Make a new folder NAME-DATE-TIME in `runs_dir` with the recipe as given, the resolved one, code and meta.json.
 
-    Never touches an existing run. Raises UsageError for a name that is none and where nothing can be written.
+    If the run begins with the weights of another, they are kept in it too. Never touches an existing run. Raises
+    UsageError for a name that is none and where nothing can be written.
     """
     if not re.fullmatch(NAME_PATTERN, name):
         raise UsageError(
@@ -58,6 +61,9 @@ def create(
             folder.inbox.mkdir(mode=0o700)
             meta = _meta(folder.name, now, recipe_file, devices, data_dir)
             meta = msgspec.structs.replace(meta, job=job, stall_seconds=stall_seconds, code=digests(code or {}))
+            if beginning:
+                meta = msgspec.structs.replace(meta, origin=beginning.origin)
+                write_new(folder.origin, beginning.content)
             # On the disk from now on: without them no checkpoint could be gone on from.
             keep(folder.path, code or {})
             write_new(folder.recipe, given)

@@ -48,6 +48,7 @@ class RunFolder:
     holder = _Inside("holder.json")
     inbox = _Inside("inbox")
     checkpoints = _Inside("checkpoints")
+    origin = _Inside("origin.safetensors")
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -18,7 +18,7 @@ from fbmon.recipe import Recipe
 from fbmon.recipe.sources import digests
 from fbmon.run.code import code_of
 from fbmon.train.checkpoint.saving import Saving
-from fbmon.train.checkpoint.tensors import Learnt
+from fbmon.train.checkpoint.tensors import Learnt, load_weights_
 from fbmon.train.control import Beforehand, Emit, Interrupted, NextCommand
 from fbmon.train.data.load import load_in_turn, refuse_misfits
 from fbmon.train.divergence import DivergenceWatch
@@ -46,10 +46,12 @@ def train(
     ranks: Ranks = ALONE,
     resume: bool = False,
     run: str = "",
+    origin: bytes = b"",
 ) -> State:
     """Train as the recipe says and report everything to `emit`; return how it ended.
 
-    With `resume`, continue from the newest intact checkpoint of this `run`, or from the beginning if there is none.
+    With `resume`, continue from the newest intact checkpoint of this `run`, or from the beginning if there is none. The
+    beginning has new weights, or those of another run, its `origin`: tensors that the first rank knows.
     Raises UsageError (the recipe was changed), DataError, FbmonError (no such device, out of memory),
     StorageError, RankLostError, ReplicaError; and NonFiniteError and DivergenceError after the weights of the last good
     step have been saved.
@@ -71,6 +73,8 @@ def train(
     ):
         _refuse_other_code(recipe, ranks)
         model = make_model(recipe.model, data.form).to(device)
+        if origin := ranks.share(origin):
+            load_weights_(model, origin)
         set_precision_(model, recipe.precision)
         choose_threads_(recipe, model, data, ranks)
         stepper = Stepper(recipe, data, model, emit, next_command, ranks)

@@ -3,6 +3,7 @@
 import random
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -271,3 +272,49 @@ def test_a_stretched_schedule_is_said_and_kept_so_that_the_run_can_be_repeated(t
     twice = fbmon("resume", "short", "--no-ui", "--steps", "16", "--stretch")
     assert twice.returncode == 0, twice.stderr
     assert tomli.loads(folder.resolved.read_text())["schedule"]["stretches"] == [[4.0, 2.0], [8.0, 4.0]]
+
+
+def test_a_run_begins_with_the_weights_of_another_and_keeps_them(tiny: Path, fbmon: Fbmon) -> None:
+    settings = ["--no-ui", "--devices", "cpu", "--set", "checkpoint.every=2", "--set", "checkpoint.keep=9"]
+    assert fbmon("run", tiny, "--name", "first", "--steps", "6", *settings).returncode == 0
+    first = RunFolder(next(fbmon.runs_dir.glob("first-*")))
+    said = {}
+    for name, devices in (("one", "cpu"), ("two", "cpu:2")):
+        begun = fbmon("run", tiny, "--name", name, "--steps", "4", "--no-ui", "--from", "first@4", "--devices", devices)
+        assert begun.returncode == 0, begun.stderr
+        said[name] = begun.stdout
+    one, two = (RunFolder(next(fbmon.runs_dir.glob(f"{name}-*"))) for name in ("one", "two"))
+    assert last_tensors(one) == last_tensors(two)
+    assert f"begun with the weights of {first.name}@4; all else is new" in said["one"].splitlines()[0]
+    losses = [
+        [event.values["loss"] for event in told(folder) if isinstance(event, StepTaken)] for folder in (first, one)
+    ]
+    assert losses[1][0] == losses[0][4], "at the weights after four steps"
+    shutil.rmtree(first.path)
+    assert "the same bits" in fbmon("verify", one.name, "--devices", "cpu", "--steps", "4").stdout
+    shutil.rmtree(one.checkpoints)
+    again = fbmon("resume", one.name, "--no-ui", "--steps", "5")
+    assert again.returncode == 0, again.stderr
+    assert f"{one.name},{first.name}@4" in fbmon("compare", "one", "--columns", "run,origin", "--csv").stdout
+    one.origin.write_bytes(one.origin.read_bytes()[:-1] + b"?")
+    shutil.rmtree(one.checkpoints)
+    refused = fbmon("resume", one.name, "--no-ui", "--steps", "6")
+    assert "origin.safetensors: changed since the run began, by its SHA-256" in refused.stdout
+
+
+@pytest.mark.parametrize(
+    ("origin", "settings", "code", "words"),
+    [
+        ("frist", [], 2, r"frist: no such run in .*\n *did you mean first"),
+        ("first@9", [], 2, "--from first@9: first-.* has no checkpoint of step 9, but of 1, 2"),
+        ("first@best", ["model.width=8"], 2, r"stem.0.weight is float32 \(4, .* there and float32 \(8, .* here"),
+    ],
+)
+def test_weights_that_are_none_or_do_not_fit_are_refused(
+    origin: str, settings: list[str], code: int, words: str, tiny: Path, fbmon: Fbmon
+) -> None:
+    assert fbmon("run", tiny, "--name", "first", "--steps", "2", "--no-ui", "--devices", "cpu").returncode == 0
+    given = [word for setting in settings for word in ("--set", setting)]
+    refused = fbmon("run", tiny, "--name", "next", "--no-ui", "--devices", "cpu", "--from", origin, *given)
+    assert refused.returncode == code, refused.stdout + refused.stderr
+    assert re.search(words, refused.stdout + refused.stderr), refused.stdout + refused.stderr

@@ -14,6 +14,7 @@ from fbmon.errors import DataError
 from fbmon.recipe import Recipe
 from fbmon.run import RunFolder, checkpoint
 from fbmon.run.checkpoints import path_of, steps
+from fbmon.train.checkpoint.tensors import load_weights_
 from fbmon.train.data.data import DataSet
 from fbmon.train.data.load import load, refuse_misfits
 from fbmon.train.hardware.device import choose_device
@@ -56,6 +57,8 @@ def bare(folder: RunFolder, recipe: Recipe, device: str) -> tuple[nn.Module, Dat
     _refuse_other_data(folder, recipe, data)
     torch.manual_seed(recipe.seed)
     model = make_model(recipe.model, data.form).to(data.device)
+    if meta and meta.origin:
+        load_weights_(model, folders.read_origin(folder, meta.origin))
     set_precision_(model, recipe.precision)
     return model, data
 

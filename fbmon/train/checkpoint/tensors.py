@@ -8,11 +8,12 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from fbmon.errors import DataError
+from fbmon.errors import DataError, UsageError
 from fbmon.text import clean
 from fbmon.train.average import Average
 from fbmon.train.descent import Descent
 
+_MODEL = "model."
 _ON_HOST = ("step", "mu_product")  # where torch keeps its counts, so that no step waits for the device
 
 
@@ -45,7 +46,7 @@ class Learnt:
 
     def _named(self) -> Iterator[tuple[str, Tensor]]:
         for name, value in self.model.state_dict().items():
-            yield f"model.{name}", value
+            yield f"{_MODEL}{name}", value
         if self.average.model is not self.model:
             for name, value in self.average.model.state_dict().items():
                 yield f"average.{name}", value
@@ -68,6 +69,24 @@ class Learnt:
                 is_like = saved.shape == parameter.shape and key not in _ON_HOST
                 room = torch.empty_like(parameter) if is_like else torch.empty_like(saved, device=device)
                 self.descent.optimizer.state[parameter][key] = room
+
+
+def load_weights_(model: nn.Module, content: bytes) -> None:
+    """Set a network's weights and buffers to those of another run's checkpoint, from `Learnt.dump`.
+
+    Raises UsageError with the first that does not fit.
+    """
+    tensors = safetensors.torch.load(content)
+    others = {name.removeprefix(_MODEL): value for name, value in tensors.items() if name.startswith(_MODEL)}
+    own = model.state_dict()
+    for name in own | others:
+        here, there = (None if tensors is None else _kind(tensors) for tensors in (own.get(name), others.get(name)))
+        if here != there:
+            said = f"{clean(name)} is {there or 'missing'} there and {here or 'missing'} here"
+            raise UsageError(f"--from: the weights are those of another network: {said}")
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(others[name])
 
 
 def _refuse_others(own: dict[str, Tensor], others: dict[str, Tensor]) -> None:
