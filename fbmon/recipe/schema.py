@@ -294,7 +294,46 @@ class TorchOptimizer(Section):
         return self
 
 
-AnyOptimizer = Sgd | AdamW | TorchOptimizer
+class GradientDescent(Section):
+    """Gradient descent whose learning rate is found anew at each step, by backtracking (Armijo)."""
+
+    name: Literal["gd"]
+    """Gradient descent with backtracking."""
+    lr: PositiveFloat = 1.0
+    """The learning rate that the first step tries first."""
+    shrink: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """What a learning rate is multiplied with as long as the loss does not fall enough."""
+    grow: Annotated[float, Field(ge=1)] = 1.25
+    """What the accepted one is multiplied with for the first trial of the next step."""
+    decrease: Annotated[float, Field(gt=0, lt=1)] = 1e-4
+    """The loss falls enough if it falls by this share of what the slope promises."""
+    trials: Annotated[int, Field(ge=2, le=1000)] = 20
+    """Trials of a step at most, each a pass over the data; if all fail, the weights stay as they are."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Times half the weights' squared norm, part of the loss."""
+    decay_on: DecayOn = "all"
+    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
+
+
+class Lbfgs(Section):
+    """Torch's L-BFGS with its line search for the strong Wolfe conditions."""
+
+    name: Literal["lbfgs"]
+    """L-BFGS."""
+    lr: PositiveFloat = 1.0
+    """How far along its direction each step tries first; the first of all is cut to the gradient's 1-norm."""
+    history: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Pairs of steps and gradient differences that are remembered, each twice the size of the weights."""
+    trials: Annotated[int, Field(ge=2, le=1000)] = 20
+    """Trials of a step at most, each a pass over the data; then the best so far is taken."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Times half the weights' squared norm, part of the loss."""
+    decay_on: DecayOn = "all"
+    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
+
+
+LineSearch = GradientDescent | Lbfgs
+AnyOptimizer = Sgd | AdamW | TorchOptimizer | GradientDescent | Lbfgs
 Optimizer = Annotated[AnyOptimizer, Field(discriminator="name")]
 
 
@@ -485,6 +524,31 @@ class Recipe(Section):
         """The sections that name code of the user's own, by the key that names it."""
         sections = {"data.dataset": self.data, "model.name": self.model, "loss.name": self.loss}
         return {key: section for key, section in sections.items() if section.reference}
+
+    @model_validator(mode="after")
+    def _searches_one_loss(self) -> Self:
+        if not isinstance(self.optimizer, LineSearch):
+            return self
+        data, gradient, schedule = self.data, self.gradient, self.schedule
+        others = {
+            "data.augment without data.copies": data.augment != "none" and data.copies is None,
+            "data.copy_per_step": data.copy_per_step,
+            'gradient.update = "block"': gradient.update == "block",
+            "gradient.switch_at": gradient.switch_at is not None,
+            'gradient.order = "shuffled"': gradient.order == "shuffled",
+            'gradient.accumulation = "legacy"': gradient.accumulation == "legacy",
+            f"schedule.name = {schedule.name}": schedule.name != "constant",
+            "schedule.warmup": schedule.warmup > 0,
+            "clip": self.clip is not None,
+            "penalty": self.penalty is not None,
+        }
+        asked = ", ".join(name for name, is_asked in others.items() if is_asked)
+        if asked:
+            raise ValueError(
+                f"optimizer.name {self.optimizer.name} searches for its steps on one and the same loss, by its own "
+                f"gradient, so goes without {asked}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -1,4 +1,4 @@
-"""The optimizer of a recipe: one of torch's own."""
+"""The optimizer of a recipe."""
 
 import difflib
 import inspect
@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from fbmon.errors import UsageError
-from fbmon.recipe import AdamW, AnyOptimizer, Sgd, TorchOptimizer
+from fbmon.recipe import AdamW, AnyOptimizer, GradientDescent, Lbfgs, Sgd, TorchOptimizer
 from fbmon.text import clean
+from fbmon.train.line_search import make_searching
 
 # What is no setting of a recipe, or stands elsewhere in it.
 _SET_HERE = {"params", "lr", "foreach", "maximize", "capturable", "differentiable", "fused"}
@@ -45,6 +46,8 @@ def make_optimizer(model: nn.Module, section: AnyOptimizer) -> torch.optim.Optim
             )
         case TorchOptimizer():
             return _make_by_name(groups, section)
+        case GradientDescent() | Lbfgs():
+            return make_searching(list(model.parameters()), section)
         case _:
             assert_never(section)
 

@@ -1,4 +1,4 @@
-"""Torch's own optimizers by their names: each trains, goes on to the bit, and refuses what it does not take."""
+"""The optimizers by their names: each trains, goes on to the bit, and refuses what it does not take."""
 
 from pathlib import Path
 from typing import get_args
@@ -14,13 +14,13 @@ from fbmon.recipe import Recipe, TorchOptimizer
 from fbmon.train.loop import train
 from fbmon.train.optimize import make_optimizer
 
-NAMES = get_args(TorchOptimizer.model_fields["name"].annotation)
+NAMES = [*get_args(TorchOptimizer.model_fields["name"].annotation), "gd", "lbfgs"]
 SETTINGS = ("steps=3", "data.limit=40", "data.val_limit=20", "gradient.block=16", "model.width=2", "schedule.warmup=0")
 
 
 def with_optimizer(tiny: Path, **settings: object) -> Recipe:
-    table = recipes.load(tiny, SETTINGS).model_dump(exclude_none=True)
-    return Recipe.model_validate(table | {"optimizer": {"lr": 1e-3, **settings}})
+    table = recipes.load(tiny, SETTINGS).model_dump(exclude_none=True, exclude={"clip", "schedule"})
+    return Recipe.model_validate(table | {"schedule": {"name": "constant"}, "optimizer": {"lr": 1e-3, **settings}})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -35,6 +35,7 @@ def test_a_run_that_is_stopped_and_resumed_has_the_bits_of_one_that_was_not(
         return CommandTaken("stop", "the test") if events[-1] == ProgressMade("training", 3, 1, 3) else None
 
     assert train(recipe, "cpu", None, tmp_path / "halves", events.append, stop) == "stopped"
+    assert (tmp_path / "halves" / "step-00000002").is_dir()
     train(recipe, "cpu", None, tmp_path / "halves", lambda _: None, lambda: None, resume=True)
     whole, halves = (tmp_path / run / "step-00000003" / "tensors.safetensors" for run in ("whole", "halves"))
     assert whole.read_bytes() == halves.read_bytes()

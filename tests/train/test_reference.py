@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from fbmon import recipe
 from fbmon.events import Event
-from fbmon.recipe import DATA_SETS, AdamW, Recipe, TorchOptimizer
+from fbmon.recipe import DATA_SETS, AdamW, Recipe, Sgd, TorchOptimizer
 from fbmon.recipe.schedule import learning_rate
 from fbmon.train.data.data import DataSet
 from fbmon.train.data.load import load
@@ -188,6 +188,7 @@ def optimizer_of(wanted: Recipe, parameters: list[nn.Parameter]) -> torch.optim.
         return torch.optim.AdamW(parameters, lr=asked.lr)
     if isinstance(asked, TorchOptimizer):
         return torch.optim.RMSprop(parameters, lr=asked.lr, alpha=0.9, weight_decay=asked.weight_decay)
+    assert isinstance(asked, Sgd)
     groups = [
         {"params": [one], "weight_decay": asked.weight_decay if one.dim() > 1 or asked.decay_on == "all" else 0.0}
         for one in parameters
