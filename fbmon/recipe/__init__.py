@@ -23,6 +23,7 @@ from fbmon.recipe.schema import (
     MultiStep,
     Penalty,
     Recipe,
+    Sam,
     Sgd,
     TorchOptimizer,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "MultiStep",
     "Penalty",
     "Recipe",
+    "Sam",
     "Sgd",
     "TorchOptimizer",
     "dump",

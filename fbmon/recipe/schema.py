@@ -405,6 +405,8 @@ class Clip(Section):
 class Penalty(Section):
     """The gradient-norm penalty (paper, section 4)."""
 
+    name: Literal["gradient_norm"] = "gradient_norm"
+    """The penalty on the gradient norm."""
     method: Literal["forward", "central", "autograd"] = "forward"
     """Finite differences on one side, as in the authors' code, or on both; or exactly, by a second backward pass."""
     strength: NonNegativeFloat
@@ -421,6 +423,20 @@ class Penalty(Section):
         if self.strength == 0 and self.acc_strength == 0:
             raise ValueError("penalty.strength and penalty.acc_strength are both 0")
         return self
+
+
+class Sam(Section):
+    """Sharpness-aware minimization (Foret et al. 2021): the gradient at weights moved uphill."""
+
+    name: Literal["sam"]
+    """The gradient at weights moved uphill, instead of a penalty added to it."""
+    rho: PositiveFloat = 0.05
+    """How far the weights are moved, in the L2 norm over all of them."""
+    ascent: Literal["block", "full"] = "block"
+    """Each block moves them along its own gradient, or all along the full gradient, which costs one more pass."""
+
+
+AnyPenalty = Annotated[Penalty | Sam, Field(discriminator="name")]
 
 
 class Ema(Section):
@@ -510,7 +526,7 @@ class Recipe(Section):
     optimizer: Optimizer
     schedule: Schedule
     clip: Clip | None = None
-    penalty: Penalty | None = None
+    penalty: AnyPenalty | None = None
     ema: Ema | None = None
     validation: Validation = Validation()
     checkpoint: Checkpoint = Checkpoint()
@@ -524,6 +540,14 @@ class Recipe(Section):
         """The sections that name code of the user's own, by the key that names it."""
         sections = {"data.dataset": self.data, "model.name": self.model, "loss.name": self.loss}
         return {key: section for key, section in sections.items() if section.reference}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_the_penalty(cls, table: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
+        penalty = table.get("penalty") if isinstance(table, dict) else None
+        if not isinstance(penalty, dict) or "name" in penalty:
+            return table
+        return table | {"penalty": {"name": "gradient_norm", **penalty}}
 
     @model_validator(mode="after")
     def _searches_one_loss(self) -> Self:

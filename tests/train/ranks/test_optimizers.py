@@ -40,6 +40,7 @@ schedule = {name = "constant"}
 CASES = {
     "gd": 'optimizer = {name = "gd", lr = 8.0}',
     "lbfgs": 'optimizer = {name = "lbfgs"}',
+    "sam": 'optimizer = {name = "sgd", lr = 0.1}\npenalty = {name = "sam", ascent = "full"}',
 }
 
 
