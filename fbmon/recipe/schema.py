@@ -294,6 +294,53 @@ class TorchOptimizer(Section):
         return self
 
 
+class Muon(Section):
+    """Torch's Muon for the matrices of hidden layers, AdamW for all else, as its authors advise."""
+
+    name: Literal["muon"]
+    """Muon for the matrices of hidden layers, AdamW for all else."""
+    lr: PositiveFloat
+    """The peak learning rate of the matrices; a taller one's is multiplied with the root of height over width."""
+    momentum: Fraction = 0.95
+    """The momentum of the matrices."""
+    nesterov: bool = True
+    """Look ahead along the momentum."""
+    ns_steps: Annotated[int, Field(ge=1, lt=100)] = 5
+    """Steps of the Newton-Schulz iteration that makes a matrix nearly orthogonal."""
+    adamw_lr: PositiveFloat = 3e-4
+    """The peak learning rate of all else, which follows the same schedule."""
+    beta1: Fraction = 0.9
+    """The momentum of AdamW's gradient."""
+    beta2: Fraction = 0.95
+    """The momentum of its square."""
+    epsilon: PositiveFloat = 1e-10
+    """Added to AdamW's denominator."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Times the weights and the learning rate, subtracted from the weights."""
+    decay_on: DecayOn = "all"
+    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
+
+
+class PackageOptimizer(Section):
+    """An optimizer of the package pytorch-optimizer: `pip install 'fbmon[optimizers]'`."""
+
+    name: Literal["pytorch_optimizer:SOAP", "pytorch_optimizer:Shampoo"]
+    """The class."""
+    lr: PositiveFloat
+    """The peak learning rate."""
+    weight_decay: NonNegativeFloat = 0.0
+    """What the class makes of it: SOAP subtracts it from the weights, Shampoo adds it to the gradient."""
+    decay_on: DecayOn = "all"
+    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
+    args: dict[str, Any] | None = None
+    """Further arguments of the class, for instance `precondition_frequency = 5`; checked as the training starts."""
+
+    @model_validator(mode="after")
+    def _has_plain_arguments(self) -> Self:
+        refuse_other_arguments("optimizer.args", self.args)
+        return self
+
+
 class GradientDescent(Section):
     """Gradient descent whose learning rate is found anew at each step, by backtracking (Armijo)."""
 
@@ -333,7 +380,7 @@ class Lbfgs(Section):
 
 
 LineSearch = GradientDescent | Lbfgs
-AnyOptimizer = Sgd | AdamW | TorchOptimizer | GradientDescent | Lbfgs
+AnyOptimizer = Sgd | AdamW | TorchOptimizer | Muon | PackageOptimizer | GradientDescent | Lbfgs
 Optimizer = Annotated[AnyOptimizer, Field(discriminator="name")]
 
 

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from fbmon.recipe import AdamW, AnyOptimizer, GradientDescent, Lbfgs, Sgd, TorchOptimizer
+from fbmon.recipe import AdamW, AnyOptimizer, GradientDescent, Lbfgs, Muon, PackageOptimizer, Sgd, TorchOptimizer
 
 
 def stability_limit(optimizer: AnyOptimizer, learning_rate: float, scale: float = 1.0) -> float | None:
@@ -21,7 +21,7 @@ def stability_limit(optimizer: AnyOptimizer, learning_rate: float, scale: float 
         case Sgd(momentum=beta, nesterov=nesterov):
             of_all = (2 + 2 * beta) / (1 + 2 * beta if nesterov else 1) / learning_rate
             return (of_all - optimizer.weight_decay) / scale
-        case AdamW() | TorchOptimizer() | GradientDescent() | Lbfgs():
+        case AdamW() | TorchOptimizer() | Muon() | PackageOptimizer() | GradientDescent() | Lbfgs():
             return None
         case _:
             assert_never(optimizer)

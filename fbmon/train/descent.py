@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from fbmon.errors import NonFiniteError
 from fbmon.events import NonFiniteFound, PassRepeated, ProgressMade
-from fbmon.recipe import LineSearch, Recipe
+from fbmon.recipe import LineSearch, PackageOptimizer, Recipe
 from fbmon.train.control import Emit
 from fbmon.train.engine import CaptureError, Eager, make_engine
 from fbmon.train.engine.network import MakeBatch, Network
@@ -47,6 +47,7 @@ class Descent:
         is_random: bool = False,
     ) -> None:
         self.optimizer = make_optimizer(model, recipe.optimizer)
+        self._spoils_gradients = isinstance(recipe.optimizer, PackageOptimizer)  # Shampoo works in their memory
         self.regularizer = make_regularizer(recipe.penalty)
         self.watch = Stopwatch(next(model.parameters()).device)
         self._clip_norm = recipe.clip.norm if recipe.clip else None
@@ -90,11 +91,14 @@ class Descent:
         gradient, measures = self.gradient(update)
         self._check(update.step.number, measures)
         for parameter, part in zip(self._parameters, gradient, strict=True):
-            parameter.grad = part
+            parameter.grad = part.clone() if self._spoils_gradients else part
         for group in self.optimizer.param_groups:
-            group["lr"] = update.step.learning_rate
+            group["lr"] = update.step.learning_rate * group.get("lr_share", 1.0)
         with self.watch.timing("update"):
             self.optimizer.step()
+        if self._spoils_gradients:
+            for parameter, part in zip(self._parameters, gradient, strict=True):
+                parameter.grad = part  # as the analysis looks at it
         return measures
 
     def _look_for_search(self, update: Update, must_be_finite: bool) -> tuple[Gradient, Measures]:

@@ -50,7 +50,7 @@ def make_room_(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapp
 def _flattened(path: str, value: Any, parameter: Tensor) -> Iterator[tuple[str, Tensor]]:  # noqa: ANN401 - of any kind
     if isinstance(value, Tensor):
         yield path, value
-        if value.stride() != _room(path, value, parameter).stride():
+        if _strides(value) != _strides(_room(path, value, parameter)):
             yield path + _STRIDES, torch.tensor(value.stride())
     elif isinstance(value, list) and value and not _is_plain(value):
         for number, item in enumerate(value):
@@ -83,6 +83,11 @@ def _room(path: str, value: Tensor, parameter: Tensor) -> Tensor:
         return torch.empty(value.shape, dtype=value.dtype)
     layout = parameter if value.shape == parameter.shape else torch.empty(value.shape, device="meta")
     return torch.empty_like(layout, dtype=value.dtype, device=parameter.device)
+
+
+def _strides(tensor: Tensor) -> list[int]:
+    """Return the strides of a tensor where they mean something: not along a single entry."""
+    return [stride for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1]
 
 
 def _is_plain(value: object) -> bool:

@@ -1,10 +1,10 @@
 """Penalties added to a block's gradient, and sharpness-aware minimization, which replaces it.
 
 The methods of the gradient norm's penalty add (τ/4) H v to it, with v = α g + β G; τ is the learning rate of the step,
-g and H are the block's gradient and Hessian, α is `strength`; G is the full gradient and β is `acc_strength`. Averaged over the blocks that descends
-(τ/8) α mean ‖g‖² + (τ/8) β ‖G‖². The theory (Smith et al. 2021, arXiv 2101.12176) asks for twice as much, τ/4 with
-α = 1; the authors' code adds half of it, and so does this, because their published numbers rest on it: with their
-α = 0.5 a quarter of the theory's correction.
+g and H are the block's gradient and Hessian, α is `strength`; G is the full gradient and β is `acc_strength`. Averaged
+over the blocks that descends (τ/8) α mean ‖g‖² + (τ/8) β ‖G‖². The theory (Smith et al. 2021, arXiv 2101.12176) asks
+for twice as much, τ/4 with α = 1; the authors' code adds half of it, and so does this, because their published numbers
+rest on it: with their α = 0.5 a quarter of the theory's correction.
 
 Finite differences take H v from gradients at weights shifted by h v, where h makes the shift exactly ε long, whatever
 α is: in the L2 norm over all parameters, as in the authors' code, or in that of the largest entry. At the paper's
