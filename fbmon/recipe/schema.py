@@ -363,12 +363,10 @@ class GradientDescent(Section):
 
 
 class Lbfgs(Section):
-    """Torch's L-BFGS with its line search for the strong Wolfe conditions."""
+    """Torch's L-BFGS with its line search for the strong Wolfe conditions, which tries the whole step first."""
 
     name: Literal["lbfgs"]
     """L-BFGS."""
-    lr: PositiveFloat = 1.0
-    """How far along its direction each step tries first; the first of all is cut to the gradient's 1-norm."""
     history: Annotated[int, Field(ge=1, le=1000)] = 10
     """Pairs of steps and gradient differences that are remembered, each twice the size of the weights."""
     trials: Annotated[int, Field(ge=2, le=1000)] = 20
@@ -377,6 +375,11 @@ class Lbfgs(Section):
     """Times half the weights' squared norm, part of the loss."""
     decay_on: DecayOn = "all"
     """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
+
+    @property
+    def lr(self) -> float:
+        """How far along its direction each step tries first; the first of all is cut to the gradient's 1-norm."""
+        return 1.0
 
 
 LineSearch = GradientDescent | Lbfgs
@@ -602,7 +605,7 @@ class Recipe(Section):
             return self
         data, gradient, schedule = self.data, self.gradient, self.schedule
         others = {
-            "data.augment without data.copies": data.augment != "none" and data.copies is None,
+            "data.augment (without data.copies)": data.augment != "none" and data.copies is None,
             "data.copy_per_step": data.copy_per_step,
             'gradient.update = "block"': gradient.update == "block",
             "gradient.switch_at": gradient.switch_at is not None,

@@ -26,7 +26,8 @@ SETTINGS = ("steps=3", "data.limit=40", "data.val_limit=20", "gradient.block=16"
 
 def with_optimizer(tiny: Path, **settings: object) -> Recipe:
     table = recipes.load(tiny, SETTINGS).model_dump(exclude_none=True, exclude={"clip", "schedule"})
-    return Recipe.model_validate(table | {"schedule": {"name": "constant"}, "optimizer": {"lr": 1e-3, **settings}})
+    rate: dict[str, object] = {} if settings["name"] == "lbfgs" else {"lr": 1e-3}
+    return Recipe.model_validate(table | {"schedule": {"name": "constant"}, "optimizer": rate | settings})
 
 
 @pytest.mark.parametrize("name", NAMES)
