@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from fbmon.recipe import Penalty, Recipe
+from fbmon.recipe import Penalty, Recipe, Sam
 from fbmon.train.data.data import DataSet
 from fbmon.train.models import make_model
 
@@ -21,6 +21,8 @@ class Textbook:
         self.model: nn.Module = make_model(recipe.model, data.form).to(device)
         self._optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
         self._device = device
+        if isinstance(recipe.penalty, Sam):
+            raise TypeError("the textbook's loop has the gradient norm's penalty alone")
         self._penalty = recipe.penalty
         self._clip = recipe.clip.norm if recipe.clip else None
         self._blocks = blocks

@@ -87,7 +87,8 @@ class TrainingStarted(Fact, frozen=True):
     target_val_accuracy: float | None = None
     validation_every: int = 0  # steps; 0: not told
     hosts: list[str] = []  # of each rank, where they are on several
-    flop_per_step: float | None = None  # multiplications and additions of convolutions and products, penalty included
+    # Multiplications and additions of convolutions and products, penalty included; of a pass, where a step searches.
+    flop_per_step: float | None = None
     attainable_flops: float | None = None  # a second, of all devices together, as matrix products were measured
     ranks: int = 1
     machine: Machine | None = None  # None: not told

@@ -35,6 +35,7 @@ LOSS = Chart("loss", "loss", "log", ".3g")  # three of them have to fit
 ACCURACY = Chart("accuracy", "accuracy")
 GRADIENT = Chart("gradient", "gradient norm", "log")
 LEARNING_RATE = Chart("learning_rate", "learning rate")
+PASSES = Chart("passes", "passes over the data", format=",.0f")
 BLOCK_GRADIENT = Chart("block_gradient", "block gradient norm", "log")
 SHARES = Chart("shares", "share of full loss", format=".1%")
 CLIPPED = Chart("clipped", "clipped of the last 50 steps", format=".0%")
@@ -69,6 +70,7 @@ STEP = (
     Metric("mean_seconds", "mean", PARTS, ".3g", "○", colour="validation"),
     Metric("update_seconds", "update", PARTS, ".3g", "×", colour="mark"),
     Metric("param_norm", "norm", WEIGHTS, ".3f"),
+    Metric("passes", "passes", PASSES, ",.0f", smooth=False),  # of a run whose steps are not one pass each
 )
 OF_RANKS = (  # of a step that several ranks share
     Metric("slowest_rank_seconds", "slowest", RANKS, ".3g", "×", colour="mark"),

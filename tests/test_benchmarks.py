@@ -12,12 +12,16 @@ import pytest
 import torch
 
 from benchmarks.folders import copy, of_every_kind
+from benchmarks.passes import Result, read
 from benchmarks.rows import row_of
 from benchmarks.variants import Variant
 from fbmon import recipe as recipes
 from fbmon.analysis.worker.probe import random_data
 from fbmon.compare.many import read_all
+from fbmon.events import StepTaken, Validated
 from fbmon.recipe import DATA_SETS
+from fbmon.run import RunFolder
+from fbmon.run.journal import seal
 from tests.conftest import Ended
 from tests.shell import DEADLINE, environment
 
@@ -72,3 +76,22 @@ def test_of_ten_copies_of_a_run_one_each_is_unread_killed_alive_and_broken(
     made = copy(finished["plain"].folder, tmp_path / "many", 10, of_every_kind)
     assert [folder.summary.exists() for folder in made] == [True] * 6 + [False, True, False, False]
     assert Counter(run.state for run in read_all(made)) == {"finished": 7, "killed": 1, "running": 1, "damaged": 1}
+
+
+def test_a_loss_counts_the_passes_after_which_it_was_seen(tmp_path: Path) -> None:
+    """A search has looked at where its step begins before that step's own passes; without one a step is a pass."""
+
+    def run(name: str, *values: dict[str, float | None]) -> RunFolder:
+        folder = RunFolder(tmp_path / name)
+        folder.path.mkdir()
+        lines = [seal(StepTaken(step, told, seq=step)) for step, told in enumerate(values, 1)]
+        folder.journal.write_bytes(b"".join([*lines, seal(Validated(4, {"val_accuracy": 0.9}, seq=9))]))
+        return folder
+
+    losses = (0.5, 0.01, None, 0.0)
+    plain = run("plain", *({"loss": loss} for loss in losses))
+    assert read(plain, is_search=False) == Result({1e-2: 2, 1e-3: 4}, 4, 0.9)
+    search = run(
+        "search", *({"loss": loss, "passes": passes} for loss, passes in zip(losses, (3, 5, 9, 9), strict=True))
+    )
+    assert read(search, is_search=True) == Result({1e-2: 3, 1e-3: 9}, 9, 0.9)

@@ -47,16 +47,17 @@ class Plan(msgspec.Struct, frozen=True):
     product_flop_per_image: float = 0.0
     memory_total_mib: float = 0.0  # what may be used on the device; 0: unknown
     emulation: str = ""  # what is to be said of a device without instructions for the recipe's precision
+    trials: int = 0  # at most, that a step makes where the optimizer searches for it, each a pass over its images
     skipped: tuple[str, ...] = ()  # why other precisions were not measured
 
     @property
     def step_flop(self) -> float:
-        """The FLOP of one step, without validation."""
+        """The FLOP of one step, of one pass where the optimizer searches, without validation."""
         return self.flop_per_image * self.images
 
     @property
     def flop(self) -> float:
-        """The FLOP of the whole run."""
+        """The FLOP of the whole run, at least where the optimizer searches: with one pass a step."""
         validation = self.validations * self.val_images * self.val_flop_per_image
         return self.steps * self.step_flop + validation + self.analysis_flop
 
@@ -70,11 +71,14 @@ class Plan(msgspec.Struct, frozen=True):
         return self.analysis_flop / self.step_flop
 
     def seconds_per_step(self) -> float:
-        """Return the seconds of a step in the recipe's own precision."""
+        """Return the seconds of a step, of one pass where the optimizer searches, in the recipe's own precision."""
         return self.images * self.timings[0].seconds_per_image
 
     def seconds(self, timing: Timing | None = None, devices: int = 1) -> float:
-        """Return the seconds of the run if `devices` devices shared the blocks of a step and exchanged for free."""
+        """Return the seconds of the run if `devices` devices shared the blocks of a step and exchanged for free.
+
+        Where the optimizer searches these are the least, with one pass a step.
+        """
         timing = timing or self.timings[0]
         share = math.ceil(self.blocks / devices) / self.blocks
         step = self.images * timing.seconds_per_image * share

@@ -59,20 +59,25 @@ def plan(
 def _facts(plan: "Plan") -> dict[str, str]:
     from fbmon.text import clean, duration
 
-    own = plan.timings[0]
+    own, least = plan.timings[0], "at least " if plan.trials else ""
+    unit = "pass" if plan.trials else "step"
     facts = {
         "recipe": f"{clean(plan.recipe)}: {plan.parameters:,} parameters, {own.precision}",
         "steps": f"{plan.steps:,} of {plan.images:,} images in {plan.blocks:,} blocks of up to {plan.block:,}; "
         f"{plan.validations:,} validations of {plan.val_images:,} images",
-        "FLOP": f"{plan.flop:.3g} in total, {plan.step_flop:.3g} per step",
-        "device": f"{clean(plan.device)}; {_show_seconds(plan.seconds_per_step())} per step "
+        "FLOP": f"{least}{plan.flop:.3g} in total, {plan.step_flop:.3g} per {unit}",
+        "device": f"{clean(plan.device)}; {_show_seconds(plan.seconds_per_step())} per {unit} "
         f"({own.blocks} blocks of {own.block} timed), {plan.step_flop / plan.seconds_per_step() / 1e12:.3g} TFLOP/s",
         "memory": f"{own.memory_mib + plan.data_mib:,.0f}{_of_total(plan)} MiB" + _caution(plan),
-        "time": duration(plan.seconds()),
+        "time": f"{least}{duration(plan.seconds())}" + _trials(plan),
     }
     if plan.emulation:
         facts["caution"] = f"{plan.emulation}: float32 is many times as fast"
     return facts | _analysis(plan)
+
+
+def _trials(plan: "Plan") -> str:
+    return f": a pass per step; to find its step, the optimizer makes 1 to {plan.trials}" if plan.trials else ""
 
 
 def _analysis(plan: "Plan") -> dict[str, str]:

@@ -78,8 +78,11 @@ def _machine(run: Run) -> Machine:
 
 
 def _flop(run: Run) -> Value:
-    plan = run.summary.plan
-    return plan.flop_per_step * run.summary.step if plan and plan.flop_per_step is not None else None
+    summary = run.summary
+    if summary.plan is None or summary.plan.flop_per_step is None:
+        return None
+    passes = summary.metrics.get("passes") if "optimizer.trials" in run.settings else None  # a step has several
+    return summary.plan.flop_per_step * ((passes.final if passes else None) or summary.step)
 
 
 def _reported(run: Run) -> Value:

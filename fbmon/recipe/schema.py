@@ -303,7 +303,96 @@ class TorchOptimizer(Section):
         return self
 
 
-AnyOptimizer = Sgd | AdamW | TorchOptimizer
+class Muon(Section):
+    """Torch's Muon for the matrices of hidden layers, AdamW for all else, as its authors advise."""
+
+    name: Literal["muon"]
+    """Muon for the matrices of hidden layers, AdamW for all else."""
+    lr: PositiveFloat
+    """The peak learning rate of the matrices; a taller one's is multiplied with the root of height over width."""
+    momentum: Fraction = 0.95
+    """The momentum of the matrices."""
+    nesterov: bool = True
+    """Look ahead along the momentum."""
+    ns_steps: Annotated[int, Field(ge=1, lt=100)] = 5
+    """Steps of the Newton-Schulz iteration that makes a matrix nearly orthogonal."""
+    adamw_lr: PositiveFloat = 3e-4
+    """The peak learning rate of all else, which follows the same schedule."""
+    beta1: Fraction = 0.9
+    """The momentum of AdamW's gradient."""
+    beta2: Fraction = 0.95
+    """The momentum of its square."""
+    epsilon: PositiveFloat = 1e-10
+    """Added to AdamW's denominator."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Times the weights and the learning rate, subtracted from the weights."""
+    decay_on: DecayOn = "all"
+    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
+
+
+class PackageOptimizer(Section):
+    """An optimizer of the package pytorch-optimizer: `pip install 'fbmon[optimizers]'`."""
+
+    name: Literal["pytorch_optimizer:SOAP", "pytorch_optimizer:Shampoo"]
+    """The class."""
+    lr: PositiveFloat
+    """The peak learning rate."""
+    weight_decay: NonNegativeFloat = 0.0
+    """What the class makes of it: SOAP subtracts it from the weights, Shampoo adds it to the gradient."""
+    decay_on: DecayOn = "all"
+    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
+    args: dict[str, Any] | None = None
+    """Further arguments of the class, for instance `precondition_frequency = 5`; checked as the training starts."""
+
+    @model_validator(mode="after")
+    def _has_plain_arguments(self) -> Self:
+        refuse_other_arguments("optimizer.args", self.args)
+        return self
+
+
+class GradientDescent(Section):
+    """Gradient descent whose learning rate is found anew at each step, by backtracking (Armijo)."""
+
+    name: Literal["gd"]
+    """Gradient descent with backtracking."""
+    lr: PositiveFloat = 1.0
+    """The learning rate that the first step tries first."""
+    shrink: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """What a learning rate is multiplied with as long as the loss does not fall enough."""
+    grow: Annotated[float, Field(ge=1)] = 1.25
+    """What the accepted one is multiplied with for the first trial of the next step."""
+    decrease: Annotated[float, Field(gt=0, lt=1)] = 1e-4
+    """The loss falls enough if it falls by this share of what the slope promises."""
+    trials: Annotated[int, Field(ge=2, le=1000)] = 20
+    """Trials of a step at most, each a pass over the data; if all fail, the weights stay as they are."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Times half the weights' squared norm, part of the loss."""
+    decay_on: DecayOn = "all"
+    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
+
+
+class Lbfgs(Section):
+    """Torch's L-BFGS with its line search for the strong Wolfe conditions, which tries the whole step first."""
+
+    name: Literal["lbfgs"]
+    """L-BFGS."""
+    history: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Pairs of steps and gradient differences that are remembered, each twice the size of the weights."""
+    trials: Annotated[int, Field(ge=2, le=1000)] = 20
+    """Trials of a step at most, each a pass over the data; then the best so far is taken."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Times half the weights' squared norm, part of the loss."""
+    decay_on: DecayOn = "all"
+    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
+
+    @property
+    def lr(self) -> float:
+        """How far along its direction each step tries first; the first of all is cut to the gradient's 1-norm."""
+        return 1.0
+
+
+LineSearch = GradientDescent | Lbfgs
+AnyOptimizer = Sgd | AdamW | TorchOptimizer | Muon | PackageOptimizer | GradientDescent | Lbfgs
 Optimizer = Annotated[AnyOptimizer, Field(discriminator="name")]
 
 
@@ -391,6 +480,8 @@ class Clip(Section):
 class Penalty(Section):
     """The gradient-norm penalty (paper, section 4)."""
 
+    name: Literal["gradient_norm"] = "gradient_norm"
+    """The penalty on the gradient norm."""
     method: Literal["forward", "central", "autograd"] = "forward"
     """Finite differences on one side, as in the authors' code, or on both; or exactly, by a second backward pass."""
     strength: NonNegativeFloat
@@ -407,6 +498,20 @@ class Penalty(Section):
         if self.strength == 0 and self.acc_strength == 0:
             raise ValueError("penalty.strength and penalty.acc_strength are both 0")
         return self
+
+
+class Sam(Section):
+    """Sharpness-aware minimization (Foret et al. 2021): the gradient at weights moved uphill."""
+
+    name: Literal["sam"]
+    """The gradient at weights moved uphill, instead of a penalty added to it."""
+    rho: PositiveFloat = 0.05
+    """How far the weights are moved, in the L2 norm over all of them."""
+    ascent: Literal["block", "full"] = "block"
+    """Each block moves them along its own gradient, or all along the full gradient, which costs one more pass."""
+
+
+AnyPenalty = Annotated[Penalty | Sam, Field(discriminator="name")]
 
 
 class Ema(Section):
@@ -496,7 +601,7 @@ class Recipe(Section):
     optimizer: Optimizer
     schedule: Schedule
     clip: Clip | None = None
-    penalty: Penalty | None = None
+    penalty: AnyPenalty | None = None
     ema: Ema | None = None
     validation: Validation = Validation()
     checkpoint: Checkpoint = Checkpoint()
@@ -510,6 +615,39 @@ class Recipe(Section):
         """The sections that name code of the user's own, by the key that names it."""
         sections = {"data.dataset": self.data, "model.name": self.model, "loss.name": self.loss}
         return {key: section for key, section in sections.items() if section.reference}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_the_penalty(cls, table: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
+        penalty = table.get("penalty") if isinstance(table, dict) else None
+        if not isinstance(penalty, dict) or "name" in penalty:
+            return table
+        return table | {"penalty": {"name": "gradient_norm", **penalty}}
+
+    @model_validator(mode="after")
+    def _searches_one_loss(self) -> Self:
+        if not isinstance(self.optimizer, LineSearch):
+            return self
+        data, gradient, schedule = self.data, self.gradient, self.schedule
+        others = {
+            "data.augment (without data.copies)": data.augment != "none" and data.copies is None,
+            "data.copy_per_step": data.copy_per_step,
+            'gradient.update = "block"': gradient.update == "block",
+            "gradient.switch_at": gradient.switch_at is not None,
+            'gradient.order = "shuffled"': gradient.order == "shuffled",
+            'gradient.accumulation = "legacy"': gradient.accumulation == "legacy",
+            f"schedule.name = {schedule.name}": schedule.name != "constant",
+            "schedule.warmup": schedule.warmup > 0,
+            "clip": self.clip is not None,
+            "penalty": self.penalty is not None,
+        }
+        asked = ", ".join(name for name, is_asked in others.items() if is_asked)
+        if asked:
+            raise ValueError(
+                f"optimizer.name {self.optimizer.name} searches for its steps on one and the same loss, by its own "
+                f"gradient, so goes without {asked}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -6,13 +6,14 @@ from torch import Tensor, nn
 
 from fbmon.errors import NonFiniteError
 from fbmon.events import NonFiniteFound, PassRepeated, ProgressMade
-from fbmon.recipe import Recipe
+from fbmon.recipe import LineSearch, PackageOptimizer, Recipe
 from fbmon.train.control import Emit
 from fbmon.train.engine import CaptureError, Eager, make_engine
 from fbmon.train.engine.network import MakeBatch, Network
 from fbmon.train.engine.work import Pass
 from fbmon.train.gradient import FullGradient, full_gradient
 from fbmon.train.hardware.stopwatch import Stopwatch
+from fbmon.train.line_search import Search
 from fbmon.train.mean.mean import ExactMean, Mean, PlainMean, make_mean, weights
 from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.measure import Measures, look, norm_of
@@ -47,6 +48,7 @@ class Descent:
         expect: Callable[[Sequence[Tensor]], None] | None = None,
     ) -> None:
         self.optimizer = make_optimizer(model, recipe.optimizer)
+        self._spoils_gradients = isinstance(recipe.optimizer, PackageOptimizer)  # Shampoo works in their memory
         self.regularizer = make_regularizer(recipe.penalty)
         self.watch = Stopwatch(next(model.parameters()).device)
         self._clip_norm = recipe.clip.norm if recipe.clip else None
@@ -57,6 +59,8 @@ class Descent:
         self._emit = emit
         self._at_block = at_block
         self._statistics = RunningStatistics(model, recipe.model.running_statistics, ranks)
+        section = recipe.optimizer
+        self.search = Search(self.optimizer, model, section) if isinstance(section, LineSearch) else None
         self._accumulation = recipe.gradient.accumulation
         self._mean = make_mean(self._accumulation, self._parameters, blocks, ranks)
         self._acc_mean = make_mean(self._accumulation, self._parameters, blocks, ranks)  # of gradients without penalty
@@ -80,19 +84,30 @@ class Descent:
         return self._engine.name
 
     def update_(self, update: Update) -> Measures:
-        """Update the weights and return what was measured.
+        """Update the weights and return what was measured at those before.
 
-        Raises NonFiniteError, with the weights as before, if a measure is not finite.
+        Raises NonFiniteError if a measure is not finite: with the weights as before, unless it was met in a search.
         """
+        if self.search:
+            return self.search.step_(lambda must_be_finite: self._look_for_search(update, must_be_finite))
         gradient, measures = self.gradient(update)
         self._check(update.step.number, measures)
         for parameter, part in zip(self._parameters, gradient, strict=True):
-            parameter.grad = part
+            parameter.grad = part.clone() if self._spoils_gradients else part
         for group in self.optimizer.param_groups:
-            group["lr"] = update.step.learning_rate
+            group["lr"] = update.step.learning_rate * group.get("lr_share", 1.0)
         with self.watch.timing("update"):
             self.optimizer.step()
+        if self._spoils_gradients:
+            for parameter, part in zip(self._parameters, gradient, strict=True):
+                parameter.grad = part  # as the analysis looks at it
         return measures
+
+    def _look_for_search(self, update: Update, must_be_finite: bool) -> tuple[Gradient, Measures]:
+        gradient, measures = self.gradient(update)
+        if must_be_finite:
+            self._check(update.step.number, measures)
+        return gradient, measures
 
     def gradient(self, update: Update) -> tuple[Gradient, Measures]:
         """Return the mean gradient over the update's blocks, penalized and clipped, and its measures."""

@@ -1,15 +1,19 @@
-"""The optimizer of a recipe: one of torch's own."""
+"""The optimizer of a recipe."""
 
 import difflib
+import importlib
 import inspect
+from types import ModuleType
 from typing import Any, assert_never
 
 import torch
 from torch import nn
 
 from fbmon.errors import UsageError
-from fbmon.recipe import AdamW, AnyOptimizer, Sgd, TorchOptimizer
+from fbmon.recipe import AdamW, AnyOptimizer, GradientDescent, Lbfgs, Muon, PackageOptimizer, Sgd, TorchOptimizer
 from fbmon.text import clean
+from fbmon.train.line_search import make_searching
+from fbmon.train.muon import MuonWithAdamW
 
 # What is no setting of a recipe, or stands elsewhere in it.
 _SET_HERE = {"params", "lr", "foreach", "maximize", "capturable", "differentiable", "fused"}
@@ -43,34 +47,54 @@ def make_optimizer(model: nn.Module, section: AnyOptimizer) -> torch.optim.Optim
                 weight_decay=section.weight_decay,
                 foreach=True,
             )
-        case TorchOptimizer():
+        case TorchOptimizer() | PackageOptimizer():
             return _make_by_name(groups, section)
+        case Muon():
+            return MuonWithAdamW(model, section, acted_on)
+        case GradientDescent() | Lbfgs():
+            return make_searching(list(model.parameters()), section)
         case _:
             assert_never(section)
 
 
-def _make_by_name(groups: list[dict[str, Any]], section: TorchOptimizer) -> torch.optim.Optimizer:
-    """Make one of torch's optimizers. Raises UsageError for an argument that it does not have or does not take."""
-    name = section.name.partition(":")[2]
-    kind: type[torch.optim.Optimizer] = getattr(torch.optim, name)
+def _make_by_name(groups: list[dict[str, Any]], section: TorchOptimizer | PackageOptimizer) -> torch.optim.Optimizer:
+    """Make an optimizer of torch or of a package. Raises UsageError for an argument that it does not have or take."""
+    package, _, name = section.name.partition(":")
+    kind: type[torch.optim.Optimizer] = getattr(_import(package, section.name), name)
     parameters = inspect.signature(kind).parameters
+    takes = {key for key, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD} - _SET_HERE
     arguments = section.args or {}
     for key in [*arguments, *(["weight_decay"] if section.weight_decay else [])]:
-        if key not in parameters or key in _SET_HERE:
-            near = difflib.get_close_matches(key, set(parameters) - _SET_HERE, n=1)
+        if key not in takes:
+            near = difflib.get_close_matches(key, takes, n=1)
             hint = f"did you mean {near[0]}?" if near else ""
-            raise UsageError(f"optimizer.args.{clean(key, 60)}: torch.optim.{name} has no such argument", hint)
-    if "weight_decay" in parameters:
+            raise UsageError(f"optimizer.args.{clean(key, 60)}: {package}.{name} has no such argument", hint)
+    if "weight_decay" in takes:
         arguments = {"weight_decay": section.weight_decay, **arguments}
     else:
         groups = [{"params": [parameter for group in groups for parameter in group["params"]]}]
+    if "foreach" in parameters:
+        arguments = {"foreach": True, **arguments}
     try:
         given = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
         made: Any = kind
-        optimizer: torch.optim.Optimizer = made(groups, lr=section.lr, foreach=True, **given)
+        optimizer: torch.optim.Optimizer = made(groups, lr=section.lr, **given)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"optimizer.args: torch.optim.{name} says: {clean(str(error), 200)}") from None
+        raise UsageError(f"optimizer.args: {package}.{name} says: {clean(str(error), 200)}") from None
     return optimizer
+
+
+def _import(package: str, name: str) -> ModuleType:
+    """Import what holds an optimizer. Raises UsageError if it is not installed."""
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise UsageError(
+            f'optimizer.name = "{name}": the package pytorch-optimizer is not installed',
+            "pip install 'fbmon[optimizers]'",
+        ) from None
 
 
 def decayed(model: nn.Module, section: AnyOptimizer) -> list[nn.Parameter]:

@@ -6,10 +6,10 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from fbmon.errors import NonFiniteError
+from fbmon.errors import NonFiniteError, UsageError
 from fbmon.events import GradientClipped, ProgressMade, StepTaken, TrainingStarted, Validated
 from fbmon.metrics import HIGHEST_IS_BEST, score_of
-from fbmon.recipe import Recipe
+from fbmon.recipe import LineSearch, Recipe
 from fbmon.train.average import Average
 from fbmon.train.control import Control, Emit, Interrupted, NextCommand
 from fbmon.train.data.blocks import Batch, batch, expect
@@ -47,6 +47,11 @@ class Stepper:
         self._ranks = ranks
         blocks = len(self.plan_step(1).blocks)
         self.random_parts = self._random_parts()
+        if self.random_parts and isinstance(recipe.optimizer, LineSearch):
+            raise UsageError(
+                f'optimizer.name = "{recipe.optimizer.name}": searches for its steps on one and the same loss, but '
+                f"this network is random at each step ({', '.join(self.random_parts)})"
+            )
         self.descent = Descent(
             recipe,
             model,
@@ -80,7 +85,8 @@ class Stepper:
         Raises Interrupted or NonFiniteError, the state then being that before the step.
         """
         began, paused = time.perf_counter(), self.control.paused_seconds
-        moving = self.descent.optimizer if step.is_by_block else None  # an update by all blocks is the step's last act
+        # An update by all blocks is the step's last act, unless it is searched for.
+        moving = self.descent.optimizer if step.is_by_block or self.descent.search else None
         before = Snapshot(self.model, moving, self.descent.units().values())
         try:
             updates = [self.descent.update_(update) for update in step.updates()]
@@ -116,8 +122,19 @@ class Stepper:
             self._emit(GradientClipped(step.number, longest, recipe.clip.norm))
         parts = self.descent.watch.lap()
         of_ranks = rank_seconds(parts, self._ranks)
-        regularizer, least = self.descent.regularizer, self._least_seconds
-        values = step_values(step, measures, recipe, self._data.form, regularizer, seconds, parts, least, of_ranks)
+        descent, least = self.descent, self._least_seconds
+        values = step_values(
+            step,
+            measures,
+            recipe,
+            self._data.form,
+            descent.regularizer,
+            descent.search,
+            seconds,
+            parts,
+            least,
+            of_ranks,
+        )
         self._emit(StepTaken(step.number, values, of_ranks))
         return measures
 

@@ -16,8 +16,10 @@ from fbmon.train.hardware.attainable import attainable_flops
 from fbmon.train.hardware.precision import emulation
 from fbmon.train.hardware.stopwatch import Part
 from fbmon.train.hardware.this_machine import this_machine
+from fbmon.train.line_search import Search
 from fbmon.train.measure import Measures, added_loss, decay_loss
 from fbmon.train.objective.regularize import Regularizer
+from fbmon.train.passes import passes_until
 from fbmon.train.ranks.distribute import Ranks
 from fbmon.train.step_plan import Step
 
@@ -73,6 +75,7 @@ def step_values(
     recipe: Recipe,
     form: Form,
     regularizer: Regularizer | None,
+    search: Search | None,
     seconds: float,
     parts: Mapping[Part, float],
     least: float | None,
@@ -80,8 +83,9 @@ def step_values(
 ) -> dict[str, float | None]:
     """Return the metrics of a step that took `seconds`, in these `parts`, and on several ranks `of_ranks` seconds each.
 
-    It would have taken `least` seconds if its FLOP were all there is to do.
+    A pass over its images would have taken `least` seconds if its FLOP, and its penalty's, were all there is to do.
     """
+    looks = search.looks if search else 1
     decay, penalty = decay_loss(measures, recipe), added_loss(measures, regularizer, step.learning_rate)
     full = measures.loss + decay + penalty  # paper's code, statistics
     values: dict[str, float | None] = {
@@ -91,13 +95,16 @@ def step_values(
         "grad_norm": measures.grad_norm,
         "block_grad_norm": math.sqrt(measures.block_square),
         "param_norm": measures.param_norm,
-        "learning_rate": step.learning_rate,
+        "learning_rate": search.rate if search else step.learning_rate,
         "step_seconds": seconds,
-        "images_per_second": measures.images / seconds,
-        "flop_share": least / seconds if least else None,
+        "images_per_second": looks * measures.images / seconds,
+        "flop_share": looks * least / seconds if least else None,
         **{f"{part}_seconds": spent for part, spent in parts.items()},
     }
+    if search:
+        values["passes"] = search.passes
     if recipe.penalty:
+        values["passes"] = passes_until(step.number, recipe.gradient, len(step.blocks), regularizer)
         values["penalty_share"] = penalty / full if full else None
     if recipe.optimizer.weight_decay:
         values["decay_share"] = decay / full if full else None

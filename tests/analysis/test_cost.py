@@ -1,6 +1,7 @@
 """What a plan counts is what the networks are known to take, and what it times is the real loop."""
 
 import platform
+from pathlib import Path
 
 import pytest
 import torch
@@ -44,6 +45,18 @@ def test_a_plan_of_the_papers_recipe_has_its_steps_images_blocks_and_validations
     assert (plain.steps, plain.images, plain.val_images, plain.validations) == (3000, 50_000, 10_000, 31)
     assert (plain.blocks, penalized.blocks) == (3125, 3125)
     assert penalized.flop_per_image == pytest.approx(2 * plain.flop_per_image, rel=1e-9)
+
+
+def test_a_search_is_planned_by_the_pass_as_nobody_knows_how_many_a_step_will_take(tmp_path: Path) -> None:
+    recipe = tmp_path / "search.toml"
+    recipe.write_text(
+        'name = "search"\nsteps = 9\n[data]\ndataset = "digits"\nlimit = 64\n[model]\nname = "mlp"\nwidth = 4\n'
+        '[gradient]\nblock = 32\n[optimizer]\nname = "lbfgs"\ntrials = 7\n[schedule]\nname = "constant"\n'
+    )
+    plan = plan_of(str(recipe))
+
+    assert plan.trials == 7
+    assert plan.flop - plan.validations * 360 * plan.val_flop_per_image == pytest.approx(9 * 64 * plan.flop_per_image)
 
 
 def test_copies_limits_and_dropped_blocks_count_as_the_run_would_cut_them() -> None:

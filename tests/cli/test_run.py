@@ -91,7 +91,7 @@ def test_json_mode_prints_the_journal(finished: dict[str, Ended]) -> None:
     assert (said.returncode, said.stderr) == (0, "")
     assert said.stdout == folder.journal.read_text()
     assert [line["step"] for line in told_steps] == list(range(1, 41))
-    of_other_methods = {"penalty_share", "penalty_seconds", "decay_share", "clipped_blocks"}
+    of_other_methods = {"passes", "penalty_share", "penalty_seconds", "decay_share", "clipped_blocks"}
     told = {metric.name for metric in metrics.STEP} - of_other_methods
     assert all(set(line["values"]) == told for line in told_steps)
 

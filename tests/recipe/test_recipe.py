@@ -312,6 +312,15 @@ def test_another_optimizer_drops_the_settings_of_the_one_before_and_says_so(here
     ]
     assert recipe.load(recipe.find("quickstart"), ["schedule.name=constant"], said.append).schedule.name == "constant"
     assert said[1:] == ["--set schedule.name=constant: dropped schedule.horizon, which it does not have"]
+    with pytest.raises(RecipeError, match="lbfgs searches for its steps on one and the same loss"):
+        recipe.load(recipe.find("quickstart"), ["optimizer.name=lbfgs"], said.append)
+    dropped = "optimizer.lr, optimizer.momentum, optimizer.nesterov"
+    assert said[2:] == [f"--set optimizer.name=lbfgs: dropped {dropped}, which it does not have"]
+    sam = recipe.load(recipe.find("quickstart"), ["penalty.name=sam"], said.append).penalty
+    assert sam == recipe.Sam(name="sam")
+    assert said[3:] == [
+        "--set penalty.name=sam: dropped penalty.method, penalty.strength, penalty.epsilon, which it does not have"
+    ]
 
 
 def test_all_faults_are_told_at_once_each_at_its_line(here: Path) -> None:

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from fbmon import recipe
 from fbmon.events import Event
-from fbmon.recipe import DATA_SETS, AdamW, Recipe, TorchOptimizer
+from fbmon.recipe import DATA_SETS, AdamW, Recipe, Sam, Sgd, TorchOptimizer
 from fbmon.recipe.schedule import learning_rate
 from fbmon.train.data.data import DataSet
 from fbmon.train.data.load import load
@@ -31,6 +31,8 @@ CASES: dict[str, dict[str, Any]] = {
         "penalty.strength": 0.5, "penalty.acc_strength": 0.7, "penalty.method": "autograd",
     },
     "epsilon of the largest entry": {"penalty.strength": 0.5, "penalty.epsilon_norm": "max", "penalty.epsilon": 1e-3},
+    "sharpness-aware": {"penalty.name": "sam", "penalty.rho": 0.2, "clip.block_norm": 1.0},
+    "sharpness-aware along the full gradient": {"penalty.name": "sam", "penalty.rho": 0.2, "penalty.ascent": "full"},
     "blocks clipped": {"clip.block_norm": 1.0, "penalty.strength": 0.5},
     "label smoothing": {"loss.label_smoothing": 0.1},
     "average": {"ema.momentum": 0.9, "penalty.strength": 0.5},
@@ -114,6 +116,9 @@ def textbook(wanted: Recipe, data: DataSet, model: nn.Module) -> Iterator[nn.Mod
         if penalty is None:
             return plain
         pairs = zip(plain, full, strict=True)
+        if isinstance(penalty, Sam):
+            uphill = full if penalty.ascent == "full" else plain
+            return shifted(some, uphill, penalty.rho / torch.cat([part.flatten() for part in uphill]).norm())
         direction = [penalty.strength * part + penalty.acc_strength * other for part, other in pairs]
         flat = torch.cat([part.flatten() for part in direction])
         reach = penalty.epsilon / (flat.norm() if penalty.epsilon_norm == "l2" else flat.abs().max())
@@ -133,7 +138,7 @@ def textbook(wanted: Recipe, data: DataSet, model: nn.Module) -> Iterator[nn.Mod
         for norm in norms:
             norm.momentum = 0.1
         full = [torch.zeros_like(parameter) for parameter in parameters]
-        if wanted.penalty and wanted.penalty.acc_strength:
+        if needs_full(wanted):
             for some in numbers:
                 for total, part in zip(full, gradient(some), strict=True):
                     total.add_(part, alpha=len(some) / len(labels))
@@ -166,6 +171,11 @@ def textbook(wanted: Recipe, data: DataSet, model: nn.Module) -> Iterator[nn.Mod
         yield average
 
 
+def needs_full(wanted: Recipe) -> bool:
+    penalty = wanted.penalty
+    return penalty.ascent == "full" if isinstance(penalty, Sam) else penalty is not None and penalty.acc_strength > 0
+
+
 def put_means_(norms: list[nn.BatchNorm2d], statistics: list[Any], images: int) -> None:
     """The mean of each block's own statistics, by its images."""
     for number, norm in enumerate(norms):
@@ -188,6 +198,7 @@ def optimizer_of(wanted: Recipe, parameters: list[nn.Parameter]) -> torch.optim.
         return torch.optim.AdamW(parameters, lr=asked.lr)
     if isinstance(asked, TorchOptimizer):
         return torch.optim.RMSprop(parameters, lr=asked.lr, alpha=0.9, weight_decay=asked.weight_decay)
+    assert isinstance(asked, Sgd)
     groups = [
         {"params": [one], "weight_decay": asked.weight_decay if one.dim() > 1 or asked.decay_on == "all" else 0.0}
         for one in parameters

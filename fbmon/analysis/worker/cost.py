@@ -18,7 +18,7 @@ from fbmon.analysis.plan import Plan, Timing
 from fbmon.analysis.worker.probe import Probe
 from fbmon.errors import FbmonError
 from fbmon.host.limits import memory
-from fbmon.recipe import Data, Recipe
+from fbmon.recipe import Data, LineSearch, Recipe
 from fbmon.recipe.data_sets import DataSetFacts
 from fbmon.train.data.blocks import blocks
 from fbmon.train.data.own import facts_of
@@ -108,6 +108,7 @@ def make_plan(recipe: Recipe, device: torch.device, precision: Precision, second
         product_flop_per_image=product_flop,
         memory_total_mib=_memory_mib(device),
         emulation=emulation(precision, device),
+        trials=recipe.optimizer.trials if isinstance(recipe.optimizer, LineSearch) else 0,
     )
 
 

@@ -58,11 +58,17 @@ class Probe:
             evaluate(self._model, self._data, self._stepper.descent.network.objective)
 
     def seconds_per_image(self, steps: int) -> float:
-        """Return the mean over `steps` steps after a first one, which warms up and sets the exact mean's unit."""
+        """Return the mean over `steps` steps after a first one, which warms up and sets the exact mean's unit.
+
+        Where the optimizer searches it is that of a pass, of which a step makes several.
+        """
         for _ in range(1 + steps):
             self.step()
         timed = [event.values["step_seconds"] or 0.0 for event in self._told[1:]]
-        return sum(timed) / len(timed) / self._images
+        count = len(timed)
+        if search := self._stepper.descent.search:
+            count = max(1, search.passes - int(self._told[0].values["passes"] or 0))
+        return sum(timed) / count / self._images
 
     def val_seconds_per_image(self) -> float:
         began = time.perf_counter()

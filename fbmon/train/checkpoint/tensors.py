@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from fbmon.errors import DataError, UsageError
 from fbmon.text import clean
 from fbmon.train.average import Average
+from fbmon.train.checkpoint.optimizer import make_room_, named_state
 from fbmon.train.descent import Descent
 
 _MODEL = "model."
-_ON_HOST = ("step", "mu_product")  # where torch keeps its counts, so that no step waits for the device
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Learnt:
         """Restore every tensor from `dump`. Raises DataError if they are those of another model or optimizer."""
         try:
             tensors = safetensors.torch.load(content)
-            self._load_optimizer_(tensors)
+            make_room_(self.model, self.descent.optimizer, tensors)
             _refuse_others(dict(self._named()), tensors)
             with torch.no_grad():
                 for name, value in self._named():
@@ -50,25 +50,9 @@ class Learnt:
         if self.average.model is not self.model:
             for name, value in self.average.model.state_dict().items():
                 yield f"average.{name}", value
-        for name, parameter in self.model.named_parameters():
-            for key, value in self.descent.optimizer.state.get(parameter, {}).items():
-                if isinstance(value, Tensor):
-                    yield f"optimizer.{key}.{name}", value
+        yield from named_state(self.model, self.descent.optimizer)
         for name, value in self.descent.units().items():
             yield f"units.{name}", value
-
-    def _load_optimizer_(self, tensors: dict[str, Tensor]) -> None:
-        """Make room for the state that a new optimizer lacks, in the memory layout of the weights, for speed."""
-        parameters = dict(self.model.named_parameters())
-        for name, saved in tensors.items():
-            kind, _, rest = name.partition(".")
-            key, _, owner = rest.partition(".")
-            if kind == "optimizer" and owner in parameters:
-                parameter = parameters[owner]
-                device = "cpu" if key in _ON_HOST else parameter.device
-                is_like = saved.shape == parameter.shape and key not in _ON_HOST
-                room = torch.empty_like(parameter) if is_like else torch.empty_like(saved, device=device)
-                self.descent.optimizer.state[parameter][key] = room
 
 
 def load_weights_(model: nn.Module, content: bytes) -> None:

@@ -1,10 +1,10 @@
-"""Penalties added to a block's gradient.
+"""Penalties added to a block's gradient, and sharpness-aware minimization, which replaces it.
 
-All three add (τ/4) H v to it, with v = α g + β G; τ is the learning rate of the step, g and H are the block's gradient
-and Hessian, α is `strength`; G is the full gradient and β is `acc_strength`. Averaged over the blocks that descends
-(τ/8) α mean ‖g‖² + (τ/8) β ‖G‖². The theory (Smith et al. 2021, arXiv 2101.12176) asks for twice as much, τ/4 with
-α = 1; the authors' code adds half of it, and so does this, because their published numbers rest on it: with their
-α = 0.5 a quarter of the theory's correction.
+The methods of the gradient norm's penalty add (τ/4) H v to it, with v = α g + β G; τ is the learning rate of the step,
+g and H are the block's gradient and Hessian, α is `strength`; G is the full gradient and β is `acc_strength`. Averaged
+over the blocks that descends (τ/8) α mean ‖g‖² + (τ/8) β ‖G‖². The theory (Smith et al. 2021, arXiv 2101.12176) asks
+for twice as much, τ/4 with α = 1; the authors' code adds half of it, and so does this, because their published numbers
+rest on it: with their α = 0.5 a quarter of the theory's correction.
 
 Finite differences take H v from gradients at weights shifted by h v, where h makes the shift exactly ε long, whatever
 α is: in the L2 norm over all parameters, as in the authors' code, or in that of the largest entry. At the paper's
@@ -12,6 +12,7 @@ Finite differences take H v from gradients at weights shifted by h v, where h ma
 over a finite step, which works better (Karakida et al. 2023, arXiv 2210.02720).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, assert_never
@@ -19,7 +20,7 @@ from typing import Protocol, assert_never
 import torch
 from torch import Tensor
 
-from fbmon.recipe import Penalty
+from fbmon.recipe import Penalty, Sam
 
 Gradient = list[Tensor]
 Loss = Callable[[], Tensor]
@@ -65,13 +66,15 @@ class Regularizer(Protocol):
         """
 
 
-def make_regularizer(section: Penalty | None) -> Regularizer | None:
+def make_regularizer(section: Penalty | Sam | None) -> Regularizer | None:
     """Make the regularizer that a recipe names; None if it names none."""
     match section:
         case None:
             return None
         case Penalty():
             return GradientNorm(section)
+        case Sam():
+            return SharpnessAware(section)
         case _:
             assert_never(section)
 
@@ -127,10 +130,7 @@ class GradientNorm:
         if section.method == "autograd":
             product = torch.autograd.grad(gradient, parameters, grad_outputs=direction, materialize_grads=True)
             return _add(plain, product, learning_rate / 4)
-        order = 2.0 if section.epsilon_norm == "l2" else torch.inf
-        length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(direction, ord=order)), ord=order)
-        # A gradient of zero has no direction: the difference is then zero too, and must not become 0/0.
-        reach = section.epsilon / length.clamp_min(torch.finfo(length.dtype).tiny)
+        reach = _reach(section.epsilon, direction, 2.0 if section.epsilon_norm == "l2" else torch.inf)
         match section.method:
             case "forward":  # (g(θ + h v) - g(θ)) / h
                 ahead, behind = _shifted(again, parameters, direction, reach), plain
@@ -145,6 +145,44 @@ class GradientNorm:
     def loss(self, learning_rate: float, block_square: float, acc_square: float) -> float:
         """Return (τ/4) (α mean ‖g‖² + β ‖G‖²), as the authors' code adds it to the full loss."""
         return learning_rate / 4 * (self.section.strength * block_square + self.section.acc_strength * acc_square)
+
+
+@dataclass(frozen=True)
+class SharpnessAware:
+    """The gradient at θ + ρ g/‖g‖ (Foret et al. 2021, arXiv 2010.01412, equation 3), g a block's gradient or all's.
+
+    Batch norm sees every forward pass, as with the gradient norm's penalty.
+    """
+
+    section: Sam
+    passes = 2
+    differentiates_twice = False
+
+    def needs_full_gradient(self, blocks: int) -> bool:
+        return self.section.ascent == "full" and blocks > 1  # the gradient of a single block is the full one
+
+    def penalize(
+        self,
+        gradient: Gradient,
+        again: Loss,
+        parameters: Sequence[Tensor],
+        full: Gradient | None,
+        learning_rate: float | Tensor,
+    ) -> Gradient:
+        direction = gradient if full is None else full
+        return _shifted(again, parameters, direction, _reach(self.section.rho, direction))
+
+    def loss(self, learning_rate: float, block_square: float, acc_square: float) -> float:
+        """Return what the loss rises along the way, to first order: ρ ‖g‖, of blocks with their mean square."""
+        return self.section.rho * math.sqrt(acc_square if self.section.ascent == "full" else block_square)
+
+
+def _reach(length: float, direction: Gradient, order: float = 2.0) -> Tensor:
+    """Return what a direction is multiplied with to be so long."""
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(direction, ord=order)), ord=order)
+    # A gradient of zero has no direction: the difference is then zero too, and must not become 0/0.
+    reach: Tensor = length / norm.clamp_min(torch.finfo(norm.dtype).tiny)
+    return reach
 
 
 def _direction(plain: Gradient, full: Gradient | None, section: Penalty) -> Gradient:

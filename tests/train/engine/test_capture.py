@@ -99,9 +99,9 @@ def begun(recipe: Recipe) -> tuple[Lane, Tensor]:
     descent = Descent(
         recipe, model, len(numbers), lambda some, step: batch(data, recipe.data, some, recipe.seed, step, dtype)
     )
-    penalty = recipe.penalty
-    full = [torch.empty_like(part) for part in model.parameters()] if penalty and penalty.acc_strength else None
-    regularizer = make_regularizer(penalty)
+    regularizer = make_regularizer(recipe.penalty)
+    needs_full = regularizer is not None and regularizer.needs_full_gradient(len(numbers))
+    full = [torch.empty_like(part) for part in model.parameters()] if needs_full else None
     descent._statistics.start([0.25] * len(numbers), forward_passes(regularizer))
     descent._mean.start()
     lane = Lane(descent.network)

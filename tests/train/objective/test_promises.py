@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from fbmon import recipe
-from fbmon.recipe import Model, Penalty
+from fbmon.recipe import Model, Penalty, Sam
 from fbmon.recipe.data_sets import image_form
 from fbmon.train.engine.network import Network
 from fbmon.train.loop import train
 from fbmon.train.mean.statistics import RunningStatistics
 from fbmon.train.models import make_model
 from fbmon.train.objective.loss import CrossEntropy
-from fbmon.train.objective.regularize import GradientNorm
+from fbmon.train.objective.regularize import GradientNorm, SharpnessAware
 from fbmon.train.ranks.distribute import Ranks
 
 SMALL = ("steps=1", "data.limit=32", "data.val_limit=8", "gradient.block=16", "model.width=2", "penalty.strength=0.5")
@@ -35,6 +35,13 @@ def test_every_penalty_takes_as_many_forward_passes_as_it_promises(method: str) 
     taken: list[int] = []
     network().block(torch.arange(8), 1, 0.1, lambda: taken.append(1), GradientNorm(penalty))
     assert len(taken) == GradientNorm(penalty).passes
+
+
+def test_sharpness_aware_minimization_takes_two() -> None:
+    taken: list[int] = []
+    sam = SharpnessAware(Sam(name="sam"))
+    network().block(torch.arange(8), 1, 0.1, lambda: taken.append(1), sam)
+    assert len(taken) == sam.passes == 2
 
 
 @pytest.mark.parametrize("engine", ["eager", "lanes:2"])
