@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from fbmon import recipe as recipes
 from fbmon import run as folders
 from fbmon.compare import Run, read
 from fbmon.compare.settings import read_settings
-from fbmon.errors import UsageError
+from fbmon.errors import RecipeError, UsageError
 from fbmon.recipe import Recipe
 from fbmon.run import RunFolder
 from fbmon.text import clean
@@ -83,11 +84,22 @@ def start_folder(task: TableRun, runs_dir: Path, devices: str, data_dir: Path) -
 
 
 def _alike(task: TableRun, runs_dir: Path) -> Iterator[Run]:
-    """Yield the runs of exactly these settings, newest first."""
+    """Yield the runs of exactly these settings, newest first; none that began with another run's weights."""
     settings = _without_target(recipes.flatten(task.recipe))
     for folder in folders.every(runs_dir):
-        if _without_target(read_settings(folder.resolved)) == settings:
-            yield read(folder)
+        own = _without_target(read_settings(folder.resolved))
+        is_older = own.keys() < settings.keys() and all(settings[key] == value for key, value in own.items())
+        if own == settings or (is_older and _completed(folder) == settings):
+            run = read(folder)
+            if not (run.summary.began and run.summary.began.origin):
+                yield run
+
+
+def _completed(folder: RunFolder) -> dict[str, object]:
+    """Return the settings of a run of an older fbmon, with those that it did not have yet at their defaults."""
+    with suppress(RecipeError):
+        return _without_target(recipes.flatten(recipes.load(folder.resolved)))
+    return {}
 
 
 def _without_target(settings: dict[str, object]) -> dict[str, object]:

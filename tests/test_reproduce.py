@@ -69,6 +69,11 @@ def test_a_run_counts_as_done_by_its_settings_and_its_state_and_not_by_its_name(
     found = reproduce.done(task, tmp_path)
     assert found is not None
     assert found.name == "diverged"
+    written = RunFolder(found.path).resolved
+    written.write_text(written.read_text().replace('running_statistics = "momentum"\n', ""))
+    assert reproduce.done(task, tmp_path), "of an older fbmon, which had fewer settings"
+    written.write_text(written.read_text().replace("width = ", "width = 1"))
+    assert reproduce.done(task, tmp_path) is None
 
 
 def test_a_table_is_run_once_and_then_only_read(fbmon: Fbmon, runs_dir: Path) -> None:

@@ -24,6 +24,7 @@ _MAX_LINE = 4 * 1024
 _MAX_BASES = 8
 # What a recipe does not take over from the one it extends: its name, and what was reported for that very setting.
 _OWN = ("name", "target")
+_MISSING = ("missing", "union_tag_not_found")
 
 Table = dict[str, Any]
 
@@ -66,7 +67,7 @@ def load(path: Path, overrides: Iterable[str] = (), say: Callable[[str], None] =
     settings that the new one does not have are dropped, and `say` is called with a line about them. Raises RecipeError
     with one line per fault: file, line, key, value and the nearest right key.
     """
-    table, places = _with_bases(path)
+    table, places, wrong_bases = _with_bases(path)
     for override in overrides:
         key, value = _override(override)
         _assign(table, key, value)
@@ -74,13 +75,47 @@ def load(path: Path, overrides: Iterable[str] = (), say: Callable[[str], None] =
             say(f"--set {clean(override)}: dropped {', '.join(dropped)}, which it does not have")
         places[key] = f"--set {clean(override)}"
         places.setdefault(key.partition(".")[0], places[key])
-    try:
-        recipe = Recipe.model_validate(table)
-    except ValidationError as error:
-        faults = dict.fromkeys(explain(fault, str(path), places) for fault in error.errors())
-        raise RecipeError("\n".join(sorted(faults, key=line_of))) from None
+    faults = dict.fromkeys([*wrong_bases, *_faults(table, str(path), places, is_whole=not wrong_bases)])
+    if faults:
+        raise RecipeError("\n".join(sorted(faults, key=line_of)))
+    recipe = Recipe.model_validate(table)
     _locate_(recipe, path, places)
     return _with_own_data(recipe, path, places)
+
+
+def _faults(table: Table, source: str, places: dict[str, str], *, is_whole: bool) -> list[str]:
+    """Explain all that is wrong with a table. What is missing in one that is not whole may be in what it extends."""
+    try:
+        Recipe.model_validate(table)
+    except ValidationError as error:
+        found = [fault for fault in error.errors() if is_whole or fault["type"] not in _MISSING]
+    else:
+        return []
+    faults = [explain(fault, source, places) for fault in found]
+    for fault in found:
+        if fault["type"] == "union_tag_invalid":
+            faults += _beside_choice(table, str(fault["loc"][0]), source, places)
+    return faults
+
+
+def _beside_choice(table: Table, section: str, source: str, places: dict[str, str]) -> list[str]:
+    """Explain what is wrong with a section beside its unknown choice: by the nearest choice, else by all of them."""
+    choices = [
+        get_args(one.model_fields["name"].annotation) for one in sections_in(Recipe.model_fields[section].annotation)
+    ]
+    names = [name for of_one in choices for name in of_one]
+    near = difflib.get_close_matches(str(table[section]["name"]), names, n=1)
+    by_choice = []
+    for name in near or names:
+        chosen = {**table, section: {**table[section], "name": name}}
+        by_choice.append(
+            [
+                fault
+                for fault in _faults(chosen, source, places, is_whole=False)
+                if f": {section}." in fault or f" key {section}." in fault
+            ]
+        )
+    return [fault for fault in by_choice[0] if all(fault in others for others in by_choice)]
 
 
 def _with_own_data(recipe: Recipe, path: Path, places: dict[str, str]) -> Recipe:
@@ -122,21 +157,28 @@ def _locate_(recipe: Recipe, path: Path, places: dict[str, str]) -> None:
         raise RecipeError("\n".join(faults))
 
 
-def _with_bases(path: Path, depth: int = 0) -> tuple[Table, dict[str, str]]:
-    """The table of a recipe laid over that of the one it extends, and `file:line` of every key."""
+def _with_bases(path: Path, depth: int = 0) -> tuple[Table, dict[str, str], list[str]]:
+    """The table of a recipe laid over that of the one it extends, `file:line` of every key, and what is wrong there.
+
+    Raises RecipeError for a file that cannot be read or is not TOML.
+    """
     text = _read(path)
     table = _parse(text, str(path))
     places = {key: f"{path}:{line}" for key, line in lines(text).items()}
     extends = table.pop("extends", None)
     if extends is None:
-        return table, places
+        return table, places, []
     fault = f"{places.get('extends', path)}: extends = {clean(str(extends), 60)}"
-    base = _base(extends, path, fault)
-    if depth == _MAX_BASES:
-        raise RecipeError(f"{fault}: one of more than {_MAX_BASES} recipes that build on each other, or on themselves")
-    base_table, base_places = _with_bases(base, depth + 1)
+    try:
+        if depth == _MAX_BASES:
+            raise RecipeError(
+                f"{fault}: one of more than {_MAX_BASES} recipes that build on each other, or on themselves"
+            )
+        base_table, base_places, faults = _with_bases(_base(extends, path, fault), depth + 1)
+    except RecipeError as error:  # what is wrong with this file is to be told too
+        return table, places, [error.message]
     inherited = {key: value for key, value in base_table.items() if key not in _OWN}
-    return _overlay(inherited, table), base_places | places
+    return _overlay(inherited, table), base_places | places, faults
 
 
 def _base(extends: object, path: Path, fault: str) -> Path:

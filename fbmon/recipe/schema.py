@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from fbmon.recipe.data_sets import DATA_SETS, DataSetFacts, DataSetName
 from fbmon.recipe.sources import CodeReference, parse
@@ -120,11 +120,16 @@ class Data(CodeSection):
         """The function that the data set refers to; None if it is no code."""
         return parse(self.dataset) if self.source == "code" else None
 
-    @model_validator(mode="after")
-    def _is_a_data_set(self) -> Self:
-        if self.source == "code" and self.reference is None:
+    @field_validator("dataset")
+    @classmethod
+    def _is_a_data_set(cls, name: str) -> str:
+        if name not in DATA_SETS and not name.startswith(FOLDER) and not name.endswith(".npz") and parse(name) is None:
             forms = ["FILE.npz", f"{FOLDER}DIR", *_CODE]
-            _refuse_other_choice("data.dataset", self.dataset, list(DATA_SETS), forms)
+            _refuse_other_choice("data.dataset", name, list(DATA_SETS), forms)
+        return name
+
+    @model_validator(mode="after")
+    def _has_what_its_source_takes(self) -> Self:
         if self.source == "named":
             for key in ("val_share", "classes"):
                 if getattr(self, key) is not None:
@@ -173,10 +178,15 @@ class Model(CodeSection):
         is_own = isinstance(table, dict) and table.get("name") in get_args(NetworkName)
         return {"width": _WIDTH, **table} if is_own else table
 
+    @field_validator("name")
+    @classmethod
+    def _is_a_network(cls, name: str) -> str:
+        if name not in get_args(NetworkName) and parse(name) is None:
+            _refuse_other_choice("model.name", name, get_args(NetworkName), _FORMS)
+        return name
+
     @model_validator(mode="after")
-    def _is_a_network(self) -> Self:
-        if self.name not in get_args(NetworkName) and self.reference is None:
-            _refuse_other_choice("model.name", self.name, get_args(NetworkName), _FORMS)
+    def _has_what_its_kind_takes(self) -> Self:
         if self.reference and self.width is not None:
             raise ValueError(f"model.width = {self.width}: is for fbmon's own networks; use [model.args]")
         if self.args and not self.reference:
@@ -225,10 +235,15 @@ class Loss(CodeSection):
         """The function that the name refers to; None for one of fbmon's own."""
         return None if self.name in get_args(LossName) else parse(self.name)
 
+    @field_validator("name")
+    @classmethod
+    def _is_a_loss(cls, name: str) -> str:
+        if name not in get_args(LossName) and parse(name) is None:
+            _refuse_other_choice("loss.name", name, get_args(LossName), _CODE)
+        return name
+
     @model_validator(mode="after")
-    def _is_a_loss(self) -> Self:
-        if self.name not in get_args(LossName) and self.reference is None:
-            _refuse_other_choice("loss.name", self.name, get_args(LossName), _CODE)
+    def _smooths_classes(self) -> Self:
         if self.label_smoothing and self.name != "cross_entropy":
             raise ValueError(f"loss.label_smoothing is for cross_entropy; loss.name is {clean(self.name, 60)}")
         return self
@@ -387,7 +402,7 @@ class Lbfgs(Section):
 
     @property
     def lr(self) -> float:
-        """How far along its direction each step tries first; the first of all is cut to the gradient's 1-norm."""
+        """The share of its direction that a step tries first; that of the first is cut by the gradient's 1-norm."""
         return 1.0
 
 

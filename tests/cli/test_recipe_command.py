@@ -17,6 +17,23 @@ FAULTY = {
             "FILE.npz, folder:DIR, FILE.py:NAME, PACKAGE.MODULE:NAME; did you mean cifar10?"
         ],
     ),
+    "a base that is not there and unknown choices, with other faults beside them": (
+        'name = "a"\nextends = "nowhere.toml"\nsteps = "many"\n[data]\ndataset = "cifar"\nlimit = -1\n'
+        '[optimizer]\nname = "sdg"\nlr = -1\nmomentun = 0.9\n',
+        [
+            "{file}:2: extends = nowhere.toml: there is no such file",
+            '{file}:3: steps = "many": must be a whole number',
+            '{file}:5: data.dataset = "cifar": must be one of digits, mnist, fashion_mnist, svhn, cifar10, cifar100, '
+            "FILE.npz, folder:DIR, FILE.py:NAME, PACKAGE.MODULE:NAME; did you mean cifar10?",
+            "{file}:6: data.limit = -1: must be greater than 0",
+            '{file}:8: optimizer.name = "sdg": must be one of "sgd", "adamw", "torch.optim:Adadelta", '
+            '"torch.optim:Adafactor", "torch.optim:Adagrad", "torch.optim:Adam", "torch.optim:Adamax", '
+            '"torch.optim:ASGD", "torch.optim:NAdam", "torch.optim:RAdam", "torch.optim:RMSprop", '
+            '"torch.optim:Rprop", "muon", "pytorch_optimizer:SOAP", "pytorch_optimizer:Shampoo", "gd", "lbfgs"',
+            "{file}:9: optimizer.lr = -1: must be greater than 0",
+            "{file}:10: unknown key optimizer.momentun; did you mean optimizer.momentum?",
+        ],
+    ),
     "another name for the learning rate": (
         TINY.replace("\nlr = ", "\nlearning_rate = "),
         [
