@@ -1,11 +1,13 @@
 """`fbmon sweep`: a recipe with every combination of the values asked for, and the table that they give."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from fbmon.cli.many import DryRun, Jobs, ManyDevices, Seeds, Shown, carry_out
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Csv, Json, Latex, Markdown, NoUi, RunsDir, Ui, UiOption
 from fbmon.cli.output import mention
-from fbmon.cli.run import DataDir, Overrides, RecipeArgument, Steps, asked_settings
+from fbmon.cli.run import DataDir, RecipeArgument, Steps, asked_settings
 
 if TYPE_CHECKING:
     from fbmon.reproduce import TableRun
@@ -15,7 +17,12 @@ _COLUMNS = "val_accuracy,best.val_accuracy,loss,clipped,time,state"
 
 def sweep(
     recipe: RecipeArgument,
-    overrides: Overrides = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="SECTION.KEY=VALUE,VALUE,...", help="Give one setting one or more values; repeatable."
+        ),
+    ] = None,
     seeds: Seeds = "0",
     dry_run: DryRun = False,
     steps: Steps = None,
@@ -39,8 +46,8 @@ def sweep(
     \b
     Examples:
       fbmon sweep quickstart --set optimizer.lr=0.2,0.4,0.8 --seeds 0-2
-      fbmon sweep mine.toml --set clip.norm=0.25,1 --set model.width=8,16 --devices 0,1
-      fbmon sweep quickstart --set 'loss.label_smoothing=0,0.1' --dry-run
+      fbmon sweep mine.toml --set clip.norm=0.25,1 --devices 0,1
+      fbmon sweep quickstart --set loss.label_smoothing=0,0.1 --dry-run
     """
     shown = Shown.chosen(ui, _COLUMNS, no_ui=no_ui, dry_run=dry_run, csv=csv, markdown=markdown, latex=latex, json=json)
 
