@@ -43,8 +43,8 @@ class Flatness:
     radius: float  # the largest perturbation that keeps the loss low
     radius_deviation: float
     sam: float | None  # how much higher the loss is rho uphill
-    perturbed_accuracy: float
-    perturbed_deviation: float
+    perturbed_accuracy: float | None  # None where targets are numbers
+    perturbed_deviation: float | None
 
 
 def flatness(answers: Known, measure: Measure) -> Flatness | None:
@@ -55,11 +55,14 @@ def flatness(answers: Known, measure: Measure) -> Flatness | None:
     numbers = range(measure.directions)
     radii = _known(answers[Radius(number, measure.threshold)]["radius"] for number in numbers)
     perturbed = _known(answers[Point((number,), (measure.reach,))]["accuracy"] for number in numbers)
-    if len(radii) < measure.directions or len(perturbed) < measure.directions:
+    has_accuracy = here["accuracy"] is not None
+    if len(radii) < measure.directions or len(perturbed) < measure.directions * has_accuracy:
         return None
     loss, uphill = here["loss"], answers[Ascent(measure.rho)]["loss"]
     sam = None if loss is None or uphill is None else uphill - loss
-    return Flatness(loss, here["accuracy"], *_spread(radii), sam, *_spread(perturbed))
+    return Flatness(
+        loss, here["accuracy"], *_spread(radii), sam, *(_spread(perturbed) if has_accuracy else (None, None))
+    )
 
 
 def of_run(folder: RunFolder) -> Flatness | None:

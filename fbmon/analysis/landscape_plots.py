@@ -26,13 +26,14 @@ class Seen:
 
 
 def plots(seen: Sequence[Seen], title: str, scale: Scale, *, paper: str | None = None) -> Iterator[Plot]:
-    """Yield the chart of the loss and that of the accuracy.
+    """Yield the chart of the loss and, unless targets are numbers, that of the accuracy.
 
     The values are those at the minimum. On paper, where `paper` says what the x-axis counts, every run has its name and
     its band.
     """
     yield _plot(seen, "loss", title, scale, paper)
-    yield _plot(seen, "accuracy", title.replace("loss", "accuracy"), "linear", paper)
+    if any(answer.get("accuracy") is not None for one in seen for answer in one.known.values()):
+        yield _plot(seen, "accuracy", title.replace("loss", "accuracy"), "linear", paper)
 
 
 def heat_map(seen: Seen, title: str) -> Heat:

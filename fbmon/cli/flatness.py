@@ -74,12 +74,13 @@ def _print(results: "list[tuple[Record, Flatness]]", measure: "Measure") -> None
 
 
 def _cells(result: "Flatness") -> list[str]:
+    perturbed = result.perturbed_accuracy
     return [
         _show(result.loss, ".4g"),
         _show(result.accuracy, ".4f"),
         f"{result.radius:.3f} ± {result.radius_deviation:.3f}",
         _show(result.sam, ".4g"),
-        f"{result.perturbed_accuracy:.4f} ± {result.perturbed_deviation:.4f}",
+        "–" if perturbed is None else f"{perturbed:.4f} ± {result.perturbed_deviation:.4f}",
     ]
 
 

@@ -69,6 +69,11 @@ def test_a_validation_of_numbers_is_judged_by_its_loss(examples: Path, fbmon: Fb
     assert ended.returncode == 0
     assert "validation loss 0." in last
     assert "accuracy" not in ended.stdout
+    name = fbmon.run_folder().path.name
+    flat = fbmon("flatness", name, "--directions", "2", "--devices", "cpu").stdout.splitlines()[1].split()
+    assert (flat[:2], flat[3], flat[-1]) == ([name, "30"], "–", "–")
+    assert "accuracy" not in fbmon("landscape", name, "--directions", "1", "--devices", "cpu").stdout
+    assert "val loss" in fbmon("runs").stdout.splitlines()[0]
 
 
 def write_pictures(folder: Path, mode: str = "RGB") -> None:
