@@ -11,14 +11,15 @@ from pydantic.fields import FieldInfo
 
 from fbmon.recipe import Recipe
 from fbmon.recipe.reference import meanings, values
-from fbmon.recipe.schema import Section, sections_in
+from fbmon.recipe.schema import sections_in
+from fbmon.recipe.section import Section
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "recipes.md"
 
 _INTRODUCTION = """\
 # What a recipe may hold
 
-<!-- Written by `python -m tools.recipe_keys` from fbmon/recipe/schema.py; a test fails when it is stale. -->
+<!-- Written by `python -m tools.recipe_keys` from the sections in fbmon/recipe; a test fails when it is stale. -->
 
 A recipe is one TOML file, checked strictly: every fault is told at once, with its line and the nearest right key.
 What each setting computes is in [method.md](method.md).

@@ -2,32 +2,30 @@
 
 from fbmon.recipe.data_sets import DATA_SETS
 from fbmon.recipe.file import dump, find, flatten, load, shipped, whole
-from fbmon.recipe.schema import (
+from fbmon.recipe.optimizers import (
     AdamW,
-    Analysis,
     AnyOptimizer,
-    AnySchedule,
-    Checkpoint,
-    Clip,
-    Constant,
-    Cosine,
-    Data,
-    Divergence,
-    Ema,
-    Exponential,
-    Gradient,
     GradientDescent,
     Lbfgs,
     LineSearch,
-    Model,
-    MultiStep,
     Muon,
     PackageOptimizer,
+    Sgd,
+    TorchOptimizer,
+)
+from fbmon.recipe.schedule import AnySchedule, Constant, Cosine, Exponential, MultiStep
+from fbmon.recipe.schema import (
+    Analysis,
+    Checkpoint,
+    Clip,
+    Data,
+    Divergence,
+    Ema,
+    Gradient,
+    Model,
     Penalty,
     Recipe,
     Sam,
-    Sgd,
-    TorchOptimizer,
 )
 
 __all__ = [

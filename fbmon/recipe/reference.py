@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import sys
 import types
 from collections.abc import Iterator
 from functools import cache
@@ -12,8 +13,8 @@ import tomli_w
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
-from fbmon.recipe import schema
-from fbmon.recipe.schema import Recipe, Section, sections_in
+from fbmon.recipe.schema import Recipe, sections_in
+from fbmon.recipe.section import Section
 
 _MANY = 60_000  # a largest whole number that is not worth a word
 
@@ -55,7 +56,7 @@ def values(field: FieldInfo) -> str:
 @cache
 def meanings(section: type[Section]) -> dict[str, str]:
     """Return the text below each field of a section's class in the source."""
-    module = ast.parse(inspect.getsource(schema))
+    module = ast.parse(inspect.getsource(sys.modules[section.__module__]))
     body = next(node for node in module.body if isinstance(node, ast.ClassDef) and node.name == section.__name__).body
     texts = {}
     for field, below in pairwise(body):

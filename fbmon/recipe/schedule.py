@@ -1,9 +1,78 @@
-"""The learning rate as a pure function of the step."""
+"""The schedules that a recipe may choose, and the learning rate as a pure function of the step."""
 
 import math
-from typing import assert_never
+from typing import Annotated, Literal, assert_never
 
-from fbmon.recipe import AnyOptimizer, AnySchedule, Constant, Cosine, Exponential, MultiStep
+from pydantic import Field
+
+from fbmon.recipe.optimizers import AnyOptimizer
+from fbmon.recipe.section import NonNegativeFloat, NonNegativeInt, PositiveInt, Section
+
+
+class Constant(Section):
+    """A linear warm-up, then the peak learning rate."""
+
+    name: Literal["constant"]
+    """The peak learning rate throughout."""
+    warmup: NonNegativeInt = 0
+    """Steps of linear warm-up; the first has learning rate 0."""
+
+
+# Pairs of steps and a factor.
+Stretches = list[Annotated[list[NonNegativeFloat], Field(min_length=2, max_length=2)]]
+
+
+class Cosine(Section):
+    """A linear warm-up, then half a cosine."""
+
+    name: Literal["cosine"]
+    """Half a cosine."""
+    warmup: NonNegativeInt = 0
+    """Steps of linear warm-up; the first has learning rate 0."""
+    horizon: PositiveInt
+    """Steps from the end of the warm-up to the end of the cosine."""
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The end of the cosine, as a share of the peak."""
+    stretches: Stretches | None = None
+    """Pairs of steps and a factor: after so many steps the schedule goes on as if it took so many times as long;
+    `fbmon resume --stretch` adds them.
+    """
+
+
+class MultiStep(Section):
+    """A linear warm-up, then the peak with drops at given steps."""
+
+    name: Literal["multistep"]
+    """Drops at given steps."""
+    warmup: NonNegativeInt = 0
+    """Steps of linear warm-up; the first has learning rate 0."""
+    drops: list[PositiveInt]
+    """The steps of the drops, counted from the end of the warm-up."""
+    factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """What a drop multiplies the learning rate with."""
+    stretches: Stretches | None = None
+    """Pairs of steps and a factor: after so many steps the schedule goes on as if it took so many times as long;
+    `fbmon resume --stretch` adds them.
+    """
+
+
+class Exponential(Section):
+    """A linear warm-up, then a constant decay."""
+
+    name: Literal["exponential"]
+    """A constant decay."""
+    warmup: NonNegativeInt = 0
+    """Steps of linear warm-up; the first has learning rate 0."""
+    factor: Annotated[float, Field(gt=0, le=1)] = 0.99
+    """What every step multiplies the learning rate with."""
+    stretches: Stretches | None = None
+    """Pairs of steps and a factor: after so many steps the schedule goes on as if it took so many times as long;
+    `fbmon resume --stretch` adds them.
+    """
+
+
+AnySchedule = Constant | Cosine | MultiStep | Exponential
+Schedule = Annotated[AnySchedule, Field(discriminator="name")]
 
 
 def learning_rate(step: int, schedule: AnySchedule, optimizer: AnyOptimizer) -> float:

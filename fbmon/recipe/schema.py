@@ -1,73 +1,29 @@
 """The sections and choices of a recipe, and what each may hold."""
 
-import difflib
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fbmon.recipe.data_sets import DATA_SETS, DataSetFacts, DataSetName
+from fbmon.recipe.optimizers import LineSearch, Optimizer
+from fbmon.recipe.schedule import Schedule
+from fbmon.recipe.section import (
+    CODE_FORMS,
+    CodeSection,
+    Fraction,
+    ModestInt,
+    Name,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+    refuse_other_arguments,
+    refuse_other_choice,
+)
 from fbmon.recipe.sources import CodeReference, parse
-from fbmon.text import NAME_PATTERN, clean
+from fbmon.text import clean
 
-PositiveFloat = Annotated[float, Field(gt=0)]
-NonNegativeFloat = Annotated[float, Field(ge=0)]
-# TOML promises 64 bits; torch and JSON take no more.
-PositiveInt = Annotated[int, Field(gt=0, lt=2**63)]
-# What sizes are multiplied with: far beyond any memory, and products of it within what torch can count.
-ModestInt = Annotated[int, Field(gt=0, le=65_536)]
-NonNegativeInt = Annotated[int, Field(ge=0, lt=2**63)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
-
-
-class Section(BaseModel):
-    """A table of a recipe: nothing unknown, nothing converted, nothing infinite, nothing changed later."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-def refuse_other_arguments(key: str, arguments: dict[str, Any] | None) -> None:
-    """Raise ValueError for an argument that is neither a plain value nor a list of them."""
-    for name, value in (arguments or {}).items():
-        items = value if isinstance(value, list) else [value]
-        if not all(isinstance(item, bool | int | float | str) for item in items):
-            raise ValueError(f"{key}.{clean(name, 60)}: must be true, false, a number, a string, or a list of these")
-
-
-def _refuse_other_choice(key: str, value: str, names: Sequence[str], forms: Sequence[str]) -> NoReturn:
-    """Raise ValueError for a value that is neither one of the names nor of one of the forms; say which is nearest."""
-    near = difflib.get_close_matches(value, names, n=1)
-    raise ValueError(
-        f'{key} = "{clean(value, 60)}": must be one of {", ".join([*names, *forms])}'
-        + "".join(f"; did you mean {name}?" for name in near)
-    )
-
-
-class CodeSection(Section):
-    """A section that may name code of the user's own, in a file that is looked for in `folder`."""
-
-    _folder: Path | None = PrivateAttr(default=None)  # set as the recipe is loaded
-
-    @property
-    def reference(self) -> CodeReference | None:
-        """The class or function that the section names; None if it names something of fbmon's own."""
-        raise NotImplementedError
-
-    @property
-    def folder(self) -> Path:
-        """The folder in which a file that the section names is looked for; never a guess, as code is run from it."""
-        if self._folder is None:
-            raise AssertionError("a recipe with code of its own was not loaded from a file")
-        return self._folder
-
-    def locate_(self, folder: Path) -> None:
-        """Set the folder in which a file is looked for."""
-        self._folder = folder
-
-
-_CODE = ("FILE.py:NAME", "PACKAGE.MODULE:NAME")
 FOLDER = "folder:"  # begins the name of a data set that is a folder of pictures
 DataSource = Literal["named", "npz", "folder", "code"]
 
@@ -75,7 +31,7 @@ DataSource = Literal["named", "npz", "folder", "code"]
 class Data(CodeSection):
     """The data, as a recipe asks for them."""
 
-    dataset: Annotated[str, Field(examples=[*get_args(DataSetName), "FILE.npz", "folder:DIR", *_CODE])]
+    dataset: Annotated[str, Field(examples=[*get_args(DataSetName), "FILE.npz", "folder:DIR", *CODE_FORMS])]
     """The digits ship with fbmon; the others are downloaded when they are first needed. Your own: a file of arrays `x`
     and `y`, perhaps `x_val` and `y_val`; a folder with a folder of pictures for each class; or a function that returns
     such arrays. All are seen from the recipe's folder.
@@ -124,8 +80,8 @@ class Data(CodeSection):
     @classmethod
     def _is_a_data_set(cls, name: str) -> str:
         if name not in DATA_SETS and not name.startswith(FOLDER) and not name.endswith(".npz") and parse(name) is None:
-            forms = ["FILE.npz", f"{FOLDER}DIR", *_CODE]
-            _refuse_other_choice("data.dataset", name, list(DATA_SETS), forms)
+            forms = ["FILE.npz", f"{FOLDER}DIR", *CODE_FORMS]
+            refuse_other_choice("data.dataset", name, list(DATA_SETS), forms)
         return name
 
     @model_validator(mode="after")
@@ -152,7 +108,7 @@ class Data(CodeSection):
 NetworkName = Literal[
     "resnet8", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "vgg16", "mlp"
 ]  # fmt: skip
-_FORMS = (*_CODE, "torchvision:NAME", "timm:NAME")
+_FORMS = (*CODE_FORMS, "torchvision:NAME", "timm:NAME")
 _WIDTH = 64
 
 
@@ -182,7 +138,7 @@ class Model(CodeSection):
     @classmethod
     def _is_a_network(cls, name: str) -> str:
         if name not in get_args(NetworkName) and parse(name) is None:
-            _refuse_other_choice("model.name", name, get_args(NetworkName), _FORMS)
+            refuse_other_choice("model.name", name, get_args(NetworkName), _FORMS)
         return name
 
     @model_validator(mode="after")
@@ -223,7 +179,7 @@ LossName = Literal["cross_entropy", "mse"]
 class Loss(CodeSection):
     """The function to minimize."""
 
-    name: Annotated[str, Field(examples=[*get_args(LossName), *_CODE])] = "cross_entropy"
+    name: Annotated[str, Field(examples=[*get_args(LossName), *CODE_FORMS])] = "cross_entropy"
     """Cross-entropy of classes; the mean squared difference from numbers, or from 1 for the class and 0 for the others;
     or a function of your own of a block's outputs and targets that returns their mean.
     """
@@ -239,7 +195,7 @@ class Loss(CodeSection):
     @classmethod
     def _is_a_loss(cls, name: str) -> str:
         if name not in get_args(LossName) and parse(name) is None:
-            _refuse_other_choice("loss.name", name, get_args(LossName), _CODE)
+            refuse_other_choice("loss.name", name, get_args(LossName), CODE_FORMS)
         return name
 
     @model_validator(mode="after")
@@ -247,234 +203,6 @@ class Loss(CodeSection):
         if self.label_smoothing and self.name != "cross_entropy":
             raise ValueError(f"loss.label_smoothing is for cross_entropy; loss.name is {clean(self.name, 60)}")
         return self
-
-
-DecayOn = Literal["all", "weights"]
-
-
-class Sgd(Section):
-    """Gradient descent with momentum."""
-
-    name: Literal["sgd"]
-    """Gradient descent."""
-    lr: PositiveFloat
-    """The peak learning rate."""
-    momentum: Fraction = 0.0
-    """The momentum."""
-    nesterov: bool = False
-    """Look ahead along the momentum; needs a momentum above 0."""
-    weight_decay: NonNegativeFloat = 0.0
-    """Times the weights, added to the gradient after clipping."""
-    decay_on: DecayOn = "all"
-    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
-
-    @model_validator(mode="after")
-    def _nesterov_has_momentum(self) -> Self:
-        if self.nesterov and self.momentum == 0:
-            raise ValueError("optimizer.nesterov needs optimizer.momentum")
-        return self
-
-
-class AdamW(Section):
-    """Adam with decoupled weight decay."""
-
-    name: Literal["adamw"]
-    """Adam with decoupled weight decay."""
-    lr: PositiveFloat
-    """The peak learning rate."""
-    beta1: Fraction = 0.9
-    """The momentum of the gradient."""
-    beta2: Fraction = 0.999
-    """The momentum of its square."""
-    epsilon: PositiveFloat = 1e-8
-    """Added to the denominator."""
-    weight_decay: NonNegativeFloat = 0.01
-    """Times the weights and the learning rate, subtracted from the weights."""
-    decay_on: DecayOn = "all"
-    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
-
-
-class TorchOptimizer(Section):
-    """Another of torch's own optimizers."""
-
-    name: Literal[
-        "torch.optim:Adadelta", "torch.optim:Adafactor", "torch.optim:Adagrad", "torch.optim:Adam",
-        "torch.optim:Adamax", "torch.optim:ASGD", "torch.optim:NAdam", "torch.optim:RAdam", "torch.optim:RMSprop",
-        "torch.optim:Rprop",
-    ]  # fmt: skip
-    """The class."""
-    lr: PositiveFloat
-    """The peak learning rate."""
-    weight_decay: NonNegativeFloat = 0.0
-    """What torch makes of it, which differs from class to class."""
-    decay_on: DecayOn = "all"
-    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
-    args: dict[str, Any] | None = None
-    """Further arguments of the class, for instance `alpha = 0.9`; checked as the training starts."""
-
-    @model_validator(mode="after")
-    def _has_plain_arguments(self) -> Self:
-        refuse_other_arguments("optimizer.args", self.args)
-        return self
-
-
-class Muon(Section):
-    """Torch's Muon for the matrices of hidden layers, AdamW for all else, as its authors advise."""
-
-    name: Literal["muon"]
-    """Muon for the matrices of hidden layers, AdamW for all else."""
-    lr: PositiveFloat
-    """The peak learning rate of the matrices; a taller one's is multiplied with the root of height over width."""
-    momentum: Fraction = 0.95
-    """The momentum of the matrices."""
-    nesterov: bool = True
-    """Look ahead along the momentum."""
-    ns_steps: Annotated[int, Field(ge=1, lt=100)] = 5
-    """Steps of the Newton-Schulz iteration that makes a matrix nearly orthogonal."""
-    adamw_lr: PositiveFloat = 3e-4
-    """The peak learning rate of all else, which follows the same schedule."""
-    beta1: Fraction = 0.9
-    """The momentum of AdamW's gradient."""
-    beta2: Fraction = 0.95
-    """The momentum of its square."""
-    epsilon: PositiveFloat = 1e-10
-    """Added to AdamW's denominator."""
-    weight_decay: NonNegativeFloat = 0.0
-    """Times the weights and the learning rate, subtracted from the weights."""
-    decay_on: DecayOn = "all"
-    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
-
-
-class PackageOptimizer(Section):
-    """An optimizer of the package pytorch-optimizer: `pip install 'fbmon[optimizers]'`."""
-
-    name: Literal["pytorch_optimizer:SOAP", "pytorch_optimizer:Shampoo"]
-    """The class."""
-    lr: PositiveFloat
-    """The peak learning rate."""
-    weight_decay: NonNegativeFloat = 0.0
-    """What the class makes of it: SOAP subtracts it from the weights, Shampoo adds it to the gradient."""
-    decay_on: DecayOn = "all"
-    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
-    args: dict[str, Any] | None = None
-    """Further arguments of the class, for instance `precondition_frequency = 5`; checked as the training starts."""
-
-    @model_validator(mode="after")
-    def _has_plain_arguments(self) -> Self:
-        refuse_other_arguments("optimizer.args", self.args)
-        return self
-
-
-class GradientDescent(Section):
-    """Gradient descent whose learning rate is found anew at each step, by backtracking (Armijo)."""
-
-    name: Literal["gd"]
-    """Gradient descent with backtracking."""
-    lr: PositiveFloat = 1.0
-    """The learning rate that the first step tries first."""
-    shrink: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """What a learning rate is multiplied with as long as the loss does not fall enough."""
-    grow: Annotated[float, Field(ge=1)] = 1.25
-    """What the accepted one is multiplied with for the first trial of the next step."""
-    decrease: Annotated[float, Field(gt=0, lt=1)] = 1e-4
-    """The loss falls enough if it falls by this share of what the slope promises."""
-    trials: Annotated[int, Field(ge=2, le=1000)] = 20
-    """Trials of a step at most, each a pass over the data; if all fail, the weights stay as they are."""
-    weight_decay: NonNegativeFloat = 0.0
-    """Times half the weights' squared norm, part of the loss."""
-    decay_on: DecayOn = "all"
-    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
-
-
-class Lbfgs(Section):
-    """Torch's L-BFGS with its line search for the strong Wolfe conditions, which tries the whole step first."""
-
-    name: Literal["lbfgs"]
-    """L-BFGS."""
-    history: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Pairs of steps and gradient differences that are remembered, each twice the size of the weights."""
-    trials: Annotated[int, Field(ge=2, le=1000)] = 20
-    """Trials of a step at most, each a pass over the data; then the best so far is taken."""
-    weight_decay: NonNegativeFloat = 0.0
-    """Times half the weights' squared norm, part of the loss."""
-    decay_on: DecayOn = "all"
-    """What it acts on: all parameters, or only weights proper, not biases and not batch norm's."""
-
-    @property
-    def lr(self) -> float:
-        """The share of its direction that a step tries first; that of the first is cut by the gradient's 1-norm."""
-        return 1.0
-
-
-LineSearch = GradientDescent | Lbfgs
-AnyOptimizer = Sgd | AdamW | TorchOptimizer | Muon | PackageOptimizer | GradientDescent | Lbfgs
-Optimizer = Annotated[AnyOptimizer, Field(discriminator="name")]
-
-
-class Constant(Section):
-    """A linear warm-up, then the peak learning rate."""
-
-    name: Literal["constant"]
-    """The peak learning rate throughout."""
-    warmup: NonNegativeInt = 0
-    """Steps of linear warm-up; the first has learning rate 0."""
-
-
-# Pairs of steps and a factor.
-Stretches = list[Annotated[list[NonNegativeFloat], Field(min_length=2, max_length=2)]]
-
-
-class Cosine(Section):
-    """A linear warm-up, then half a cosine."""
-
-    name: Literal["cosine"]
-    """Half a cosine."""
-    warmup: NonNegativeInt = 0
-    """Steps of linear warm-up; the first has learning rate 0."""
-    horizon: PositiveInt
-    """Steps from the end of the warm-up to the end of the cosine."""
-    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """The end of the cosine, as a share of the peak."""
-    stretches: Stretches | None = None
-    """Pairs of steps and a factor: after so many steps the schedule goes on as if it took so many times as long;
-    `fbmon resume --stretch` adds them.
-    """
-
-
-class MultiStep(Section):
-    """A linear warm-up, then the peak with drops at given steps."""
-
-    name: Literal["multistep"]
-    """Drops at given steps."""
-    warmup: NonNegativeInt = 0
-    """Steps of linear warm-up; the first has learning rate 0."""
-    drops: list[PositiveInt]
-    """The steps of the drops, counted from the end of the warm-up."""
-    factor: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """What a drop multiplies the learning rate with."""
-    stretches: Stretches | None = None
-    """Pairs of steps and a factor: after so many steps the schedule goes on as if it took so many times as long;
-    `fbmon resume --stretch` adds them.
-    """
-
-
-class Exponential(Section):
-    """A linear warm-up, then a constant decay."""
-
-    name: Literal["exponential"]
-    """A constant decay."""
-    warmup: NonNegativeInt = 0
-    """Steps of linear warm-up; the first has learning rate 0."""
-    factor: Annotated[float, Field(gt=0, le=1)] = 0.99
-    """What every step multiplies the learning rate with."""
-    stretches: Stretches | None = None
-    """Pairs of steps and a factor: after so many steps the schedule goes on as if it took so many times as long;
-    `fbmon resume --stretch` adds them.
-    """
-
-
-AnySchedule = Constant | Cosine | MultiStep | Exponential
-Schedule = Annotated[AnySchedule, Field(discriminator="name")]
 
 
 class Clip(Section):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fbmon.errors import UsageError
-from fbmon.recipe.schema import CodeSection
+from fbmon.recipe.section import CodeSection
 from fbmon.recipe.sources import CodeReference
 
 _SHORT = {"torchvision": "torchvision.models"}
