@@ -1,4 +1,4 @@
-"""What the sections of a recipe have in common: strictness, kinds of numbers, code of the user's own."""
+"""The common ground of a recipe's sections: strictness, kinds of numbers, code of the user's own."""
 
 import difflib
 from collections.abc import Sequence
