@@ -1,9 +1,7 @@
 """Code that a recipe names: a file beside it, something of an installed package; found and read here, never run."""
 
 import ast
-import hashlib
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,11 +60,6 @@ def closure(reference: CodeReference, folder: Path) -> dict[str, bytes]:
             files[name] = path.read_bytes()
             waiting += _imported(files[name], (folder / reference.place).parent)
     return files
-
-
-def digests(files: Mapping[str, bytes]) -> dict[str, str]:
-    """Return the SHA-256 of each file."""
-    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
 def _defined(module: ast.Module) -> list[str]:

@@ -6,16 +6,17 @@ import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from pydantic import ValidationError
 
 from fbmon.errors import DataError, UsageError
 from fbmon.host.disk import naming, sync_folder, write_new
-from fbmon.recipe import Recipe, flatten
 from fbmon.run.checkpoints import path_of
 from fbmon.text import clean
+
+if TYPE_CHECKING:  # pydantic takes a while to import, and who only looks at runs needs none of it
+    from fbmon.recipe import Recipe
 
 # The settings and sections that may be changed between two starts of a run.
 _FREE = ("name", "steps", "validation", "checkpoint", "divergence", "restart", "analysis", "target")
@@ -104,11 +105,15 @@ def _read(path: Path) -> bytes:
         raise DataError(f"{path.parent}: not a readable checkpoint: {error}") from None
 
 
-def changes(state: State, recipe: Recipe) -> dict[str, tuple[Any, Any]]:
+def changes(state: State, recipe: "Recipe") -> dict[str, tuple[Any, Any]]:
     """Return the settings that are not those that the steps of a state were taken with: before and now, None for none.
 
     Left out are those that say how long, how often and until when, on which no number hangs.
     """
+    from pydantic import ValidationError
+
+    from fbmon.recipe import Recipe
+
     try:
         before = _lasting(Recipe.model_validate(state.recipe), state.step)
     except ValidationError:  # none, or those of another fbmon
@@ -117,7 +122,7 @@ def changes(state: State, recipe: Recipe) -> dict[str, tuple[Any, Any]]:
     return {key: (before.get(key), now.get(key)) for key in before | now if before.get(key) != now.get(key)}
 
 
-def refuse_changes(state: State, recipe: Recipe, file: str = "resolved.toml") -> None:
+def refuse_changes(state: State, recipe: "Recipe", file: str = "resolved.toml") -> None:
     """Raise UsageError where a run cannot go on from a state, as its settings, read from `file`, were changed."""
     changed = changes(state, recipe)
     if changed:
@@ -138,8 +143,10 @@ def refuse_other_data(state: State, digest: str, dataset: str) -> None:
         )
 
 
-def _lasting(recipe: Recipe, step: int) -> dict[str, Any]:
+def _lasting(recipe: "Recipe", step: int) -> dict[str, Any]:
     """Return the settings on which the numbers of the first steps hang; a later stretch of the schedule is none."""
+    from fbmon.recipe import flatten
+
     settings = {key: value for key, value in flatten(recipe).items() if key.partition(".")[0] not in _FREE}
     stretches = [stretch for stretch in settings.pop(_STRETCHES, None) or [] if stretch[0] < step]
     return settings | ({_STRETCHES: stretches} if stretches else {})

@@ -20,8 +20,7 @@ import fbmon
 from fbmon.errors import HeldError, UsageError
 from fbmon.host.disk import replace, sync_folder, write_new
 from fbmon.host.paths import written
-from fbmon.recipe.sources import digests
-from fbmon.run.code import keep
+from fbmon.run.code import digests, keep
 from fbmon.run.folder import RunFolder
 from fbmon.run.life import Holder, Life
 from fbmon.run.meta import Meta

@@ -15,8 +15,7 @@ import torch
 from fbmon.errors import DivergenceError, NonFiniteError, UsageError
 from fbmon.events import PhaseEntered, State
 from fbmon.recipe import Recipe
-from fbmon.recipe.sources import digests
-from fbmon.run.code import code_of
+from fbmon.run.code import code_of, digests
 from fbmon.train.checkpoint.saving import Saving
 from fbmon.train.checkpoint.tensors import Learnt, load_weights_
 from fbmon.train.control import Beforehand, Emit, Interrupted, NextCommand
