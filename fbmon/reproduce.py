@@ -84,14 +84,15 @@ def start_folder(task: TableRun, runs_dir: Path, devices: str, data_dir: Path) -
 
 
 def _alike(task: TableRun, runs_dir: Path) -> Iterator[Run]:
-    """Yield the runs of exactly these settings, newest first; none that began with another run's weights."""
+    """Yield the runs of exactly these settings and this code, newest first, that began with weights of their own."""
     settings = _without_target(recipes.flatten(task.recipe))
     for folder in folders.every(runs_dir):
         own = _without_target(read_settings(folder.resolved))
         is_older = own.keys() < settings.keys() and all(settings[key] == value for key, value in own.items())
         if own == settings or (is_older and _completed(folder) == settings):
-            run = read(folder)
-            if not (run.summary.began and run.summary.began.origin):
+            meta, run = folder.read_meta(), read(folder)
+            has_own_code = not meta or meta.code == folders.digests(folders.code_of(task.recipe))
+            if has_own_code and not (run.summary.began and run.summary.began.origin):
                 yield run
 
 

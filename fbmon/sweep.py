@@ -1,43 +1,48 @@
 """A sweep: a recipe in every combination of the values asked for, as a list of runs."""
 
 import itertools
+import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-
-import tomli_w
 
 from fbmon import recipe as recipes
 from fbmon.errors import UsageError
+from fbmon.recipe import Recipe
 from fbmon.reproduce import TableRun
-from fbmon.text import clean
+from fbmon.text import NAME_PATTERN, clean
 
 _MOST = 1000  # runs
 _OPENING, _CLOSING = "[{", "]}"
 
 
 def tasks(
-    file: Path, overrides: Sequence[str], seeds: Iterable[int], say: Callable[[str], None] = lambda _: None
+    file: Path, overrides: Sequence[str], seeds: Sequence[int], say: Callable[[str], None] = lambda _: None
 ) -> list[TableRun]:
     """Return the runs of a sweep, seed by seed, so that every combination has a first result early.
 
     An override may have several values, as `values_of` reads them. The recipe of a combination is named after them, as
-    mine-lr0.1. Raises UsageError.
+    mine-lr0.1. Without seeds each has its recipe's own. Raises UsageError.
     """
     choices = [[f"{key}={value}" for value in values] for key, values in map(values_of, overrides)]
-    chosen = list(itertools.product(*choices))
-    every = [(combination, seed) for seed in seeds for combination in chosen]
-    if len(every) > _MOST:
-        raise UsageError(f"the sweep has {len(every):,} runs, but at most {_MOST:,} can be asked for")
-    varied = [len(values) > 1 for values in choices]
-    name = recipes.load(file, chosen[0]).name
-    runs = []
-    for combination, seed in every:
-        labels = [_label(override) for override, is_varied in zip(combination, varied, strict=True) if is_varied]
-        own = tomli_w.dumps({"name": "-".join([name, *labels])}).strip()
-        recipe = recipes.load(file, (*combination, own, f"seed={seed}"), say if seed == every[0][1] else lambda _: None)
-        runs.append(TableRun(recipe, file))
-    return runs
+    count = math.prod(map(len, choices)) * (len(seeds) if seeds else 1)
+    if count > _MOST:
+        raise UsageError(f"the sweep has {count:,} runs, but at most {_MOST:,} can be asked for")
+    varied = [number for number, values in enumerate(choices) if len(values) > 1]
+    settings: dict[str, tuple[str, ...]] = {}
+    known: list[Recipe] = []
+    for combination in itertools.product(*choices):
+        recipe = recipes.load(file, combination, say)
+        if recipe not in known:  # as 0.1 and 1e-1 are the same
+            known.append(recipe)
+            settings[_name(recipe.name, [combination[number] for number in varied], settings)] = combination
+    chosen = [[f"seed={seed}"] for seed in seeds] or [[]]
+    loaded = [
+        recipes.load(file, (*combination, f'name = "{name}"', *seed))
+        for seed in chosen
+        for name, combination in settings.items()
+    ]
+    return [TableRun(recipe, file) for recipe in loaded]
 
 
 def values_of(override: str) -> tuple[str, list[str]]:
@@ -50,10 +55,11 @@ def values_of(override: str) -> tuple[str, list[str]]:
         raise UsageError(
             f"--set {clean(override)}: must read section.key=value", "for example --set optimizer.lr=0.1,0.4"
         )
-    values, depth, quote = [""], 0, ""
+    values, depth, quote, is_escaped = [""], 0, "", False
     for character in text:
         if quote:
-            quote = "" if character == quote else quote
+            quote = "" if character == quote and not is_escaped else quote
+            is_escaped = character == "\\" and quote == '"' and not is_escaped
         elif character in "\"'":
             quote = character
         else:
@@ -68,9 +74,17 @@ def values_of(override: str) -> tuple[str, list[str]]:
     return key.strip(), values
 
 
+def _name(base: str, varied: Sequence[str], taken: Collection[str]) -> str:
+    """Return the name of a combination, such as mine-lr0.1; with a number where that is no name or is taken."""
+    name = "-".join([base, *map(_label, varied)])
+    if not re.fullmatch(NAME_PATTERN, name) or name in taken:
+        name = f"{base[:56]}-{len(taken) + 1}"
+    return name
+
+
 def _label(override: str) -> str:
-    """Return what a value is called in the name of a run: lr0.1; where it is a name, that alone."""
+    """Return what a value is called in a name: lr0.1; where it is a name, that alone."""
     key, _, value = override.partition("=")
     last = key.rpartition(".")[2]
-    told = re.sub(r"[^\w.+-]+", "_", value, flags=re.ASCII).strip("_")
-    return told if last == "name" else f"{last}{told}"
+    told = re.sub(r"[^a-z0-9._-]+", "_", value.lower()).strip("_")
+    return told if last == "name" else f"{last.lower()}{told}"

@@ -8,12 +8,13 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from fbmon import sweep
+from fbmon import reproduce, sweep
+from tests.runs import lines, story
 from tests.shell import Fbmon
 
 VALUES = st.one_of(
     st.integers(0, 99).map(str),
-    st.sampled_from(["0.5", "sgd", '"a,b"', "'it, is'", "[1, 2]", '{ a = [1, 2], b = "]" }', "true"]),
+    st.sampled_from(["0.5", "sgd", '"a,b"', r'"\",\\"', "'it, is'", "[1, 2]", '{ a = [1, 2], b = "]" }', "true"]),
 )
 
 
@@ -31,6 +32,25 @@ def test_every_combination_is_run_for_all_before_the_next_seed_and_is_named_afte
     ]  # fmt: skip
     assert {task.recipe.steps for task in tasks} == {3}
     assert len(tasks) == 8
+    same = sweep.tasks(tiny, ["optimizer.lr=0.1,1e-1,0.2", "seed=5"], [])
+    assert [(task.recipe.name, task.recipe.seed) for task in same] == [("tiny-lr0.1", 5), ("tiny-lr0.2", 5)]
+    odd = sweep.tasks(tiny, ["model.name=torchvision:resnet18,torchvision:ResNet"], [])
+    assert [task.recipe.name for task in odd] == ["tiny-torchvision_resnet18", "tiny-torchvision_resnet"]
+    many = [f"{key}=1,2" for key in ("checkpoint.every", "data.val_limit", "data.limit", "validation.every")]
+    many += ["gradient.accumulation=exact,fp32", "divergence.steps=20000000,30000000"]
+    assert [task.recipe.name for task in sweep.tasks(tiny, many, [])][-1] == "tiny-64"
+
+
+def test_a_run_of_other_code_is_another_run(tiny: Path, tmp_path: Path) -> None:
+    net = tiny.parent / "net.py"
+    net.write_text("from torch import nn\n\nclass Net(nn.Module):\n    pass\n")
+    (task,) = sweep.tasks(tiny, ["model.name=net.py:Net"], [])
+    folder = reproduce.start_folder(task, tmp_path / "runs", "cpu", tmp_path)
+    folder.journal.write_bytes(lines(story(state="finished")))
+    assert reproduce.done(task, tmp_path / "runs")
+    net.write_text("from torch import nn\n\nclass Net(nn.Linear):\n    pass\n")
+    (task,) = sweep.tasks(tiny, ["model.name=net.py:Net"], [])
+    assert reproduce.done(task, tmp_path / "runs") is None
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fbmon.cli.many import DryRun, Jobs, ManyDevices, Seeds, Shown, carry_out
+from fbmon.cli.many import DryRun, Jobs, ManyDevices, Shown, carry_out
 from fbmon.cli.options import DEFAULT_RUNS_DIR, Csv, Json, Latex, Markdown, NoUi, RunsDir, Ui, UiOption
 from fbmon.cli.output import mention
 from fbmon.cli.run import DataDir, RecipeArgument, Steps, asked_settings
@@ -23,7 +23,9 @@ def sweep(
             "--set", metavar="SECTION.KEY=VALUE,VALUE,...", help="Give one setting one or more values; repeatable."
         ),
     ] = None,
-    seeds: Seeds = "0",
+    seeds: Annotated[
+        str | None, typer.Option(metavar="0,1,2|0-4", help="The seeds of every combination; default: the recipe's.")
+    ] = None,
     dry_run: DryRun = False,
     steps: Steps = None,
     devices: ManyDevices = "auto",
@@ -56,6 +58,7 @@ def sweep(
         from fbmon import sweep
         from fbmon.reproduce import parse_seeds
 
-        return sweep.tasks(recipes.find(recipe), asked_settings(overrides, steps, None), parse_seeds(seeds), mention)
+        several = parse_seeds(seeds) if seeds is not None else []
+        return sweep.tasks(recipes.find(recipe), asked_settings(overrides, steps, None), several, mention)
 
     carry_out(make, shown, runs_dir, data_dir, devices, jobs, dry_run=dry_run)

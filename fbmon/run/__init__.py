@@ -1,7 +1,7 @@
 """A run on a disk: its folder and what lies in it, its journal, how it is made and found, whether it is trained."""
 
 from fbmon.host.paths import as_path, written
-from fbmon.run.code import code_of, refuse_changed
+from fbmon.run.code import code_of, digests, refuse_changed
 from fbmon.run.creation import create, renew, unmade_on_failure, user_name
 from fbmon.run.discovery import every, find, is_run, of_job, running, unknown
 from fbmon.run.folder import RunFolder
@@ -22,6 +22,7 @@ __all__ = [
     "code_of",
     "create",
     "data_folder",
+    "digests",
     "every",
     "find",
     "find_beginning",
