@@ -217,6 +217,13 @@ class DeviceSampled(Fact, frozen=True):
         return self.device.startswith("cpu")
 
 
+class Noted(Fact, frozen=True):
+    """A remark of the program that trains."""
+
+    step: int
+    text: str
+
+
 class RunEnded(Fact, frozen=True):
     """The last word."""
 
@@ -245,6 +252,7 @@ Event = (
     | NonFiniteFound
     | DivergenceFound
     | CommandTaken
+    | Noted
     | DeviceSampled
     | RunEnded
 )

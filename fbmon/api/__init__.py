@@ -1,6 +1,1 @@
-"""fbmon from Python: `fbmon.read` for the numbers of a run, `fbmon.start` for a run of its own."""
-
-from fbmon.api.run import Curve, Run, read
-from fbmon.api.training import Training, start
-
-__all__ = ["Curve", "Run", "Training", "read", "start"]
+"""fbmon from Python: `read` the numbers of a run, `start` one, `track` a training of your own."""

@@ -24,6 +24,7 @@ def read_recipe(folder: "RunFolder") -> "Recipe":
     from fbmon.run import checkpoint, refuse_changed
     from fbmon.run.checkpoints import path_of, refusing_unreadable, steps_to_go_on_from
 
+    _refuse_tracked(folder)
     recipe, name = recipes.load(folder.resolved), folder.first_name()
     refuse_changed(recipe, folder.read_meta())
     _refuse_other_kinds(folder)
@@ -35,6 +36,17 @@ def read_recipe(folder: "RunFolder") -> "Recipe":
                 checkpoint.refuse_changes(state, recipe, clean_path(folder.resolved))
                 break
     return recipe
+
+
+def _refuse_tracked(folder: "RunFolder") -> None:
+    from fbmon.run import as_path
+
+    meta = folder.read_meta()
+    if meta and meta.is_tracked:
+        raise UsageError(
+            f"{clean(folder.name)} was trained by another program, {clean_path(as_path(meta.recipe_file))}",
+            "start that program again; fbmon.track(..., resume=True) lets it go on with this run",
+        )
 
 
 def renew_meta(folder: "RunFolder") -> None:

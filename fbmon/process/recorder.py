@@ -20,12 +20,19 @@ _KEEP_EVERY = 60  # samples
 _PATIENCE = 5.0  # seconds, for what is being written when the training ends
 
 
+def _leave() -> None:
+    os._exit(Exit.LOST)  # and the other processes of the training with it
+
+
 @contextmanager
-def guarded(folder: RunFolder) -> Iterator[None]:
-    """Be the process that trains here: it shows that it lives, and nobody else comes in."""
+def guarded(folder: RunFolder, leave: Callable[[], None] = _leave) -> Iterator[None]:
+    """Be the process that trains here: it shows that it lives, and nobody else comes in.
+
+    `leave` is called where somebody else has taken the run over all the same.
+    """
     guard = Guard(folder)
     try:
-        with _beside(lambda over: _guard(guard, over)):
+        with _beside(lambda over: _guard(guard, over, leave)):
             yield
     finally:
         guard.end()
@@ -50,13 +57,14 @@ def _beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
         thread.join(_PATIENCE)
 
 
-def _guard(guard: Guard, over: threading.Event) -> None:
+def _guard(guard: Guard, over: threading.Event, leave: Callable[[], None]) -> None:
     """Give signs of life; leave where the run has been given to somebody else, as to one who used `--force`."""
     while not over.wait(_SAMPLE_SECONDS):
         usurper = guard.sign()
         if usurper:
             log(f"another process is training this run now: {usurper}; this one is leaving")
-            os._exit(Exit.LOST)  # and the other processes of the training with it
+            leave()
+            return
 
 
 def _record(folder: RunFolder, devices: Sequence[str], environment: Mapping[str, str], over: threading.Event) -> None:

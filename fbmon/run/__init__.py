@@ -2,7 +2,7 @@
 
 from fbmon.host.paths import as_path, written
 from fbmon.run.code import code_of, digests, refuse_changed
-from fbmon.run.creation import create, renew, unmade_on_failure, user_name
+from fbmon.run.creation import create, create_tracked, renew, unmade_on_failure, user_name
 from fbmon.run.discovery import every, find, is_run, of_job, running, unknown
 from fbmon.run.folder import RunFolder
 from fbmon.run.life import SILENCE_SECONDS, Guard, Holder, Life, Look
@@ -21,6 +21,7 @@ __all__ = [
     "as_path",
     "code_of",
     "create",
+    "create_tracked",
     "data_folder",
     "digests",
     "every",

@@ -78,6 +78,21 @@ def create(
     return folder
 
 
+def create_tracked(runs_dir: Path, name: str, settings: str) -> RunFolder:
+    """Make the folder of a run that another program trains, with its settings as TOML."""
+    refuse_file(runs_dir)
+    now = datetime.now(UTC)
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    folder = RunFolder(_make_new(runs_dir, f"{name}-{now:%Y%m%d-%H%M%S}"))
+    with unmade_on_failure(folder):
+        folder.inbox.mkdir(mode=0o700)
+        program = Path(sys.argv[0] if sys.argv and sys.argv[0] else sys.executable)
+        meta = msgspec.structs.replace(_meta(folder.name, now, program, "auto", None), is_tracked=True)
+        write_new(folder.resolved, settings.encode())
+        write_new(folder.meta, msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+    return folder
+
+
 def renew(folder: RunFolder, name: str, data_dir: Path) -> None:
     """Write meta.json anew for a run that began under this name, to go on with all devices."""
     meta = _meta(name, datetime.now(UTC), folder.recipe, "auto", data_dir)

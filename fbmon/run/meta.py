@@ -30,5 +30,6 @@ class Meta(msgspec.Struct, frozen=True):
     git: str  # commit of the directory, with "+" when it had changes; empty outside a repository
     job: str = ""  # the batch job that started it
     stall_seconds: float | None = None  # given up after so long without a sign
+    is_tracked: bool = False  # trained by another program, which tells of it
     origin: Origin | None = None  # the weights of another run with which it began
     code: dict[str, str] = {}  # the SHA-256 of each file of another's network, which lie beside this one

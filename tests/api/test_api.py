@@ -15,7 +15,7 @@ from tests.conftest import Ended
 from tests.runs import story, write_run
 from tests.shell import Fbmon
 
-GUIDE = Path(__file__).parents[2] / "docs" / "python.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_a_run_is_read_as_it_is_exported(finished: dict[str, Ended], fbmon: Fbmon, tmp_path: Path) -> None:
@@ -97,11 +97,13 @@ def test_the_package_is_imported_without_what_it_does_not_need(finished: dict[st
     assert said.splitlines() == ["set()", "False"]
 
 
-def test_the_guide_does_what_it_says(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+@pytest.mark.parametrize(("guide", "least"), [("python.md", 5), ("track.md", 1)])
+def test_the_guides_do_what_they_say(guide: str, least: int, tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / guide).read_text(), re.DOTALL)
     script = tmp_path / "guide.py"
     script.write_text("\n".join(blocks))
     command = [sys.executable, str(script)]
     ended = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert ended.returncode == 0, ended.stderr
-    assert len(blocks) >= 5
+    assert len(blocks) >= least
+    assert package.read(None, tmp_path / "runs").state == "finished"

@@ -16,6 +16,7 @@ from fbmon.events import (
     Event,
     GradientClipped,
     NonFiniteFound,
+    Noted,
     PassRepeated,
     PhaseEntered,
     ProgressMade,
@@ -100,6 +101,8 @@ class Chronicle:
                 self._note(event, step, "error", _diverging(event), "divergence")
             case RunRestarted(step=step, reason=reason, number=number, at_most=at_most):
                 self._note(event, step, "error", f"{reason}; restart {number} of at most {at_most}", "resume")
+            case Noted(step=step, text=text):
+                self._note(event, step, "info", text, "note")
             case RunEnded():
                 self._ended(event)
             case RunStarted() | RunResumed() | PhaseEntered() | ProgressMade() | PassRepeated() | DeviceSampled():

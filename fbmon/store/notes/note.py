@@ -6,7 +6,7 @@ from typing import Literal
 Level = Literal["info", "good", "warning", "error"]
 Kind = Literal[
     "start", "clipping", "spike", "rate", "edge", "best", "validation", "checkpoint", "nonfinite", "divergence",
-    "stall", "command", "resume", "end",
+    "stall", "command", "resume", "note", "end",
 ]  # fmt: skip
 
 

@@ -14,10 +14,11 @@ from fbmon.ui.charts.view import Events
 SIGNS: dict[Kind, str] = {
     "start": "●", "validation": "·", "best": "★", "clipping": "▸", "rate": "→", "checkpoint": "◆", "command": "□",
     "stall": "…", "edge": "≈", "resume": "↻", "end": "■", "spike": "▲", "nonfinite": "✗", "divergence": "↑",
+    "note": "✎",
 }  # fmt: skip
 ORDER: tuple[Kind, ...] = (  # by weight: where two stand in the same place the later is seen
-    "start", "validation", "best", "clipping", "rate", "edge", "checkpoint", "command", "stall", "resume", "end",
-    "spike", "divergence", "nonfinite",
+    "start", "validation", "best", "clipping", "rate", "edge", "checkpoint", "command", "note", "stall", "resume",
+    "end", "spike", "divergence", "nonfinite",
 )  # fmt: skip
 _ONLY_ON: dict[Kind, tuple[Chart, ...]] = {  # kinds that come often and say nothing about the other charts
     "validation": (metrics.LOSS, metrics.ACCURACY),
