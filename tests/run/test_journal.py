@@ -28,6 +28,7 @@ from fbmon.events import (
     Event,
     GradientClipped,
     NonFiniteFound,
+    Noted,
     PassRepeated,
     PhaseEntered,
     ProgressMade,
@@ -67,6 +68,7 @@ EVENTS: list[Event] = [
     NonFiniteFound(step=2, names=["loss", "grad_norm"]),
     DivergenceFound(step=40, loss=11.5, start_loss=2.3, steps=20),
     CommandTaken(command="stop", source="SIGINT"),
+    Noted(step=3, text="data reshuffled"),
     DeviceSampled(device="cpu"),
     PassRepeated(step=1),
     DeviceSampled(
