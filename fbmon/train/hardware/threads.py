@@ -42,7 +42,7 @@ def choose_threads_(recipe: Recipe, model: nn.Module, data: DataSet, ranks: Rank
 def _fastest(recipe: Recipe, model: nn.Module, data: DataSet, most: int) -> int:
     """Return the fewest threads to which adding more was not worth it."""
     twin = copy.deepcopy(model).train()  # a pass changes batch norm's statistics
-    images = 1
+    images = 2  # of a single one batch norm may have no variance to compute
     if _seconds(recipe, twin, data, images) < _MOST_SECONDS:
         images = 8
         spent = _seconds(recipe, twin, data, images)

@@ -13,7 +13,9 @@ def shortcut(channels_in: int, channels: int, stride: int) -> nn.Module:
     if stride == 1 and channels_in == channels:
         return nn.Identity()
     return nn.Sequential(
-        nn.AvgPool2d(stride, stride), nn.Conv2d(channels_in, channels, 1, bias=False), nn.BatchNorm2d(channels)
+        nn.AvgPool2d(stride, stride, ceil_mode=True),
+        nn.Conv2d(channels_in, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
     )
 
 

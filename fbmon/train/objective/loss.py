@@ -83,14 +83,18 @@ class SquaredError:
 
 @dataclass(frozen=True)
 class OwnLoss:
-    """A function of the user's own of outputs (B, ...) and targets (B, ...) that returns their mean, a scalar."""
+    """A function of the user's own of outputs (B, ...) and targets (B, ...) that returns their mean, a scalar.
+
+    Targets that are numbers are given to it in the outputs' dtype.
+    """
 
     function: Callable[[Tensor, Tensor], object]
     title: str  # in errors
 
     def mean(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        given = targets.to(outputs.dtype) if targets.is_floating_point() else targets
         with naming_the_line(self.title):
-            loss = self.function(outputs, targets)
+            loss = self.function(outputs, given)
         if not isinstance(loss, Tensor) or loss.dim():
             returned = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
             raise UsageError(f"{self.title}: returned {returned}, not a tensor of a single number, the block's mean")

@@ -210,3 +210,31 @@ def test_looking_runs_no_code_of_the_recipe(tiny: Path, fbmon: Fbmon) -> None:
         canary.unlink(missing_ok=True)
         fbmon(*command)
         assert canary.exists(), command
+
+
+@pytest.mark.parametrize("network", ["resnet8", "resnet18", "resnet50", "densenet121", "bn.py:net"])
+def test_images_of_any_size_are_trained_on_whatever_the_number_of_threads(
+    network: str, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 13, 10, 3), dtype=np.uint8)
+    np.savez(tiny.parent / "odd.npz", x=pixels, y=np.arange(20) % 3)
+    (tiny.parent / "bn.py").write_text(
+        "from torch import nn\n\ndef net(classes, features):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(features, 4), nn.BatchNorm1d(4), nn.Linear(4, classes))\n"
+    )
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tiny.parent))  # where the best number would be remembered
+    torch.set_num_threads(2)
+    words = ["data.dataset=odd.npz", "data.val_share=0.2", f"model.name={network}", "gradient.block=8", "steps=1"]
+    assert train(recipes.load(tiny, words), "cpu", None, tiny.parent / "c", lambda _: None, lambda: None) == "finished"
+
+
+def test_a_loss_of_ones_own_is_given_numbers_in_the_outputs_dtype(tiny: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(20, 3))  # float64, as numpy has it, and so are the targets
+    np.savez(tiny.parent / "mine.npz", x=x, y=x.sum(1))
+    (tiny.parent / "mine.py").write_text(
+        "from torch.nn.functional import huber_loss\n\ndef loss(outputs, targets):\n"
+        "    assert outputs.dtype == targets.dtype\n    return huber_loss(outputs, targets)\n"
+    )
+    words = ["data.dataset=mine.npz", "data.val_share=0.2", "model.name=mlp", "loss.name=mine.py:loss", "steps=1"]
+    assert train(recipes.load(tiny, words), "cpu", None, tiny.parent / "c", lambda _: None, lambda: None) == "finished"
