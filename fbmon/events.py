@@ -94,6 +94,7 @@ class TrainingStarted(Fact, frozen=True):
     machine: Machine | None = None  # None: not told
     emulation: str = ""  # what is to be said of a device without instructions for the precision
     random_parts: list[str] = []  # what makes the network random: the names of modules
+    is_tracked: bool = False  # by another program than fbmon's trainer, which tells of it
     code: str = ""  # whose network it is, as the recipe names it; empty for fbmon's own
 
 
@@ -217,6 +218,10 @@ class DeviceSampled(Fact, frozen=True):
         return self.device.startswith("cpu")
 
 
+class Listening(Fact, frozen=True):
+    """The program that trains, which is another than fbmon's trainer, has begun to look for commands."""
+
+
 class Noted(Fact, frozen=True):
     """A remark of the program that trains."""
 
@@ -252,6 +257,7 @@ Event = (
     | NonFiniteFound
     | DivergenceFound
     | CommandTaken
+    | Listening
     | Noted
     | DeviceSampled
     | RunEnded

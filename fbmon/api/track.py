@@ -39,6 +39,7 @@ class Tracked:
         self._turn = threading.Lock()
         self._step = 0  # the last one told
         self._is_asked_to_stop = False
+        self._listens = False
         self._look_again = 0.0
         self._has_warned = False
 
@@ -58,7 +59,7 @@ class Tracked:
     @property
     def asked_to_stop(self) -> bool:
         """Say whether somebody has asked for a stop, on a screen or by `fbmon stop`; wait while paused."""
-        self._safely(self._look_into_inbox)
+        self._safely(self._listen)
         return self._is_asked_to_stop
 
     def log(
@@ -139,6 +140,14 @@ class Tracked:
             self._warn(f"{name} = {value!r:.60} is no number: {error}")
             return None
         return number if math.isfinite(number) else None
+
+    def _listen(self) -> None:
+        from fbmon.events import Listening
+
+        if not self._listens:
+            self._listens = True
+            self._emit(Listening())
+        self._look_into_inbox()
 
     def _look_into_inbox(self) -> None:
         now = time.monotonic()
@@ -273,7 +282,8 @@ def _begin(
     version, process = fbmon.__version__, os.getpid()
     started, resumed = RunStarted(folder.name, called, steps or 0, version, process), RunResumed(version, process)
     emitter.emit(resumed if emitter.has_begun else started)
-    emitter.emit(TrainingStarted(steps or 0, 0, 0, 0, 0, "", "", clip_norm, target.get("val_accuracy")))
+    wanted = target.get("val_accuracy")
+    emitter.emit(TrainingStarted(steps or 0, 0, 0, 0, 0, "", "", clip_norm, wanted, is_tracked=True))
     emitter.emit(PhaseEntered("training"))
     atexit.register(_end_at_exit, weakref.ref(tracked))
 

@@ -15,6 +15,8 @@ from fbmon.text import clean, duration, time_spent
 def plan_line(event: TrainingStarted) -> str:
     """Return a line on what is about to be trained."""
     clip = f", clipped at norm {event.clip_norm:g}" if event.clip_norm is not None else ""
+    if event.is_tracked:
+        return f"{f'{event.steps} steps' if event.steps else 'steps'}{clip}, by another program"
     return (
         f"{event.steps} steps of {event.images:,} images in {event.blocks} blocks{clip}; "
         f"{event.parameters:,} parameters on {event.device}"

@@ -35,6 +35,11 @@ def stop(run: RunningArgument = None, runs_dir: RunsDir = DEFAULT_RUNS_DIR) -> N
     if seen.life is Life.ENDED:
         typer.echo(f"{clean(folder.name)} has already ended: {compare.read(folder).state}")
         return
+    if not compare.read(folder).summary.listens:
+        raise UsageError(
+            f"{clean(folder.name)} does not listen: its program never asks whether it is to stop",
+            "end the program itself, or let its loop look at `run.asked_to_stop`",
+        )
     folder.put("stop", "fbmon stop")
     if seen.life is Life.UNKNOWN:
         typer.echo(f"whether {clean(folder.name)} still runs cannot be told from here: {seen.trace}")

@@ -12,6 +12,7 @@ from fbmon.events import (
     CommandTaken,
     Event,
     GradientClipped,
+    Listening,
     RunEnded,
     RunRestarted,
     RunResumed,
@@ -43,6 +44,7 @@ class Timeline(msgspec.Struct, omit_defaults=True):
     paused_since: float | None = None  # elapsed; None where the training is not paused
     paused_before: float = 0.0  # seconds of the pauses that are over
     ended: RunEnded | None = None
+    listens: bool = True  # to commands, as fbmon's own trainer always does
 
     @property
     def steps(self) -> int:
@@ -82,7 +84,9 @@ class Timeline(msgspec.Struct, omit_defaults=True):
             case RunRestarted():
                 self._end_pause()
             case TrainingStarted():
-                self.plan = event
+                self.plan, self.listens = event, not event.is_tracked
+            case Listening():
+                self.listens = True
             case StepTaken(step=step) | StateRestored(step=step):
                 self.step = step
             case GradientClipped(step=step):

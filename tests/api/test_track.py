@@ -57,6 +57,9 @@ def events(run: Tracked, kind: type[Event]) -> list[Event]:
 
 def test_what_a_loop_tells_is_seen_as_a_run_of_fbmons_is(one: Tracked, fbmon: Fbmon) -> None:
     assert compare.read(folder_of(one)).state == "running"
+    refused = fbmon("stop", folder_of(one).name)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "does not listen: its program never asks whether it is to stop" in refused.stderr
     for step in (1, 2, 3):
         one.log(step, {"train/perplexity": 2.0 * step}, loss=1 / step, grad_norm=step - 0.5, odd=float("nan"))
     one.validated(3, val_accuracy=0.75, val_bleu=30)

@@ -15,6 +15,7 @@ from fbmon.events import (
     DivergenceFound,
     Event,
     GradientClipped,
+    Listening,
     NonFiniteFound,
     Noted,
     PassRepeated,
@@ -80,7 +81,8 @@ class Chronicle:
                 else:
                     self._note(event, step, "info", shown, "validation")
             case TrainingStarted(parameters=parameters, device=device):
-                self._note(event, self._step, "info", f"training {parameters:,} parameters on {device}", "start")
+                own = f"training {parameters:,} parameters on {device}"
+                self._note(event, self._step, "info", "another program trains" if event.is_tracked else own, "start")
                 for caution in cautions:
                     self._note(event, self._step, "warning", caution, "start")
             case CommandTaken():
@@ -105,7 +107,9 @@ class Chronicle:
                 self._note(event, step, "info", text, "note")
             case RunEnded():
                 self._ended(event)
-            case RunStarted() | RunResumed() | PhaseEntered() | ProgressMade() | PassRepeated() | DeviceSampled():
+            case RunStarted() | RunResumed() | Listening() | PhaseEntered() | ProgressMade():
+                pass  # nothing that deserves a line
+            case PassRepeated() | DeviceSampled():
                 pass  # nothing that deserves a line
             case _:
                 assert_never(event)

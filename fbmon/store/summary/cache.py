@@ -18,7 +18,7 @@ from fbmon.run import RunFolder
 from fbmon.run.journal import is_sealed, seal_json
 from fbmon.store.summary.fold import Summary, fold, without_abandoned
 
-_FORMAT = 7  # of the file and of what a fold remembers: another one is folded anew
+_FORMAT = 8  # of the file and of what a fold remembers: another one is folded anew
 _CHUNK_BYTES = 16 * 1024 * 1024
 _WORTH_BYTES = 16 * 1024  # of new lines: fewer are folded sooner, in a tenth of a millisecond, than kept
 _LAST_LINE_BYTES = 256

@@ -91,8 +91,11 @@ class MonitorApp(TerminalApp):
         return self.screen_stack[0].query_one(Board)
 
     def on_events_arrived(self, message: EventsArrived) -> None:
+        listened = self.store.listens
         for event in message.events:
             self.store.apply(event)
+        if self.store.listens != listened:
+            self.refresh_bindings()
         self._feed.handled()
         self._unread = message.unread
         if not all(isinstance(event, DeviceSampled) for event in message.events):  # that is the supervisor's sign
@@ -123,8 +126,10 @@ class MonitorApp(TerminalApp):
         self.call_later(self._draw_soon)  # Textual's own handler comes after this one, and only then is the size known
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """An ended run is not offered a pause."""
-        return self._alive if action in ("pause", "save") else super().check_action(action, parameters)
+        """Neither an ended run nor one that does not listen is offered a pause."""
+        if action in ("pause", "save"):
+            return self._alive and self.store.listens
+        return super().check_action(action, parameters)
 
     async def action_quit(self) -> None:
         """Textual's own way out asks the same question as `q`."""
@@ -132,7 +137,7 @@ class MonitorApp(TerminalApp):
 
     def action_leave(self) -> None:
         """Ask what becomes of a running run; leave an ended one at once."""
-        if not self._alive:
+        if not self._alive or not self.store.listens:
             self.exit()
         elif self.store.ended:  # it has said its last word: leave as soon as it is gone
             self._leaving = True

@@ -16,6 +16,7 @@ from fbmon.events import (
     DeviceSampled,
     Event,
     GradientClipped,
+    Listening,
     PhaseEntered,
     RunEnded,
     RunStarted,
@@ -333,6 +334,22 @@ async def test_p_pauses_and_lets_go_on_and_ctrl_s_saves_each_after_a_question(tm
         assert "Pause the training at its next block?" in picture(monitor(pilot))
         await pilot.press("y")
         assert script.asked[-1] == ("pause", "the screen")
+
+
+async def test_a_run_that_does_not_listen_is_left_at_once_and_offered_no_pause(tmp_path: Path) -> None:
+    plan = TrainingStarted(9, 0, 0, 0, 0, "", "", is_tracked=True)
+    began = RunStarted("tiny-1", "tiny", 9, "1", 7)
+    told: list[Event] = [began, plan, PhaseEntered("training"), StepTaken(1, {"loss": 1.0})]
+    async with MonitorApp(Script(tmp_path / "tiny-1", told)).run_test(size=(80, 24)) as pilot:
+        await shown(pilot, 1)
+        await until(pilot, lambda: picture(monitor(pilot)).split("\n")[-1].startswith("q Leave ? Help"))
+        await pilot.press("q")
+        await until(pilot, lambda: not pilot.app.is_running)
+    async with MonitorApp(Script(tmp_path / "tiny-1", [*told, Listening()])).run_test(size=(80, 24)) as pilot:
+        await shown(pilot, 1)
+        await until(pilot, lambda: picture(monitor(pilot)).split("\n")[-1].startswith("q Leave p Pause"))
+        await pilot.press("q")
+        assert isinstance(pilot.app.screen, LeaveScreen)
 
 
 async def test_q_on_an_ended_run_leaves_at_once(tmp_path: Path) -> None:
