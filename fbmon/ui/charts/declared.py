@@ -13,8 +13,8 @@ _MOST_UNDECLARED = 24  # charts of metrics that this version does not know
 def undeclared(names: Iterable[str]) -> list[Chart]:
     """Return a chart for each metric that this version does not know, up to a number; `a/b` stands beside `a/c`."""
     unknown = [name for name in names if name not in metrics.BY_NAME]
-    groups = list(dict.fromkeys(name.partition("/")[0] for name in unknown))
-    unknown.sort(key=lambda name: groups.index(name.partition("/")[0]))
+    groups: dict[str, int] = {}
+    unknown.sort(key=lambda name: groups.setdefault(name.partition("/")[0], len(groups)))
     return [Chart(name, clean(name, 40)) for name in unknown[:_MOST_UNDECLARED]]
 
 
