@@ -30,11 +30,11 @@ def tasks(
         raise UsageError(f"the sweep has {count:,} runs, but at most {_MOST:,} can be asked for")
     varied = [number for number, values in enumerate(choices) if len(values) > 1]
     settings: dict[str, tuple[str, ...]] = {}
-    known: list[Recipe] = []
+    distinct: list[Recipe] = []
     for combination in itertools.product(*choices):
         recipe = recipes.load(file, combination, say)
-        if recipe not in known:  # as 0.1 and 1e-1 are the same
-            known.append(recipe)
+        if recipe not in distinct:  # as 0.1 and 1e-1 are the same
+            distinct.append(recipe)
             settings[_name(recipe.name, [combination[number] for number in varied], settings)] = combination
     chosen = [[f"seed={seed}"] for seed in seeds] or [[]]
     loaded = [
@@ -86,5 +86,5 @@ def _label(override: str) -> str:
     """Return what a value is called in a name: lr0.1; where it is a name, that alone."""
     key, _, value = override.partition("=")
     last = key.rpartition(".")[2]
-    told = re.sub(r"[^a-z0-9._-]+", "_", value.lower()).strip("_")
-    return told if last == "name" else f"{last.lower()}{told}"
+    written = re.sub(r"[^a-z0-9._-]+", "_", value.lower()).strip("_")
+    return written if last == "name" else f"{last.lower()}{written}"

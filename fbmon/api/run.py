@@ -48,8 +48,8 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Curve]:
         """The curves by name, such as `loss`, `grad_norm` or `val_accuracy`; those of validations have their steps."""
-        told = self._rows
-        return {name: _curve(name, told) for name in rows.names(told)}
+        step_rows = self._rows
+        return {name: _curve(name, step_rows) for name in rows.names(step_rows)}
 
     @cached_property
     def notes(self) -> list[Note]:
@@ -74,15 +74,15 @@ class Run:
             import pandas as pd
         except ModuleNotFoundError:
             raise FbmonError("to_pandas needs pandas, which is not installed", "pip install pandas") from None
-        told = self._rows
+        step_rows = self._rows
         columns: dict[str, NDArray[Any]] = {
-            "time": np.array([row.time for row in told], dtype=np.float64),
-            "elapsed": np.array([row.elapsed for row in told], dtype=np.float64),
-            "clipped": np.array([row.clipped for row in told], dtype=bool),
+            "time": np.array([row.time for row in step_rows], dtype=np.float64),
+            "elapsed": np.array([row.elapsed for row in step_rows], dtype=np.float64),
+            "clipped": np.array([row.clipped for row in step_rows], dtype=bool),
         }
-        for name in rows.names(told):
-            columns[name] = np.array([row.values.get(name) for row in told], dtype=np.float64)
-        return pd.DataFrame(columns, index=pd.Index([row.step for row in told], name="step", dtype="int64"))
+        for name in rows.names(step_rows):
+            columns[name] = np.array([row.values.get(name) for row in step_rows], dtype=np.float64)
+        return pd.DataFrame(columns, index=pd.Index([row.step for row in step_rows], name="step", dtype="int64"))
 
     @cached_property
     def _rows(self) -> list[rows.StepRow]:

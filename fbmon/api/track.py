@@ -282,8 +282,8 @@ def _begin(
     version, process = fbmon.__version__, os.getpid()
     started, resumed = RunStarted(folder.name, called, steps or 0, version, process), RunResumed(version, process)
     emitter.emit(resumed if emitter.has_begun else started)
-    wanted = target.get("val_accuracy")
-    emitter.emit(TrainingStarted(steps or 0, 0, 0, 0, 0, "", "", clip_norm, wanted, is_tracked=True))
+    target_accuracy = target.get("val_accuracy")
+    emitter.emit(TrainingStarted(steps or 0, 0, 0, 0, 0, "", "", clip_norm, target_accuracy, is_tracked=True))
     emitter.emit(PhaseEntered("training"))
     atexit.register(_end_at_exit, weakref.ref(tracked))
 

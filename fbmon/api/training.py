@@ -82,8 +82,8 @@ def start(
     """
     file = recipes.find(str(recipe))
     asked = {"steps": steps, "seed": seed}
-    wanted = {**(settings or {}), **{key: value for key, value in asked.items() if value is not None}}
-    overrides = [_override(key, value) for key, value in wanted.items()]
+    changed = {**(settings or {}), **{key: value for key, value in asked.items() if value is not None}}
+    overrides = [_override(key, value) for key, value in changed.items()]
     loaded = recipes.load(file, overrides, lambda line: warnings.warn(line, stacklevel=3))
     on = here(devices, os.environ)
     check_loopback(expand(on, os.environ))

@@ -56,16 +56,16 @@ def further(folder: "RunFolder", steps: int, *, stretch: bool) -> Further:
         return f"{learning_rate(step - 1, recipe.schedule, recipe.optimizer):.4g}"
 
     if stretch:
-        told = (
+        said = (
             f"the schedule is stretched {steps / before.steps:.4g} times: the learning rate is "
             f"{rate(after, since + 1)} instead of {rate(before, since + 1)} in step {since + 1}, "
             f"and {rate(after, steps)} in step {steps}"
         )
     else:
-        told = (
+        said = (
             f"the schedule is kept: the learning rate is {rate(after, since + 1)} in step {since + 1} "
             f"and {rate(after, steps)} in step {steps}"
         )
         if float(rate(after, steps)) == 0:
-            told += "; where it is 0 nothing moves, and --stretch would stretch it"
-    return Further(folder, after, told)
+            said += "; where it is 0 nothing moves, and --stretch would stretch it"
+    return Further(folder, after, said)

@@ -88,11 +88,11 @@ def _faults(table: Table, source: str, places: dict[str, str], *, is_whole: bool
     try:
         Recipe.model_validate(table)
     except ValidationError as error:
-        found = [fault for fault in error.errors() if is_whole or fault["type"] not in _MISSING]
+        errors = [fault for fault in error.errors() if is_whole or fault["type"] not in _MISSING]
     else:
         return []
-    faults = [explain(fault, source, places) for fault in found]
-    for fault in found:
+    faults = [explain(fault, source, places) for fault in errors]
+    for fault in errors:
         if fault["type"] == "union_tag_invalid":
             faults += _beside_choice(table, str(fault["loc"][0]), source, places)
     return faults
@@ -100,10 +100,8 @@ def _faults(table: Table, source: str, places: dict[str, str], *, is_whole: bool
 
 def _beside_choice(table: Table, section: str, source: str, places: dict[str, str]) -> list[str]:
     """Explain what is wrong with a section beside its unknown choice: by the nearest choice, else by all of them."""
-    choices = [
-        get_args(one.model_fields["name"].annotation) for one in sections_in(Recipe.model_fields[section].annotation)
-    ]
-    names = [name for of_one in choices for name in of_one]
+    choices = sections_in(Recipe.model_fields[section].annotation)
+    names = [name for choice in choices for name in get_args(choice.model_fields["name"].annotation)]
     near = difflib.get_close_matches(str(table[section]["name"]), names, n=1)
     by_choice = []
     for name in near or names:
